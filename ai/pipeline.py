@@ -1,0 +1,31 @@
+"""Composition of layers around a client: a list, outermost first.
+
+Fallback (another AI) > Budget > Cache > Retry > Breaker > RateLimit > Concurrency > Deadline (per attempt) > client.
+Concurrency sits inside Retry, so that nobody holds a slot while it waits to try again (1.9 times slower otherwise).
+Budget, Cache and RateLimit have their places in `ai/roster.py` and come with the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from ai.client import Emit
+from core.values import Request, Response
+
+Complete = Callable[[Request, Emit], Awaitable[Response]]
+"""What every stage looks like from above: the client's own `complete`, or a layer wrapped around it."""
+
+
+class Layer(Protocol):
+    """Does its one thing around `call_next`. What it emits or raises is what the stage above sees."""
+
+    async def __call__(self, request: Request, emit: Emit, call_next: Complete) -> Response: ...
+
+
+def build_pipeline(layers: Sequence[Layer], client: Complete) -> Complete:
+    complete = client
+    for layer in reversed(layers):
+        complete = partial(layer, call_next=complete)
+    return complete

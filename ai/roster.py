@@ -1,0 +1,296 @@
+"""Which AIs are configured, and each of them open and ready: a client, its synchronous twin, the layers around it.
+
+Building a client is cheap; its SDK is imported by the first call. An AI that cannot be built is kept as a problem
+with its reason, and never stops the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from ai.classify import Who
+from ai.client import AIClient, AsyncAIClient, Emit
+from ai.layers.breaker import Breaker
+from ai.layers.concurrency import Concurrency
+from ai.layers.deadline import Deadline
+from ai.layers.fallback import Fallback
+from ai.layers.retry import Retry
+from ai.local.engine import LocalEngine
+from ai.local.personas import PERSONAS, persona
+from ai.pipeline import Complete, build_pipeline
+from ai.providers.catalog import PROVIDERS, Provider, retirement_warning
+from ai.rescue import with_sync_rescue
+from ai.settings import ClientSettings, Endpoint
+from ai.transport import SharedHTTP
+from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
+from core.errors import ConfigError, MissingKeyError, UnknownAIError
+from core.values import Request, Response
+
+_LOCAL_SLOTS = 3
+
+
+class Seat(AsyncAIClient):
+    """One configured AI, with everything that stands around its client."""
+
+    def __init__(
+        self,
+        name: str,
+        row: AIConfig,
+        provider: Provider,
+        clients: tuple[AsyncAIClient, AIClient],
+        *,
+        defaults: Defaults,
+        find: Callable[[str], Complete],
+        system: str | None = None,
+        check: Callable[[], str | None] | None = None,
+    ) -> None:
+        self.name = name
+        self.provider = provider
+        self.row = row
+        self.client, self.sync_client = clients
+        self.model = row.model or provider.model or "(first offered)"
+        self.system = row.system or system
+        self._check = check
+        self.breaker = Breaker(name)
+        self.concurrency = Concurrency(row.concurrency or (_LOCAL_SLOTS if provider.embedded else defaults.concurrency))
+        self.deadlines = defaults.deadlines(row)
+        # Budget and Cache belong above Retry, RateLimit between Breaker and Concurrency.
+        self.alone: Complete = build_pipeline(
+            [
+                Retry(defaults.attempts),
+                self.breaker,
+                self.concurrency,
+                Deadline(name, provider.name, self.deadlines),
+            ],
+            with_sync_rescue(self.client, self.sync_client),
+        )
+        self._complete = (
+            build_pipeline([Fallback(row.fallback, find)], self.without_fallback)
+            if row.fallback
+            else self.without_fallback
+        )
+
+    @property
+    def local(self) -> bool:
+        return self.provider.embedded
+
+    @property
+    def unavailable_reason(self) -> str | None:
+        """Why it cannot be asked right now, as far as that can be told without asking."""
+        return self._check() if self._check else None
+
+    def warning(self, today: date) -> str | None:
+        """One sentence when the configured model is, or will be, switched off."""
+        return retirement_warning(self.model, today)
+
+    def filled(self, request: Request) -> Request:
+        """*request* with this AI's own defaults where it says nothing."""
+        row = self.row
+        return replace(
+            request,
+            system=request.system if request.system is not None else self.system,
+            temperature=request.temperature if request.temperature is not None else row.temperature,
+            max_tokens=request.max_tokens or row.max_tokens,
+            effort=request.effort or row.effort,
+            extra={**row.extra, **request.extra} if row.extra else request.extra,
+        )
+
+    async def complete(self, request: Request, emit: Emit) -> Response:
+        return await self._complete(request, emit)
+
+    async def list_models(self) -> list[str]:
+        return await self.client.list_models()
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+        self.sync_client.close()
+
+    async def without_fallback(self, request: Request, emit: Emit) -> Response:
+        """Answer by this AI or not at all."""
+        return await self.alone(self.filled(request), emit)
+
+
+@dataclass
+class Roster:
+    """All configured AIs by name. `problems` says of each unusable one why, with the next step."""
+
+    config: Config
+    http: SharedHTTP = field(default_factory=SharedHTTP)
+    engine: LocalEngine = field(default_factory=LocalEngine)
+    seats: dict[str, Seat] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, config: Config, http: SharedHTTP | None = None) -> Roster:
+        """Build every AI the configuration and the environment name."""
+        roster = cls(config, http or SharedHTTP())
+        roster.problems.update(config.bad_rows)
+        for name, row in _configured(config):
+            try:
+                roster.seats[name] = roster.build(name, row)
+            except ConfigError as error:
+                roster.problems[name] = str(error)
+        if not roster.seats and not roster.problems and config.readable:
+            for seat in PERSONAS:
+                roster.seats[seat.name] = roster.build(seat.name, AIConfig(provider="local"))
+        return roster
+
+    @property
+    def names(self) -> list[str]:
+        """The AIs that can be asked."""
+        return list(self.seats)
+
+    @property
+    def only_local(self) -> bool:
+        """Whether nothing but the embedded demo model is there."""
+        return bool(self.seats) and all(seat.local for seat in self.seats.values())
+
+    def seat(self, name: str) -> Seat:
+        """The AI called *name*; a local persona exists as soon as it is named.
+
+        Raises:
+            UnknownAIError: There is none of that name.
+            ConfigError: It is configured, but cannot be used; the message says why.
+        """
+        if name in self.seats:
+            return self.seats[name]
+        if name in self.problems:
+            raise ConfigError(self.problems[name])
+        if persona(name):
+            self.seats[name] = self.build(name, AIConfig(provider="local"))
+            return self.seats[name]
+        raise self.unknown(name)
+
+    def default(self) -> Seat:
+        """The AI to ask when none is named: `defaults.ai`, else the first."""
+        if self.config.defaults.ai:
+            return self.seat(self.config.defaults.ai)
+        if not self.seats:
+            raise self._nobody()
+        return next(iter(self.seats.values()))
+
+    async def aclose(self) -> None:
+        """Close every connection and the embedded model."""
+        for seat in self.seats.values():
+            await seat.aclose()
+        await self.http.aclose()
+        self.engine.close()
+
+    def close(self) -> None:
+        """Close what code without an event loop may have opened."""
+        self.http.close()
+        self.engine.close()
+
+    def build(self, name: str, row: AIConfig) -> Seat:
+        """Build the AI called *name* from *row*.
+
+        Raises:
+            ConfigError: Something it needs is missing; the message names it.
+        """
+        provider = _provider(name, row)
+        settings = _settings(name, row, provider, self.config.defaults, self.engine)
+        module = importlib.import_module(f"ai.providers.{provider.dialect}")
+        clients = (module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http))
+        face = persona(name)
+        return Seat(
+            name,
+            row,
+            provider,
+            clients,
+            defaults=self.config.defaults,
+            find=lambda other: self.seat(other).without_fallback,
+            system=face.system if face and provider.embedded else None,
+            check=self.engine.available_reason if provider.embedded else None,
+        )
+
+    def unknown(self, name: str) -> UnknownAIError:
+        """The error for a name nobody has, listing those that are known."""
+        if not self.config.readable:
+            return UnknownAIError(f"No AI named {name!r}: {' '.join(self.config.problems)}")
+        known = ", ".join([*self.seats, *self.problems]) or "none"
+        return UnknownAIError(
+            f"No AI named {name!r}. Configured: {known}. Add a row to credentials.json or correct the name."
+        )
+
+    def _nobody(self) -> ConfigError:
+        reasons = [*self.config.problems, *(r for r in self.problems.values() if r not in self.config.problems)]
+        if reasons:
+            return ConfigError(f"No AI can be asked. {' '.join(reasons)}")
+        return ConfigError("No AI is enabled. Enable one in credentials.json or set a key such as OPENAI_API_KEY.")
+
+
+def open_seat(
+    name: str,
+    config: Config,
+    *,
+    api_key: str | None = None,
+    model: str | None = None,
+    base_url: str | None = None,
+    http: SharedHTTP | None = None,
+) -> Roster:
+    """A roster in which the AI or provider called *name* is built with explicit arguments above its row.
+
+    Raises:
+        UnknownAIError: *name* is neither configured nor a provider.
+        ConfigError: It cannot be used; the message says why.
+    """
+    roster = Roster.open(config, http)
+    if name not in roster.seats and name not in roster.problems and name not in PROVIDERS and not persona(name):
+        raise roster.unknown(name)
+    given = {"api_key": api_key, "model": model, "base_url": base_url}
+    base = config.rows.get(name) or AIConfig(provider="local" if persona(name) else name)
+    row = AIConfig.model_validate(base.model_dump() | {key: value for key, value in given.items() if value is not None})
+    roster.seats[name] = roster.build(name, row)
+    return roster
+
+
+def _configured(config: Config) -> Iterator[tuple[str, AIConfig]]:
+    """The rows that are enabled, then the providers whose key is in the environment and that no row names."""
+    named = set()
+    for name, row in config.rows.items():
+        named.add(row.provider or name)
+        if row.enabled:
+            yield name, row
+    for provider in PROVIDERS.values():
+        wanted = provider.needs_key and provider.name not in named | set(config.bad_rows)
+        if wanted and environment_key(provider.env_keys):
+            yield provider.name, AIConfig(provider=provider.name)
+
+
+def _provider(name: str, row: AIConfig) -> Provider:
+    asked = row.provider or (name if name in PROVIDERS else None)
+    if asked is None:
+        raise ConfigError(f"credentials.json: ais.{name}.provider is missing. Use one of: {', '.join(PROVIDERS)}.")
+    if asked not in PROVIDERS:
+        raise ConfigError(
+            f"credentials.json: ais.{name}.provider: {asked!r} is unknown. Use one of: {', '.join(PROVIDERS)}."
+        )
+    return PROVIDERS[asked]
+
+
+def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, engine: LocalEngine) -> ClientSettings:
+    who = Who(name, provider.name, provider.env_keys)
+    if provider.dialect == "command" and not row.command:
+        raise ConfigError(f'credentials.json: ais.{name}.command is missing. Example: ["claude", "-p"].')
+    key = resolve_key(None, row, provider.env_keys)
+    if provider.needs_key and not key:
+        raise MissingKeyError(f"No key for {name!r}: {who.key_hint}.")
+    base_url = row.base_url or provider.base_url
+    serves_itself = provider.embedded or provider.dialect == "command"
+    if not base_url and not serves_itself:
+        raise ConfigError(f"credentials.json: ais.{name}.base_url is missing. Example: http://localhost:8000/v1.")
+    return ClientSettings(
+        who=who,
+        model=row.model or provider.model,
+        endpoint=None if serves_itself else Endpoint(base_url or "", key or ""),
+        locate=engine.locate if provider.embedded else None,
+        headers={**dict(provider.headers), **row.headers},
+        quirks=provider.quirks,
+        max_tokens=provider.max_tokens,
+        deadlines=defaults.deadlines(row),
+        command=tuple(row.command or ()),
+        env=tuple(row.env),
+    )

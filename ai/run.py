@@ -1,0 +1,68 @@
+"""What a recipe holds: the run it happens in, through which it asks AIs and marks its steps."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ai.caller import Caller
+from core.events import EventBus, RunFinished, RunStarted, StepDone
+from core.values import Answer, Failure, Outcome, Request
+
+if TYPE_CHECKING:
+    from ai.roster import Roster
+
+
+class Run:
+    """One run of one tool. Everything asked through it belongs to it in the event stream."""
+
+    def __init__(self, run_id: str, caller: Caller, bus: EventBus) -> None:
+        self.id = run_id
+        self._caller = caller
+        self._bus = bus
+
+    @property
+    def roster(self) -> Roster:
+        return self._caller.roster
+
+    async def ask(self, ai: str, request: Request, *, role: str = "") -> Answer:
+        """Ask one AI.
+
+        Raises:
+            AIError: It gave no answer.
+        """
+        outcome = await self._caller.call(ai, request, run=self.id, role=role)
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        return outcome
+
+    async def ask_many(self, asks: Sequence[tuple[str, Request]], *, role: str = "") -> list[Outcome]:
+        """Ask many at once; an outcome for each, in the order asked."""
+        return await self._caller.call_many(asks, run=self.id, role=role)
+
+    def step(self, name: str) -> None:
+        """Tell that a milestone of the recipe is reached."""
+        self._bus.publish(StepDone(self.id, name))
+
+
+def new_run_id() -> str:
+    return secrets.token_hex(8)
+
+
+@asynccontextmanager
+async def open_run(run_id: str, tool: str, caller: Caller, bus: EventBus) -> AsyncIterator[Run]:
+    """A run from RunStarted to RunFinished, however it ends."""
+    bus.publish(RunStarted(run_id, tool))
+    try:
+        yield Run(run_id, caller, bus)
+    except anyio.get_cancelled_exc_class():
+        bus.publish(RunFinished(run_id, "cancelled"))
+        raise
+    except BaseException:
+        bus.publish(RunFinished(run_id, "failed"))
+        raise
+    bus.publish(RunFinished(run_id, "done"))

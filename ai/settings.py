@@ -1,0 +1,37 @@
+"""What a provider's client is built from: one frozen value, ready to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ai.classify import Who
+from ai.providers.catalog import Quirks
+from core.values import Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    base_url: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Everything one client needs to know.
+
+    Attributes:
+        model: None means the first model the endpoint lists.
+        locate: Starts whatever serves the endpoint and says where it is; called before each request, may block.
+    """
+
+    who: Who
+    model: str | None
+    endpoint: Endpoint | None = None
+    locate: Callable[[], Endpoint] | None = None
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    quirks: Quirks = field(default_factory=Quirks)
+    max_tokens: int | None = None
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    command: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()

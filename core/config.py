@@ -1,0 +1,183 @@
+"""credentials.json and the environment, read once, checked row by row.
+
+A bad row never stops the start: it becomes a `problem` that names file and key and is shown by `status`.
+Order of precedence for a key: explicit argument, credentials.json, environment, none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+
+from core.errors import ConfigError
+from core.redact import register_secret
+from core.values import Deadlines, Effort
+
+FILE = "credentials.json"
+"""How messages call the file: by name only, since they may reach a model."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+AIName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class AIConfig(_Strict):
+    """One row of `ais`. Everything is optional: the provider's catalogue row fills the gaps."""
+
+    provider: str | None = None
+    api_key: SecretStr | None = None
+    model: str | None = None
+    base_url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
+    headers: dict[str, str] = {}
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+    enabled: bool = True
+    system: str | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    effort: Effort | None = None
+    extra: dict[str, Any] = {}
+    concurrency: Annotated[int, Field(gt=0, le=10_000)] | None = None
+    timeout: Seconds | None = None
+    connect_timeout: Seconds | None = None
+    first_token_timeout: Seconds | None = None
+    idle_timeout: Seconds | None = None
+    fallback: list[str] = []
+    env: list[str] = []
+    """For `command`: further environment variables the program may see."""
+
+
+class Defaults(_Strict):
+    """`defaults`: used wherever a row or a call says nothing."""
+
+    ai: str | None = None
+    judge: str | None = None
+    concurrency: Annotated[int, Field(gt=0, le=10_000)] = 10
+    attempts: Annotated[int, Field(gt=0, le=10)] = 3
+    timeout: Seconds = 300.0
+    connect_timeout: Seconds = 15.0
+    first_token_timeout: Seconds = 120.0
+    idle_timeout: Seconds = 60.0
+
+    def deadlines(self, row: AIConfig) -> Deadlines:
+        return Deadlines(
+            connect=row.connect_timeout or self.connect_timeout,
+            first_token=row.first_token_timeout or self.first_token_timeout,
+            idle=row.idle_timeout or self.idle_timeout,
+            total=row.timeout or self.timeout,
+        )
+
+
+@dataclass(frozen=True)
+class Config:
+    """What was read. `problems` are sentences for `status`; `readable` is False when the file itself is broken."""
+
+    rows: dict[str, AIConfig] = field(default_factory=dict)
+    defaults: Defaults = field(default_factory=Defaults)
+    problems: tuple[str, ...] = ()
+    bad_rows: dict[str, str] = field(default_factory=dict)
+    readable: bool = True
+
+
+def load_config(path: Path) -> Config:
+    """Read *path*; a missing file is an empty configuration."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        return Config(
+            problems=(f"{FILE} cannot be read: {type(error).__name__}. Check its permissions.",), readable=False
+        )
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        return Config(
+            problems=(f"{FILE} is not valid JSON at {where}: {error.msg}. Fix it and restart.",), readable=False
+        )
+    return _check(raw, warnings=_permission_warning(path))
+
+
+def environment_key(names: Sequence[str]) -> str | None:
+    """The first of the environment variables *names* that is set."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
+
+
+def resolve_key(explicit: str | SecretStr | None, row: AIConfig, env_names: Sequence[str]) -> str | None:
+    """Explicit argument, then credentials.json, then environment."""
+    for candidate in (explicit, row.api_key, environment_key(env_names)):
+        value = candidate.get_secret_value() if isinstance(candidate, SecretStr) else candidate
+        if value:
+            register_secret(value)
+            return value
+    return None
+
+
+def _check(raw: object, *, warnings: list[str]) -> Config:
+    if not isinstance(raw, dict):
+        return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
+    problems = list(warnings)
+    for key in sorted(set(raw) - {"ais", "defaults"}):
+        problems.append(f"{FILE}: unknown key {key!r}; known are 'ais' and 'defaults'.")
+    rows: dict[str, AIConfig] = {}
+    bad_rows: dict[str, str] = {}
+    ais = raw.get("ais", {})
+    if not isinstance(ais, dict):
+        problems.append(f"{FILE}: 'ais' must be an object that maps a name to its settings.")
+        ais = {}
+    for name, row in ais.items():
+        try:
+            rows[name] = _check_row(name, row)
+        except ConfigError as error:
+            bad_rows[name] = str(error)
+            problems.append(str(error))
+    return Config(rows, _check_defaults(raw.get("defaults", {}), problems), tuple(problems), bad_rows)
+
+
+class _Named(_Strict):
+    name: AIName
+
+
+def _check_row(name: str, row: object) -> AIConfig:
+    try:
+        _Named(name=name)
+        parsed = AIConfig.model_validate(row)
+    except ValidationError as error:
+        raise ConfigError(_sentence(f"ais.{name}", error)) from None
+    if parsed.api_key:
+        register_secret(parsed.api_key.get_secret_value())
+    return parsed
+
+
+def _check_defaults(raw: object, problems: list[str]) -> Defaults:
+    try:
+        return Defaults.model_validate(raw)
+    except ValidationError as error:
+        problems.append(_sentence("defaults", error))
+        return Defaults()
+
+
+def _sentence(where: str, error: ValidationError) -> str:
+    """Name file and key, and say what is expected; never the value, which may be a key."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    path = ".".join([where, *map(str, first["loc"])])
+    if first["type"] == "extra_forbidden":
+        return f"{FILE}: {path} is not a known setting. Remove it or check its spelling."
+    return f"{FILE}: {path}: {first['msg']}."
+
+
+def _permission_warning(path: Path) -> list[str]:
+    if sys.platform == "win32" or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    return [f"{FILE} can be read by other users of this machine: run chmod 600 on it."]

@@ -1,0 +1,210 @@
+"""Everything that can go wrong, as one tree.
+
+* MootError
+  x InvalidInputError (also ValueError)      what the caller gave cannot be used
+  x ConfigError                              credentials.json or the environment is wrong
+    + UnknownAIError (also ValueError)
+    + MissingKeyError
+  x AIError                                  one AI did not answer
+    + AITimeoutError (also TimeoutError)     .phase says which deadline passed
+    + ConnectionFailedError                  .sent says whether the request may have been accepted
+    + AsyncUnavailableError                  the asynchronous machinery failed before anything was sent
+    + CircuitOpenError                       rested after repeated failures
+    + ProviderError                          the provider answered with an error
+      - AuthenticationError                  401, 403
+      - ModelNotFoundError                   404
+      - RateLimitedError                     429
+      - QuotaExceededError                   402, or 429 for lack of credit
+      - OverloadedError                      503, 529
+      - ServerError                          other 5xx
+      - RequestRejectedError                 other 4xx
+        · ContextTooLongError
+    + AnswerError                            the provider accepted, but there is no usable answer
+      - BadResponseError                     HTML, garbage, null, no choices
+      - TruncatedError                       the stream ended without its terminator
+      - EmptyAnswerError
+      - ContentFilteredError
+      - RefusedError
+    + LocalModelError                        the embedded model cannot run here
+    + CommandFailedError                     a command-line AI failed
+
+Every message ends with the next step. Messages are redacted when the error is made, so no key can travel in one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from core.redact import redact
+
+TimeoutPhase = Literal["connect", "first token", "idle", "total"]
+
+
+class MootError(Exception):
+    """Base of every error Moot raises on purpose; its text is fit to show to a user or a model."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+    @property
+    def kind(self) -> str:
+        """A stable word for logs and structured results, such as `rate_limited`."""
+        name = type(self).__name__.removesuffix("Error")
+        return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+class InvalidInputError(MootError, ValueError):
+    """An argument cannot be used; the message names it and the fix."""
+
+
+class ConfigError(MootError):
+    """credentials.json or the environment cannot be used; the message names file and key."""
+
+
+class UnknownAIError(ConfigError, ValueError):
+    """No AI of that name is configured."""
+
+
+class MissingKeyError(ConfigError):
+    """An AI is configured but has no API key."""
+
+
+class AIError(MootError):
+    """One AI did not give an answer.
+
+    Attributes:
+        ai: The AI's name in the configuration, once known.
+        provider: The provider it is reached through.
+        status: The HTTP status, if there was one.
+        retry_after: Seconds the provider asked to wait, if it did.
+        request_id: The provider's id of the request, for its support.
+        partial: Text that had arrived before the failure; it may have been paid for.
+    """
+
+    retryable = False
+    """Whether the same request may be sent again without risk of being paid for twice."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        ai: str = "",
+        provider: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+        partial: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.ai = ai
+        self.provider = provider
+        self.status = status
+        self.retry_after = retry_after
+        self.request_id = request_id
+        self.partial = partial
+
+
+class AITimeoutError(AIError, TimeoutError):
+    """A deadline passed: `phase` names it. Only a connect timeout is safe to retry."""
+
+    def __init__(
+        self, message: str, *, phase: TimeoutPhase, ai: str = "", provider: str = "", partial: str = ""
+    ) -> None:
+        super().__init__(message, ai=ai, provider=provider, partial=partial)
+        self.phase = phase
+        self.retryable = phase == "connect"
+
+    @property
+    def kind(self) -> str:
+        return "timeout"
+
+
+class ConnectionFailedError(AIError):
+    """The connection failed; retryable only when the request had not been sent."""
+
+    def __init__(self, message: str, *, sent: bool, ai: str = "", provider: str = "", partial: str = "") -> None:
+        super().__init__(message, ai=ai, provider=provider, partial=partial)
+        self.sent = sent
+        self.retryable = not sent
+
+
+class AsyncUnavailableError(AIError):
+    """The asynchronous client cannot be used; nothing was sent, so the synchronous one may try."""
+
+
+class CircuitOpenError(AIError):
+    """This AI failed repeatedly and is rested; `retry_after` says for how long."""
+
+
+class ProviderError(AIError):
+    """The provider answered with an error status."""
+
+
+class AuthenticationError(ProviderError):
+    """The key is missing, wrong or not allowed to do this (401, 403)."""
+
+
+class ModelNotFoundError(ProviderError):
+    """The endpoint does not know the model or the path (404)."""
+
+
+class RateLimitedError(ProviderError):
+    """Too many requests (429)."""
+
+    retryable = True
+
+
+class QuotaExceededError(ProviderError):
+    """No credit left (402, or 429 with a quota code)."""
+
+
+class OverloadedError(ProviderError):
+    """The provider has no capacity right now (503, 529)."""
+
+    retryable = True
+
+
+class ServerError(ProviderError):
+    """The provider failed (5xx)."""
+
+    retryable = True
+
+
+class RequestRejectedError(ProviderError):
+    """The provider refuses this request as it is (4xx)."""
+
+
+class ContextTooLongError(RequestRejectedError):
+    """The request does not fit the model's context window."""
+
+
+class AnswerError(AIError):
+    """The provider accepted the request, but what came back is no answer. Never retried: it may be billed."""
+
+
+class BadResponseError(AnswerError):
+    """What came back is not an answer in the provider's protocol."""
+
+
+class TruncatedError(AnswerError):
+    """The stream ended without its terminator; `partial` holds what had arrived."""
+
+
+class EmptyAnswerError(AnswerError):
+    """The answer has no text."""
+
+
+class ContentFilteredError(AnswerError):
+    """The provider's content filter stopped the answer."""
+
+
+class RefusedError(AnswerError):
+    """The model declined to answer; `partial` holds its own words."""
+
+
+class LocalModelError(AIError):
+    """The embedded model cannot run on this machine as it is."""
+
+
+class CommandFailedError(AIError):
+    """A command-line AI could not be started or ended with an error."""

@@ -1,0 +1,179 @@
+"""What happens, as one stream of frozen records, and the bus that carries them.
+
+Only `ai/caller.py` and `ai/run.py` publish. Every CallStarted is followed by exactly one CallFinished or
+CallFailed, also on cancellation; every RunStarted by one RunFinished. Sinks run inline; views subscribe through a
+bounded queue and can never slow a call down.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+
+from core.values import Answer, Failure
+
+log = logging.getLogger(__name__)
+
+_MAX_QUEUED_TOKENS = 1_000
+_MAX_QUEUED_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    run: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    run: str
+    call: str
+    ai: str
+    model: str
+    role: str = ""
+    """What the AI is asked to be in this run, such as `judge`; empty for a plain answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    run: str
+    call: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRetrying:
+    """The call is tried again after `wait_s` seconds; text that had arrived is void."""
+
+    run: str
+    call: str
+    attempt: int
+    wait_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFellBack:
+    """Another AI takes the call over; text that had arrived is void."""
+
+    run: str
+    call: str
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    run: str
+    call: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    run: str
+    call: str
+    failure: Failure
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A recipe reached a milestone, such as `opening statements`."""
+
+    run: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    run: str
+    outcome: Literal["done", "failed", "cancelled"]
+
+
+Event = (
+    RunStarted | CallStarted | Token | CallRetrying | CallFellBack | CallFinished | CallFailed | StepDone | RunFinished
+)
+Sink = Callable[[Event], None]
+
+
+class Subscription:
+    """One view's queue. A slow view loses tokens first; one that stops reading altogether is cut off."""
+
+    def __init__(self, run: str | None) -> None:
+        self._run = run
+        self._queue: deque[Event] = deque()
+        self._tokens = 0
+        self._wake = anyio.Event()
+        self._closed = False
+        self.lost_tokens = 0
+
+    def offer(self, event: Event) -> None:
+        if self._closed or (self._run is not None and event.run != self._run):
+            return
+        if isinstance(event, Token):
+            if self._tokens >= _MAX_QUEUED_TOKENS:
+                self.lost_tokens += 1
+                return
+            self._tokens += 1
+        elif len(self._queue) >= _MAX_QUEUED_EVENTS:
+            self.close()
+            return
+        self._queue.append(event)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Let the reader finish what is queued and stop."""
+        self._closed = True
+        self._wake.set()
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._queue:
+            if self._closed:
+                raise StopAsyncIteration
+            self._wake = anyio.Event()
+            await self._wake.wait()
+        event = self._queue.popleft()
+        if isinstance(event, Token):
+            self._tokens -= 1
+        return event
+
+
+class EventBus:
+    """Hands every event to the sinks, then to the subscriptions. Publishing never blocks and never raises."""
+
+    def __init__(self) -> None:
+        self._sinks: list[Sink] = []
+        self._subscriptions: list[Subscription] = []
+
+    def add_sink(self, sink: Sink) -> None:
+        self._sinks.append(sink)
+
+    def publish(self, event: Event) -> None:
+        for sink in self._sinks:
+            try:
+                sink(event)
+            except Exception:  # a broken observer must not break the call it observes
+                log.exception("An event sink failed")
+        for subscription in self._subscriptions:
+            subscription.offer(event)
+
+    @contextmanager
+    def subscribe(self, run: str | None = None) -> Iterator[Subscription]:
+        """Receive the events of *run*, or of every run."""
+        subscription = Subscription(run)
+        self._subscriptions.append(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.remove(subscription)
+            subscription.close()

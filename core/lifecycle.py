@@ -1,0 +1,72 @@
+"""The one place that wires a running Moot: configuration, the roster of AIs, the event bus, the caller.
+
+Doors use `open_app()`. `initialize_all_clients_async()` and `cleanup_async_ai_clients()` are the same for programs
+that cannot hold a context manager open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from ai.caller import Caller, use_caller
+from ai.roster import Roster
+from ai.run import Run, new_run_id, open_run
+from ai.transport import SharedHTTP
+from core.config import Config, load_config
+from core.events import EventBus
+from core.paths import credentials_path
+
+
+@dataclass(frozen=True)
+class App:
+    """A running Moot."""
+
+    config: Config
+    roster: Roster
+    bus: EventBus
+    caller: Caller
+
+    def run(self, tool: str, *, run_id: str | None = None) -> AbstractAsyncContextManager[Run]:
+        """A run of *tool*; give a *run_id* to subscribe to its events before it starts."""
+        return open_run(run_id or new_run_id(), tool, self.caller, self.bus)
+
+
+@asynccontextmanager
+async def open_app(config: Config | None = None, *, http: SharedHTTP | None = None) -> AsyncIterator[App]:
+    """Open every configured AI, synchronous and asynchronous; close all connections in the end, also when cancelled."""
+    config = config if config is not None else load_config(credentials_path())
+    roster = Roster.open(config, http)
+    bus = EventBus()
+    caller = Caller(roster, bus)
+    use_caller(caller)
+    try:
+        yield App(config, roster, bus, caller)
+    finally:
+        use_caller(None)
+        with anyio.CancelScope(shield=True):
+            await roster.aclose()
+
+
+_open: AsyncExitStack | None = None
+
+
+async def initialize_all_clients_async() -> App:
+    """Open all configured AIs for `call_ai_async` and its siblings. Pair it with `cleanup_async_ai_clients()`."""
+    global _open  # noqa: PLW0603 - the pair of functions stands in for a context manager
+    await cleanup_async_ai_clients()
+    stack = AsyncExitStack()
+    app = await stack.enter_async_context(open_app())
+    _open = stack
+    return app
+
+
+async def cleanup_async_ai_clients() -> None:
+    """Close everything `initialize_all_clients_async()` opened; harmless when nothing is open."""
+    global _open
+    stack, _open = _open, None
+    if stack is not None:
+        await stack.aclose()

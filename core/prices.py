@@ -1,0 +1,35 @@
+"""What a call cost, from prices that ship with genai-prices; nothing is fetched."""
+
+from __future__ import annotations
+
+import logging
+
+from core.values import Usage
+
+log = logging.getLogger(__name__)
+
+
+def cost_usd(usage: Usage, *, model: str, price_id: str | None) -> float | None:
+    """US dollars for *usage*, or None when tokens or price are unknown. Never a guessed 0.
+
+    Args:
+        price_id: The provider as genai-prices calls it; "free" for models that run on the user's own machine.
+    """
+    if price_id == "free":
+        return 0.0
+    if price_id is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    import genai_prices  # 23 ms, wanted only once something was paid
+
+    counted = genai_prices.Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cached_tokens or 0,
+    )
+    try:
+        return float(genai_prices.calc_price(counted, model, provider_id=price_id).total_price)
+    except LookupError:
+        return None
+    except ValueError as error:  # inconsistent counts, such as more cached than input tokens
+        log.debug("No price for %s: %s", model, error)
+        return None

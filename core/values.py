@@ -1,0 +1,171 @@
+"""What is asked and what comes back: frozen values that know nothing of providers, storage or doors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from core.errors import AIError
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "max"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    data: bytes
+    media_type: str
+    """A MIME type such as `image/png`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to have a function called."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+    signature: bytes | None = None
+    """What the provider wants back with the call, as it is (Gemini's thought signature)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a called function gave, on its way back to the model."""
+
+    call_id: str
+    content: str
+    is_error: bool = False
+    name: str = ""
+    """The function's name; Gemini wants it beside the id."""
+
+
+Part = Text | Image | ToolCall | ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["user", "assistant"]
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def user(cls, text: str, *images: Image) -> Message:
+        return cls("user", (Text(text), *images))
+
+    @classmethod
+    def assistant(cls, text: str) -> Message:
+        return cls("assistant", (Text(text),))
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A function a model may ask for; *parameters* is a JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds; each may be None for no limit.
+
+    `connect` ends the TCP/TLS handshake, `first_token` the silence before the first token, `idle` the silence
+    between two tokens (comments and pings do not count as tokens), `total` one whole attempt.
+    """
+
+    connect: float | None = 15.0
+    first_token: float | None = 120.0
+    idle: float | None = 60.0
+    total: float | None = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to one AI. None means: not sent, the provider's own default applies."""
+
+    messages: tuple[Message, ...]
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    effort: Effort | None = None
+    json_schema: Mapping[str, Any] | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further parameters, passed on to the provider as they are."""
+    deadlines: Deadlines | None = None
+
+    @classmethod
+    def of(cls, prompt: str, **options: Any) -> Request:
+        """A single user message; *options* are fields of `Request`, anything else goes into `extra`."""
+        known = {name: options.pop(name) for name in tuple(options) if name in cls.__dataclass_fields__}
+        extra = {**known.pop("extra", {}), **options}
+        return cls(messages=(Message.user(prompt),), extra=extra, **known)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the provider reported them; None where it did not.
+
+    `input_tokens` includes cached ones and `output_tokens` includes reasoning, whatever the provider's own habit.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What one client returns: the whole answer and what is known about it."""
+
+    text: str
+    model: str
+    finish_reason: FinishReason = "stop"
+    usage: Usage = Usage()
+    request_id: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    answered_by: str | None = None
+    """The AI that really answered, when a fallback did."""
+    fallback_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished call, attributed. Latency in seconds; cost in US dollars, None when the price is unknown."""
+
+    ai: str
+    model: str
+    text: str
+    latency_s: float
+    usage: Usage
+    cost_usd: float | None
+    finish_reason: FinishReason = "stop"
+    request_id: str | None = None
+    answered_by: str | None = None
+    fallback_reason: str | None = None
+    provider: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that gave no answer, and why."""
+
+    ai: str
+    error: AIError
+    latency_s: float = 0.0
+
+
+Outcome = Answer | Failure

@@ -1,0 +1,99 @@
+"""One fold from events to what a door shows. Every door draws from the same picture; live and replay are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from core.events import (
+    CallFailed,
+    CallFellBack,
+    CallFinished,
+    CallRetrying,
+    CallStarted,
+    Event,
+    RunFinished,
+    RunStarted,
+    StepDone,
+    Token,
+)
+from core.values import Answer, Failure
+
+CallState = Literal["waiting", "writing", "retrying", "done", "failed", "cancelled"]
+
+
+@dataclass(slots=True)
+class CallView:
+    """One call as a column: who, in which state, and the text so far."""
+
+    ai: str
+    model: str
+    role: str
+    state: CallState = "waiting"
+    chunks: list[str] = field(default_factory=list)
+    note: str = ""
+    answer: Answer | None = None
+    failure: Failure | None = None
+
+    @property
+    def text(self) -> str:
+        return self.answer.text if self.answer else "".join(self.chunks)
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("done", "failed", "cancelled")
+
+
+@dataclass(slots=True)
+class RunView:
+    """A run as a door shows it: its calls in the order they started, and the milestones reached."""
+
+    tool: str = ""
+    calls: dict[str, CallView] = field(default_factory=dict)
+    steps: list[str] = field(default_factory=list)
+    outcome: str = ""
+
+    @classmethod
+    def replay(cls, events: Iterable[Event]) -> RunView:
+        view = cls()
+        for event in events:
+            view.apply(event)
+        return view
+
+    @property
+    def finished(self) -> int:
+        return sum(call.over for call in self.calls.values())
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case Token():
+                call = self.calls[event.call]
+                call.state = "writing"
+                call.chunks.append(event.text)
+            case RunStarted():
+                self.tool = event.tool
+            case CallStarted():
+                self.calls[event.call] = CallView(event.ai, event.model, event.role)
+            case CallRetrying():
+                self._void(event.call, "retrying", f"retry {event.attempt} in {event.wait_s:.1f} s: {event.reason}")
+            case CallFellBack():
+                self._void(event.call, "waiting", f"fell back to {event.to}: {event.reason}")
+            case CallFinished():
+                call = self.calls[event.call]
+                call.state, call.answer = "done", event.answer
+            case CallFailed():
+                call = self.calls[event.call]
+                call.state = "cancelled" if event.cancelled else "failed"
+                call.failure = event.failure
+            case StepDone():
+                self.steps.append(event.step)
+            case RunFinished():
+                self.outcome = event.outcome
+            case _:
+                assert_never(event)
+
+    def _void(self, call_id: str, state: CallState, note: str) -> None:
+        call = self.calls[call_id]
+        call.state, call.note = state, note
+        call.chunks.clear()

@@ -1,0 +1,157 @@
+"""The command line. Answers go to stdout, everything else to stderr.
+
+Exit codes: 0 every AI answered, 1 none did, 2 wrong usage or configuration, 3 some did not.
+Nothing heavy is imported here: `--help` and `--version` need click alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+EXIT_NONE, EXIT_USAGE, EXIT_SOME = 1, 2, 3
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: moot demo")
+@click.version_option(version("moot-mcp"), prog_name="moot")
+def cli() -> None:
+    """Ask other AIs: one, several at once, or a panel that debates and comes to a verdict."""
+
+
+def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+_PROMPT = click.argument("prompt", nargs=-1)
+_AIS = click.option("-a", "--ai", "ais", multiple=True, metavar="NAME", help="Which AI; repeat for several.")
+_MAX_TOKENS = click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, in tokens.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+_ANSWERING = _options(
+    _MAX_TOKENS,
+    click.option("-s", "--system", help="System prompt."),
+    click.option("-t", "--temperature", type=click.FloatRange(0, 2)),
+    click.option("--effort", type=click.Choice(_EFFORTS), help="Reasoning effort."),
+    click.option("--timeout", "timeout_s", type=click.FloatRange(0, 3600, min_open=True), help="Seconds for each AI."),
+)
+
+
+@cli.command()
+@_PROMPT
+@_AIS
+@click.option("--all", "ask_all", is_flag=True, help="Ask every configured AI.")
+@_ANSWERING
+@_JSON
+def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: bool, **options: Any) -> None:
+    """Ask one AI, several (-a x -a y), or all (--all). Piped input is added to PROMPT."""
+    if ask_all and ais:
+        raise click.UsageError("Use either --all or -a, not both.")
+    many = ask_all or len(ais) > 1
+    given = {"ais": list(ais) or None} if many else {"ai": ais[0] if ais else None}
+    _finish("ask_many" if many else "ask_one", {"prompt": _whole(prompt)} | given | options, as_json)
+
+
+@cli.command()
+@_PROMPT
+@_AIS
+@click.option("--rounds", type=click.IntRange(0, 4), default=1, show_default=True, help="Rounds after the openings.")
+@click.option("--judge", metavar="NAME", help="Who gives the verdict.")
+@click.option("--stance", "stances", multiple=True, metavar="NAME=SIDE", help="A side to argue; repeatable.")
+@_MAX_TOKENS
+@_JSON
+def debate(
+    prompt: tuple[str, ...], ais: tuple[str, ...], stances: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
+    """Let AIs debate PROMPT and come to a verdict."""
+    sides = dict(_stance(text) for text in stances) or None
+    _finish("debate", {"question": _whole(prompt), "ais": list(ais) or None, "stances": sides} | options, as_json)
+
+
+@cli.command()
+@_JSON
+def status(as_json: bool) -> None:
+    """Show which AIs can be asked, and what is wrong with the others."""
+    _finish("status", {}, as_json)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@_JSON
+def models(name: str | None, as_json: bool) -> None:
+    """List the models that the endpoint of NAME (default: every AI) offers itself."""
+    from server.terminal import show_models
+
+    sys.exit(show_models(name, as_json))
+
+
+@cli.command()
+@click.argument("question", required=False)
+@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Also save what is shown as a picture.")
+def demo(question: str | None, svg: str | None) -> None:
+    """See a panel of tiny local AIs answer and debate, through the MCP server. Needs no key."""
+    from server.demo import show_demo
+
+    sys.exit(show_demo(question, svg))
+
+
+@cli.command()
+def serve() -> None:
+    """Run the MCP server on stdin and stdout; this is what hosts start."""
+    import anyio
+
+    from server.mcp_app import serve_stdio
+
+    if sys.stdin.isatty():
+        click.echo("moot serve speaks MCP on stdin and stdout and is started by a host. Stop it with Ctrl-C.", err=True)
+    anyio.run(serve_stdio)
+
+
+@cli.group()
+def local() -> None:
+    """The embedded demo model."""
+
+
+@local.command("install")
+def local_install() -> None:
+    """Download the embedded model (130 MB), check it and put it in place."""
+    from ai.local.install import install_local_model
+
+    from core.errors import MootError
+
+    try:
+        install_local_model(lambda line: click.echo(line, err=True))
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _finish(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:
+    from server.terminal import run_recipe
+
+    sys.exit(run_recipe(recipe, arguments, as_json))
+
+
+def _whole(prompt: tuple[str, ...]) -> str:
+    """The words of the command line, then whatever is piped in."""
+    parts = [" ".join(prompt)]
+    if not sys.stdin.isatty():
+        parts.append(sys.stdin.read())
+    text = "\n\n".join(part.strip() for part in parts if part.strip())
+    if not text:
+        raise click.UsageError("Nothing to ask: give a prompt, or pipe one in.")
+    return text
+
+
+def _stance(text: str) -> tuple[str, str]:
+    name, separator, side = text.partition("=")
+    if not separator or not name or not side:
+        raise click.UsageError(f"--stance {text!r} is not of the form NAME=SIDE.")
+    return name, side

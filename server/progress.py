@@ -1,0 +1,72 @@
+"""A run's events as progress lines: who answered, who failed, and a sign of life while all are thinking."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, Event, StepDone, Subscription, Token
+from core.view import CallView, RunView
+
+_HEARTBEAT_S = 5.0
+"""Hosts count silence: a line every few seconds keeps their idle clocks from running out."""
+
+Send = Callable[[float, str], Awaitable[None]]
+
+
+async def report(events: Subscription, send: Send, *, heartbeat_s: float = _HEARTBEAT_S) -> None:
+    """Send a line for everything worth telling, until the events end."""
+    view = RunView()
+    count = 0
+    while True:
+        line: str | None = None
+        with anyio.move_on_after(heartbeat_s) as silence:
+            line = await _next_line(events, view)
+            if line is None:
+                return
+        if silence.cancelled_caught:
+            line = _waiting(view)
+        if line:
+            count += 1
+            await send(float(count), line)
+
+
+async def _next_line(events: Subscription, view: RunView) -> str | None:
+    async for event in events:
+        view.apply(event)
+        if not isinstance(event, Token) and (line := _line(event, view)):
+            return line
+    return None
+
+
+def _line(event: Event, view: RunView) -> str | None:
+    match event:
+        case CallFinished():
+            return f"{_who(view.calls[event.call])} answered in {event.answer.latency_s:.1f} s {_count(view)}"
+        case CallFailed():
+            return f"{_who(view.calls[event.call])} failed: {event.failure.error.kind} {_count(view)}"
+        case CallRetrying() | CallFellBack():
+            call = view.calls[event.call]
+            return f"{_who(call)}: {call.note}"
+        case StepDone():
+            return event.step
+        case _:
+            return None
+
+
+def _waiting(view: RunView) -> str:
+    busy = [f"{_who(call)} ({_words(call)})" for call in view.calls.values() if not call.over]
+    return f"Waiting for {', '.join(busy)}" if busy else ""
+
+
+def _words(call: CallView) -> str:
+    return f"{len(call.text.split())} words so far" if call.chunks else "thinking"
+
+
+def _who(call: CallView) -> str:
+    return f"{call.ai} ({call.role})" if call.role else call.ai
+
+
+def _count(view: RunView) -> str:
+    return f"({view.finished} of {len(view.calls)})"

@@ -1,0 +1,38 @@
+"""The recipes every door offers, in the order they are listed. A new tool is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tools.ask_many import ask_many
+from tools.ask_one import ask_one
+from tools.debate import debate
+from tools.status import status
+
+
+class Result(Protocol):
+    """What a recipe returns: a pydantic model that can be read aloud."""
+
+    def markdown(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    run: Callable[..., Awaitable[Result]]
+    title: str
+    asks_others: bool = True
+    """Whether calling it reaches other AIs, and so the outside world and the bill."""
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+
+RECIPES = (
+    Recipe(ask_one, "Ask one AI"),
+    Recipe(ask_many, "Ask several AIs"),
+    Recipe(debate, "Debate"),
+    Recipe(status, "Status", asks_others=False),
+)

@@ -1,0 +1,61 @@
+"""What every test gets: no real configuration, no keys, no network beyond loopback, no blocked event loop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+from fake_provider import FakeProvider
+
+from ai.providers.catalog import PROVIDERS
+from core import redact
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of its own, and none of the developer's keys."""
+    for provider in PROVIDERS.values():
+        for name in provider.env_keys:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("MOOT_CREDENTIALS", raising=False)
+    monkeypatch.setenv("MOOT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(redact, "_known", set())
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail any test that would talk to another machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in _LOOPBACK:
+            pytest.fail(f"this test tried to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks() -> Iterator[BlockBuster]:
+    """Raise when code of ours blocks the event loop."""
+    with blockbuster_ctx(["ai", "core", "server", "tools"]) as buster:
+        # The one read at start-up, of a small local file, before anything is served.
+        for name in ("io.BufferedReader.read", "io.TextIOWrapper.read", "os.stat"):
+            if name in buster.functions:
+                buster.functions[name].can_block_in("core/config.py", {"load_config", "_permission_warning"})
+        yield buster
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[FakeProvider]:
+    """A provider on loopback in the test's own event loop."""
+    fake = FakeProvider()
+    async with await fake.start():
+        yield fake

@@ -1,0 +1,219 @@
+"""A provider on loopback that behaves as its model name says: for wire tests, and as a program for benchmarks.
+
+    python fake_provider.py            prints its base URL, serves until stdin closes
+
+The model name is a list of settings, such as `delay=0.2,tokens=50,gap=0.01`:
+
+    delay   seconds before the answer begins          tokens  how many pieces it has
+    gap     seconds between two pieces                status  answer with this HTTP status instead
+    fault   html | null | no_choices | garbage | cut | reset | hang | silent | error_event | drip
+    times   the first so many requests behave so, later ones answer normally
+
+It speaks Chat Completions on any path that does not end in /models, streaming or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+_CHUNK = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
+_BODIES = {"html": b"<!DOCTYPE html><html><body>Welcome</body></html>", "null": b"null", "garbage": b"\xff\xfe{not json"}
+
+
+def event(**fields: Any) -> bytes:
+    return f"data: {json.dumps(_CHUNK | fields)}\n\n".encode()
+
+
+def piece(text: str) -> bytes:
+    return event(choices=[{"index": 0, "delta": {"content": text}, "finish_reason": None}])
+
+
+@lru_cache
+def ending(tokens: int) -> bytes:
+    usage = {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": tokens + 7}
+    stop = event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    return stop + event(choices=[], usage=usage) + b"data: [DONE]\n\n"
+
+
+@lru_cache
+def whole_stream(tokens: int) -> bytes:
+    return b"".join(piece("tok ") for _ in range(tokens)) + ending(tokens)
+
+
+@lru_cache
+def whole_answer(tokens: int) -> bytes:
+    message = {"role": "assistant", "content": "tok " * tokens}
+    usage = {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": tokens + 7}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    fields = {"id": "c1", "object": "chat.completion", "created": 1, "model": "fake-1"}
+    return json.dumps(fields | {"choices": choices, "usage": usage}).encode()
+
+
+def head(status: int, content_type: str, length: int | None, extra: str = "") -> bytes:
+    size = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
+    return f"HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\nx-request-id: req-1\r\n{extra}{size}\r\n\r\n".encode()
+
+
+@dataclass
+class FakeProvider:
+    """What was asked, and a gate: while `gate` is unset, no answer begins."""
+
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    aborted: int = 0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    base_url: str = ""
+
+    async def start(self, port: int = 0) -> asyncio.Server:
+        self.gate.set()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port, backlog=4096)
+        self.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        return server
+
+    async def until(self, condition: Any) -> None:
+        """Wait until *condition* of this provider holds."""
+        while not condition(self):
+            self.changed.clear()
+            await self.changed.wait()
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, provider: FakeProvider) -> None:
+        self.provider = provider
+        self.buffer = b""
+        self.task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.task and not self.task.done():
+            self.provider.aborted += 1
+            self.task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        start = self.buffer.find(b"\r\n\r\n")
+        if start < 0:
+            return
+        lines = self.buffer[:start].decode("latin-1").split("\r\n")
+        headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:])}
+        end = start + 4 + int(headers.get("content-length", 0))
+        if len(self.buffer) < end:
+            return
+        body, self.buffer = self.buffer[start + 4 : end], self.buffer[end:]
+        self._request(lines[0], headers, body)
+
+    def _request(self, line: str, headers: dict[str, str], body: bytes) -> None:
+        if line.split()[1].endswith("/models"):
+            listing = json.dumps({"object": "list", "data": [{"id": "fake-1"}, {"id": "fake-2"}]}).encode()
+            self.transport.write(head(200, "application/json", len(listing)) + listing)
+            return
+        asked = json.loads(body)
+        settings = dict(part.split("=", 1) for part in asked["model"].split(",") if "=" in part)
+        plain = set(settings) <= {"delay", "tokens"}
+        provider = self.provider
+        provider.requests.append(asked)
+        provider.headers.append(headers)
+        provider.in_flight += 1
+        provider.most_in_flight = max(provider.most_in_flight, provider.in_flight)
+        provider.changed.set()
+        if plain and provider.gate.is_set():
+            # The fast path for benchmarks: no task, one write.
+            delay = float(settings.get("delay", 0))
+            loop = asyncio.get_running_loop()
+            loop.call_later(delay, self._whole, asked, settings) if delay else self._whole(asked, settings)
+        else:
+            self.task = asyncio.create_task(self._answer(asked, settings))
+
+    def _whole(self, asked: dict[str, Any], settings: dict[str, str]) -> None:
+        tokens = int(settings.get("tokens", 1))
+        streamed = bool(asked.get("stream"))
+        body = whole_stream(tokens) if streamed else whole_answer(tokens)
+        kind = "text/event-stream" if streamed else "application/json"
+        self.provider.in_flight -= 1
+        self.provider.changed.set()
+        if not self.transport.is_closing():
+            self.transport.write(head(200, kind, len(body)) + body)
+
+    async def _answer(self, asked: dict[str, Any], settings: dict[str, str]) -> None:
+        provider = self.provider
+        try:
+            await provider.gate.wait()
+            await asyncio.sleep(float(settings.get("delay", 0)))
+            if len(provider.requests) > int(settings.get("times", sys.maxsize)):
+                provider.in_flight += 1
+                self._whole(asked, settings)
+            elif "status" in settings:
+                self._status(int(settings["status"]), settings)
+            else:
+                await self._misbehave(settings)
+        finally:
+            provider.in_flight -= 1
+            provider.changed.set()
+
+    def _status(self, status: int, settings: dict[str, str]) -> None:
+        error = {"message": settings.get("say", f"status {status}"), "code": settings.get("code"), "type": None}
+        body = json.dumps({"error": error}).encode()
+        wait = f"retry-after: {settings['retry_after']}\r\n" if "retry_after" in settings else ""
+        self.transport.write(head(status, "application/json", len(body), wait) + body)
+
+    async def _misbehave(self, settings: dict[str, str]) -> None:
+        fault = settings.get("fault")
+        if fault in _BODIES:
+            kind = "text/html" if fault == "html" else "application/json"
+            self.transport.write(head(200, kind, len(_BODIES[fault])) + _BODIES[fault])
+            return
+        if fault == "no_choices":
+            body = json.dumps({"id": "x", "choices": None}).encode()
+            self.transport.write(head(200, "application/json", len(body)) + body)
+            return
+        if fault == "reset":
+            self.transport.abort()
+            return
+        if fault == "hang":
+            await asyncio.Event().wait()
+        self.transport.write(head(200, "text/event-stream", None))
+        await self._pieces(fault, int(settings.get("tokens", 1)), float(settings.get("gap", 0)))
+
+    async def _pieces(self, fault: str | None, tokens: int, gap: float) -> None:
+        if fault == "silent":
+            while True:
+                self._chunk(b": ping\n\n")
+                await asyncio.sleep(gap or 0.01)
+        for number in range(tokens):
+            self._chunk(piece(f"tok{number} "))
+            await asyncio.sleep(gap)
+        if fault == "drip":
+            while True:
+                self._chunk(b": ping\n\n")
+                await asyncio.sleep(gap or 0.01)
+        if fault == "error_event":
+            error = {"error": {"message": "the engine died", "type": "server_error"}}
+            self._chunk(f"data: {json.dumps(error)}\n\n".encode())
+        elif fault != "cut":
+            self._chunk(ending(tokens))
+        self.transport.write(b"0\r\n\r\n")
+
+    def _chunk(self, data: bytes) -> None:
+        self.transport.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+
+async def _main() -> None:
+    provider = FakeProvider()
+    async with await provider.start():
+        print(provider.base_url, flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

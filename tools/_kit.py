@@ -1,0 +1,147 @@
+"""What several tools share: parameters, choosing AIs, replies and how they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from ai.roster import Roster
+from core.errors import InvalidInputError, MootError
+from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
+
+MOST_AIS = 16
+
+Prompt = Annotated[str, Field(description="The whole question with all context; the AI sees nothing else.")]
+AIName = Annotated[str | None, Field(description="Which AI, see status. Default: the configured one.")]
+AINames = Annotated[list[str] | None, Field(description="Which AIs, see status. Default: all.", max_length=MOST_AIS)]
+System = Annotated[str | None, Field(description="System prompt.")]
+Temperature = Annotated[float | None, Field(ge=0, le=2)]
+MaxTokens = Annotated[int | None, Field(ge=1)]
+EffortLevel = Annotated[Effort | None, Field(description="Reasoning effort.")]
+TimeoutS = Annotated[float | None, Field(gt=0, le=3600, description="Give up on an AI after so many seconds.")]
+
+
+class Reply(BaseModel):
+    """One AI's answer, or why there is none. Unknown figures are null."""
+
+    ai: str
+    model: str
+    ok: bool
+    text: str = ""
+    error: str | None = None
+    note: str | None = None
+    latency_s: float
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+    @classmethod
+    def of(cls, outcome: Outcome, roster: Roster) -> Reply:
+        if isinstance(outcome, Failure):
+            return cls(
+                ai=outcome.ai,
+                model="",
+                ok=False,
+                text=outcome.error.partial,
+                error=f"{outcome.error.kind}: {outcome.error}",
+                note="The text broke off." if outcome.error.partial else None,
+                latency_s=round(outcome.latency_s, 3),
+            )
+        return cls(
+            ai=outcome.ai,
+            model=outcome.model,
+            ok=True,
+            text=outcome.text,
+            note=_note(outcome, roster),
+            latency_s=round(outcome.latency_s, 3),
+            input_tokens=outcome.usage.input_tokens,
+            output_tokens=outcome.usage.output_tokens,
+            cost_usd=outcome.cost_usd,
+        )
+
+    @property
+    def byline(self) -> str:
+        """Who answered, how fast and at what price, on one line."""
+        cost = "cost unknown" if self.cost_usd is None else dollars(self.cost_usd)
+        return f"{self.model} · {self.latency_s:.1f} s · {tokens(self.input_tokens, self.output_tokens)} · {cost}"
+
+    def markdown(self) -> str:
+        """The answer under its attribution."""
+        if self.ok:
+            note = f"\n\n> {self.note}" if self.note else ""
+            return f"## {self.ai}\n*{self.byline}*{note}\n\n{self.text}"
+        if self.text:
+            return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{self.text}"
+        return f"## {self.ai} did not answer\n{self.error}"
+
+
+def _note(answer: Answer, roster: Roster) -> str | None:
+    """What a reader must know before trusting the text."""
+    notes = []
+    if answer.answered_by:
+        notes.append(f"Answered by {answer.answered_by!r} instead. {answer.fallback_reason}")
+    if answer.finish_reason == "length":
+        notes.append("Cut off at the length limit: raise max_tokens for the rest.")
+    if roster.seat(answer.answered_by or answer.ai).local:
+        notes.append("From the tiny demo model on this machine: fluent, often wrong.")
+    return " ".join(notes) or None
+
+
+def build_request(
+    prompt: str,
+    roster: Roster,
+    ai: str,
+    *,
+    timeout_s: float | None = None,
+    **options: Any,
+) -> Request:
+    """The request for one AI; *timeout_s* shortens that AI's own deadlines."""
+    request = Request.of(prompt, **options)
+    if timeout_s is None:
+        return request
+    limits = roster.seats[ai].deadlines if ai in roster.seats else Deadlines()
+    return replace(request, deadlines=replace(limits, total=timeout_s))
+
+
+def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
+    """The AIs to ask: those named, without repetition, else all that can be asked.
+
+    Raises:
+        UnknownAIError: A name nobody has.
+        ConfigError: Nobody can be asked.
+    """
+    if ais is None:
+        roster.default()
+        return roster.names[:MOST_AIS]
+    if not ais:
+        raise InvalidInputError("'ais' is empty: name at least one AI, or leave it out to ask all.")
+    return list(dict.fromkeys(ais))
+
+
+def total_cost(outcomes: Iterable[Outcome]) -> tuple[float | None, bool]:
+    """The known costs added up (None when none is known), and whether that is all of them."""
+    costs = [o.cost_usd if isinstance(o, Answer) else None for o in outcomes]
+    known = [cost for cost in costs if cost is not None]
+    return (sum(known) if known else None), len(known) == len(costs)
+
+
+def all_failed(failures: Sequence[Failure]) -> MootError:
+    """The error that says of every AI why it gave no answer."""
+    reasons = "\n".join(f"- {f.ai}: {f.error.kind}: {f.error}" for f in failures)
+    many = f"None of the {len(failures)} AIs answered." if len(failures) > 1 else "No answer."
+    return MootError(f"{many}\n{reasons}")
+
+
+def tokens(inputs: int | None, outputs: int | None) -> str:
+    if inputs is None and outputs is None:
+        return "tokens unknown"
+    return f"{'?' if inputs is None else inputs} + {'?' if outputs is None else outputs} tokens"
+
+
+def dollars(amount: float) -> str:
+    if amount == 0:
+        return "free"
+    return f"${amount:.4f}" if amount < 1 else f"${amount:.2f}"

@@ -1,0 +1,252 @@
+"""A panel argues and comes to a verdict.
+
+The recipe follows multi-agent debate (Du et al. 2023, arXiv 2305.14325) with what was learned since: opening
+statements are independent and never dropped, since answers can get worse over rounds (Wynn et al. 2025, arXiv
+2509.05396); statements are anonymous and shuffled (position and name bias, Zheng et al. 2023, arXiv 2306.05685);
+the judge does not debate where anybody else is available; dissent and changes of mind are listed, not smoothed over.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from ai.run import Run
+from core.errors import InvalidInputError
+from core.values import Answer, Failure, Outcome
+from tools._debate_text import Ruling, Statement, judge_prompt, opening_prompt, rebuttal_prompt
+from tools._kit import AIName, AINames, MaxTokens, Prompt, all_failed, build_request, choose, dollars, total_cost
+
+Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
+Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
+
+
+class Seat(BaseModel):
+    """One debater: everything it said, first to last, and where it ended."""
+
+    ai: str
+    letter: str
+    model: str
+    statements: list[str]
+    opening_position: str
+    position: str
+    changed: bool
+    dissents: bool | None
+    note: str | None = None
+
+
+class Debate(BaseModel):
+    """The outcome of a debate. `summary` says first whether anything is missing; `dissents` null means not ruled on."""
+
+    summary: str
+    verdict: str | None
+    reasons: str
+    judge: str | None
+    seats: list[Seat]
+    failed: list[str]
+    cost_usd: float | None
+    cost_complete: bool
+
+    def markdown(self) -> str:
+        parts = [self.summary]
+        if self.verdict:
+            parts.append(f"## Verdict\n**{self.verdict}**")
+        if self.reasons:
+            parts.append(f"### Reasons of the judge ({self.judge})\n{self.reasons}")
+        dissent = [f"- **{s.ai}** ({s.letter}): {s.position}" for s in self.seats if s.dissents]
+        parts.append("## Dissent\n" + ("\n".join(dissent) if dissent else self._no_dissent()))
+        moved = [f"- **{s.ai}**: from “{s.opening_position}” to “{s.position}”" for s in self.seats if s.changed]
+        parts.append("## Changes of mind\n" + ("\n".join(moved) or "None declared."))
+        parts += [self._seat_markdown(seat) for seat in self.seats]
+        if self.failed:
+            parts.append("## Not heard\n" + "\n".join(f"- {reason}" for reason in self.failed))
+        return "\n\n".join(parts)
+
+    def _no_dissent(self) -> str:
+        if self.verdict is None or any(seat.dissents is None for seat in self.seats):
+            return "Not ruled on; compare the positions below."
+        return "None."
+
+    def _seat_markdown(self, seat: Seat) -> str:
+        said = []
+        for number, text in enumerate(seat.statements):
+            said.append(f"**{'Opening' if number == 0 else f'Round {number}'}.** {text}")
+        note = f"\n> {seat.note}\n" if seat.note else ""
+        return f"## {seat.letter} = {seat.ai} ({seat.model})\n{note}*Position: {seat.position}*\n\n" + "\n\n".join(said)
+
+
+@dataclass
+class _Debater:
+    ai: str
+    letter: str
+    statements: list[Statement] = field(default_factory=list)
+    model: str = ""
+    note: str | None = None
+
+    @property
+    def last(self) -> Statement:
+        return self.statements[-1]
+
+
+@dataclass
+class _Table:
+    """Who sits at the table, and what it cost so far."""
+
+    question: str
+    debaters: list[_Debater]
+    max_tokens: int | None
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+async def debate(
+    run: Run,
+    question: Prompt,
+    ais: AINames = None,
+    rounds: Rounds = 1,
+    judge: AIName = None,
+    stances: Stances = None,
+    max_tokens: MaxTokens = None,
+) -> Debate:
+    """Let several AIs debate a question: independent openings, anonymous rebuttals, a judge's verdict, dissent kept."""
+    names, judges = _seating(run, ais, judge, stances or {})
+    table = _Table(question, _lettered(names), max_tokens)
+    await _opening(run, table, stances or {})
+    for number in range(1, rounds + 1):
+        if len(table.debaters) > 1:
+            await _rebuttals(run, table, number)
+    ruling, judged_by = await _verdict(run, table, judges)
+    return _result(table, ruling, judged_by, names)
+
+
+def _seating(
+    run: Run, ais: list[str] | None, judge: str | None, stances: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """The debaters, and the judges to try in order: outsiders first."""
+    names = choose(run.roster, ais)
+    chosen = judge or run.roster.config.defaults.judge
+    if chosen is not None:
+        run.roster.seat(chosen)
+    if ais is None and len(names) > 2:
+        outsider = chosen or names[-1]
+        names = [name for name in names if name != outsider]
+    if len(names) < 2:
+        raise InvalidInputError("A debate needs at least two AIs: name them in 'ais', or configure another one.")
+    if unknown := sorted(set(stances) - set(names)):
+        raise InvalidInputError(f"'stances' names {unknown[0]!r}, who does not debate. Debaters: {', '.join(names)}.")
+    outsiders = [name for name in run.roster.names if name not in names]
+    return names, list(dict.fromkeys([*([chosen] if chosen else []), *outsiders, *names]))
+
+
+def _lettered(names: list[str]) -> list[_Debater]:
+    letters = list(string.ascii_uppercase[: len(names)])
+    random.shuffle(letters)
+    return [_Debater(name, letter) for name, letter in zip(names, letters, strict=True)]
+
+
+async def _opening(run: Run, table: _Table, stances: Mapping[str, str]) -> None:
+    asks = [
+        (
+            d.ai,
+            build_request(
+                opening_prompt(table.question, stances.get(d.ai)), run.roster, d.ai, max_tokens=table.max_tokens
+            ),
+        )
+        for d in table.debaters
+    ]
+    outcomes = await run.ask_many(asks, role="opening")
+    table.outcomes += outcomes
+    _take(table, outcomes)
+    table.failed = [f"{o.ai}: {o.error}" for o in outcomes if isinstance(o, Failure)]
+    table.debaters = [debater for debater in table.debaters if debater.statements]
+    if not table.debaters:
+        raise all_failed([outcome for outcome in outcomes if isinstance(outcome, Failure)])
+    run.step(f"opening statements: {len(table.debaters)} of {len(outcomes)}")
+
+
+async def _rebuttals(run: Run, table: _Table, number: int) -> None:
+    asks = []
+    for debater in table.debaters:
+        others = [other for other in table.debaters if other is not debater]
+        random.shuffle(others)
+        prompt = rebuttal_prompt(table.question, debater.last, {other.letter: other.last for other in others})
+        asks.append((debater.ai, build_request(prompt, run.roster, debater.ai, max_tokens=table.max_tokens)))
+    outcomes = await run.ask_many(asks, role=f"round {number}")
+    table.outcomes += outcomes
+    _take(table, outcomes)
+    run.step(f"round {number}")
+
+
+def _take(table: _Table, outcomes: list[Outcome]) -> None:
+    """Add what was said to each debater; who fell silent keeps what it said before."""
+    for debater, outcome in zip(table.debaters, outcomes, strict=True):
+        if isinstance(outcome, Answer):
+            debater.statements.append(Statement.read(outcome.text))
+            debater.model = outcome.model
+        elif debater.statements:
+            debater.note = f"Fell silent in a later round; its last statement stands. {outcome.error}"
+
+
+async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling | None, str | None]:
+    """The first judge that answers decides; a failure is reported and the next one asked."""
+    if len(table.debaters) < 2:
+        return None, None
+    heard = list(table.debaters)
+    random.shuffle(heard)
+    prompt = judge_prompt(table.question, {debater.letter: debater.last for debater in heard})
+    for name in judges:
+        (outcome,) = await run.ask_many(
+            [(name, build_request(prompt, run.roster, name, max_tokens=table.max_tokens))], role="judge"
+        )
+        table.outcomes.append(outcome)
+        if isinstance(outcome, Answer):
+            run.step(f"verdict by {name}")
+            return Ruling.read(outcome.text, [debater.letter for debater in heard]), name
+        table.failed.append(f"{name} as judge: {outcome.error}")
+    return None, None
+
+
+def _result(table: _Table, ruling: Ruling | None, judge: str | None, asked: list[str]) -> Debate:
+    cost, complete = total_cost(table.outcomes)
+    return Debate(
+        summary=_summary(table, judge, asked, cost, complete),
+        verdict=ruling.verdict if ruling else None,
+        reasons=ruling.reasons if ruling else "",
+        judge=judge,
+        seats=[_seat(debater, ruling) for debater in sorted(table.debaters, key=lambda d: d.letter)],
+        failed=table.failed,
+        cost_usd=cost,
+        cost_complete=complete,
+    )
+
+
+def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
+    dissenters = ruling.dissenters if ruling else None
+    return Seat(
+        ai=debater.ai,
+        letter=debater.letter,
+        model=debater.model,
+        statements=[statement.text for statement in debater.statements],
+        opening_position=debater.statements[0].position,
+        position=debater.last.position,
+        changed=any(statement.changed for statement in debater.statements),
+        dissents=None if dissenters is None else debater.letter in dissenters,
+        note=debater.note,
+    )
+
+
+def _summary(table: _Table, judge: str | None, asked: list[str], cost: float | None, complete: bool) -> str:
+    spoke = f"{len(table.debaters)} of {len(asked)} AIs debated"
+    price = "cost unknown" if cost is None else f"{'' if complete else 'at least '}{dollars(cost)}"
+    if len(table.debaters) < 2:
+        return f"PARTIAL: {spoke}, so there was no debate and no verdict ({price}). The one statement is below."
+    if judge is None:
+        return f"PARTIAL: {spoke}, but no judge answered, so there is no verdict ({price})."
+    partial = "PARTIAL: " if table.failed or any(debater.note for debater in table.debaters) else ""
+    seat = " (who also debated)" if judge in asked else ""
+    return f"{partial}{spoke}; {judge}{seat} gave the verdict ({price})."

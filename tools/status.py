@@ -1,0 +1,72 @@
+"""Which AIs can be asked, and what is wrong with those that cannot."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import BaseModel
+
+from ai.roster import Seat
+from ai.run import Run
+
+
+class AIStatus(BaseModel):
+    """One configured AI."""
+
+    name: str
+    provider: str
+    model: str
+    ready: bool
+    problem: str | None = None
+    in_flight: int = 0
+    concurrency: int = 0
+    breaker: str = "closed"
+
+
+class Status(BaseModel):
+    """Every configured AI, and problems of the configuration itself."""
+
+    ais: list[AIStatus]
+    problems: list[str]
+
+    def markdown(self) -> str:
+        ready = sum(ai.ready for ai in self.ais)
+        lines = [f"{ready} of {len(self.ais)} AIs can be asked."]
+        for ai in self.ais:
+            busy = f", {ai.in_flight}/{ai.concurrency} in flight" if ai.in_flight else ""
+            rested = "" if ai.breaker == "closed" else f", resting ({ai.breaker})"
+            state = f"ready{busy}{rested}" if ai.ready else "not usable"
+            trouble = f"  \n  {ai.problem}" if ai.problem else ""
+            lines.append(f"- **{ai.name}**: {ai.model} via {ai.provider}, {state}{trouble}")
+        lines += [f"- Problem: {problem}" for problem in self.problems]
+        return "\n".join(lines)
+
+
+async def status(run: Run) -> Status:
+    """List the AIs that can be asked, with model, state and any problem. Sends nothing."""
+    roster = run.roster
+    ready = [_ready(seat) for seat in roster.seats.values()]
+    broken = [
+        AIStatus(name=name, provider="", model="", ready=False, problem=reason)
+        for name, reason in roster.problems.items()
+    ]
+    general = [problem for problem in roster.config.problems if problem not in roster.problems.values()]
+    return Status(ais=ready + broken, problems=general)
+
+
+def _ready(seat: Seat) -> AIStatus:
+    problem = seat.warning(date.today())
+    if seat.local:
+        from ai.local.personas import TINY
+
+        problem = seat.unavailable_reason or f"{TINY}: set an API key for real answers."
+    return AIStatus(
+        name=seat.name,
+        provider=seat.provider.name,
+        model=seat.model,
+        ready=seat.unavailable_reason is None,
+        problem=problem,
+        in_flight=seat.concurrency.in_flight,
+        concurrency=seat.concurrency.limit,
+        breaker=seat.breaker.state,
+    )
