@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ai.lazy import load
 from ai.client import FellBack, Retrying, Signal, Thinking
 from core.errors import AIError, ConfigError, InvalidInputError
 from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, EventBus, Token
@@ -96,13 +97,12 @@ class Caller:
         except BaseException as error:
             publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
             raise
-        answer = self._answer(seat, response, time.perf_counter() - started)
+        answer = await self._answer(seat, response, time.perf_counter() - started)
         publish(CallFinished(run, call, answer))
         return answer
 
-    def _answer(self, seat: Seat, response: Response, latency_s: float) -> Answer:
-        from core.prices import cost_usd
-
+    async def _answer(self, seat: Seat, response: Response, latency_s: float) -> Answer:
+        cost_usd = (await load("core.prices")).cost_usd
         really = self.roster.seat(response.answered_by) if response.answered_by else seat
         return Answer(
             ai=seat.name,

@@ -18,7 +18,7 @@ from ai.layers.concurrency import Concurrency
 from ai.layers.deadline import Deadline
 from ai.layers.fallback import Fallback
 from ai.layers.retry import Retry
-from ai.local.engine import LocalEngine
+from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, persona
 from ai.pipeline import Complete, build_pipeline
 from ai.providers.catalog import PROVIDERS, Provider, retirement_warning
@@ -203,7 +203,7 @@ class Roster:
             defaults=self.config.defaults,
             find=lambda other: self.seat(other).without_fallback,
             system=face.system if face and provider.embedded else None,
-            check=self.engine.available_reason if provider.embedded else None,
+            check=available_reason if provider.embedded else None,
         )
 
     def unknown(self, name: str) -> UnknownAIError:

@@ -14,13 +14,17 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 import httpx2
+
+from ai.lazy import load
 
 if TYPE_CHECKING:
     import aiohttp
 
 _KEEPALIVE_S = 30.0
-_DEFAULT_TIMEOUT = httpx2.Timeout(None, connect=15.0)
+_CONNECT_S = 15.0
+_DEFAULT_TIMEOUT = httpx2.Timeout(None, connect=_CONNECT_S)
 """Everything after the connect is the deadline layer's business: an SDK's read timeout never ends a slow drip."""
 
 
@@ -77,12 +81,10 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         self._tls: ssl.SSLContext | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        import aiohttp  # 280 ms, wanted only once an endpoint is called
-
+        aiohttp = await load("aiohttp")
         timeout = request.extensions.get("timeout", {})
-        limits = aiohttp.ClientTimeout(
-            total=None, connect=None, sock_connect=timeout.get("connect"), sock_read=timeout.get("read")
-        )
+        connect = timeout.get("connect") or _CONNECT_S  # google-genai sets none at all
+        tls = await self._context() if request.url.scheme == "https" else True
         with _mapped_errors(request, sent=False):
             reply = await self._open_session().request(
                 request.method,
@@ -90,8 +92,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 headers=request.headers.multi_items(),
                 data=await request.aread() or None,
                 allow_redirects=False,
-                timeout=limits,
-                ssl=self._context() if request.url.scheme == "https" else True,
+                timeout=aiohttp.ClientTimeout(sock_connect=connect, sock_read=timeout.get("read")),
+                ssl=tls,
             )
         return httpx2.Response(reply.status, headers=reply.raw_headers, stream=_Body(reply, request), request=request)
 
@@ -112,9 +114,9 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             )
         return self._session
 
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:  # 30 ms, not wanted for a local model
-            self._tls = httpx2.create_ssl_context()
+    async def _context(self) -> ssl.SSLContext:
+        if self._tls is None:  # 30 ms of reading certificates, not wanted for a local model
+            self._tls = await anyio.to_thread.run_sync(httpx2.create_ssl_context)
         return self._tls
 
 
@@ -147,8 +149,10 @@ def _mapped_errors(request: httpx2.Request, *, sent: bool) -> Iterator[None]:
         connecting = isinstance(error, aiohttp.ConnectionTimeoutError) and not sent
         kind = httpx2.ConnectTimeout if connecting else httpx2.ReadTimeout
         raise kind(str(error), request=request) from error
-    except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
-        raise httpx2.ConnectError(str(error), request=request) from error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx2.ConnectError(str(error.os_error), request=request) from error
+    except aiohttp.ClientHttpProxyError as error:
+        raise httpx2.ProxyError(str(error), request=request) from error
     except aiohttp.InvalidURL as error:
         raise httpx2.UnsupportedProtocol(str(error), request=request) from error
     except (aiohttp.ClientError, ConnectionError) as error:

@@ -33,6 +33,7 @@ Every message ends with the next step. Messages are redacted when the error is m
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from core.redact import redact
@@ -50,7 +51,7 @@ class MootError(Exception):
     def kind(self) -> str:
         """A stable word for logs and structured results, such as `rate_limited`."""
         name = type(self).__name__.removesuffix("Error")
-        return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name))
+        return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=I)(?=[A-Z][a-z])", "_", name).lower()
 
 
 class InvalidInputError(MootError, ValueError):

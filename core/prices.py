@@ -1,8 +1,13 @@
-"""What a call cost, from prices that ship with genai-prices; nothing is fetched."""
+"""What a call cost, from prices that ship with genai-prices; nothing is fetched.
+
+Import it late: the price list takes 25 ms to load.
+"""
 
 from __future__ import annotations
 
 import logging
+
+import genai_prices
 
 from core.values import Usage
 
@@ -19,8 +24,6 @@ def cost_usd(usage: Usage, *, model: str, price_id: str | None) -> float | None:
         return 0.0
     if price_id is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    import genai_prices  # 23 ms, wanted only once something was paid
-
     counted = genai_prices.Usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,

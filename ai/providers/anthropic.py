@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ai.classify import not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.fold import SSEFold
+from ai.lazy import load
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings
 from ai.transport import SharedHTTP
@@ -94,7 +95,7 @@ class MessageFold(SSEFold):
                 if block.get("type") == "tool_use":
                     self._calls[data.get("index", 0)] = [block.get("id", ""), block.get("name", ""), ""]
             case "message_delta":
-                self._tokens |= {k: v for k, v in (data.get("usage") or {}).items() if v is not None}
+                self._count(data.get("usage") or {})
                 self._stop(data.get("delta") or {})
             case "message_stop":
                 self.terminated = True
@@ -111,13 +112,13 @@ class MessageFold(SSEFold):
         self._stop(data)
         self.terminated = True
 
-    def finish(self) -> Response:
-        self.usage = _usage(self._tokens)
-        return super().finish()
-
     def _start(self, message: Mapping[str, Any]) -> None:
         self.model = message.get("model") or self.model
-        self._tokens |= message.get("usage") or {}
+        self._count(message.get("usage") or {})
+
+    def _count(self, tokens: Mapping[str, Any]) -> None:
+        self._tokens |= {kind: count for kind, count in tokens.items() if count is not None}
+        self.usage = _usage(self._tokens)
 
     def _delta(self, index: int, delta: Mapping[str, Any]) -> None:
         if text := delta.get("text"):
@@ -158,15 +159,13 @@ class AsyncClient(AsyncAIClient):
         self._sdk: anthropic.AsyncAnthropic | None = None
 
     async def complete(self, request: Request, emit: Emit) -> Response:
-        import anthropic
-
         settings = self._settings
-        sdk = self._open()
+        sdk = await self._open()
         if self._model is None:
             self._model = first_model(settings.who, await self.list_models())
         fold = MessageFold(settings.who, self._model, emit)
         body = build_body(request, self._model, settings)
-        with sdk_errors(anthropic, settings.who, fold):
+        with sdk_errors(await load("anthropic"), settings.who, fold):
             async with sdk.messages.with_streaming_response.create(
                 **_required(body), extra_body=body, timeout=sdk_timeout(request, settings)
             ) as reply:
@@ -176,19 +175,17 @@ class AsyncClient(AsyncAIClient):
         return fold.finish()
 
     async def list_models(self) -> list[str]:
-        import anthropic
-
-        with sdk_errors(anthropic, self._settings.who):
-            reply = await self._open().models.with_raw_response.list(limit=1000)
+        sdk = await self._open()
+        with sdk_errors(await load("anthropic"), self._settings.who):
+            reply = await sdk.models.with_raw_response.list(limit=1000)
             return model_ids(self._settings.who, await reply.text())
 
-    def _open(self) -> anthropic.AsyncAnthropic:
+    async def _open(self) -> anthropic.AsyncAnthropic:
         if self._sdk is None:
-            import anthropic
-
             try:
-                self._sdk = anthropic.AsyncAnthropic(http_client=self._http.client, **_sdk_options(self._settings))
-            except (RuntimeError, ImportError, anthropic.AnthropicError) as error:
+                sdk = await load("anthropic")
+                self._sdk = sdk.AsyncAnthropic(http_client=self._http.client, **_sdk_options(self._settings))
+            except (RuntimeError, ImportError, ValueError) as error:
                 raise unavailable(self._settings.who, error) from error
         return self._sdk
 

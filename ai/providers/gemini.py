@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio.to_thread
 import httpx2
 
 from ai.classify import Who, not_an_answer, status_error, transport_error
@@ -139,7 +140,7 @@ class AsyncClient(AsyncAIClient):
 
     async def complete(self, request: Request, emit: Emit) -> Response:
         who = self._settings.who
-        sdk = self._open()
+        sdk = await self._open()
         if self._model is None:
             self._model = first_model(who, await self.list_models())
         fold = GeminiFold(who, self._model, emit)
@@ -155,14 +156,16 @@ class AsyncClient(AsyncAIClient):
         return fold.finish()
 
     async def list_models(self) -> list[str]:
+        sdk = await self._open()
         with _errors(self._settings.who):
-            pager = await self._open().aio.models.list()
+            pager = await sdk.aio.models.list()
             return [(model.name or "").removeprefix("models/") async for model in pager]
 
-    def _open(self) -> genai.Client:
+    async def _open(self) -> genai.Client:
         if self._sdk is None:
             try:
-                self._sdk = _build(self._settings, self._http)
+                # In a thread: the import takes 0.6 s and the client reads certificates.
+                self._sdk = await anyio.to_thread.run_sync(_build, self._settings, self._http)
             except (RuntimeError, ImportError, ValueError) as error:
                 raise unavailable(self._settings.who, error) from error
         return self._sdk

@@ -17,6 +17,7 @@ import anyio.to_thread
 from ai.classify import not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.fold import SSEFold
+from ai.lazy import load
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings, Endpoint
 from ai.transport import SharedHTTP
@@ -186,15 +187,13 @@ class AsyncClient(AsyncAIClient):
         self._located: Endpoint | None = None
 
     async def complete(self, request: Request, emit: Emit) -> Response:
-        import openai
-
         settings = self._settings
         sdk = await self._open()
         if self._model is None:
             self._model = first_model(settings.who, await self.list_models())
         fold = ChatFold(settings.who, self._model, emit)
         body = build_body(request, self._model, settings)
-        with sdk_errors(openai, settings.who, fold):
+        with sdk_errors(await load("openai"), settings.who, fold):
             async with sdk.chat.completions.with_streaming_response.create(
                 model=self._model, messages=[], extra_body=body, timeout=sdk_timeout(request, settings)
             ) as reply:
@@ -204,10 +203,8 @@ class AsyncClient(AsyncAIClient):
         return fold.finish()
 
     async def list_models(self) -> list[str]:
-        import openai
-
         sdk = await self._open()
-        with sdk_errors(openai, self._settings.who):
+        with sdk_errors(await load("openai"), self._settings.who):
             reply = await sdk.models.with_raw_response.list()
             return model_ids(self._settings.who, reply.text)
 
@@ -216,14 +213,19 @@ class AsyncClient(AsyncAIClient):
         endpoint = await anyio.to_thread.run_sync(settings.locate) if settings.locate else settings.endpoint
         assert endpoint is not None
         if self._sdk is None or endpoint != self._located:
-            import openai
-
-            try:
-                self._sdk = openai.AsyncOpenAI(http_client=self._http.client, **_sdk_options(settings, endpoint))
-            except (RuntimeError, ImportError, openai.OpenAIError) as error:
-                raise unavailable(settings.who, error) from error
+            self._sdk = await self._build(endpoint)
             self._located = endpoint
         return self._sdk
+
+    async def _build(self, endpoint: Endpoint) -> openai.AsyncOpenAI:
+        try:
+            sdk = await load("openai")
+            client: openai.AsyncOpenAI = sdk.AsyncOpenAI(
+                http_client=self._http.client, **_sdk_options(self._settings, endpoint)
+            )
+        except (RuntimeError, ImportError, ValueError) as error:
+            raise unavailable(self._settings.who, error) from error
+        return client
 
 
 class SyncClient(AIClient):

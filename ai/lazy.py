@@ -1,0 +1,17 @@
+"""Imports heavy modules when they are first needed, in a worker thread, so that the event loop stays responsive."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import anyio.to_thread
+
+_loaded: dict[str, ModuleType] = {}
+
+
+async def load(name: str) -> ModuleType:
+    """The module called *name*. Not `sys.modules`: what another thread is still importing is there already."""
+    if name not in _loaded:
+        _loaded[name] = await anyio.to_thread.run_sync(importlib.import_module, name)
+    return _loaded[name]
