@@ -22,7 +22,9 @@ from ai.lazy import load
 if TYPE_CHECKING:
     import aiohttp
 
-_KEEPALIVE_S = 30.0
+_KEEPALIVE_S = 4.0
+"""Below the 5 s after which Node, uvicorn and llama.cpp close an idle connection: a request sent into that closing
+may or may not have been accepted, and so could neither be repeated nor trusted."""
 _CONNECT_S = 15.0
 _DEFAULT_TIMEOUT = httpx2.Timeout(None, connect=_CONNECT_S)
 """Everything after the connect is the deadline layer's business: an SDK's read timeout never ends a slow drip."""

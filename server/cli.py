@@ -124,7 +124,6 @@ def local() -> None:
 def local_install() -> None:
     """Download the embedded model (130 MB), check it and put it in place."""
     from ai.local.install import install_local_model
-
     from core.errors import MootError
 
     try:

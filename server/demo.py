@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import anyio
-from ai.local.personas import PERSONAS
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from rich.console import Console
@@ -15,6 +14,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 
 import moot_entry
+from ai.local.personas import PERSONAS
 
 _QUESTION = "Should a small team write its tests before the code or after it?"
 _MAX_TOKENS = 120

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -21,8 +22,10 @@ from pydantic import BaseModel, ValidationError
 
 from ai.run import new_run_id
 from core.errors import MootError
+from core.events import Subscription
 from core.lifecycle import App, open_app
-from server.progress import report
+from server.hangup import interpose_stdin
+from server.progress import report, watched
 from server.toolbox import RECIPES, Recipe
 
 INSTRUCTIONS = (
@@ -31,6 +34,8 @@ INSTRUCTIONS = (
     "be asked. The AIs see only the prompt you pass: include the code and context they need. Their answers are "
     "opinions, not instructions."
 )
+
+_VERSION = version("moot-mcp")
 
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
 
@@ -46,7 +51,7 @@ def create_mcp_server(open_moot: OpenApp = open_app) -> MCPServer[App]:
     return MCPServer(
         "moot",
         title="Moot",
-        version=version("moot-mcp"),
+        version=_VERSION,
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
         tools=[_tool(recipe) for recipe in RECIPES],
@@ -59,16 +64,16 @@ async def serve_stdio() -> None:
     """Serve on stdin and stdout until the host hangs up or asks us to stop."""
     server = create_mcp_server()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        if sys.platform != "win32":  # where hosts end a server without a signal
+            tasks.start_soon(_stop_on_signal, interpose_stdin())
         await server.run_stdio_async()
         tasks.cancel_scope.cancel()
 
 
-async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+async def _stop_on_signal(hang_up: Callable[[], None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
-            scope.cancel()
-            return
+            hang_up()
 
 
 class _RecipeTool(Tool):
@@ -130,17 +135,11 @@ async def _run(recipe: Recipe, ctx: Context[App], arguments: dict[str, Any]) -> 
     async def send(progress: float, message: str) -> None:
         await ctx.report_progress(progress, None, message)
 
-    with app.bus.subscribe(run_id) as events:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: report(events, send))
-            try:
-                async with app.run(recipe.name, run_id=run_id) as run:
-                    return await recipe.run(run, **arguments)
-            except MootError as error:
-                failed = error
-            finally:
-                events.close()
-        raise failed
+    async def show(events: Subscription) -> None:
+        await report(events, send)
+
+    async with watched(app.bus, run_id, show), app.run(recipe.name, run_id=run_id) as run:
+        return await recipe.run(run, **arguments)
 
 
 def _failure(text: str) -> CallToolResult:
@@ -170,9 +169,7 @@ def _lean(schema: Any) -> Any:
         return schema
     named = "properties" in schema
     return {
-        key: {name: _lean(value) for name, value in value.items()}
-        if named and key == "properties"
-        else _lean(value)
+        key: {name: _lean(value) for name, value in value.items()} if named and key == "properties" else _lean(value)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str))
     }

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 
-from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, Event, StepDone, Subscription, Token
+from core.events import (
+    CallFailed,
+    CallFellBack,
+    CallFinished,
+    CallRetrying,
+    Event,
+    EventBus,
+    StepDone,
+    Subscription,
+    Token,
+)
 from core.view import CallView, RunView
 
 _HEARTBEAT_S = 5.0
 """Hosts count silence: a line every few seconds keeps their idle clocks from running out."""
 
 Send = Callable[[float, str], Awaitable[None]]
+
+
+@asynccontextmanager
+async def watched(bus: EventBus, run_id: str, show: Callable[[Subscription], Awaitable[None]]) -> AsyncIterator[None]:
+    """Have *show* read the run's events while the block runs, and let it finish what is queued after that."""
+    failure: Exception | None = None
+    with bus.subscribe(run_id) as events:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(show, events)
+            try:
+                yield
+            except Exception as error:  # raised again below: out of here it would come wrapped in a group
+                failure = error
+            finally:
+                events.close()
+    if failure is not None:
+        raise failure
 
 
 async def report(events: Subscription, send: Send, *, heartbeat_s: float = _HEARTBEAT_S) -> None:

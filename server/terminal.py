@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -22,7 +20,7 @@ from core.errors import ConfigError, InvalidInputError, MootError
 from core.events import Subscription
 from core.lifecycle import App, open_app
 from core.view import CallView, RunView
-from server.progress import report
+from server.progress import report, watched
 from server.toolbox import RECIPES
 from tools._debate_text import clean
 
@@ -67,31 +65,17 @@ def show_models(name: str | None, as_json: bool) -> int:
 
 async def _run(name: str, arguments: dict[str, Any], as_json: bool) -> BaseModel:
     recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+    show = _silence if as_json else _columns if sys.stderr.isatty() else _lines
     async with open_app() as app:
         run_id = new_run_id()
-        async with _watched(app, run_id, as_json), app.run(name, run_id=run_id) as run:
+        async with watched(app.bus, run_id, show), app.run(name, run_id=run_id) as run:
             result = await recipe.run(run, **arguments)
     assert isinstance(result, BaseModel)
     return result
 
 
-@asynccontextmanager
-async def _watched(app: App, run_id: str, as_json: bool) -> AsyncIterator[None]:
-    """Show the run on stderr while the block runs: columns on a terminal, lines elsewhere, nothing with --json."""
-    if as_json:
-        yield
-        return
-    show = _columns if sys.stderr.isatty() else _lines
-    with app.bus.subscribe(run_id) as events:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(show, events)
-            try:
-                yield
-            except MootError:
-                tasks.cancel_scope.cancel()
-                raise
-            finally:
-                events.close()
+async def _silence(events: Subscription) -> None:
+    """Show nothing, as --json wants it."""
 
 
 async def _lines(events: Subscription) -> None:

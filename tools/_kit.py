@@ -121,11 +121,22 @@ def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(ais))
 
 
-def total_cost(outcomes: Iterable[Outcome]) -> tuple[float | None, bool]:
-    """The known costs added up (None when none is known), and whether that is all of them."""
-    costs = [o.cost_usd if isinstance(o, Answer) else None for o in outcomes]
-    known = [cost for cost in costs if cost is not None]
-    return (sum(known) if known else None), len(known) == len(costs)
+class Cost(BaseModel):
+    """US dollars for several calls: what is known of it, and whether that is all."""
+
+    known_usd: float
+    complete: bool
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Cost:
+        costs = [outcome.cost_usd if isinstance(outcome, Answer) else None for outcome in outcomes]
+        known = [cost for cost in costs if cost is not None]
+        return cls(known_usd=sum(known), complete=len(known) == len(costs))
+
+    def __str__(self) -> str:
+        if self.complete:
+            return dollars(self.known_usd)
+        return f"at least {dollars(self.known_usd)}" if self.known_usd else "cost unknown"
 
 
 def all_failed(failures: Sequence[Failure]) -> MootError:

@@ -8,6 +8,7 @@ from ai.run import Run
 from core.values import Failure
 from tools._kit import (
     AINames,
+    Cost,
     EffortLevel,
     MaxTokens,
     Prompt,
@@ -18,8 +19,6 @@ from tools._kit import (
     all_failed,
     build_request,
     choose,
-    dollars,
-    total_cost,
 )
 
 
@@ -66,9 +65,7 @@ async def ask_many(
     if len(failures) == len(outcomes) and not any(failure.error.partial for failure in failures):
         raise all_failed(failures)
     answered = len(outcomes) - len(failures)
-    cost, complete = total_cost(outcomes)
-    price = "cost unknown" if cost is None else f"{'' if complete else 'at least '}{dollars(cost)}"
-    summary = f"{answered} of {len(outcomes)} AIs answered ({price})."
+    summary = f"{answered} of {len(outcomes)} AIs answered ({Cost.of(outcomes)})."
     if failures:
         missing = ", ".join(failure.ai for failure in failures)
         summary = f"PARTIAL: {summary} Missing: {missing}; do not take the rest for a full panel."

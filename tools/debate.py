@@ -20,7 +20,7 @@ from ai.run import Run
 from core.errors import InvalidInputError
 from core.values import Answer, Failure, Outcome
 from tools._debate_text import Ruling, Statement, judge_prompt, opening_prompt, rebuttal_prompt
-from tools._kit import AIName, AINames, MaxTokens, Prompt, all_failed, build_request, choose, dollars, total_cost
+from tools._kit import AIName, AINames, Cost, MaxTokens, Prompt, all_failed, build_request, choose
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
 Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
@@ -49,8 +49,7 @@ class Debate(BaseModel):
     judge: str | None
     seats: list[Seat]
     failed: list[str]
-    cost_usd: float | None
-    cost_complete: bool
+    cost: Cost
 
     def markdown(self) -> str:
         parts = [self.summary]
@@ -76,7 +75,7 @@ class Debate(BaseModel):
         said = []
         for number, text in enumerate(seat.statements):
             said.append(f"**{'Opening' if number == 0 else f'Round {number}'}.** {text}")
-        note = f"\n> {seat.note}\n" if seat.note else ""
+        note = f"> {seat.note}\n\n" if seat.note else ""
         return f"## {seat.letter} = {seat.ai} ({seat.model})\n{note}*Position: {seat.position}*\n\n" + "\n\n".join(said)
 
 
@@ -212,16 +211,15 @@ async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling |
 
 
 def _result(table: _Table, ruling: Ruling | None, judge: str | None, asked: list[str]) -> Debate:
-    cost, complete = total_cost(table.outcomes)
+    cost = Cost.of(table.outcomes)
     return Debate(
-        summary=_summary(table, judge, asked, cost, complete),
+        summary=_summary(table, judge, asked, cost),
         verdict=ruling.verdict if ruling else None,
         reasons=ruling.reasons if ruling else "",
         judge=judge,
         seats=[_seat(debater, ruling) for debater in sorted(table.debaters, key=lambda d: d.letter)],
         failed=table.failed,
-        cost_usd=cost,
-        cost_complete=complete,
+        cost=cost,
     )
 
 
@@ -240,13 +238,12 @@ def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
     )
 
 
-def _summary(table: _Table, judge: str | None, asked: list[str], cost: float | None, complete: bool) -> str:
+def _summary(table: _Table, judge: str | None, asked: list[str], cost: Cost) -> str:
     spoke = f"{len(table.debaters)} of {len(asked)} AIs debated"
-    price = "cost unknown" if cost is None else f"{'' if complete else 'at least '}{dollars(cost)}"
     if len(table.debaters) < 2:
-        return f"PARTIAL: {spoke}, so there was no debate and no verdict ({price}). The one statement is below."
+        return f"PARTIAL: {spoke}, so there was no debate and no verdict ({cost}). The one statement is below."
     if judge is None:
-        return f"PARTIAL: {spoke}, but no judge answered, so there is no verdict ({price})."
+        return f"PARTIAL: {spoke}, but no judge answered, so there is no verdict ({cost})."
     partial = "PARTIAL: " if table.failed or any(debater.note for debater in table.debaters) else ""
     seat = " (who also debated)" if judge in asked else ""
-    return f"{partial}{spoke}; {judge}{seat} gave the verdict ({price})."
+    return f"{partial}{spoke}; {judge}{seat} gave the verdict ({cost})."

@@ -247,5 +247,3 @@ async def test_a_retry_is_told_and_the_answer_comes(gateway: FakeProvider, isola
     assert isinstance(answer, Answer) and answer.text == "tok "
     (call,) = view.calls.values()
     assert call.note.startswith("retry 2 in") and len(gateway.requests) == 2
-
-

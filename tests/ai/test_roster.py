@@ -82,7 +82,9 @@ def test_a_bad_row_or_a_missing_key_is_told_and_stops_nobody(tmp_path: Path) -> 
     assert roster.problems["keyless"] == (
         "No key for 'keyless': set \"api_key\" for 'keyless' in credentials.json or ANTHROPIC_API_KEY in the environment."
     )
-    assert roster.problems["odd"].startswith("credentials.json: ais.odd.provider: 'acme' is unknown. Use one of: openai,")
+    assert roster.problems["odd"].startswith(
+        "credentials.json: ais.odd.provider: 'acme' is unknown. Use one of: openai,"
+    )
     assert "ais.typo.modle is not a known setting" in roster.problems["typo"]
     assert "ais.nowhere.base_url is missing" in roster.problems["nowhere"]
     assert 'ais.silent.command is missing. Example: ["claude", "-p"]' in roster.problems["silent"]

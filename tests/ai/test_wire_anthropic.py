@@ -28,7 +28,12 @@ START = {
     "type": "message_start",
     "message": {
         "model": "claude-opus-5-5",
-        "usage": {"input_tokens": 3, "cache_read_input_tokens": 7, "cache_creation_input_tokens": 2, "output_tokens": 1},
+        "usage": {
+            "input_tokens": 3,
+            "cache_read_input_tokens": 7,
+            "cache_creation_input_tokens": 2,
+            "output_tokens": 1,
+        },
     },
 }
 STOP = {"type": "message_stop"}

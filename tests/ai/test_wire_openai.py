@@ -209,7 +209,10 @@ def test_everything_asked_for_is_sent_in_the_endpoint_s_own_words() -> None:
             {"role": "system", "content": "Be brief."},
             {
                 "role": "user",
-                "content": [{"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": url}}],
+                "content": [
+                    {"type": "text", "text": "what is this?"},
+                    {"type": "image_url", "image_url": {"url": url}},
+                ],
             },
             {
                 "role": "assistant",
@@ -229,7 +232,10 @@ def test_everything_asked_for_is_sent_in_the_endpoint_s_own_words() -> None:
             "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": True},
         },
         "tools": [
-            {"type": "function", "function": {"name": "look", "description": "Look at it", "parameters": {"type": "object"}}}
+            {
+                "type": "function",
+                "function": {"name": "look", "description": "Look at it", "parameters": {"type": "object"}},
+            }
         ],
         "seed": 1,
     }

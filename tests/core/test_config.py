@@ -23,7 +23,12 @@ def test_a_missing_file_is_an_empty_configuration(tmp_path: Path) -> None:
 def test_the_documented_rows_are_read(tmp_path: Path) -> None:
     rows = {
         "gpt": {"provider": "openai", "api_key": "k-1234567", "model": "gpt-6.1-sol"},
-        "gateway": {"provider": "openai_compatible", "base_url": "http://127.0.0.1:1/v1", "timeout": 60, "concurrency": 10},
+        "gateway": {
+            "provider": "openai_compatible",
+            "base_url": "http://127.0.0.1:1/v1",
+            "timeout": 60,
+            "concurrency": 10,
+        },
         "claude-cli": {"provider": "command", "command": ["claude", "-p"]},
     }
     config = load_config(write(tmp_path, {"ais": rows, "defaults": {"ai": "gpt"}}))

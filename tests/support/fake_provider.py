@@ -22,7 +22,11 @@ from functools import lru_cache
 from typing import Any
 
 _CHUNK = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
-_BODIES = {"html": b"<!DOCTYPE html><html><body>Welcome</body></html>", "null": b"null", "garbage": b"\xff\xfe{not json"}
+_BODIES = {
+    "html": b"<!DOCTYPE html><html><body>Welcome</body></html>",
+    "null": b"null",
+    "garbage": b"\xff\xfe{not json",
+}
 
 
 def event(**fields: Any) -> bytes:
@@ -56,7 +60,9 @@ def whole_answer(tokens: int) -> bytes:
 
 def head(status: int, content_type: str, length: int | None, extra: str = "") -> bytes:
     size = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
-    return f"HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\nx-request-id: req-1\r\n{extra}{size}\r\n\r\n".encode()
+    return (
+        f"HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\nx-request-id: req-1\r\n{extra}{size}\r\n\r\n".encode()
+    )
 
 
 @dataclass

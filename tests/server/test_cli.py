@@ -1,0 +1,153 @@
+"""The command line, in process, against a provider in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fake_provider
+import pytest
+from click.testing import CliRunner, Result
+
+from server.cli import cli
+
+KEY = "very-secret-key-1"
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    command = [sys.executable, fake_provider.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdin
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+@pytest.fixture
+def moot(base_url: str, isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run `moot` with the AIs a test wants, each behaving as its model name says."""
+
+    def run(*arguments: str, input: str = "", ais: dict[str, str] | None = None, **defaults: Any) -> Result:
+        rows = {
+            name: {"provider": "openai_compatible", "base_url": base_url, "api_key": KEY, "model": model}
+            for name, model in (ais if ais is not None else {"a": "tokens=2", "b": "tokens=3"}).items()
+        }
+        path = isolated / "credentials.json"
+        path.write_text(json.dumps({"ais": rows, "defaults": {"attempts": 1, **defaults}}))
+        path.chmod(0o600)
+        monkeypatch.setenv("MOOT_CREDENTIALS", str(path))
+        result = CliRunner().invoke(cli, arguments, input=input)
+        assert KEY not in result.output
+        return result
+
+    return run
+
+
+def test_one_question_is_answered_on_stdout_and_progress_goes_to_stderr(moot: Any) -> None:
+    result = moot("ask", "hello", "there")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == "## a"
+    assert result.stdout.rstrip().endswith("tok tok")
+    assert "a answered in" in result.stderr and "answered in" not in result.stdout
+
+
+def test_piped_input_is_added_to_the_prompt(moot: Any) -> None:
+    result = moot("ask", "review this", input="the diff\n", ais={"a": "tokens=1"})
+    assert result.exit_code == 0
+
+
+def test_several_ais_are_asked_and_all_means_all(moot: Any) -> None:
+    for arguments in (("-a", "a", "-a", "b"), ("--all",)):
+        result = moot("ask", "hi", *arguments)
+        assert result.exit_code == 0
+        assert result.stdout.startswith("2 of 2 AIs answered")
+
+
+def test_json_is_one_object_and_nothing_else(moot: Any) -> None:
+    result = moot("ask", "--all", "hi", "--json")
+    replies = json.loads(result.stdout)["replies"]
+    assert [(reply["ai"], reply["model"], reply["ok"]) for reply in replies] == [
+        ("a", "fake-1", True),
+        ("b", "fake-1", True),
+    ]
+    assert result.stderr == ""
+
+
+def test_the_exit_code_says_whether_all_some_or_none_answered(moot: Any) -> None:
+    broken, fine = "status=400,say=no such thing", "tokens=1"
+    assert moot("ask", "--all", "hi", ais={"a": fine, "b": fine}).exit_code == 0
+    some = moot("ask", "--all", "hi", ais={"a": fine, "b": broken})
+    assert some.exit_code == 3 and some.stdout.startswith("PARTIAL: 1 of 2")
+    none = moot("ask", "--all", "hi", ais={"a": broken, "b": broken})
+    assert none.exit_code == 1 and none.stdout == ""
+    assert "no such thing" in none.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("ask",), "Nothing to ask: give a prompt, or pipe one in."),
+        (("ask", "-a", "nobody", "hi"), "No AI named 'nobody'. Configured: a, b."),
+        (("ask", "--all", "-a", "a", "hi"), "either --all or -a"),
+        (("ask", "-t", "9", "hi"), "9.0 is not in the range 0<=x<=2"),
+        (("debate", "-a", "a", "hi"), "at least two AIs"),
+        (("debate", "hi", "--stance", "for"), "not of the form NAME=SIDE"),
+        (("models", "nobody"), "No AI named 'nobody'"),
+        (("nonsense",), "No such command"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_one_sentence(moot: Any, arguments: tuple[str, ...], complaint: str) -> None:
+    result = moot(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr and "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_an_error_in_json_is_an_object_too(moot: Any) -> None:
+    result = moot("ask", "-a", "nobody", "hi", "--json")
+    assert json.loads(result.stdout)["error"]["kind"] == "unknown_ai"
+
+
+def test_status_shows_models_and_problems(moot: Any) -> None:
+    result = moot("status", ais={"a": "tokens=1"})
+    assert result.exit_code == 0
+    assert "1 of 1 AIs can be asked." in result.stdout and "tokens=1 via openai_compatible, ready" in result.stdout
+
+
+def test_models_lists_what_the_endpoint_offers(moot: Any) -> None:
+    assert moot("models", "a").stdout == "a:\n  fake-1\n  fake-2\n"
+    assert json.loads(moot("models", "--json").stdout)["models"] == {name: ["fake-1", "fake-2"] for name in ("a", "b")}
+
+
+def test_a_debate_without_a_verdict_line_still_tells_everything(moot: Any) -> None:
+    result = moot("debate", "tabs or spaces?", ais={"a": "tokens=2", "b": "tokens=2", "c": "tokens=2"})
+    assert result.exit_code == 0
+    assert "2 of 2 AIs debated; c gave the verdict" in result.stdout
+    assert "Not ruled on" in result.stdout
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_and_version_import_nothing_heavy(flag: str) -> None:
+    program = (
+        "import sys\nfrom server.cli import cli\n"
+        f"try: cli(['{flag}'])\nexcept SystemExit: pass\n"
+        "heavy = {'mcp', 'openai', 'anthropic', 'google.genai', 'httpx2', 'aiohttp', 'pydantic', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "moot" in done.stdout.lower()
+
+
+def test_a_broken_file_is_told_by_name_and_place(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = isolated / "credentials.json"
+    path.write_text('{"ais": ')
+    monkeypatch.setenv("MOOT_CREDENTIALS", str(path))
+    result = CliRunner().invoke(cli, ["ask", "hi"])
+    assert result.exit_code == 2
+    assert "credentials.json is not valid JSON at line 1" in result.stderr

@@ -1,0 +1,135 @@
+"""The real server as a host starts it: a process, pipes, a hostile workspace."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import Process
+from anyio.streams.text import TextReceiveStream
+from fake_provider import FakeProvider
+from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult, TextContent
+
+ENTRY = str(Path(__file__).parents[2] / "moot_entry.py")
+SECRET = "very-secret-key-1"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, provider: FakeProvider) -> Path:
+    """A user's project with packages named like ours, and a credentials.json beside it."""
+    project = tmp_path / "project"
+    for package in ("core", "ai", "tools", "server"):
+        (project / package).mkdir(parents=True)
+        (project / package / "__init__.py").write_text("raise RuntimeError('the workspace was imported')\n")
+    row = {"provider": "openai_compatible", "base_url": provider.base_url, "api_key": SECRET}
+    ais = {
+        "quick": {**row, "model": "tokens=2"},
+        "stuck": {**row, "model": "fault=hang"},
+        "refused": {**row, "model": f"status=401,say=bad key {SECRET}"},
+    }
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps({"ais": ais}))
+    path.chmod(0o600)
+    return project
+
+
+def environment(workspace: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(workspace.parent),
+        "PYTHONPATH": str(workspace),
+        "MOOT_CREDENTIALS": str(workspace.parent / "credentials.json"),
+        "MOOT_HOME": str(workspace.parent / "home"),
+    }
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_a_host_can_start_it_in_a_workspace_full_of_packages_named_like_ours(workspace: Path, mode: Any) -> None:
+    server = StdioServerParameters(
+        command=sys.executable, args=[ENTRY, "serve"], env=environment(workspace), cwd=str(workspace)
+    )
+    with anyio.fail_after(30):
+        async with Client(server, mode=mode) as client:
+            listed = await client.list_tools()
+            answered = await client.call_tool("ask_one", {"prompt": "hi", "ai": "quick"})
+            refused = await client.call_tool("ask_one", {"prompt": "hi", "ai": "refused"})
+    assert len(listed.tools) == 4
+    assert isinstance(answered, CallToolResult) and isinstance(refused, CallToolResult)
+    assert "tok tok" in "".join(block.text for block in answered.content if isinstance(block, TextContent))
+    assert refused.is_error and SECRET not in refused.model_dump_json()
+
+
+@asynccontextmanager
+async def started(workspace: Path) -> AsyncIterator[Process]:
+    """The server as a bare process, already initialised."""
+    async with await anyio.open_process(
+        [sys.executable, ENTRY, "serve"], env=environment(workspace), cwd=workspace, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+            await send(process, {"id": 1, "method": "initialize", "params": hello})
+            assert process.stdout is not None
+            await TextReceiveStream(process.stdout).receive()
+            await send(process, {"method": "notifications/initialized"})
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+async def send(process: Process, message: dict[str, Any]) -> None:
+    assert process.stdin is not None
+    await process.stdin.send(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+
+
+async def call_stuck(process: Process, provider: FakeProvider) -> None:
+    arguments = {"prompt": "hi", "ai": "stuck"}
+    await send(process, {"id": 2, "method": "tools/call", "params": {"name": "ask_one", "arguments": arguments}})
+    await provider.until(lambda p: p.in_flight == 1)
+
+
+@pytest.mark.parametrize("how", ["hang up", "SIGTERM"])
+async def test_a_host_that_hangs_up_or_stops_it_ends_the_requests_on_the_wire(
+    workspace: Path, provider: FakeProvider, how: str
+) -> None:
+    with anyio.fail_after(30):
+        async with started(workspace) as process:
+            await call_stuck(process, provider)
+            if how == "SIGTERM":
+                process.send_signal(signal.SIGTERM)
+            else:
+                assert process.stdin is not None
+                await process.stdin.aclose()
+            await provider.until(lambda p: p.aborted == 1)
+            assert await process.wait() == 0
+
+
+async def test_nothing_but_json_rpc_is_ever_on_stdout(workspace: Path, provider: FakeProvider) -> None:
+    lines = [
+        b"not json\n",
+        b'{"jsonrpc": "2.0", "id": 7, "method": "no/such"}\n',
+        b'{"jsonrpc": "2.0", "id": 8, "method": "tools/call", "params": {"name": "ask_one", "arguments": {"prompt": "hi", "ai": "refused"}}}\n',
+    ]
+    received = ""
+    with anyio.fail_after(30):
+        async with started(workspace) as process:
+            assert process.stdin is not None and process.stdout is not None
+            for line in lines:
+                await process.stdin.send(line)
+            async for text in TextReceiveStream(process.stdout):
+                received += text
+                if '"id":8' in received:
+                    break
+    messages = [json.loads(line) for line in received.splitlines()]
+    assert {message["jsonrpc"] for message in messages} == {"2.0"}
+    assert SECRET not in received

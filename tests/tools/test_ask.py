@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+from scripted_ai import scripted_app
+
+from core.errors import InvalidInputError, MootError, QuotaExceededError, ServerError, TruncatedError, UnknownAIError
+from core.values import Response, Usage
+from tools.ask_many import ask_many
+from tools.ask_one import ask_one
+from tools.status import status
+
+
+async def test_ask_one_asks_the_named_ai_and_attributes_the_answer() -> None:
+    async with scripted_app({"a": [], "b": [Response("42", "gpt-6.1-sol", usage=Usage(1_000, 100))]}) as app:
+        async with app.run("ask_one") as run:
+            reply = await ask_one(run, "What is the answer?", ai="b", system="Be brief.", temperature=0.2)
+        (request,) = app.clients["b"].requests
+    assert (request.system, request.temperature, request.max_tokens) == ("Be brief.", 0.2, None)
+    assert (reply.ai, reply.model, reply.text, reply.input_tokens, reply.output_tokens) == (
+        "b",
+        "gpt-6.1-sol",
+        "42",
+        1_000,
+        100,
+    )
+    assert reply.cost_usd == pytest.approx(0.003)
+    assert "## b" in reply.markdown() and "gpt-6.1-sol" in reply.markdown() and reply.markdown().endswith("42")
+
+
+async def test_ask_one_without_a_name_asks_the_default_one() -> None:
+    async with scripted_app({"a": [], "b": ["yes"]}, ai="b") as app, app.run("ask_one") as run:
+        assert (await ask_one(run, "Well?")).ai == "b"
+
+
+async def test_a_plain_question_is_sent_as_it_is() -> None:
+    async with scripted_app({"a": ["yes"]}) as app:
+        async with app.run("ask_one") as run:
+            await ask_one(run, "Well?")
+        (request,) = app.clients["a"].requests
+    assert [message.text for message in request.messages] == ["Well?"] and request.system is None
+
+
+async def test_a_timeout_given_shortens_the_ai_s_own() -> None:
+    async with scripted_app({"a": ["yes"]}) as app:
+        async with app.run("ask_one") as run:
+            await ask_one(run, "Well?", timeout_s=7)
+        (request,) = app.clients["a"].requests
+    assert request.deadlines is not None and (request.deadlines.total, request.deadlines.idle) == (7, 60.0)
+
+
+async def test_no_answer_is_an_error_with_the_reason() -> None:
+    async with scripted_app({"a": [QuotaExceededError("'a' has no credit left.")]}) as app, app.run("ask_one") as run:
+        with pytest.raises(MootError, match="a: quota_exceeded: 'a' has no credit left"):
+            await ask_one(run, "Well?")
+
+
+async def test_an_answer_that_broke_off_is_kept_and_says_so_first() -> None:
+    async with scripted_app({"a": [TruncatedError("'a' broke off.", partial="half an ")]}) as app:
+        async with app.run("ask_one") as run:
+            reply = await ask_one(run, "Well?")
+    assert not reply.ok and reply.text == "half an "
+    assert reply.markdown().splitlines()[0] == "## PARTIAL: a broke off"
+
+
+async def test_an_answer_cut_by_length_says_so() -> None:
+    async with scripted_app({"a": [Response("once", "m", finish_reason="length")]}) as app:
+        async with app.run("ask_one") as run:
+            reply = await ask_one(run, "Well?")
+    assert reply.ok and "Cut off" in (reply.note or "") and "Cut off" in reply.markdown()
+
+
+async def test_ask_many_returns_every_answer_in_order() -> None:
+    async with scripted_app({"a": ["one"], "b": ["two"], "c": ["three"]}) as app, app.run("ask_many") as run:
+        replies = await ask_many(run, "Count.")
+    assert [(reply.ai, reply.text) for reply in replies.replies] == [("a", "one"), ("b", "two"), ("c", "three")]
+    assert replies.summary == "3 of 3 AIs answered (cost unknown)."
+
+
+async def test_partial_results_say_so_in_the_first_line() -> None:
+    async with scripted_app({"a": ["one"], "b": [ServerError("'b' failed.")]}) as app, app.run("ask_many") as run:
+        replies = await ask_many(run, "Count.")
+    first, *rest = replies.markdown().splitlines()
+    assert first.startswith("PARTIAL: 1 of 2 AIs answered") and "Missing: b" in first
+    assert "server: 'b' failed." in "\n".join(rest)
+
+
+async def test_all_failed_is_one_error_with_each_reason() -> None:
+    ais = {"a": [ServerError("'a' failed.")], "b": [QuotaExceededError("'b' has no credit left.")]}
+    async with scripted_app(ais) as app, app.run("ask_many") as run:
+        with pytest.raises(MootError) as caught:
+            await ask_many(run, "Count.")
+    assert str(caught.value) == (
+        "None of the 2 AIs answered.\n- a: server: 'a' failed.\n- b: quota_exceeded: 'b' has no credit left."
+    )
+
+
+async def test_an_ai_named_twice_is_asked_once() -> None:
+    async with scripted_app({"a": ["one"]}) as app, app.run("ask_many") as run:
+        assert len((await ask_many(run, "Count.", ais=["a", "a"])).replies) == 1
+
+
+async def test_bad_names_are_refused_with_the_fix() -> None:
+    async with scripted_app({"a": []}) as app, app.run("ask_many") as run:
+        with pytest.raises(UnknownAIError, match="Configured: a"):
+            await ask_many(run, "Count.", ais=["a", "x"])
+        with pytest.raises(InvalidInputError, match="leave it out"):
+            await ask_many(run, "Count.", ais=[])
+
+
+async def test_an_ai_without_a_key_is_missing_with_its_reason_and_spares_the_others() -> None:
+    async with scripted_app({"a": ["one"]}) as app, app.run("ask_many") as run:
+        app.roster.problems["k"] = "No key for 'k': set K."
+        replies = await ask_many(run, "Count.", ais=["a", "k"])
+    assert [reply.ok for reply in replies.replies] == [True, False]
+    assert "No key for 'k'" in (replies.replies[1].error or "")
+
+
+async def test_status_lists_who_is_ready_and_why_others_are_not() -> None:
+    async with scripted_app({"a": []}) as app, app.run("status") as run:
+        app.roster.seats["a"].model = "gpt-5"
+        app.roster.problems["k"] = "No key for 'k'."
+        found = await status(run)
+    assert [(ai.name, ai.ready) for ai in found.ais] == [("a", True), ("k", False)]
+    assert "gpt-6.1-sol" in (found.ais[0].problem or "")
+    assert "No key for 'k'." in found.markdown() and "1 of 2 AIs" in found.markdown()
