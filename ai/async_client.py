@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
+
 from ai.caller import call_ai_async, call_multiple_ais
 from ai.client import AsyncAIClient, Emit, TextStream
 from core.values import Request, Response
 
 if TYPE_CHECKING:
+    from ai.roster import Roster
     from ai.transport import SharedHTTP
 
 __all__ = ["AsyncAIClient", "TextStream", "call_ai_async", "call_multiple_ais", "create_async_ai_client"]
@@ -41,13 +44,19 @@ async def create_async_ai_client(
         UnknownAIError: *ai* is neither a provider nor configured (a ValueError).
         ConfigError: A key or an address is missing; the message says which.
     """
+    roster = await anyio.to_thread.run_sync(_open, ai, api_key, model, base_url, http)
+    seat = roster.seat(ai)
+    return _Standalone(seat, roster.aclose if http is None else seat.aclose)
+
+
+def _open(ai: str, api_key: str | None, model: str | None, base_url: str | None, http: SharedHTTP | None) -> Roster:
+    """In a thread: reads the configuration and imports what stands around a client."""
     from ai.roster import open_seat
     from core.config import load_config
     from core.paths import credentials_path
 
     config = load_config(credentials_path())
-    roster = open_seat(ai, config, api_key=api_key, model=model, base_url=base_url, http=http)
-    return _Standalone(roster.seat(ai), roster.aclose if http is None else roster.seat(ai).aclose)
+    return open_seat(ai, config, api_key=api_key, model=model, base_url=base_url, http=http)
 
 
 class _Standalone(AsyncAIClient):

@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 
-from ai.lazy import load
 from ai.client import FellBack, Retrying, Signal, Thinking
+from ai.lazy import load
 from core.errors import AIError, ConfigError, InvalidInputError
 from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, EventBus, Token
 from core.values import Answer, Failure, Outcome, Request, Response
@@ -166,7 +167,7 @@ async def _caller() -> AsyncIterator[Caller]:
     if _current is not None:
         yield _current
         return
-    roster = _open_roster()
+    roster = await anyio.to_thread.run_sync(_open_roster)
     try:
         yield Caller(roster, EventBus())
     finally:
@@ -226,6 +227,7 @@ def call_ai(ai: str, prompt: str, **options: Any) -> str:
 
 
 def _open_roster() -> Roster:
+    """Everything a single call needs, read and imported here; run it in a thread where a loop is running."""
     from ai.roster import Roster
     from core.config import load_config
     from core.paths import credentials_path

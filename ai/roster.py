@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
+
+import anyio.to_thread
 
 from ai.classify import Who
 from ai.client import AIClient, AsyncAIClient, Emit
@@ -51,7 +54,7 @@ class Seat(AsyncAIClient):
         self.provider = provider
         self.row = row
         self.client, self.sync_client = clients
-        self.model = row.model or provider.model or "(first offered)"
+        self.model = row.model or provider.model or (row.command[0] if row.command else "(first offered)")
         self.system = row.system or system
         self._check = check
         self.breaker = Breaker(name)
@@ -174,10 +177,11 @@ class Roster:
 
     async def aclose(self) -> None:
         """Close every connection and the embedded model."""
-        for seat in self.seats.values():
-            await seat.aclose()
-        await self.http.aclose()
-        self.engine.close()
+        async with AsyncExitStack() as stack:  # each is closed, whatever the others do
+            stack.push_async_callback(anyio.to_thread.run_sync, self.engine.close)
+            stack.push_async_callback(self.http.aclose)
+            for seat in self.seats.values():
+                stack.push_async_callback(seat.aclose)
 
     def close(self) -> None:
         """Close what code without an event loop may have opened."""

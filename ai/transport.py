@@ -8,6 +8,7 @@ retry layer pay twice.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +27,10 @@ _KEEPALIVE_S = 4.0
 """Below the 5 s after which Node, uvicorn and llama.cpp close an idle connection: a request sent into that closing
 may or may not have been accepted, and so could neither be repeated nor trusted."""
 _CONNECT_S = 15.0
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_CHUNK_BYTES = 16_384
+"""A proxy that buffers delivers thousands of tokens at once. In one piece they would hold up every other call, and
+overflow the queue of a view that is not slow at all."""
 _DEFAULT_TIMEOUT = httpx2.Timeout(None, connect=_CONNECT_S)
 """Everything after the connect is the deadline layer's business: an SDK's read timeout never ends a slow drip."""
 
@@ -58,7 +63,10 @@ class SharedHTTP:
     def sync_client(self) -> httpx2.Client:
         if self._sync_client is None:
             self._sync_client = httpx2.Client(
-                transport=self._sync_transport, timeout=_DEFAULT_TIMEOUT, follow_redirects=True
+                transport=self._sync_transport,
+                mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK},  # never by proxy
+                timeout=_DEFAULT_TIMEOUT,
+                follow_redirects=True,
             )
         return self._sync_client
 
@@ -81,6 +89,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
+        self._proxies = urllib.request.getproxies()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         aiohttp = await load("aiohttp")
@@ -96,6 +105,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(sock_connect=connect, sock_read=timeout.get("read")),
                 ssl=tls,
+                proxy=self._proxy(request.url),
             )
         return httpx2.Response(reply.status, headers=reply.raw_headers, stream=_Body(reply, request), request=request)
 
@@ -112,9 +122,14 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                trust_env=bool(urllib.request.getproxies()),
             )
         return self._session
+
+    def _proxy(self, url: httpx2.URL) -> str | None:
+        """The proxy of the environment for *url*; none for this machine, where it could only do harm."""
+        if not self._proxies or url.host in _LOOPBACK or urllib.request.proxy_bypass(url.host):
+            return None
+        return self._proxies.get(url.scheme) or self._proxies.get("all")
 
     async def _context(self) -> ssl.SSLContext:
         if self._tls is None:  # 30 ms of reading certificates, not wanted for a local model
@@ -129,8 +144,10 @@ class _Body(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _mapped_errors(self._request, sent=True):
-            async for chunk in self._reply.content.iter_any():
+            async for chunk in self._reply.content.iter_chunked(_CHUNK_BYTES):
                 yield chunk
+                if len(chunk) == _CHUNK_BYTES:  # more is waiting: let the others have the loop first
+                    await asyncio.sleep(0)
 
     async def aclose(self) -> None:
         # close() drops the connection when the body was not read to its end: that is how a cancelled call
@@ -155,7 +172,7 @@ def _mapped_errors(request: httpx2.Request, *, sent: bool) -> Iterator[None]:
         raise httpx2.ConnectError(str(error.os_error), request=request) from error
     except aiohttp.ClientHttpProxyError as error:
         raise httpx2.ProxyError(str(error), request=request) from error
-    except aiohttp.InvalidURL as error:
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise httpx2.UnsupportedProtocol(str(error), request=request) from error
     except (aiohttp.ClientError, ConnectionError) as error:
         # Disconnects, resets and broken payloads: the request was, or may have been, on its way.

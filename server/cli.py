@@ -123,13 +123,19 @@ def local() -> None:
 @local.command("install")
 def local_install() -> None:
     """Download the embedded model (130 MB), check it and put it in place."""
+    from ai.local.engine import LocalEngine
     from ai.local.install import install_local_model
     from core.errors import MootError
 
+    engine = LocalEngine()
     try:
         install_local_model(lambda line: click.echo(line, err=True))
+        engine.locate()  # a missing system library shows now, not at the first question
+        click.echo("The embedded model starts. Try: moot demo", err=True)
     except MootError as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        engine.close()
 
 
 def _finish(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 
@@ -27,7 +28,9 @@ Send = Callable[[float, str], Awaitable[None]]
 
 
 @asynccontextmanager
-async def watched(bus: EventBus, run_id: str, show: Callable[[Subscription], Awaitable[None]]) -> AsyncIterator[None]:
+async def watched(
+    bus: EventBus, run_id: str, show: Callable[[Subscription], Coroutine[Any, Any, None]]
+) -> AsyncIterator[None]:
     """Have *show* read the run's events while the block runs, and let it finish what is queued after that."""
     failure: Exception | None = None
     with bus.subscribe(run_id) as events:

@@ -6,6 +6,7 @@ count, and the clock covers the whole attempt. The connect limit is the transpor
 
 from __future__ import annotations
 
+import io
 import math
 
 import anyio
@@ -40,13 +41,13 @@ class Deadline:
         first = started + (limits.first_token or math.inf)
         idle = limits.idle or math.inf
         phase: TimeoutPhase = "first token" if first < end else "total"
-        text: list[str] = []
+        text = io.StringIO()
         moved = 0.0
 
         def watch(signal: Signal) -> None:
             nonlocal phase, moved
             if isinstance(signal, str):
-                text.append(signal)
+                text.write(signal)
             now = anyio.current_time()
             if now - moved >= _RESET_EVERY_S:
                 moved = now
@@ -56,7 +57,7 @@ class Deadline:
 
         with anyio.CancelScope(deadline=min(first, end)) as scope:
             return await call_next(request, watch)
-        raise self._timeout(phase, limits, "".join(text))
+        raise self._timeout(phase, limits, text.getvalue())
 
     def _timeout(self, phase: TimeoutPhase, limits: Deadlines, partial: str) -> AITimeoutError:
         seconds = {"first token": limits.first_token, "idle": limits.idle, "total": limits.total}[phase]

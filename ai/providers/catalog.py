@@ -124,7 +124,7 @@ _ROWS = (
     Provider("lmstudio", base_url="http://localhost:1234/v1", needs_key=False, price_id="free"),
     Provider("openai_compatible", needs_key=False),
     Provider("local", model="SmolLM2-135M-Instruct", needs_key=False, price_id="free", max_tokens=256, embedded=True),
-    Provider("command", dialect="command", model="default", needs_key=False),
+    Provider("command", dialect="command", needs_key=False),
 )
 
 PROVIDERS = {row.name: row for row in _ROWS}

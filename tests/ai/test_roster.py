@@ -80,7 +80,8 @@ def test_a_bad_row_or_a_missing_key_is_told_and_stops_nobody(tmp_path: Path) -> 
     roster = Roster.open(configured(tmp_path, ais))
     assert roster.names == ["good"]
     assert roster.problems["keyless"] == (
-        "No key for 'keyless': set \"api_key\" for 'keyless' in credentials.json or ANTHROPIC_API_KEY in the environment."
+        "No key for 'keyless': set \"api_key\" for 'keyless' in credentials.json "
+        "or ANTHROPIC_API_KEY in the environment."
     )
     assert roster.problems["odd"].startswith(
         "credentials.json: ais.odd.provider: 'acme' is unknown. Use one of: openai,"

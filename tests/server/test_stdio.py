@@ -115,17 +115,14 @@ async def test_a_host_that_hangs_up_or_stops_it_ends_the_requests_on_the_wire(
 
 
 async def test_nothing_but_json_rpc_is_ever_on_stdout(workspace: Path, provider: FakeProvider) -> None:
-    lines = [
-        b"not json\n",
-        b'{"jsonrpc": "2.0", "id": 7, "method": "no/such"}\n',
-        b'{"jsonrpc": "2.0", "id": 8, "method": "tools/call", "params": {"name": "ask_one", "arguments": {"prompt": "hi", "ai": "refused"}}}\n',
-    ]
+    refused = {"name": "ask_one", "arguments": {"prompt": "hi", "ai": "refused"}}
     received = ""
     with anyio.fail_after(30):
         async with started(workspace) as process:
             assert process.stdin is not None and process.stdout is not None
-            for line in lines:
-                await process.stdin.send(line)
+            await process.stdin.send(b"not json\n")
+            await send(process, {"id": 7, "method": "no/such"})
+            await send(process, {"id": 8, "method": "tools/call", "params": refused})
             async for text in TextReceiveStream(process.stdout):
                 received += text
                 if '"id":8' in received:

