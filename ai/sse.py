@@ -14,7 +14,7 @@ class SSEDecoder:
     """Feed it chunks as they arrive; it gives the data of every complete event. Comments are dropped."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._data: list[bytes] = []
         self.seen_event = False
         """Whether anything looked like an event at all; HTML and plain JSON never do."""
@@ -25,7 +25,12 @@ class SSEDecoder:
         Raises:
             ValueError: A single event is longer than 16 MiB.
         """
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if b"\n" not in chunk:  # part of a long line, such as a whole body in one: copied once, not once a part
+            self._rest += chunk
+            lines = []
+        else:
+            *lines, rest = (bytes(self._rest) + chunk).split(b"\n")
+            self._rest = bytearray(rest)
         if len(self._rest) > _LONGEST_EVENT:
             raise ValueError("one event is longer than 16 MiB")
         for raw in lines:

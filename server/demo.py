@@ -16,8 +16,8 @@ from rich.panel import Panel
 import moot_entry
 from ai.local.personas import PERSONAS
 
-_QUESTION = "Should a small team write its tests before the code or after it?"
-_MAX_TOKENS = 120
+_QUESTION = "Should a small team write its tests before the code or after it? Answer in two sentences."
+_MAX_TOKENS = 80
 _LONGEST_S = 600.0
 
 

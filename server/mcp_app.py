@@ -162,14 +162,15 @@ def _complaint(tool: str, error: ValidationError) -> str:
 
 
 def _lean(schema: Any) -> Any:
-    """*schema* without the titles pydantic derives from names: a third of the tool list, and no information."""
+    """*schema* without the titles pydantic derives from names and without null defaults: bytes, but no information."""
     if isinstance(schema, list):
         return [_lean(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    named = "properties" in schema
-    return {
-        key: {name: _lean(value) for name, value in value.items()} if named and key == "properties" else _lean(value)
-        for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str))
-    }
+    lean = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs"):
+            lean[key] = {name: _lean(inner) for name, inner in value.items()}
+        elif not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None):
+            lean[key] = _lean(value)
+    return lean

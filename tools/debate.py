@@ -20,9 +20,10 @@ from ai.run import Run
 from core.errors import InvalidInputError
 from core.values import Answer, Failure, Outcome
 from tools._debate_text import Ruling, Statement, judge_prompt, opening_prompt, rebuttal_prompt
-from tools._kit import AIName, AINames, Cost, MaxTokens, Prompt, all_failed, build_request, choose
+from tools._kit import AINames, Cost, MaxTokens, Prompt, Reply, all_failed, build_request, choose
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
+Judge = Annotated[str | None, Field(description="Who gives the verdict. Default: one that does not debate.")]
 Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
 
 
@@ -31,8 +32,7 @@ class Seat(BaseModel):
 
     ai: str
     letter: str
-    model: str
-    statements: list[str]
+    statements: list[Reply]
     opening_position: str
     position: str
     changed: bool
@@ -45,8 +45,7 @@ class Debate(BaseModel):
 
     summary: str
     verdict: str | None
-    reasons: str
-    judge: str | None
+    judge: Reply | None
     seats: list[Seat]
     failed: list[str]
     cost: Cost
@@ -55,8 +54,8 @@ class Debate(BaseModel):
         parts = [self.summary]
         if self.verdict:
             parts.append(f"## Verdict\n**{self.verdict}**")
-        if self.reasons:
-            parts.append(f"### Reasons of the judge ({self.judge})\n{self.reasons}")
+        if self.judge:
+            parts.append(f"### Reasons of the judge, {self.judge.ai}\n{_said(self.judge)}")
         dissent = [f"- **{s.ai}** ({s.letter}): {s.position}" for s in self.seats if s.dissents]
         parts.append("## Dissent\n" + ("\n".join(dissent) if dissent else self._no_dissent()))
         moved = [f"- **{s.ai}**: from “{s.opening_position}” to “{s.position}”" for s in self.seats if s.changed]
@@ -72,11 +71,18 @@ class Debate(BaseModel):
         return "None."
 
     def _seat_markdown(self, seat: Seat) -> str:
-        said = []
-        for number, text in enumerate(seat.statements):
-            said.append(f"**{'Opening' if number == 0 else f'Round {number}'}.** {text}")
-        note = f"> {seat.note}\n\n" if seat.note else ""
-        return f"## {seat.letter} = {seat.ai} ({seat.model})\n{note}*Position: {seat.position}*\n\n" + "\n\n".join(said)
+        parts = [f"## {seat.letter} = {seat.ai}\n**Position: {seat.position}**"]
+        if seat.note:
+            parts.append(f"> {seat.note}")
+        for number, reply in enumerate(seat.statements):
+            parts.append(f"### {seat.letter}, {f'round {number}' if number else 'opening'}\n{_said(reply)}")
+        return "\n\n".join(parts)
+
+
+def _said(reply: Reply) -> str:
+    """A statement under its figures, with what a reader must know first."""
+    note = f"\n\n> {reply.note}" if reply.note else ""
+    return f"*{reply.byline}*{note}\n\n{reply.text}"
 
 
 @dataclass
@@ -84,7 +90,7 @@ class _Debater:
     ai: str
     letter: str
     statements: list[Statement] = field(default_factory=list)
-    model: str = ""
+    replies: list[Reply] = field(default_factory=list)
     note: str | None = None
 
     @property
@@ -108,7 +114,7 @@ async def debate(
     question: Prompt,
     ais: AINames = None,
     rounds: Rounds = 1,
-    judge: AIName = None,
+    judge: Judge = None,
     stances: Stances = None,
     max_tokens: MaxTokens = None,
 ) -> Debate:
@@ -160,7 +166,7 @@ async def _opening(run: Run, table: _Table, stances: Mapping[str, str]) -> None:
     ]
     outcomes = await run.ask_many(asks, role="opening")
     table.outcomes += outcomes
-    _take(table, outcomes)
+    _take(run, table, outcomes)
     table.failed = [f"{o.ai}: {o.error}" for o in outcomes if isinstance(o, Failure)]
     table.debaters = [debater for debater in table.debaters if debater.statements]
     if not table.debaters:
@@ -177,21 +183,27 @@ async def _rebuttals(run: Run, table: _Table, number: int) -> None:
         asks.append((debater.ai, build_request(prompt, run.roster, debater.ai, max_tokens=table.max_tokens)))
     outcomes = await run.ask_many(asks, role=f"round {number}")
     table.outcomes += outcomes
-    _take(table, outcomes)
+    _take(run, table, outcomes)
     run.step(f"round {number}")
 
 
-def _take(table: _Table, outcomes: list[Outcome]) -> None:
+def _take(run: Run, table: _Table, outcomes: list[Outcome]) -> None:
     """Add what was said to each debater; who fell silent keeps what it said before."""
     for debater, outcome in zip(table.debaters, outcomes, strict=True):
         if isinstance(outcome, Answer):
-            debater.statements.append(Statement.read(outcome.text))
-            debater.model = outcome.model
+            statement = Statement.read(outcome.text)
+            debater.statements.append(statement)
+            debater.replies.append(_quoting(outcome, run, statement.text))
         elif debater.statements:
             debater.note = f"Fell silent in a later round; its last statement stands. {outcome.error}"
 
 
-async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling | None, str | None]:
+def _quoting(answer: Answer, run: Run, text: str) -> Reply:
+    """The reply with *text*, which is the answer without its marker lines."""
+    return Reply.of(answer, run.roster).model_copy(update={"text": text})
+
+
+async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling | None, Reply | None]:
     """The first judge that answers decides; a failure is reported and the next one asked."""
     if len(table.debaters) < 2:
         return None, None
@@ -205,17 +217,17 @@ async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling |
         table.outcomes.append(outcome)
         if isinstance(outcome, Answer):
             run.step(f"verdict by {name}")
-            return Ruling.read(outcome.text, [debater.letter for debater in heard]), name
+            ruling = Ruling.read(outcome.text, [debater.letter for debater in heard])
+            return ruling, _quoting(outcome, run, ruling.reasons)
         table.failed.append(f"{name} as judge: {outcome.error}")
     return None, None
 
 
-def _result(table: _Table, ruling: Ruling | None, judge: str | None, asked: list[str]) -> Debate:
+def _result(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str]) -> Debate:
     cost = Cost.of(table.outcomes)
     return Debate(
         summary=_summary(table, judge, asked, cost),
         verdict=ruling.verdict if ruling else None,
-        reasons=ruling.reasons if ruling else "",
         judge=judge,
         seats=[_seat(debater, ruling) for debater in sorted(table.debaters, key=lambda d: d.letter)],
         failed=table.failed,
@@ -228,8 +240,7 @@ def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
     return Seat(
         ai=debater.ai,
         letter=debater.letter,
-        model=debater.model,
-        statements=[statement.text for statement in debater.statements],
+        statements=debater.replies,
         opening_position=debater.statements[0].position,
         position=debater.last.position,
         changed=any(statement.changed for statement in debater.statements),
@@ -238,12 +249,12 @@ def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
     )
 
 
-def _summary(table: _Table, judge: str | None, asked: list[str], cost: Cost) -> str:
+def _summary(table: _Table, judge: Reply | None, asked: list[str], cost: Cost) -> str:
     spoke = f"{len(table.debaters)} of {len(asked)} AIs debated"
     if len(table.debaters) < 2:
         return f"PARTIAL: {spoke}, so there was no debate and no verdict ({cost}). The one statement is below."
     if judge is None:
         return f"PARTIAL: {spoke}, but no judge answered, so there is no verdict ({cost})."
     partial = "PARTIAL: " if table.failed or any(debater.note for debater in table.debaters) else ""
-    seat = " (who also debated)" if judge in asked else ""
-    return f"{partial}{spoke}; {judge}{seat} gave the verdict ({cost})."
+    seat = " (who also debated)" if judge.ai in asked else ""
+    return f"{partial}{spoke}; {judge.ai}{seat} gave the verdict ({cost})."

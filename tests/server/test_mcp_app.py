@@ -154,4 +154,4 @@ async def test_a_debate_runs_over_the_wire(talk: Talk) -> None:
     async with talk(**ais) as (client, _):
         result = await call(client, "debate", {"question": "Well?", "rounds": 0})
     assert not result.is_error and "**Yes.**" in text_of(result)
-    assert (result.structured_content or {})["judge"] == "c"
+    assert (result.structured_content or {})["judge"]["ai"] == "c"

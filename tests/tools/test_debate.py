@@ -36,7 +36,8 @@ async def test_a_debate_has_openings_rebuttals_a_verdict_and_its_dissent() -> No
     async with scripted_app(ais) as app, app.run("debate", run_id="r") as run:  # type: ignore[arg-type]
         outcome = await debate(run, "When to write tests?", ais=["a", "b"])
     assert outcome.verdict == "Tests first, mostly."
-    assert outcome.judge == "judge"
+    assert outcome.judge is not None
+    assert (outcome.judge.ai, outcome.judge.text[:10]) == ("judge", "Because of")
     assert {seat.ai: seat.dissents for seat in outcome.seats} == {"a": False, "b": True}
     assert {seat.ai: len(seat.statements) for seat in outcome.seats} == {"a": 2, "b": 2}
     assert outcome.summary.startswith("2 of 2 AIs debated; judge gave the verdict")
@@ -79,7 +80,8 @@ async def test_left_to_itself_one_of_three_judges_and_does_not_debate() -> None:
     ais = {"a": [TESTS_FIRST], "b": [CODE_FIRST], "c": ["VERDICT: v\nDISSENTERS: none"]}
     async with scripted_app(ais) as app, app.run("debate") as run:
         outcome = await debate(run, "When?", rounds=0)
-    assert (outcome.judge, [seat.ai for seat in sorted(outcome.seats, key=lambda s: s.ai)]) == ("c", ["a", "b"])
+    assert outcome.judge is not None
+    assert (outcome.judge.ai, sorted(seat.ai for seat in outcome.seats)) == ("c", ["a", "b"])
 
 
 async def test_with_two_ais_a_debater_judges_and_that_is_told() -> None:
@@ -93,7 +95,9 @@ async def test_a_failing_judge_is_replaced_and_reported() -> None:
     ais = {"a": [TESTS_FIRST, "VERDICT: v\nDISSENTERS: none"], "b": [CODE_FIRST], "j": [ServerError("'j' failed.")]}
     async with scripted_app(ais) as app, app.run("debate") as run:
         outcome = await debate(run, "When?", ais=["a", "b"], judge="j", rounds=0)
-    assert outcome.judge == "a" and outcome.failed == ["j as judge: 'j' failed."]
+    assert outcome.judge is not None
+    assert outcome.judge.ai == "a"
+    assert outcome.failed == ["j as judge: 'j' failed."]
     assert outcome.summary.startswith("PARTIAL: ")
 
 
@@ -117,7 +121,7 @@ async def test_a_seat_that_never_spoke_is_named_and_one_that_fell_silent_keeps_i
         outcome = await debate(run, "When?", ais=["a", "b", "c"])
     assert outcome.failed == ["c: 'c' failed."]
     (a,) = [seat for seat in outcome.seats if seat.ai == "a"]
-    assert a.statements == ["Write them first."] and "Fell silent" in (a.note or "")
+    assert [reply.text for reply in a.statements] == ["Write them first."] and "Fell silent" in (a.note or "")
 
 
 async def test_one_voice_is_no_debate_and_says_so_first() -> None:
