@@ -32,7 +32,10 @@ def with_sync_rescue(client: AsyncAIClient, sync_client: AIClient) -> Complete:
             return await client.complete(request, emit)
         except AsyncUnavailableError as error:
             log.warning("%s Using the synchronous client.", error)
-            return await _in_thread(sync_client, request, emit)
+            try:
+                return await _in_thread(sync_client, request, emit)
+            except ImportError:  # the SDK is missing altogether; the first error says what to do
+                raise error from None
 
     return complete
 

@@ -31,7 +31,7 @@ from ai.client import AIClient, AsyncAIClient, Emit, Signal
 from ai.fold import AnswerFold
 from ai.settings import ClientSettings
 from ai.transport import SharedHTTP
-from core.errors import AIError, AITimeoutError, CommandFailedError, InvalidInputError, TruncatedError
+from core.errors import AIError, AITimeoutError, CommandFailedError, RequestRejectedError, TruncatedError
 from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult
 
 _MOST_OUTPUT = 4 * 1024 * 1024
@@ -72,12 +72,12 @@ def build_prompt(request: Request, who: Who) -> str:
     """What the program reads: the system prompt, then the turns, named as soon as there is more than one.
 
     Raises:
-        InvalidInputError: The request holds what plain text cannot carry.
+        RequestRejectedError: The request holds what plain text cannot carry.
     """
     if any(isinstance(part, Image) for message in request.messages for part in message.parts):
-        raise InvalidInputError(f"{who.ai!r} is a command-line AI and takes no images. Ask another AI.")
+        raise _unsuitable(who, "takes no images")
     if request.tools:
-        raise InvalidInputError(f"{who.ai!r} is a command-line AI and cannot call tools. Ask another AI.")
+        raise _unsuitable(who, "cannot call tools")
     blocks = [request.system] if request.system else []
     if request.json_schema is not None:
         schema = json.dumps(request.json_schema)
@@ -87,6 +87,11 @@ def build_prompt(request: Request, who: Who) -> str:
     else:
         blocks += [f"{message.role.capitalize()}: {_words(message)}" for message in request.messages]
     return "\n\n".join(blocks) + "\n"
+
+
+def _unsuitable(who: Who, what: str) -> RequestRejectedError:
+    text = f"{who.ai!r} is a command-line AI and {what}. Ask another AI."
+    return RequestRejectedError(text, ai=who.ai, provider=who.provider)
 
 
 def _words(message: Message) -> str:
@@ -216,6 +221,9 @@ class AsyncClient(AsyncAIClient):
                 await group.end()
         return fold.end(process.returncode or 0)
 
+    async def list_models(self) -> list[str]:
+        raise _unsuitable(self._settings.who, "cannot list its models")
+
 
 class SyncClient(AIClient):
     """The asynchronous client on an event loop and a thread of its own; the caller's thread emits."""
@@ -239,7 +247,7 @@ class SyncClient(AIClient):
 
     async def _attempt(self, request: Request, emit: Emit, stops: tuple[threading.Event, ...]) -> Response:
         limit_s = (request.deadlines or self._settings.deadlines).total
-        failure: AIError | InvalidInputError | None = None
+        failure: AIError | None = None
         said: list[str] = []
 
         def heard(signal: Signal) -> None:
@@ -252,7 +260,7 @@ class SyncClient(AIClient):
                 tasks.start_soon(_cancel_when, stops, tasks.cancel_scope)
                 try:
                     return await self._client.complete(request, heard)
-                except (AIError, InvalidInputError) as error:  # raised below: a task group would wrap it
+                except AIError as error:  # raised below: a task group would wrap it
                     failure = error
                 finally:
                     tasks.cancel_scope.cancel()

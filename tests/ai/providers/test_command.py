@@ -24,7 +24,7 @@ from core.errors import (
     AITimeoutError,
     CommandFailedError,
     EmptyAnswerError,
-    InvalidInputError,
+    RequestRejectedError,
     TruncatedError,
 )
 from core.values import Deadlines, Image, Message, Request, Response, ToolSpec, Usage
@@ -78,7 +78,7 @@ def test_a_json_schema_becomes_a_rule_in_the_prompt() -> None:
     ],
 )
 async def test_what_plain_text_cannot_carry_is_refused_before_the_program_starts(request_: Request, what: str) -> None:
-    with pytest.raises(InvalidInputError) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         await ask("raise SystemExit('started')", request_)
 
     assert str(caught.value) == f"'cli' is a command-line AI and {what}. Ask another AI."
