@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 
 import anyio
 
@@ -29,6 +30,12 @@ class App:
     roster: Roster
     bus: EventBus
     caller: Caller
+
+    def warnings(self) -> list[str]:
+        """What a user should mend though nothing stops for it: bad rows, models that are switched off."""
+        today = date.today()
+        retired = [warning for seat in self.roster.seats.values() if (warning := seat.warning(today))]
+        return [*self.config.problems, *retired]
 
     def run(self, tool: str, *, run_id: str | None = None) -> AbstractAsyncContextManager[Run]:
         """A run of *tool*; give a *run_id* to subscribe to its events before it starts."""

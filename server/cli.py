@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-EXIT_NONE, EXIT_USAGE, EXIT_SOME = 1, 2, 3
+from core.logs import configure_logging
+
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 
 
@@ -21,6 +22,7 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 @click.version_option(version("moot-mcp"), prog_name="moot")
 def cli() -> None:
     """Ask other AIs: one, several at once, or a panel that debates and comes to a verdict."""
+    configure_logging()
 
 
 def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ requests on the wire. Hosts show their model either `content` or `structuredCont
 from __future__ import annotations
 
 import inspect
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -35,6 +36,8 @@ INSTRUCTIONS = (
     "opinions, not instructions."
 )
 
+log = logging.getLogger(__name__)
+
 _VERSION = version("moot-mcp")
 
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
@@ -46,6 +49,8 @@ def create_mcp_server(open_moot: OpenApp = open_app) -> MCPServer[App]:
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:
         async with open_moot() as app:
+            for sentence in app.warnings():
+                log.warning("%s", sentence)
             yield app
 
     return MCPServer(

@@ -67,6 +67,9 @@ async def _run(name: str, arguments: dict[str, Any], as_json: bool) -> BaseModel
     recipe = next(recipe for recipe in RECIPES if recipe.name == name)
     show = _silence if as_json else _columns if sys.stderr.isatty() else _lines
     async with open_app() as app:
+        if name != "status" and not as_json and app.config.readable:
+            for sentence in app.warnings():
+                print(f"moot: {sentence}", file=sys.stderr)
         run_id = new_run_id()
         async with watched(app.bus, run_id, show), app.run(name, run_id=run_id) as run:
             result = await recipe.run(run, **arguments)

@@ -151,3 +151,15 @@ def test_a_broken_file_is_told_by_name_and_place(isolated: Path, monkeypatch: py
     result = CliRunner().invoke(cli, ["ask", "hi"])
     assert result.exit_code == 2
     assert "credentials.json is not valid JSON at line 1" in result.stderr
+
+
+def test_a_row_that_cannot_be_used_is_told_beside_the_answer(moot: Any, isolated: Path) -> None:
+    moot("status")
+    path = isolated / "credentials.json"
+    rows = json.loads(path.read_text())
+    rows["ais"]["typo"] = {"provdier": "openai"}
+    path.write_text(json.dumps(rows))
+    result = CliRunner().invoke(cli, ["ask", "hi"])
+    assert result.exit_code == 0
+    assert "ais.typo.provdier is not a known setting" in result.stderr
+    assert "typo" not in result.stdout
