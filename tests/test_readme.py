@@ -105,6 +105,45 @@ def test_every_python_program_works(sandbox: tuple[Path, dict[str, str]], progra
     assert "tok tok tok" in done.stdout
 
 
+SHELL = [line for block in blocks("sh") for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if " mcp add " in line])
+def test_every_host_command_registers_moot_serve(sandbox: tuple[Path, dict[str, str]], line: str) -> None:
+    """The hosts are not here: a stand-in of each name shows what it was given. `moot serve` itself is started below."""
+    project, environment = sandbox
+    for host in ("claude", "codex", "gemini"):
+        program = project.parent / "bin" / host
+        program.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+        program.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=project, env=environment, capture_output=True, text=True, check=True
+    )
+    words = done.stdout.split()
+    assert words[:2] == ["mcp", "add"]
+    assert words[-2:] == ["moot", "serve"]
+    assert "moot" in words[:-2], "the name it is registered under"
+
+
+@pytest.mark.slow
+def test_the_install_lines_give_a_moot_that_answers(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment |= {
+        "MOOT_HOME": str(tmp_path / "home"),
+        "UV_TOOL_DIR": str(tmp_path / "tools"),
+        "UV_TOOL_BIN_DIR": str(tmp_path / "bin"),
+        "PATH": f"{tmp_path / 'bin'}:{ROOT / '.uv' / 'bin'}:{os.environ['PATH']}",
+    }
+    lines = [line for line in SHELL if " mcp add " not in line]
+    assert len(lines) == 2
+    for line in [*lines, "moot ask -a local-plain 'What is 7+5?'"]:
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert "12" in done.stdout
+
+
 def host_entries() -> list[dict[str, Any]]:
     documents = [json.loads(text) for text in blocks("json")] + [tomllib.loads(text) for text in blocks("toml")]
     return [
