@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from types import ModuleType
 
@@ -14,4 +15,7 @@ async def load(name: str) -> ModuleType:
     """The module called *name*. Not `sys.modules`: what another thread is still importing is there already."""
     if name not in _loaded:
         _loaded[name] = await anyio.to_thread.run_sync(importlib.import_module, name)
+        # An SDK leaves some 100,000 objects that live as long as the process. The garbage collector need not walk
+        # them again and again: with 1,000 calls in flight that was a sixth of all CPU.
+        gc.freeze()
     return _loaded[name]

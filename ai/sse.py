@@ -29,7 +29,7 @@ class SSEDecoder:
             self._rest += chunk
             lines = []
         else:
-            *lines, rest = (bytes(self._rest) + chunk).split(b"\n")
+            *lines, rest = (bytes(self._rest + chunk) if self._rest else chunk).split(b"\n")
             self._rest = bytearray(rest)
         if len(self._rest) > _LONGEST_EVENT:
             raise ValueError("one event is longer than 16 MiB")

@@ -5,6 +5,7 @@
   x ConfigError                              credentials.json or the environment is wrong
     + UnknownAIError (also ValueError)
     + MissingKeyError
+  x StoreError                               the store in the data folder cannot be read or written
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
     + ConnectionFailedError                  .sent says whether the request may have been accepted
@@ -68,6 +69,10 @@ class UnknownAIError(ConfigError, ValueError):
 
 class MissingKeyError(ConfigError):
     """An AI is configured but has no API key."""
+
+
+class StoreError(MootError):
+    """The store cannot be read or written; the message says why and what to do."""
 
 
 class AIError(MootError):

@@ -1,7 +1,7 @@
 """The Chat Completions dialect over the openai SDK: OpenAI itself and every endpoint compatible with it.
 
-Requests always stream. The SDK's raw-response path is used (67 us a token through its own models, 5 us raw) and the
-body goes through `extra_body`, which the SDK sends as it is instead of walking it against its type hints (0.2 ms).
+Requests always stream. They go through the SDK's generic `post` with the raw response as its result: its own models
+cost 67 us a token against 5 raw, and `create` walks every body against its type hints (0.2 ms a call).
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
+import httpx2
 
 from ai.classify import not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
@@ -26,6 +28,7 @@ from core.values import FinishReason, Image, Message, Request, Response, Text, T
 if TYPE_CHECKING:
     import openai
 
+_PATH = "/chat/completions"
 _NO_KEY = "none"
 """The SDK insists on a key; local endpoints do not look at it."""
 
@@ -194,11 +197,16 @@ class AsyncClient(AsyncAIClient):
         fold = ChatFold(settings.who, self._model, emit)
         body = build_body(request, self._model, settings)
         with sdk_errors(await load("openai"), settings.who, fold):
-            async with sdk.chat.completions.with_streaming_response.create(
-                model=self._model, messages=[], extra_body=body, timeout=sdk_timeout(request, settings)
-            ) as reply:
+            reply = await sdk.post(
+                _PATH,
+                body=body,
+                cast_to=httpx2.Response,
+                stream=True,
+                options={"timeout": sdk_timeout(request, settings)},
+            )
+            async with aclosing(reply):
                 fold.open(reply.headers)
-                async for chunk in reply.http_response.aiter_bytes():
+                async for chunk in reply.aiter_bytes():
                     fold.feed(chunk)
         return fold.finish()
 
@@ -248,17 +256,20 @@ class SyncClient(AIClient):
             )
         fold = ChatFold(settings.who, model, emit)
         body = build_body(request, model, settings)
-        with (
-            sdk_errors(openai, settings.who, fold),
-            sdk.chat.completions.with_streaming_response.create(
-                model=model, messages=[], extra_body=body, timeout=sdk_timeout(request, settings, sync=True)
-            ) as reply,
-        ):
-            fold.open(reply.headers)
-            for chunk in reply.http_response.iter_bytes():
-                if cancelled.is_set():
-                    break
-                fold.feed(chunk)
+        with sdk_errors(openai, settings.who, fold):
+            reply = sdk.post(
+                _PATH,
+                body=body,
+                cast_to=httpx2.Response,
+                stream=True,
+                options={"timeout": sdk_timeout(request, settings, sync=True)},
+            )
+            with closing(reply):
+                fold.open(reply.headers)
+                for chunk in reply.iter_bytes():
+                    if cancelled.is_set():
+                        break
+                    fold.feed(chunk)
         return fold.finish()
 
 
