@@ -82,7 +82,12 @@ class Caller:
         publish(CallStarted(run, call, seat.name, seat.model, role))
         started = time.perf_counter()
 
+        first_token_s: float | None = None
+
         def emit(signal: Signal) -> None:
+            nonlocal first_token_s
+            if first_token_s is None and isinstance(signal, str | Thinking):
+                first_token_s = time.perf_counter() - started
             if isinstance(signal, str):
                 publish(Token(run, call, signal))
             elif not isinstance(signal, Thinking):
@@ -98,26 +103,30 @@ class Caller:
         except BaseException as error:
             publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
             raise
-        answer = await self._answer(seat, response, time.perf_counter() - started)
+        answer = await self._answer(seat, response, time.perf_counter() - started, first_token_s)
         publish(CallFinished(run, call, answer))
         return answer
 
-    async def _answer(self, seat: Seat, response: Response, latency_s: float) -> Answer:
+    async def _answer(self, seat: Seat, response: Response, latency_s: float, first_token_s: float | None) -> Answer:
         cost_usd = (await load("core.prices")).cost_usd
         really = self.roster.seat(response.answered_by) if response.answered_by else seat
+        price_id = really.provider.price_id
         return Answer(
             ai=seat.name,
             model=response.model,
             text=response.text,
             latency_s=latency_s,
             usage=response.usage,
-            cost_usd=cost_usd(response.usage, model=response.model, price_id=really.provider.price_id),
+            cost_usd=0.0 if response.cached else cost_usd(response.usage, model=response.model, price_id=price_id),
             finish_reason=response.finish_reason,
             request_id=response.request_id,
             answered_by=response.answered_by,
             fallback_reason=response.fallback_reason,
             provider=really.provider.name,
             tool_calls=response.tool_calls,
+            first_token_s=first_token_s,
+            key=response.key,
+            cached=response.cached,
         )
 
     def _unusable(self, ai: str, error: ConfigError, run: str, role: str) -> Failure:

@@ -139,6 +139,10 @@ class Response:
     answered_by: str | None = None
     """The AI that really answered, when a fallback did."""
     fallback_reason: str | None = None
+    key: str = ""
+    """Which of the AI's keys was used, by its alias; never the key itself."""
+    cached: bool = False
+    """Whether it came from the answer cache, at no cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,10 @@ class Answer:
     fallback_reason: str | None = None
     provider: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    first_token_s: float | None = None
+    """Seconds until the model gave its first sign: text or reasoning."""
+    key: str = ""
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
