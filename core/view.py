@@ -82,6 +82,7 @@ class RunView:
             case CallFinished():
                 call = self.calls[event.call]
                 call.state, call.answer = "done", event.answer
+                call.chunks.clear()  # the answer has the text
             case CallFailed():
                 call = self.calls[event.call]
                 call.state = "cancelled" if event.cancelled else "failed"

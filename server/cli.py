@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -19,7 +18,7 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: moot demo")
-@click.version_option(version("moot-mcp"), prog_name="moot")
+@click.version_option(package_name="moot-mcp", prog_name="moot")
 def cli() -> None:
     """Ask other AIs: one, several at once, or a panel that debates and comes to a verdict."""
     configure_logging()

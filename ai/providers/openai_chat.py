@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import openai
 
 _PATH = "/chat/completions"
+
 _NO_KEY = "none"
 """The SDK insists on a key; local endpoints do not look at it."""
 
@@ -202,7 +203,7 @@ class AsyncClient(AsyncAIClient):
                 body=body,
                 cast_to=httpx2.Response,
                 stream=True,
-                options={"timeout": sdk_timeout(request, settings)},
+                options={"timeout": sdk_timeout(request, settings), "security": {"bearer_auth": True}},
             )
             async with aclosing(reply):
                 fold.open(reply.headers)
@@ -262,7 +263,7 @@ class SyncClient(AIClient):
                 body=body,
                 cast_to=httpx2.Response,
                 stream=True,
-                options={"timeout": sdk_timeout(request, settings, sync=True)},
+                options={"timeout": sdk_timeout(request, settings, sync=True), "security": {"bearer_auth": True}},
             )
             with closing(reply):
                 fold.open(reply.headers)
