@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,11 @@ from ai.client import FellBack, Retrying, Signal, Thinking
 from ai.lazy import load
 from core.errors import AIError, ConfigError, InvalidInputError
 from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, EventBus, Token
-from core.values import Answer, Failure, Outcome, Request, Response
+from core.values import Answer, Failure, Outcome, Request, Response, Usage
 
 if TYPE_CHECKING:
     from ai.roster import Roster, Seat
+    from core.budget import Budget, Hold
 
 LONGEST_PROMPT = 2_000_000
 """Characters; more fits no model's context, and is refused before anything is sent."""
@@ -51,22 +52,55 @@ class Caller:
             if isinstance(error, ValueError):
                 raise
             return self._unusable(ai, error, run, role)
-        return await self._call(seat, request, run, role)
+        (hold,) = await self._reserve([(seat, request)], run)
+        return await self._held(hold, self._call(seat, request, run, role))
 
     async def call_many(self, asks: Sequence[tuple[str, Request]], *, run: str = "", role: str = "") -> list[Outcome]:
         """Ask many at once; the outcomes come in the order asked. A bad name or prompt is raised before any is sent."""
         for ai, request in asks:
             check_request(request)
             self.check_name(ai)
-        outcomes: list[Outcome | None] = [None] * len(asks)
+        usable = [
+            (position, self.roster.seats[ai], request)
+            for position, (ai, request) in enumerate(asks)
+            if ai in self.roster.seats
+        ]
+        holds = await self._reserve([(seat, request) for _, seat, request in usable], run)
+        outcomes: dict[int, Outcome] = {}
 
-        async def ask(position: int, ai: str, request: Request) -> None:
-            outcomes[position] = await self.call(ai, request, run=run, role=role)
+        async def ask(position: int, hold: Hold | None, seat: Seat, request: Request) -> None:
+            outcomes[position] = await self._held(hold, self._call(seat, request, run, role))
 
         async with anyio.create_task_group() as tasks:
+            for (position, seat, request), hold in zip(usable, holds, strict=True):
+                tasks.start_soon(ask, position, hold, seat, request)
             for position, (ai, request) in enumerate(asks):
-                tasks.start_soon(ask, position, ai, request)
-        return [outcome for outcome in outcomes if outcome is not None]
+                if ai not in self.roster.seats:
+                    outcomes[position] = await self.call(ai, request, run=run, role=role)
+        return [outcomes[position] for position in range(len(asks))]
+
+    async def _reserve(self, asks: Sequence[tuple[Seat, Request]], run: str) -> Sequence[Hold | None]:
+        """A hold for each of *asks*, or None for each where there is no budget."""
+        if self.roster.budget is None or not asks:
+            return [None] * len(asks)
+        estimate = (await load("ai.estimate")).estimate
+        return await self.roster.budget.reserve(run, [estimate(seat, request) for seat, request in asks])
+
+    async def _held(self, hold: Hold | None, call: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """Run *call* and put what it really took in place of *hold*."""
+        budget = self.roster.budget
+        if hold is None or budget is None:
+            return await call
+        try:
+            outcome = await call
+        except BaseException:
+            budget.refund(hold)
+            raise
+        if isinstance(outcome, Answer):
+            _settle(budget, hold, outcome.cost_usd, outcome.usage)
+        else:
+            _settle_failure(budget, hold, outcome.error)
+        return outcome
 
     def check_name(self, ai: str) -> None:
         """Raise UnknownAIError when nobody is called *ai*; an AI that is merely unusable passes."""
@@ -148,6 +182,23 @@ def check_request(request: Request) -> None:
         )
 
 
+def _settle(budget: Budget | None, hold: Hold, usd: float | None, usage: Usage) -> None:
+    known = usage.input_tokens is not None and usage.output_tokens is not None
+    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else None
+    if budget is not None:
+        budget.settle(hold, usd=usd, tokens=tokens)
+
+
+def _settle_failure(budget: Budget | None, hold: Hold, error: AIError) -> None:
+    """The estimate stands where the call may be on the bill; else nothing was taken."""
+    if budget is None:
+        return
+    if error.maybe_billed:
+        budget.settle(hold, usd=None, tokens=None)
+    else:
+        budget.refund(hold)
+
+
 def _notice(run: str, call: str, signal: Retrying | FellBack) -> Event:
     if isinstance(signal, Retrying):
         return CallRetrying(run, call, signal.attempt, signal.wait_s, signal.reason)
@@ -222,17 +273,36 @@ def call_ai(ai: str, prompt: str, **options: Any) -> str:
         AITimeoutError: It took too long (a TimeoutError).
         AIError: It gave no answer; the subclass says why.
     """
-    from ai.rescue import complete_sync
-
     request = Request.of(prompt, **options)
     check_request(request)
     if _current is not None:
-        return complete_sync(_current.roster.seat(ai), request)
+        return _call_blocking(_current.roster, ai, request)
     roster = _open_roster()
     try:
-        return complete_sync(roster.seat(ai), request)
+        return _call_blocking(roster, ai, request)
     finally:
         roster.close()
+
+
+def _call_blocking(roster: Roster, ai: str, request: Request) -> str:
+    """The synchronous call within the budget."""
+    from ai.estimate import estimate
+    from ai.rescue import complete_sync
+    from core.prices import cost_usd
+
+    seat, budget = roster.seat(ai), roster.budget
+    holds = budget.reserve_blocking("", [estimate(seat, request)]) if budget else []
+    try:
+        response = complete_sync(seat, request)
+    except AIError as error:
+        for hold in holds:
+            _settle_failure(budget, hold, error)
+        raise
+    usage = response.usage
+    for hold in holds:
+        cost = cost_usd(usage, model=response.model, price_id=seat.provider.price_id)
+        _settle(budget, hold, cost, usage)
+    return response.text
 
 
 def _open_roster() -> Roster:

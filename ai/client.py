@@ -42,6 +42,14 @@ class FellBack:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The call stands in a queue, such as a rate limit's, and goes on after *seconds*."""
+
+    seconds: float
+    reason: str
+
+
 Signal = str | Thinking | Retrying | FellBack
 """What can be told on the way: a piece of the answer, or a notice about the call."""
 

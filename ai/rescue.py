@@ -40,8 +40,8 @@ def with_sync_rescue(client: AsyncAIClient, sync_client: AIClient) -> Complete:
     return complete
 
 
-def complete_sync(seat: Seat, request: Request) -> str:
-    """The text of one blocking call within its total deadline, for code without an event loop.
+def complete_sync(seat: Seat, request: Request) -> Response:
+    """One blocking call within its total deadline, for code without an event loop.
 
     Raises:
         AITimeoutError: It did not finish in time.
@@ -52,7 +52,7 @@ def complete_sync(seat: Seat, request: Request) -> str:
     timer.daemon = True
     timer.start()
     try:
-        return seat.sync_client.complete(seat.filled(request), ignore, cancelled).text
+        return seat.sync_client.complete(seat.filled(request), ignore, cancelled)
     except AnswerError as error:
         if not cancelled.is_set():
             raise

@@ -7,29 +7,34 @@ with its reason, and never stops the others.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 import anyio.to_thread
+from pydantic import SecretStr
 
 from ai.classify import Who
-from ai.client import AIClient, AsyncAIClient, Emit
+from ai.client import AsyncAIClient, Emit
+from ai.lane import Clients, Keyed, Lane
 from ai.layers.breaker import Breaker
 from ai.layers.concurrency import Concurrency
 from ai.layers.deadline import Deadline
 from ai.layers.fallback import Fallback
-from ai.layers.retry import Retry
+from ai.layers.key_pool import KeyPool, PooledKey
+from ai.layers.retry import Retry, RetryBudget
 from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, persona
 from ai.pipeline import Complete, build_pipeline
 from ai.providers.catalog import PROVIDERS, Provider, retirement_warning
-from ai.rescue import with_sync_rescue
 from ai.settings import ClientSettings, Endpoint
 from ai.transport import SharedHTTP
+from core.buckets import Buckets, key_id
+from core.budget import Budget
 from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
 from core.errors import ConfigError, MissingKeyError, UnknownAIError
+from core.paths import data_dir
 from core.values import Request, Response
 
 _LOCAL_SLOTS = 3
@@ -43,10 +48,12 @@ class Seat(AsyncAIClient):
         name: str,
         row: AIConfig,
         provider: Provider,
-        clients: tuple[AsyncAIClient, AIClient],
+        clients: Clients,
         *,
         defaults: Defaults,
         find: Callable[[str], Complete],
+        keys: Sequence[Keyed] = (),
+        buckets: Buckets | None = None,
         system: str | None = None,
         check: Callable[[], str | None] | None = None,
     ) -> None:
@@ -57,18 +64,24 @@ class Seat(AsyncAIClient):
         self.model = row.model or provider.model or (row.command[0] if row.command else "(first offered)")
         self.system = row.system or system
         self._check = check
-        self.breaker = Breaker(name)
         self.concurrency = Concurrency(row.concurrency or (_LOCAL_SLOTS if provider.embedded else defaults.concurrency))
         self.deadlines = defaults.deadlines(row)
-        # Budget and Cache belong above Retry, RateLimit between Breaker and Concurrency.
+        self.lanes = [
+            Lane(
+                name,
+                keyed,
+                buckets=buckets or Buckets(data_dir() / "limits.db"),
+                inner=[self.concurrency, Deadline(name, provider.name, self.deadlines)],
+                row=row,
+                deadlines=self.deadlines,
+                first=self.concurrency.limit,
+            )
+            for keyed in keys or [Keyed("", key_id(name), clients)]
+        ]
+        self.pool = KeyPool(name, [_pooled(lane) for lane in self.lanes]) if len(self.lanes) > 1 else None
+        # Budget and Cache belong above Retry.
         self.alone: Complete = build_pipeline(
-            [
-                Retry(defaults.attempts),
-                self.breaker,
-                self.concurrency,
-                Deadline(name, provider.name, self.deadlines),
-            ],
-            with_sync_rescue(self.client, self.sync_client),
+            [Retry(defaults.attempts, budget=RetryBudget())], self.pool or self.lanes[0].complete
         )
         self._complete = (
             build_pipeline([Fallback(row.fallback, find)], self.without_fallback)
@@ -79,6 +92,11 @@ class Seat(AsyncAIClient):
     @property
     def local(self) -> bool:
         return self.provider.embedded
+
+    @property
+    def breaker(self) -> Breaker:
+        """The breaker of its key; of several, the first that lets calls through."""
+        return next((lane.breaker for lane in self.lanes if lane.breaker.state == "closed"), self.lanes[0].breaker)
 
     @property
     def unavailable_reason(self) -> str | None:
@@ -108,8 +126,9 @@ class Seat(AsyncAIClient):
         return await self.client.list_models()
 
     async def aclose(self) -> None:
-        await self.client.aclose()
-        self.sync_client.close()
+        for lane in self.lanes:
+            await lane.client.aclose()
+            lane.sync_client.close()
 
     async def without_fallback(self, request: Request, emit: Emit) -> Response:
         """Answer by this AI or not at all."""
@@ -125,11 +144,13 @@ class Roster:
     engine: LocalEngine = field(default_factory=LocalEngine)
     seats: dict[str, Seat] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    budget: Budget | None = None
+    buckets: Buckets = field(default_factory=lambda: Buckets(data_dir() / "limits.db"))
 
     @classmethod
     def open(cls, config: Config, http: SharedHTTP | None = None) -> Roster:
         """Build every AI the configuration and the environment name."""
-        roster = cls(config, http or SharedHTTP())
+        roster = cls(config, http or SharedHTTP(), budget=_budget(config))
         roster.problems.update(config.bad_rows)
         for name, row in _configured(config):
             try:
@@ -180,6 +201,9 @@ class Roster:
         async with AsyncExitStack() as stack:  # each is closed, whatever the others do
             stack.push_async_callback(anyio.to_thread.run_sync, self.engine.close)
             stack.push_async_callback(self.http.aclose)
+            stack.push_async_callback(anyio.to_thread.run_sync, self.buckets.close)
+            if self.budget is not None:
+                stack.push_async_callback(anyio.to_thread.run_sync, self.budget.close)
             for seat in self.seats.values():
                 stack.push_async_callback(seat.aclose)
 
@@ -187,6 +211,9 @@ class Roster:
         """Close what code without an event loop may have opened."""
         self.http.close()
         self.engine.close()
+        self.buckets.close()
+        if self.budget is not None:
+            self.budget.close()
 
     def build(self, name: str, row: AIConfig) -> Seat:
         """Build the AI called *name* from *row*.
@@ -195,20 +222,29 @@ class Roster:
             ConfigError: Something it needs is missing; the message names it.
         """
         provider = _provider(name, row)
-        settings = _settings(name, row, provider, self.config.defaults, self.engine)
-        module = importlib.import_module(f"ai.providers.{provider.dialect}")
-        clients = (module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http))
+        single = [("", row)]
+        rows = [(alias, row.model_copy(update={"api_key": SecretStr(key)})) for alias, key in row.keys] or single
+        keys = [self._keyed(name, alias, one, provider) for alias, one in rows]
         face = persona(name)
         return Seat(
             name,
             row,
             provider,
-            clients,
+            keys[0].clients,
             defaults=self.config.defaults,
             find=lambda other: self.seat(other).without_fallback,
+            keys=keys,
+            buckets=self.buckets,
             system=face.system if face and provider.embedded else None,
             check=available_reason if provider.embedded else None,
         )
+
+    def _keyed(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Keyed:
+        settings = _settings(name, row, provider, self.config.defaults, self.engine)
+        module = importlib.import_module(f"ai.providers.{provider.dialect}")
+        endpoint = settings.endpoint
+        id_ = key_id(endpoint.base_url, endpoint.api_key) if endpoint else key_id(name)
+        return Keyed(alias, id_, (module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http)))
 
     def unknown(self, name: str) -> UnknownAIError:
         """The error for a name nobody has, listing those that are known."""
@@ -246,9 +282,22 @@ def open_seat(
         raise roster.unknown(name)
     given = {"api_key": api_key, "model": model, "base_url": base_url}
     base = config.rows.get(name) or AIConfig(provider="local" if persona(name) else name)
+    if api_key is not None:
+        base = base.model_copy(update={"api_keys": []})
     row = AIConfig.model_validate(base.model_dump() | {key: value for key, value in given.items() if value is not None})
     roster.seats[name] = roster.build(name, row)
     return roster
+
+
+def _budget(config: Config) -> Budget | None:
+    """The budget of the configuration, or None when it sets no limit."""
+    by_ai = {name: row.budget for name, row in config.rows.items() if row.budget}
+    everyone = config.defaults.budget
+    return Budget(data_dir(), everyone, by_ai) if everyone or by_ai else None
+
+
+def _pooled(lane: Lane) -> PooledKey:
+    return PooledKey(lane.alias, lane.complete, lambda: lane.rate_limit.headroom - (lane.rate_limit.resting_s > 0))
 
 
 def _configured(config: Config) -> Iterator[tuple[str, AIConfig]]:

@@ -19,6 +19,7 @@ import anyio.to_thread
 import httpx2
 
 from ai.lazy import load
+from ai.rate_headers import tell
 
 if TYPE_CHECKING:
     import aiohttp
@@ -56,7 +57,12 @@ class SharedHTTP:
     def client(self) -> httpx2.AsyncClient:
         if self._client is None:
             transport = self._transport or AiohttpTransport()
-            self._client = httpx2.AsyncClient(transport=transport, timeout=_DEFAULT_TIMEOUT, follow_redirects=True)
+            self._client = httpx2.AsyncClient(
+                transport=transport,
+                timeout=_DEFAULT_TIMEOUT,
+                follow_redirects=True,
+                event_hooks={"response": [_told]},
+            )
         return self._client
 
     @property
@@ -67,6 +73,7 @@ class SharedHTTP:
                 mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK},  # never by proxy
                 timeout=_DEFAULT_TIMEOUT,
                 follow_redirects=True,
+                event_hooks={"response": [lambda response: tell(response.headers)]},
             )
         return self._sync_client
 
@@ -81,6 +88,10 @@ class SharedHTTP:
         client, self._sync_client = self._sync_client, None
         if client is not None:
             client.close()
+
+
+async def _told(response: httpx2.Response) -> None:
+    tell(response.headers)
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):

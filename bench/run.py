@@ -17,7 +17,7 @@ from typing import Any
 from _measure import Figure, clean_environment
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("fan_out", "wide", "overhead", "streaming", "imports", "tools_list")
+BENCHMARKS = ("fan_out", "wide", "overhead", "streaming", "imports", "tools_list", "ledger", "rate_limits")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
+from core.budget import BudgetLimits
 from core.errors import ConfigError
 from core.redact import register_secret
 from core.values import Deadlines, Effort
@@ -32,11 +33,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class NamedKey(_Strict):
+    """One of several keys, with the name by which `status` and the usage call it."""
+
+    alias: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    key: Annotated[SecretStr, Field(min_length=1)]
+
+
 class AIConfig(_Strict):
     """One row of `ais`. Everything is optional: the provider's catalogue row fills the gaps."""
 
     provider: str | None = None
     api_key: SecretStr | None = None
+    api_keys: list[Annotated[SecretStr, Field(min_length=1)] | NamedKey] = []
+    """Several keys of one AI, used side by side."""
     model: str | None = None
     base_url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
     headers: dict[str, str] = {}
@@ -48,13 +58,25 @@ class AIConfig(_Strict):
     effort: Effort | None = None
     extra: dict[str, Any] = {}
     concurrency: Annotated[int, Field(gt=0, le=10_000)] | None = None
+    rpm: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
+    tpm: Annotated[int, Field(gt=0, le=100_000_000_000)] | None = None
     timeout: Seconds | None = None
     connect_timeout: Seconds | None = None
     first_token_timeout: Seconds | None = None
     idle_timeout: Seconds | None = None
     fallback: list[str] = []
+    budget: BudgetLimits | None = None
     env: list[str] = []
     """For `command`: further environment variables the program may see."""
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """`api_keys` as alias and key; one without an alias is called by its position."""
+        named = [
+            one if isinstance(one, NamedKey) else NamedKey(alias=f"key {number}", key=one)
+            for number, one in enumerate(self.api_keys, 1)
+        ]
+        return [(one.alias, one.key.get_secret_value()) for one in named]
 
 
 class Defaults(_Strict):
@@ -63,6 +85,7 @@ class Defaults(_Strict):
     ai: str | None = None
     judge: str | None = None
     concurrency: Annotated[int, Field(gt=0, le=10_000)] = 10
+    budget: BudgetLimits | None = None
     attempts: Annotated[int, Field(gt=0, le=10)] = 3
     timeout: Seconds = 300.0
     connect_timeout: Seconds = 15.0
@@ -157,6 +180,13 @@ def _check_row(name: str, row: object) -> AIConfig:
         raise ConfigError(_sentence(f"ais.{name}", error)) from None
     if parsed.api_key:
         register_secret(parsed.api_key.get_secret_value())
+    keys = parsed.keys
+    if keys and parsed.api_key:
+        raise ConfigError(f"{FILE}: ais.{name} has both api_key and api_keys. Move the one key into the list.")
+    for _, key in keys:
+        register_secret(key)
+    if len({alias for alias, _ in keys}) < len(keys) or len({key for _, key in keys}) < len(keys):
+        raise ConfigError(f"{FILE}: ais.{name}.api_keys: each key and each alias may appear once. Remove the double.")
     return parsed
 
 

@@ -9,6 +9,7 @@
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
     + ConnectionFailedError                  .sent says whether the request may have been accepted
+    + BudgetExceededError                    refused before anything was sent
     + AsyncUnavailableError                  the asynchronous machinery failed before anything was sent
     + CircuitOpenError                       rested after repeated failures
     + ProviderError                          the provider answered with an error
@@ -109,6 +110,12 @@ class AIError(MootError):
         self.request_id = request_id
         self.partial = partial
 
+    @property
+    def maybe_billed(self) -> bool:
+        """Whether the provider may have accepted the request, and so may charge for it."""
+        unsure = isinstance(self, AITimeoutError | ConnectionFailedError) and not self.retryable
+        return bool(self.partial) or unsure or isinstance(self, AnswerError)
+
 
 class AITimeoutError(AIError, TimeoutError):
     """A deadline passed: `phase` names it. Only a connect timeout is safe to retry."""
@@ -132,6 +139,10 @@ class ConnectionFailedError(AIError):
         super().__init__(message, ai=ai, provider=provider, partial=partial)
         self.sent = sent
         self.retryable = not sent
+
+
+class BudgetExceededError(AIError):
+    """The call may cost more than a budget allows; nothing was sent."""
 
 
 class AsyncUnavailableError(AIError):

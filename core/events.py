@@ -59,6 +59,16 @@ class CallRetrying:
 
 
 @dataclass(frozen=True, slots=True)
+class CallWaiting:
+    """The call waits its turn for `seconds` before it is sent."""
+
+    run: str
+    call: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallFellBack:
     """Another AI takes the call over; text that had arrived is void."""
 
@@ -98,7 +108,16 @@ class RunFinished:
 
 
 Event = (
-    RunStarted | CallStarted | Token | CallRetrying | CallFellBack | CallFinished | CallFailed | StepDone | RunFinished
+    RunStarted
+    | CallStarted
+    | Token
+    | CallWaiting
+    | CallRetrying
+    | CallFellBack
+    | CallFinished
+    | CallFailed
+    | StepDone
+    | RunFinished
 )
 Sink = Callable[[Event], None]
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import anyio
+import anyio.to_thread
 
 from ai.caller import Caller, use_caller
 from ai.roster import Roster
@@ -19,6 +20,8 @@ from ai.run import Run, new_run_id, open_run
 from ai.transport import SharedHTTP
 from core.config import Config, load_config
 from core.events import EventBus
+from core.ledger import Ledger
+from core.metrics import Metrics
 from core.paths import credentials_path
 
 
@@ -30,12 +33,14 @@ class App:
     roster: Roster
     bus: EventBus
     caller: Caller
+    ledger: Ledger = field(default_factory=Ledger, kw_only=True)
 
     def warnings(self) -> list[str]:
         """What a user should mend though nothing stops for it: bad rows, models that are switched off."""
         today = date.today()
         retired = [warning for seat in self.roster.seats.values() if (warning := seat.warning(today))]
-        return [*self.config.problems, *retired]
+        unrecorded = [self.ledger.problem] if self.ledger.problem else []
+        return [*self.config.problems, *retired, *unrecorded]
 
     def run(self, tool: str, *, run_id: str | None = None) -> AbstractAsyncContextManager[Run]:
         """A run of *tool*; give a *run_id* to subscribe to its events before it starts."""
@@ -48,14 +53,24 @@ async def open_app(config: Config | None = None, *, http: SharedHTTP | None = No
     config = config if config is not None else load_config(credentials_path())
     roster = Roster.open(config, http)
     bus = EventBus()
+    ledger = Ledger()
+    bus.add_sink(ledger)
+    bus.add_sink(Metrics())
     caller = Caller(roster, bus)
     use_caller(caller)
     try:
-        yield App(config, roster, bus, caller)
+        yield App(config, roster, bus, caller, ledger=ledger)
     finally:
         use_caller(None)
         with anyio.CancelScope(shield=True):
-            await roster.aclose()
+            await _close(roster, ledger)
+
+
+async def _close(roster: Roster, ledger: Ledger) -> None:
+    try:
+        await roster.aclose()
+    finally:
+        await anyio.to_thread.run_sync(ledger.close)
 
 
 _open: AsyncExitStack | None = None

@@ -10,6 +10,8 @@ from core.errors import AIError
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "max"]
 FinishReason = Literal["stop", "length", "tool_calls"]
+Priority = Literal["interactive", "background", "batch"]
+"""Who waits for the answer: somebody right now, a job behind the scenes, or nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Request:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further parameters, passed on to the provider as they are."""
     deadlines: Deadlines | None = None
+    priority: Priority = "interactive"
+    """Who goes first where requests have to wait for a rate limit."""
 
     @classmethod
     def of(cls, prompt: str, **options: Any) -> Request:

@@ -12,6 +12,7 @@ from core.events import (
     CallFinished,
     CallRetrying,
     CallStarted,
+    CallWaiting,
     Event,
     RunFinished,
     RunStarted,
@@ -75,10 +76,8 @@ class RunView:
                 self.tool = event.tool
             case CallStarted():
                 self.calls[event.call] = CallView(event.ai, event.model, event.role)
-            case CallRetrying():
-                self._void(event.call, "retrying", f"retry {event.attempt} in {event.wait_s:.1f} s: {event.reason}")
-            case CallFellBack():
-                self._void(event.call, "waiting", f"fell back to {event.to}: {event.reason}")
+            case CallWaiting() | CallRetrying() | CallFellBack():
+                self._void(event.call, *_notice(event))
             case CallFinished():
                 call = self.calls[event.call]
                 call.state, call.answer = "done", event.answer
@@ -98,3 +97,13 @@ class RunView:
         call = self.calls[call_id]
         call.state, call.note = state, note
         call.chunks.clear()
+
+
+def _notice(event: CallWaiting | CallRetrying | CallFellBack) -> tuple[CallState, str]:
+    match event:
+        case CallWaiting():
+            return "waiting", f"waits {event.seconds:.1f} s for its turn: {event.reason}"
+        case CallRetrying():
+            return "retrying", f"retry {event.attempt} in {event.wait_s:.1f} s: {event.reason}"
+        case CallFellBack():
+            return "waiting", f"fell back to {event.to}: {event.reason}"

@@ -6,6 +6,7 @@ Nothing heavy is imported here: `--help` and `--version` need click alone.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,7 @@ def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
 _PROMPT = click.argument("prompt", nargs=-1)
 _AIS = click.option("-a", "--ai", "ais", multiple=True, metavar="NAME", help="Which AI; repeat for several.")
 _MAX_TOKENS = click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, in tokens.")
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what it may cost; send nothing.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 _ANSWERING = _options(
     _MAX_TOKENS,
@@ -51,6 +53,7 @@ _ANSWERING = _options(
 @_AIS
 @click.option("--all", "ask_all", is_flag=True, help="Ask every configured AI.")
 @_ANSWERING
+@_DRY_RUN
 @_JSON
 def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: bool, **options: Any) -> None:
     """Ask one AI, several (-a x -a y), or all (--all). Piped input is added to PROMPT."""
@@ -68,6 +71,7 @@ def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: b
 @click.option("--judge", metavar="NAME", help="Who gives the verdict.")
 @click.option("--stance", "stances", multiple=True, metavar="NAME=SIDE", help="A side to argue; repeatable.")
 @_MAX_TOKENS
+@_DRY_RUN
 @_JSON
 def debate(
     prompt: tuple[str, ...], ais: tuple[str, ...], stances: tuple[str, ...], as_json: bool, **options: Any
@@ -82,6 +86,32 @@ def debate(
 def status(as_json: bool) -> None:
     """Show which AIs can be asked, and what is wrong with the others."""
     _finish("status", {}, as_json)
+
+
+@cli.command()
+@click.option("--by", type=click.Choice(("day", "ai", "tool", "model")), default="ai", show_default=True)
+@click.option("--since", default="30d", show_default=True, help="A number of days such as 7d, or a date.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON object.")
+@click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
+def usage(by: Any, since: str, form: str | None) -> None:
+    """Show what was asked and what it cost, from the ledger on this machine."""
+    from core.errors import InvalidInputError
+    from server.usage import show_usage
+
+    try:
+        sys.exit(show_usage(by, since, form or "table"))
+    except InvalidInputError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@cli.command()
+@click.option("--probe", is_flag=True, help="Also ask each AI one short question, which costs a little.")
+@_JSON
+def doctor(probe: bool, as_json: bool) -> None:
+    """Check this installation: keys, models, store, hosts, and the server itself. Exit code 1 if something fails."""
+    from server.doctor import show_doctor
+
+    sys.exit(show_doctor(probe=probe, as_json=as_json))
 
 
 @cli.command()
@@ -109,8 +139,10 @@ def serve() -> None:
     """Run the MCP server on stdin and stdout; this is what hosts start."""
     import anyio
 
+    from core.metrics import set_up_exporter
     from server.mcp_app import serve_stdio
 
+    set_up_exporter(os.environ)
     if sys.stdin.isatty():
         click.echo("moot serve speaks MCP on stdin and stdout and is started by a host. Stop it with Ctrl-C.", err=True)
     anyio.run(serve_stdio)

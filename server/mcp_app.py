@@ -10,20 +10,24 @@ import inspect
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError
+from mcp.server.mcpserver.resources import FunctionResource, Resource
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
 from ai.run import new_run_id
-from core.errors import MootError
+from core.errors import MootError, StoreError
 from core.events import Subscription
+from core.ledger import Ledger, usage_report
 from core.lifecycle import App, open_app
 from server.hangup import interpose_stdin
 from server.progress import report, watched
@@ -46,11 +50,15 @@ OpenApp = Callable[[], AbstractAsyncContextManager[App]]
 def create_mcp_server(open_moot: OpenApp = open_app) -> MCPServer[App]:
     """A server that opens its app when it starts to serve and closes it when it stops."""
 
+    ledgers: list[Ledger] = []
+    """The ledger of the app that is open: a resource without parameters is not told its request."""
+
     @asynccontextmanager
     async def lifespan(server: MCPServer[App]) -> AsyncIterator[App]:
         async with open_moot() as app:
             for sentence in app.warnings():
                 log.warning("%s", sentence)
+            ledgers[:] = [app.ledger]
             yield app
 
     return MCPServer(
@@ -60,6 +68,7 @@ def create_mcp_server(open_moot: OpenApp = open_app) -> MCPServer[App]:
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
         tools=[_tool(recipe) for recipe in RECIPES],
+        resources=[_usage(ledgers)],
         subscriptions=False,  # nothing listed ever changes; Claude Code would wait for the acknowledgement first
         log_level="WARNING",
     )
@@ -79,6 +88,23 @@ async def _stop_on_signal(hang_up: Callable[[], None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             hang_up()
+
+
+def _usage(ledgers: Sequence[Ledger]) -> Resource:
+    def read() -> dict[str, Any]:
+        try:
+            return usage_report(ledgers[0], datetime.now(UTC))
+        except StoreError as error:
+            raise ResourceError(str(error)) from error
+
+    return FunctionResource.from_function(
+        read,
+        "moot://usage",
+        name="usage",
+        title="Usage",
+        description="Calls, tokens and cost of the last 30 days, by day and by AI. An unknown cost is null.",
+        mime_type="application/json",
+    )
 
 
 class _RecipeTool(Tool):
@@ -104,7 +130,7 @@ def _tool(recipe: Recipe) -> Tool:
     arguments.model_rebuild(force=True)
     tool.parameters = _lean(arguments.model_json_schema())
     if tool.fn_metadata.output_schema:
-        tool.fn_metadata.output_schema = _lean(tool.fn_metadata.output_schema)
+        tool.fn_metadata.output_schema = _lean(tool.fn_metadata.output_schema, described=False)
     return tool
 
 
@@ -166,16 +192,31 @@ def _complaint(tool: str, error: ValidationError) -> str:
     return f"{tool} cannot run: {' '.join(sentences)} Correct the arguments and call it again."
 
 
-def _lean(schema: Any) -> Any:
-    """*schema* without the titles pydantic derives from names and without null defaults: bytes, but no information."""
+def _lean(schema: Any, *, described: bool = True) -> Any:
+    """*schema* without the titles pydantic derives from names and without null defaults: bytes, but no information.
+
+    Descriptions are kept where a model reads them, in arguments.
+    """
     if isinstance(schema, list):
-        return [_lean(item) for item in schema]
+        return [_lean(item, described=described) for item in schema]
     if not isinstance(schema, dict):
         return schema
     lean = {}
     for key, value in schema.items():
         if key in ("properties", "$defs"):
-            lean[key] = {name: _lean(inner) for name, inner in value.items()}
-        elif not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None):
-            lean[key] = _lean(value)
+            lean[key] = {name: _lean(inner, described=described) for name, inner in value.items()}
+        elif not _idle(key, value, described):
+            lean[key] = _lean(value, described=described)
     return lean
+
+
+def _idle(key: str, value: Any, described: bool) -> bool:
+    match key:
+        case "title":
+            return isinstance(value, str)
+        case "default":
+            return value is None
+        case "description":
+            return not described
+        case _:
+            return False

@@ -13,6 +13,7 @@ from core.events import (
     CallFellBack,
     CallFinished,
     CallRetrying,
+    CallWaiting,
     Event,
     EventBus,
     StepDone,
@@ -77,7 +78,7 @@ def _line(event: Event, view: RunView) -> str | None:
             return f"{_who(view.calls[event.call])} answered in {event.answer.latency_s:.1f} s {_count(view)}"
         case CallFailed():
             return f"{_who(view.calls[event.call])} failed: {event.failure.error.kind} {_count(view)}"
-        case CallRetrying() | CallFellBack():
+        case CallRetrying() | CallFellBack() | CallWaiting():
             call = view.calls[event.call]
             return f"{_who(call)}: {call.note}"
         case StepDone():

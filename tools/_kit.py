@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from ai.lazy import load
 from ai.roster import Roster
+from ai.run import Run
+from core.budget import Estimate
 from core.errors import InvalidInputError, MootError
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 
@@ -22,6 +25,9 @@ Temperature = Annotated[float | None, Field(ge=0, le=2)]
 MaxTokens = Annotated[int | None, Field(ge=1)]
 EffortLevel = Annotated[Effort | None, Field(description="Reasoning effort.")]
 TimeoutS = Annotated[float | None, Field(gt=0, le=3600, description="Give up on an AI after so many seconds.")]
+
+
+DryRun = Annotated[bool, Field(description="Only say what it would cost; send nothing.")]
 
 
 class Reply(BaseModel):
@@ -60,6 +66,18 @@ class Reply(BaseModel):
             input_tokens=outcome.usage.input_tokens,
             output_tokens=outcome.usage.output_tokens,
             cost_usd=outcome.cost_usd,
+        )
+
+    @classmethod
+    def planned(cls, estimate: Estimate) -> Reply:
+        """What a dry run says of one call that was not made."""
+        size = f"about {estimate.input_tokens:,} tokens in, up to {estimate.output_tokens:,} out"
+        return cls(
+            ai=estimate.ai,
+            model=estimate.model,
+            ok=True,
+            text=f"Dry run, nothing was sent: {size}, {price_range([estimate])}.",
+            latency_s=0,
         )
 
     @property
@@ -104,6 +122,25 @@ def build_request(
         return request
     limits = roster.seats[ai].deadlines if ai in roster.seats else Deadlines()
     return replace(request, deadlines=replace(limits, total=timeout_s))
+
+
+async def plan(run: Run, asks: Sequence[tuple[str, Request]]) -> list[Estimate]:
+    """What *asks* may take, by the AIs' own defaults. Nothing is sent.
+
+    Raises:
+        UnknownAIError, ConfigError: One of them cannot be asked at all.
+    """
+    estimate = (await load("ai.estimate")).estimate
+    return [estimate(run.roster.seat(ai), request) for ai, request in asks]
+
+
+def price_range(estimates: Sequence[Estimate]) -> str:
+    """The estimated cost in words, from short answers to the longest."""
+    if any(estimate.high_usd is None for estimate in estimates):
+        return "cost unknown"
+    low = sum(estimate.low_usd or 0 for estimate in estimates)
+    high = sum(estimate.high_usd or 0 for estimate in estimates)
+    return "free" if high == 0 else f"{dollars(low)} to {dollars(high)}"
 
 
 def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:

@@ -9,6 +9,7 @@ from core.values import Failure
 from tools._kit import (
     AINames,
     Cost,
+    DryRun,
     EffortLevel,
     MaxTokens,
     Prompt,
@@ -19,6 +20,8 @@ from tools._kit import (
     all_failed,
     build_request,
     choose,
+    plan,
+    price_range,
 )
 
 
@@ -35,12 +38,14 @@ class Replies(BaseModel):
 async def ask_many(
     run: Run,
     prompt: Prompt,
+    *,
     ais: AINames = None,
     system: System = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
     effort: EffortLevel = None,
     timeout_s: TimeoutS = None,
+    dry_run: DryRun = False,
 ) -> Replies:
     """Ask several AIs the same question at once, independently, and return every answer with its author."""
     names = choose(run.roster, ais)
@@ -60,6 +65,10 @@ async def ask_many(
         )
         for name in names
     ]
+    if dry_run:
+        estimates = await plan(run, asks)
+        summary = f"DRY RUN: nothing was sent. {len(asks)} calls, {price_range(estimates)}."
+        return Replies(summary=summary, replies=[Reply.planned(estimate) for estimate in estimates])
     outcomes = await run.ask_many(asks)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if len(failures) == len(outcomes) and not any(failure.error.partial for failure in failures):

@@ -17,10 +17,22 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from ai.run import Run
-from core.errors import InvalidInputError
-from core.values import Answer, Failure, Outcome
+from core.errors import BudgetExceededError, InvalidInputError
+from core.values import Answer, Failure, Outcome, Request
 from tools._debate_text import Ruling, Statement, judge_prompt, opening_prompt, rebuttal_prompt
-from tools._kit import AINames, Cost, MaxTokens, Prompt, Reply, all_failed, build_request, choose
+from tools._kit import (
+    AINames,
+    Cost,
+    DryRun,
+    MaxTokens,
+    Prompt,
+    Reply,
+    all_failed,
+    build_request,
+    choose,
+    plan,
+    price_range,
+)
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
 Judge = Annotated[str | None, Field(description="Who gives the verdict. Default: one that does not debate.")]
@@ -112,15 +124,19 @@ class _Table:
 async def debate(
     run: Run,
     question: Prompt,
+    *,
     ais: AINames = None,
     rounds: Rounds = 1,
     judge: Judge = None,
     stances: Stances = None,
     max_tokens: MaxTokens = None,
+    dry_run: DryRun = False,
 ) -> Debate:
     """Let several AIs debate a question: independent openings, anonymous rebuttals, a judge's verdict, dissent kept."""
     names, judges = _seating(run, ais, judge, stances or {})
     table = _Table(question, _lettered(names), max_tokens)
+    if dry_run:
+        return await _plan(run, table, rounds, judges[0])
     await _opening(run, table, stances or {})
     for number in range(1, rounds + 1):
         if len(table.debaters) > 1:
@@ -146,6 +162,44 @@ def _seating(
         raise InvalidInputError(f"'stances' names {unknown[0]!r}, who does not debate. Debaters: {', '.join(names)}.")
     outsiders = [name for name in run.roster.names if name not in names]
     return names, list(dict.fromkeys([*([chosen] if chosen else []), *outsiders, *names]))
+
+
+async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
+    """The calls a debate would make, with every statement as long as it may be."""
+
+    def request(ai: str, prompt: str) -> tuple[str, Request]:
+        return ai, build_request(prompt, run.roster, ai, max_tokens=table.max_tokens)
+
+    openings = await plan(run, [request(d.ai, opening_prompt(table.question, None)) for d in table.debaters])
+    longest = max(estimate.output_tokens for estimate in openings)
+    said = {d.letter: Statement("word" * longest, "", False) for d in table.debaters}
+
+    def answer_to_others(debater: _Debater) -> str:
+        others = {letter: statement for letter, statement in said.items() if letter != debater.letter}
+        return rebuttal_prompt(table.question, said[debater.letter], others)
+
+    rebuttals = await plan(run, [request(d.ai, answer_to_others(d)) for d in table.debaters])
+    verdict = (await plan(run, [request(judge, judge_prompt(table.question, said))]))[0]
+    every = [*openings, *(rebuttals * rounds), verdict]
+    return Debate(
+        summary=f"DRY RUN: nothing was sent. {len(every)} calls, {price_range(every)}.",
+        verdict=None,
+        judge=Reply.planned(verdict),
+        seats=[
+            Seat(
+                ai=debater.ai,
+                letter=debater.letter,
+                statements=[Reply.planned(opening), *[Reply.planned(rebuttal)] * rounds],
+                opening_position="",
+                position="",
+                changed=False,
+                dissents=None,
+            )
+            for debater, opening, rebuttal in zip(table.debaters, openings, rebuttals, strict=True)
+        ],
+        failed=[],
+        cost=Cost(known_usd=0, complete=True),
+    )
 
 
 def _lettered(names: list[str]) -> list[_Debater]:
@@ -181,7 +235,11 @@ async def _rebuttals(run: Run, table: _Table, number: int) -> None:
         random.shuffle(others)
         prompt = rebuttal_prompt(table.question, debater.last, {other.letter: other.last for other in others})
         asks.append((debater.ai, build_request(prompt, run.roster, debater.ai, max_tokens=table.max_tokens)))
-    outcomes = await run.ask_many(asks, role=f"round {number}")
+    try:
+        outcomes = await run.ask_many(asks, role=f"round {number}")
+    except BudgetExceededError as error:  # what was said so far is paid for and stays
+        table.failed.append(f"Round {number}: {error}")
+        return
     table.outcomes += outcomes
     _take(run, table, outcomes)
     run.step(f"round {number}")
@@ -211,9 +269,12 @@ async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling |
     random.shuffle(heard)
     prompt = judge_prompt(table.question, {debater.letter: debater.last for debater in heard})
     for name in judges:
-        (outcome,) = await run.ask_many(
-            [(name, build_request(prompt, run.roster, name, max_tokens=table.max_tokens))], role="judge"
-        )
+        request = build_request(prompt, run.roster, name, max_tokens=table.max_tokens)
+        try:
+            (outcome,) = await run.ask_many([(name, request)], role="judge")
+        except BudgetExceededError as error:
+            table.failed.append(f"{name} as judge: {error}")
+            continue
         table.outcomes.append(outcome)
         if isinstance(outcome, Answer):
             run.step(f"verdict by {name}")

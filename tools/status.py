@@ -10,8 +10,15 @@ from ai.roster import Seat
 from ai.run import Run
 
 
+class KeyStatus(BaseModel):
+    """One of an AI's keys, by its alias."""
+
+    alias: str
+    problem: str | None = None
+
+
 class AIStatus(BaseModel):
-    """One configured AI."""
+    """One configured AI; `concurrency` is what it takes at once now, of `ceiling`."""
 
     name: str
     provider: str
@@ -20,6 +27,8 @@ class AIStatus(BaseModel):
     problem: str | None = None
     in_flight: int = 0
     concurrency: int = 0
+    ceiling: int = 0
+    keys: list[KeyStatus] = []
     breaker: str = "closed"
 
 
@@ -35,9 +44,11 @@ class Status(BaseModel):
         for ai in self.ais:
             busy = f", {ai.in_flight}/{ai.concurrency} in flight" if ai.in_flight else ""
             rested = "" if ai.breaker == "closed" else f", resting ({ai.breaker})"
-            state = f"ready{busy}{rested}" if ai.ready else "not usable"
+            slowed = f", slowed to {ai.concurrency} of {ai.ceiling} at once" if ai.concurrency < ai.ceiling else ""
+            state = f"ready{busy}{slowed}{rested}" if ai.ready else "not usable"
             trouble = f"  \n  {ai.problem}" if ai.problem else ""
             lines.append(f"- **{ai.name}**: {ai.model} via {ai.provider}, {state}{trouble}")
+            lines += [f"  - {key.alias}: {key.problem or 'ready'}" for key in ai.keys]
         lines += [f"- Problem: {problem}" for problem in self.problems]
         return "\n".join(lines)
 
@@ -68,5 +79,20 @@ def _ready(seat: Seat) -> AIStatus:
         problem=problem,
         in_flight=seat.concurrency.in_flight,
         concurrency=seat.concurrency.limit,
+        ceiling=seat.concurrency.ceiling,
+        keys=_keys(seat),
         breaker=seat.breaker.state,
     )
+
+
+def _keys(seat: Seat) -> list[KeyStatus]:
+    """Several keys, and why one of them is not used now; a single key is the AI itself."""
+    if seat.pool is None:
+        return []
+    listed = []
+    for key, lane in zip(seat.pool.keys, seat.lanes, strict=True):
+        problem = seat.pool.rest_of(key)
+        if not problem and lane.breaker.state != "closed":
+            problem = f"resting ({lane.breaker.state})"
+        listed.append(KeyStatus(alias=key.alias, problem=problem or None))
+    return listed

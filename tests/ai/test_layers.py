@@ -11,7 +11,7 @@ from ai.layers.breaker import Breaker
 from ai.layers.concurrency import Concurrency
 from ai.layers.deadline import Deadline
 from ai.layers.fallback import Fallback
-from ai.layers.retry import Retry
+from ai.layers.retry import Retry, RetryBudget
 from ai.pipeline import Complete, build_pipeline
 from core.errors import (
     AIError,
@@ -137,6 +137,25 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+async def test_retries_are_at_most_a_fifth_of_the_calls_of_the_last_minute() -> None:
+    clock = Clock()
+    retry = Retry(3, sleep=no_sleep, budget=RetryBudget(clock=clock))
+    for _ in range(50):
+        await retry(HI, ignore, scripted(OK))
+    retried = 0
+    for _ in range(50):
+        try:
+            await retry(HI, ignore, scripted(OverloadedError("x"), OK))
+            retried += 1
+        except OverloadedError:
+            pass
+    assert retried == 20
+    clock.now = 61.0
+    await retry(HI, ignore, scripted(OverloadedError("x"), OverloadedError("y"), OK))
+    with pytest.raises(OverloadedError):
+        await retry(HI, ignore, scripted(OverloadedError("x")))
 
 
 async def fail(breaker: Breaker, error: AIError, times: int) -> None:

@@ -163,3 +163,17 @@ def test_a_row_that_cannot_be_used_is_told_beside_the_answer(moot: Any, isolated
     assert result.exit_code == 0
     assert "ais.typo.provdier is not a known setting" in result.stderr
     assert "typo" not in result.stdout
+
+
+def test_a_dry_run_sends_nothing_and_is_no_failure(moot: Any) -> None:
+    for arguments in (("ask", "hi"), ("ask", "--all", "hi"), ("debate", "hi", "-a", "a", "-a", "b")):
+        result = moot(*arguments, "--dry-run", ais={"a": "status=400", "b": "status=400"})
+        assert result.exit_code == 0, result.stderr
+        assert "nothing was sent" in result.stdout
+
+
+def test_over_budget_is_exit_code_1_with_the_limit_and_the_fix(moot: Any) -> None:
+    result = moot("ask", "hi", "--max-tokens", "500", budget={"per_call_tokens": 100})
+    assert result.exit_code == 1
+    assert "defaults.budget.per_call_tokens allows 100 tokens" in result.stderr
+    assert moot("ask", "hi", "--max-tokens", "50", budget={"per_call_tokens": 100}).exit_code == 0

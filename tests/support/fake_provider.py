@@ -8,8 +8,11 @@ The model name is a list of settings, such as `delay=0.2,tokens=50,gap=0.01`:
     gap     seconds between two pieces                status  answer with this HTTP status instead
     fault   html | null | no_choices | garbage | cut | reset | hang | silent | error_event | drip
     times   the first so many requests behave so, later ones answer normally
+    rpm     requests per minute and key, told in headers and enforced with 429
+    tpm     tokens per minute and key, likewise; a request takes 7 and the pieces of its answer
 
-It speaks Chat Completions on any path that does not end in /models, streaming or not.
+It speaks Chat Completions on any path that does not end in /models or /tally, streaming or not. GET /tally says how
+many requests were accepted and refused for their rate, and when.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -66,6 +71,63 @@ def head(status: int, content_type: str, length: int | None, extra: str = "") ->
 
 
 @dataclass
+class RateBucket:
+    """How much of a limit per minute is left at a moment."""
+
+    limit: float
+    left: float
+    at: float
+
+    def refill(self, now: float) -> None:
+        self.left = min(self.limit, self.left + (now - self.at) * self.limit / 60)
+        self.at = now
+
+    def headers(self, kind: str) -> str:
+        reset_s = (self.limit - self.left) * 60 / self.limit
+        return (
+            f"x-ratelimit-limit-{kind}: {self.limit:.0f}\r\nx-ratelimit-remaining-{kind}: {int(self.left)}\r\n"
+            f"x-ratelimit-reset-{kind}: {reset_s:.3f}s\r\n"
+        )
+
+
+@dataclass
+class RateLimits:
+    """Token buckets per key, as a provider keeps them."""
+
+    clock: Callable[[], float] = time.monotonic
+    buckets: dict[tuple[str, str], RateBucket] = field(default_factory=dict)
+    accepted: int = 0
+    refused: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+
+    def admit(self, key: str, settings: dict[str, str]) -> tuple[float, str]:
+        """Seconds the request comes too early (0: it is accepted), and the headers to say so."""
+        now, wait_s = self.clock(), 0.0
+        costs = {"requests": 1.0, "tokens": 7.0 + int(settings.get("tokens", 1))}
+        limits = {"requests": settings.get("rpm"), "tokens": settings.get("tpm")}
+        asked: dict[str, RateBucket] = {}
+        for kind, limit in limits.items():
+            if limit is None:
+                continue
+            bucket = self.buckets.setdefault((key, kind), RateBucket(float(limit), float(limit), now))
+            bucket.refill(now)
+            wait_s = max(wait_s, (costs[kind] - bucket.left) * 60 / bucket.limit)
+            asked[kind] = bucket
+        if wait_s > 0:
+            self.refused += 1
+        else:
+            self.accepted += 1
+            self.first_at, self.last_at = self.first_at or now, now
+            for kind, bucket in asked.items():
+                bucket.left -= costs[kind]
+        return wait_s, "".join(bucket.headers(kind) for kind, bucket in asked.items())
+
+    def tally(self) -> dict[str, float]:
+        return {"accepted": self.accepted, "refused": self.refused, "span_s": self.last_at - self.first_at}
+
+
+@dataclass
 class FakeProvider:
     """What was asked, and a gate: while `gate` is unset, no answer begins."""
 
@@ -77,6 +139,7 @@ class FakeProvider:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     base_url: str = ""
+    rates: RateLimits = field(default_factory=RateLimits)
 
     async def start(self, port: int = 0) -> asyncio.Server:
         self.gate.set()
@@ -97,6 +160,7 @@ class _Connection(asyncio.Protocol):
         self.provider = provider
         self.buffer = b""
         self.task: asyncio.Task[None] | None = None
+        self.told = ""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -121,18 +185,28 @@ class _Connection(asyncio.Protocol):
 
     def _request(self, line: str, headers: dict[str, str], body: bytes) -> None:
         if line.split()[1].endswith("/models"):
-            listing = json.dumps({"object": "list", "data": [{"id": "fake-1"}, {"id": "fake-2"}]}).encode()
-            self.transport.write(head(200, "application/json", len(listing)) + listing)
+            self._json(200, {"object": "list", "data": [{"id": "fake-1"}, {"id": "fake-2"}]})
+            return
+        if line.split()[1].endswith("/tally"):
+            self._json(200, self.provider.rates.tally())
             return
         asked = json.loads(body)
         settings = dict(part.split("=", 1) for part in asked["model"].split(",") if "=" in part)
-        plain = set(settings) <= {"delay", "tokens"}
+        plain = set(settings) <= {"delay", "tokens", "rpm", "tpm"}
         provider = self.provider
         provider.requests.append(asked)
         provider.headers.append(headers)
         provider.in_flight += 1
         provider.most_in_flight = max(provider.most_in_flight, provider.in_flight)
         provider.changed.set()
+        self.told = ""
+        if "rpm" in settings or "tpm" in settings:
+            early_s, self.told = provider.rates.admit(headers.get("authorization", ""), settings)
+            if early_s > 0:
+                provider.in_flight -= 1
+                error = {"message": "Rate limit reached", "code": "rate_limit_exceeded", "type": "requests"}
+                self._json(429, {"error": error}, f"{self.told}retry-after-ms: {early_s * 1000:.0f}\r\n")
+                return
         if plain and provider.gate.is_set():
             # The fast path for benchmarks: no task, one write.
             delay = float(settings.get("delay", 0))
@@ -149,7 +223,11 @@ class _Connection(asyncio.Protocol):
         self.provider.in_flight -= 1
         self.provider.changed.set()
         if not self.transport.is_closing():
-            self.transport.write(head(200, kind, len(body)) + body)
+            self.transport.write(head(200, kind, len(body), self.told) + body)
+
+    def _json(self, status: int, value: Any, extra: str = "") -> None:
+        body = json.dumps(value).encode()
+        self.transport.write(head(status, "application/json", len(body), extra) + body)
 
     async def _answer(self, asked: dict[str, Any], settings: dict[str, str]) -> None:
         provider = self.provider

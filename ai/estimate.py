@@ -1,0 +1,50 @@
+"""What a request may take before it is sent: tokens counted roughly, dollars from the price list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.budget import Estimate
+from core.prices import cost_usd
+from core.values import Image, Request, Text, ToolResult, Usage
+
+if TYPE_CHECKING:
+    from ai.roster import Seat
+
+_BYTES_PER_TOKEN = 4
+_TOKENS_PER_IMAGE = 1_500
+_SHORT_ANSWER = 200
+LONG_ANSWER = 4_096
+"""Tokens assumed for the longest answer when neither the call nor the AI sets max_tokens."""
+
+
+def estimate(seat: Seat, request: Request) -> Estimate:
+    """The estimate for asking *seat*, with its own defaults filled in. Import this late: it loads the price list."""
+    request = seat.filled(request)
+    inputs = input_tokens(request)
+    longest = request.max_tokens or seat.provider.max_tokens or LONG_ANSWER
+    model, price_id = seat.model, seat.provider.price_id
+    return Estimate(
+        ai=seat.name,
+        model=model,
+        input_tokens=inputs,
+        output_tokens=longest,
+        low_usd=cost_usd(Usage(inputs, min(_SHORT_ANSWER, longest)), model=model, price_id=price_id),
+        high_usd=cost_usd(Usage(inputs, longest), model=model, price_id=price_id),
+    )
+
+
+def input_tokens(request: Request) -> int:
+    """About four bytes a token, which errs on the high side for English; images at a flat rate."""
+    size = len((request.system or "").encode())
+    images = 0
+    for message in request.messages:
+        for part in message.parts:
+            match part:
+                case Text(text) | ToolResult(_, text):
+                    size += len(text.encode())
+                case Image():
+                    images += 1
+                case _:
+                    size += len(str(part))
+    return -(-size // _BYTES_PER_TOKEN) + images * _TOKENS_PER_IMAGE

@@ -1,0 +1,65 @@
+"""One key's way to its AI: the layers that belong to the key, around the clients that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ai.client import AIClient, AsyncAIClient
+from ai.layers.breaker import Breaker
+from ai.layers.rate_limit import RateLimit
+from ai.pipeline import Layer, build_pipeline
+from ai.rescue import with_sync_rescue
+from core.buckets import Buckets, Kind, Limit
+from core.config import AIConfig
+from core.values import Deadlines
+
+Clients = tuple[AsyncAIClient, AIClient]
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """The clients that use one key; *id* is what the store calls it, *alias* what the user does."""
+
+    alias: str
+    id: str
+    clients: Clients
+
+
+class Lane:
+    """*inner* are the layers that all keys of the AI share, such as its concurrency."""
+
+    def __init__(
+        self,
+        ai: str,
+        keyed: Keyed,
+        *,
+        buckets: Buckets,
+        inner: Sequence[Layer],
+        row: AIConfig,
+        deadlines: Deadlines,
+        first: int,
+    ) -> None:
+        self.alias = keyed.alias
+        self.client, self.sync_client = keyed.clients
+        self.breaker = Breaker(ai)
+        self.rate_limit = RateLimit(
+            ai,
+            keyed.id,
+            buckets,
+            configured=_configured(row),
+            deadlines=deadlines,
+            first=first,
+        )
+        self.complete = build_pipeline(
+            [self.breaker, self.rate_limit, *inner], with_sync_rescue(self.client, self.sync_client)
+        )
+
+
+def _configured(row: AIConfig) -> Mapping[Kind, Limit]:
+    limits: dict[Kind, Limit] = {}
+    if row.rpm:
+        limits["requests"] = Limit(row.rpm)
+    if row.tpm:
+        limits["tokens"] = Limit(row.tpm)
+    return limits

@@ -1,0 +1,380 @@
+"""Token buckets for requests and tokens per minute, one pair for each key, shared by every process of the user.
+
+A caller who cannot wait politely (interactive) takes its tokens at once and may push the bucket into debt: the debt
+is its place in the queue, first in, first out, also between processes. Background and batch callers take only what
+is there, and leave a reserve. A key appears here as a hash. Without a usable store each process keeps buckets of
+its own until it is back: calls go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar, get_args
+
+from core.errors import StoreError
+from core.store import Store
+from core.values import Priority
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["requests", "tokens"]
+T = TypeVar("T")
+
+MINUTE_S = 60.0
+LONGEST_REST_S = 86_400.0
+_USABLE = 0.97
+"""Requests do not travel equally fast, so what left evenly may arrive in a bunch: this much slack absorbs that."""
+_RESERVE: dict[Priority, float] = {"interactive": 0.0, "background": 0.1, "batch": 0.25}
+"""The part of a bucket each priority leaves for the more urgent ones."""
+_SMALL_CHANGE = 0.02
+_AT_ONCE_S = 0.001
+_STORE_PATIENCE_S = 1.0
+_STORE_PAUSE_S = 30.0
+
+MIGRATIONS = (
+    """
+    CREATE TABLE buckets (
+        key TEXT NOT NULL, kind TEXT NOT NULL,
+        amount REAL NOT NULL, period_s REAL NOT NULL, level REAL NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (key, kind)
+    ) WITHOUT ROWID;
+    CREATE TABLE rests (
+        key TEXT PRIMARY KEY, until REAL NOT NULL, seconds REAL NOT NULL, reason TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """*amount* per *period_s* seconds."""
+
+    amount: float
+    period_s: float = MINUTE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How full a bucket was at a moment of the wall clock. Below zero, that much is promised to those who wait."""
+
+    limit: Limit
+    level: float
+    at: float
+
+    @classmethod
+    def full(cls, limit: Limit, now: float) -> Bucket:
+        return cls(limit, _capacity(limit), now)
+
+    @property
+    def capacity(self) -> float:
+        return _capacity(self.limit)
+
+    @property
+    def rate(self) -> float:
+        return self.limit.amount / self.limit.period_s
+
+    def refilled(self, now: float) -> Bucket:
+        """The bucket at *now*. A clock that jumps gives nothing back, or at most one period."""
+        elapsed = min(max(now - self.at, 0.0), self.limit.period_s)
+        return replace(self, level=min(self.capacity, self.level + elapsed * self.rate), at=now)
+
+    def limited(self, limit: Limit) -> Bucket:
+        """The same bucket under another limit."""
+        changed = replace(self, limit=limit)
+        return replace(changed, level=min(self.level, changed.capacity))
+
+    def wait_s(self, amount: float, priority: Priority) -> float:
+        """Seconds until *amount* may be used by somebody of *priority* who asks now."""
+        wanted = min(amount, self.capacity) + _RESERVE[priority] * self.capacity
+        return max(0.0, min(wanted, self.capacity) - self.level) / self.rate
+
+    def take(self, amount: float) -> Bucket:
+        """One request may be larger than the bucket: it waits for a full one, not for ever."""
+        return replace(self, level=self.level - min(amount, self.capacity))
+
+    def give(self, amount: float) -> Bucket:
+        """Return what was not used; a negative *amount* takes what was used beyond the estimate."""
+        bounded = min(max(amount, -self.capacity), self.capacity)
+        return replace(self, level=min(self.capacity, self.level + bounded))
+
+    def at_most(self, level: float) -> Bucket:
+        """The provider knows better how much is left, unless that is more than we think."""
+        return replace(self, level=min(self.level, level))
+
+
+def _capacity(limit: Limit) -> float:
+    return max(1.0, limit.amount * _USABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A key is left alone until a moment of the wall clock, and for *seconds* at most from whenever one looks."""
+
+    until: float = 0.0
+    seconds: float = 0.0
+    reason: str = ""
+
+    def left_s(self, now: float) -> float:
+        return min(max(self.until - now, 0.0), self.seconds)
+
+    def at(self, now: float) -> Rest:
+        """The same rest by a clock that was set back."""
+        return replace(self, until=now + self.left_s(now))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The answer to a reservation: go after *wait_s* seconds if *taken*, else ask again then."""
+
+    taken: bool
+    wait_s: float = 0.0
+    reason: str = ""
+    headroom: float = 1.0
+    """How full the emptier bucket is now, from 1 down; below 0 others wait already."""
+
+
+_AWAKE = Rest()
+
+
+class _Shelf(Protocol):
+    def bucket(self, key: str, kind: Kind) -> Bucket | None: ...
+    def put(self, key: str, kind: Kind, bucket: Bucket) -> None: ...
+    def rest(self, key: str) -> Rest: ...
+    def put_rest(self, key: str, rest: Rest) -> None: ...
+
+
+Change = Callable[[_Shelf], T]
+
+
+@dataclass
+class _Memory:
+    """The buckets of this process alone."""
+
+    buckets: dict[tuple[str, Kind], Bucket] = field(default_factory=dict)
+    rests: dict[str, Rest] = field(default_factory=dict)
+
+    def bucket(self, key: str, kind: Kind) -> Bucket | None:
+        return self.buckets.get((key, kind))
+
+    def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
+        self.buckets[key, kind] = bucket
+
+    def rest(self, key: str) -> Rest:
+        return self.rests.get(key, _AWAKE)
+
+    def put_rest(self, key: str, rest: Rest) -> None:
+        self.rests[key] = rest
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The buckets of all processes, inside a transaction of the store; memory follows, for when the store is gone."""
+
+    connection: sqlite3.Connection
+    memory: _Memory
+
+    def bucket(self, key: str, kind: Kind) -> Bucket | None:
+        query = "SELECT amount, period_s, level, at FROM buckets WHERE key = ? AND kind = ?"
+        row = self.connection.execute(query, (key, kind)).fetchone()
+        return Bucket(Limit(row[0], row[1]), row[2], row[3]) if row and row[0] > 0 and row[1] > 0 else None
+
+    def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
+        row = (key, kind, bucket.limit.amount, bucket.limit.period_s, bucket.level, bucket.at)
+        self.connection.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?)", row)
+        self.memory.put(key, kind, bucket)
+
+    def rest(self, key: str) -> Rest:
+        row = self.connection.execute("SELECT until, seconds, reason FROM rests WHERE key = ?", (key,)).fetchone()
+        return Rest(*row) if row else _AWAKE
+
+    def put_rest(self, key: str, rest: Rest) -> None:
+        row = (key, rest.until, rest.seconds, rest.reason)
+        self.connection.execute("INSERT OR REPLACE INTO rests VALUES (?, ?, ?, ?)", row)
+        self.memory.put_rest(key, rest)
+
+
+class Buckets:
+    """All keys' buckets. Nothing is opened before the first limit is known."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._store = Store(path, MIGRATIONS, durability="OFF")
+        self._memory = _Memory()
+        self._clock = clock
+        self._corrections: dict[str, float] = {}
+        self._paused_until = 0.0
+        self._warned = False
+
+    async def reserve(
+        self,
+        key: str,
+        wanted: Mapping[Kind, float],
+        limits: Mapping[Kind, Limit],
+        *,
+        priority: Priority = "interactive",
+        longest_s: float = float("inf"),
+    ) -> Grant:
+        """Take *wanted* from the buckets of *key* if that means waiting no longer than *longest_s*."""
+
+        corrections = self._corrections.pop(key, 0.0)
+
+        def change(shelf: _Shelf) -> Grant:
+            # The clock is read inside the transaction: times out of order would refill the bucket twice.
+            now = self._clock()
+            _give(shelf, key, {"tokens": corrections}, now)
+            return _reserve(shelf, key, wanted, limits, priority, longest_s, now)
+
+        if time.monotonic() < self._paused_until:
+            return change(self._memory)
+        work = asyncio.wrap_future(self._store.submit(lambda connection: change(_Table(connection, self._memory))))
+        try:
+            return await asyncio.wait_for(asyncio.shield(work), _STORE_PATIENCE_S)
+        except (StoreError, TimeoutError) as error:
+            self._pause(error)
+            return change(self._memory)
+        except asyncio.CancelledError:
+            work.add_done_callback(lambda done: self._undo(key, wanted, done))
+            raise
+
+    def give(self, key: str, unused: Mapping[Kind, float]) -> None:
+        """Correct a reservation by what was not used after all; negative when more was.
+
+        A few tokens more or less wait for the next reservation, so that an ordinary call writes once.
+        """
+        tokens = unused.get("tokens", 0.0) + self._corrections.get(key, 0.0)
+        bucket = self._memory.bucket(key, "tokens")
+        if bucket and not unused.get("requests") and abs(tokens) <= bucket.capacity * _SMALL_CHANGE:
+            self._corrections[key] = tokens
+            return
+        self._corrections.pop(key, None)
+        due = {**unused, "tokens": tokens}
+        self._change(lambda shelf, now: _give(shelf, key, due, now))
+
+    def observe(self, key: str, limits: Mapping[Kind, Limit], left: Mapping[Kind, float]) -> None:
+        """Take over what the provider says: its limits, and that no more than *left* is there."""
+        if not all(self._knows(key, kind, limit, left.get(kind)) for kind, limit in limits.items()):
+            self._change(lambda shelf, now: _observe(shelf, key, limits, left, now))
+
+    def resting_s(self, key: str) -> float:
+        """How long *key* still rests, as far as this process knows; looks nothing up."""
+        if key not in self._memory.rests:
+            return 0.0
+        now = self._clock()
+        return _rest(self._memory, key, now).left_s(now)
+
+    def headroom(self, key: str) -> float:
+        """How full the emptier bucket of *key* is, from 1 down, as far as this process knows; looks nothing up."""
+        now, kinds = self._clock(), get_args(Kind)
+        buckets = [bucket.refilled(now) for kind in kinds if (bucket := self._memory.bucket(key, kind))]
+        return min([1.0, *(bucket.level / bucket.capacity for bucket in buckets)])
+
+    def rest(self, key: str, seconds: float, reason: str) -> None:
+        """Let nobody use *key* for *seconds*."""
+        seconds = min(max(seconds, 0.0), LONGEST_REST_S)
+
+        def change(shelf: _Shelf, now: float) -> None:
+            if seconds > _rest(shelf, key, now).left_s(now):
+                shelf.put_rest(key, Rest(now + seconds, seconds, reason))
+
+        change(self._memory, self._clock())
+        self._change(change)
+
+    def close(self) -> None:
+        """Write what waits. Blocks."""
+        for key, tokens in self._corrections.items():
+            self._change(partial(_give_tokens, key, tokens))
+        self._store.close()
+
+    def _change(self, change: Callable[[_Shelf, float], None]) -> None:
+        if time.monotonic() < self._paused_until:
+            change(self._memory, self._clock())
+        else:
+            self._store.post(lambda connection: change(_Table(connection, self._memory), self._clock()))
+
+    def _knows(self, key: str, kind: Kind, limit: Limit, left: float | None) -> bool:
+        """Whether hearing that *left* is left changes nothing: true of nearly every response."""
+        bucket = self._memory.bucket(key, kind)
+        if bucket is None or bucket.limit != limit:
+            return False
+        return left is None or bucket.refilled(self._clock()).level <= left
+
+    def _undo(self, key: str, wanted: Mapping[Kind, float], done: asyncio.Future[Grant]) -> None:
+        """The caller left before it was told that it had a place."""
+        if not done.cancelled() and done.exception() is None and done.result().taken:
+            self.give(key, wanted)
+
+    def _pause(self, error: Exception) -> None:
+        self._paused_until = time.monotonic() + _STORE_PAUSE_S
+        if not self._warned:
+            self._warned = True
+            log.warning("Rate limits are kept by each process alone for now. %s", error or "The store does not answer.")
+
+
+def key_id(*parts: str) -> str:
+    """What a key is called in the store: a hash that several processes compute alike."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _reserve(
+    shelf: _Shelf,
+    key: str,
+    wanted: Mapping[Kind, float],
+    limits: Mapping[Kind, Limit],
+    priority: Priority,
+    longest_s: float,
+    now: float,
+) -> Grant:
+    rest = _rest(shelf, key, now)
+    rest_s, reason = rest.left_s(now), rest.reason
+    buckets: dict[Kind, Bucket] = {}
+    for kind, limit in limits.items():
+        known = shelf.bucket(key, kind) or Bucket.full(limit, now)
+        buckets[kind] = known.refilled(now).limited(limit)
+    waits: dict[Kind, float] = {kind: buckets[kind].wait_s(wanted.get(kind, 0.0), priority) for kind in buckets}
+    wait_s = max([rest_s, *waits.values()])
+    wait_s = wait_s if wait_s >= _AT_ONCE_S else 0.0
+    taken = wait_s <= longest_s and (priority == "interactive" or wait_s == 0)
+    if taken:
+        buckets = {kind: bucket.take(wanted.get(kind, 0.0)) for kind, bucket in buckets.items()}
+    for kind, bucket in buckets.items():
+        shelf.put(key, kind, bucket)
+    if wait_s > rest_s:
+        slowest = max(waits, key=lambda kind: waits[kind])
+        reason = f"{buckets[slowest].limit.amount:,.0f} {slowest} {_per(buckets[slowest].limit)}"
+    headroom = min([1.0, *(bucket.level / bucket.capacity for bucket in buckets.values())])
+    return Grant(taken, wait_s, reason, headroom)
+
+
+def _rest(shelf: _Shelf, key: str, now: float) -> Rest:
+    rest = shelf.rest(key)
+    if rest.until - now > rest.seconds:  # the clock was set back
+        rest = rest.at(now)
+        shelf.put_rest(key, rest)
+    return rest
+
+
+def _give(shelf: _Shelf, key: str, unused: Mapping[Kind, float], now: float) -> None:
+    for kind, amount in unused.items():
+        if amount and (bucket := shelf.bucket(key, kind)):
+            shelf.put(key, kind, bucket.refilled(now).give(amount))
+
+
+def _give_tokens(key: str, tokens: float, shelf: _Shelf, now: float) -> None:
+    _give(shelf, key, {"tokens": tokens}, now)
+
+
+def _observe(shelf: _Shelf, key: str, limits: Mapping[Kind, Limit], left: Mapping[Kind, float], now: float) -> None:
+    for kind, limit in limits.items():
+        bucket = (shelf.bucket(key, kind) or Bucket.full(limit, now)).refilled(now).limited(limit)
+        shelf.put(key, kind, bucket.at_most(left[kind]) if kind in left else bucket)
+
+
+def _per(limit: Limit) -> str:
+    return "per minute" if limit.period_s == MINUTE_S else f"per {limit.period_s:,.0f} s"

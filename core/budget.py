@@ -1,0 +1,273 @@
+"""Budgets in dollars and tokens: per call, per run and per day, for everything and for single AIs.
+
+What a fan-out may cost is reserved before anything is sent, in one transaction, so that several processes together
+cannot overspend; what it really cost replaces the reservation afterwards, and a cancelled call gives it back. The
+reservations of a process that died are void as soon as the next one looks: each process holds a lock for as long as
+it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.errors import BudgetExceededError
+from core.store import Store
+
+Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
+Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
+
+MIGRATIONS = (
+    """
+    CREATE TABLE holds (
+        id TEXT PRIMARY KEY, owner TEXT NOT NULL, open INTEGER NOT NULL,
+        day TEXT NOT NULL, run TEXT NOT NULL, ai TEXT NOT NULL, usd REAL NOT NULL, tokens INTEGER NOT NULL
+    );
+    CREATE INDEX holds_by_day ON holds (day, ai);
+    CREATE INDEX holds_by_run ON holds (run, ai);
+    CREATE INDEX holds_open ON holds (owner) WHERE open
+    """,
+)
+
+
+class BudgetLimits(BaseModel):
+    """`budget` in `defaults` (all AIs together) or in a row (that AI alone). What is not set is not limited."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    per_call_usd: Dollars | None = None
+    per_run_usd: Dollars | None = None
+    per_day_usd: Dollars | None = None
+    per_call_tokens: Tokens | None = None
+    per_run_tokens: Tokens | None = None
+    per_day_tokens: Tokens | None = None
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+
+    @property
+    def counts_dollars(self) -> bool:
+        return any(limit is not None for limit in (self.per_call_usd, self.per_run_usd, self.per_day_usd))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one call may take: `low_usd` for a short answer, `high_usd` for the longest; None: price unknown."""
+
+    ai: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    low_usd: float | None
+    high_usd: float | None
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A reservation that waits for what the call really cost."""
+
+    id: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """One set of limits and what it counts: all AIs together, or one."""
+
+    limits: BudgetLimits
+    ai: str | None
+
+    @property
+    def setting(self) -> str:
+        return f"ais.{self.ai}.budget" if self.ai else "defaults.budget"
+
+    def covers(self, estimate: Estimate) -> bool:
+        return self.ai is None or self.ai == estimate.ai
+
+
+class Budget:
+    """Holds the limits of a configuration. Without any, it costs nothing and touches no file."""
+
+    def __init__(self, folder: Path, everyone: BudgetLimits | None, by_ai: dict[str, BudgetLimits]) -> None:
+        scopes = [_Scope(everyone, None)] if everyone else []
+        self._scopes = scopes + [_Scope(limits, ai) for ai, limits in by_ai.items()]
+        self._store = Store(folder / "budget.db", MIGRATIONS)
+        self._owner = _Owner(folder / "owners")
+
+    @property
+    def active(self) -> bool:
+        return bool(self._scopes)
+
+    async def reserve(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
+        """Reserve for all of *estimates* or for none.
+
+        Raises:
+            BudgetExceededError: It would go over a limit; the message names estimate, limit and setting.
+            StoreError: The reservations cannot be read, so nothing can be promised.
+        """
+        return await asyncio.wrap_future(self._reserve(run, estimates)) if self._scopes else []
+
+    def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
+        """The same for code without an event loop."""
+        return self._reserve(run, estimates).result() if self._scopes else []
+
+    def settle(self, hold: Hold, *, usd: float | None, tokens: int | None) -> None:
+        """Replace the reservation by what was really taken; an unknown figure keeps the estimate."""
+        usd = hold.estimate.high_usd or 0 if usd is None else usd
+        tokens = hold.estimate.tokens if tokens is None else tokens
+        self._store.post(
+            lambda c: c.execute("UPDATE holds SET open = 0, usd = ?, tokens = ? WHERE id = ?", (usd, tokens, hold.id))
+        )
+
+    def refund(self, hold: Hold) -> None:
+        """Give the reservation back: nothing was accepted."""
+        self._store.post(lambda c: c.execute("DELETE FROM holds WHERE id = ?", (hold.id,)))
+
+    def close(self) -> None:
+        """Write what is due and end the owner's lock. Blocks."""
+        self._store.close()
+        self._owner.close()
+
+    def _reserve(self, run: str, estimates: Sequence[Estimate]) -> Future[list[Hold]]:
+        for scope in self._scopes:
+            _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
+
+        def take(connection: sqlite3.Connection) -> list[Hold]:
+            self._owner.register()
+            self._owner.void_the_dead(connection)
+            day = _today()
+            for scope in self._scopes:
+                _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
+            holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
+            rows = [
+                (
+                    hold.id,
+                    self._owner.name,
+                    day,
+                    run,
+                    hold.estimate.ai,
+                    hold.estimate.high_usd or 0,
+                    hold.estimate.tokens,
+                )
+                for hold in holds
+            ]
+            connection.executemany("INSERT INTO holds VALUES (?, ?, 1, ?, ?, ?, ?, ?)", rows)
+            return holds
+
+        return self._store.submit(take)
+
+
+def _check_calls(scope: _Scope, estimates: Sequence[Estimate]) -> None:
+    limits = scope.limits
+    for estimate in estimates:
+        if limits.counts_dollars and estimate.high_usd is None and limits.unknown_price == "refuse":
+            raise BudgetExceededError(
+                f"The price of {estimate.model!r} is unknown, so {scope.setting} cannot be kept. "
+                f'Name another model, or set {scope.setting}.unknown_price to "allow" in credentials.json.',
+                ai=estimate.ai,
+            )
+        _refuse_above(scope, "per_call_usd", limits.per_call_usd, 0, estimate.high_usd or 0, estimate.ai)
+        _refuse_above(scope, "per_call_tokens", limits.per_call_tokens, 0, estimate.tokens, estimate.ai)
+
+
+def _check_sums(
+    connection: sqlite3.Connection, scope: _Scope, run: str, day: str, estimates: Sequence[Estimate]
+) -> None:
+    if not estimates:
+        return
+    limits, usd = scope.limits, sum(estimate.high_usd or 0 for estimate in estimates)
+    tokens = sum(estimate.tokens for estimate in estimates)
+    spans = (
+        ("run", run, limits.per_run_usd, limits.per_run_tokens),
+        ("day", day, limits.per_day_usd, limits.per_day_tokens),
+    )
+    for span, value, usd_limit, token_limit in spans:
+        if usd_limit is None and token_limit is None:
+            continue
+        spent = connection.execute(
+            f"SELECT COALESCE(SUM(usd), 0), COALESCE(SUM(tokens), 0) FROM holds "  # noqa: S608 - span is ours
+            f"WHERE {span} = ? AND (? IS NULL OR ai = ?)",
+            (value, scope.ai, scope.ai),
+        ).fetchone()
+        _refuse_above(scope, f"per_{span}_usd", usd_limit, spent[0], usd, estimates[0].ai)
+        _refuse_above(scope, f"per_{span}_tokens", token_limit, spent[1], tokens, estimates[0].ai)
+
+
+def _refuse_above(scope: _Scope, setting: str, limit: float | None, spent: float, wanted: float, ai: str) -> None:
+    if limit is None or spent + wanted <= limit:
+        return
+    shown = _dollars if setting.endswith("usd") else _tokens
+    used = f", of which {shown(spent)} is spent or reserved" if spent else ""
+    raise BudgetExceededError(
+        f"Over budget: this may take up to {shown(wanted)}, and {scope.setting}.{setting} allows {shown(limit)}{used}. "
+        "Nothing was sent. Ask fewer AIs, set a smaller max_tokens, or raise the limit in credentials.json.",
+        ai=ai,
+    )
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:.4f}" if amount < 1 else f"${amount:.2f}"
+
+
+def _tokens(amount: float) -> str:
+    return f"{amount:,.0f} tokens"
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+class _Owner:
+    """This process, as others see it: a file it keeps locked while it lives; the system unlocks it when it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = secrets.token_hex(8)
+        self._folder = folder
+        self._lock: sqlite3.Connection | None = None
+
+    def register(self) -> None:
+        if self._lock is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = sqlite3.connect(self._folder / self.name, isolation_level=None, check_same_thread=False)
+            lock.execute("BEGIN EXCLUSIVE")
+            self._lock = lock
+
+    def void_the_dead(self, connection: sqlite3.Connection) -> None:
+        """Drop the open reservations of owners whose lock is free."""
+        rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (self.name,)).fetchall()
+        for (owner,) in rows:
+            if not self._alive(owner):
+                connection.execute("DELETE FROM holds WHERE open AND owner = ?", (owner,))
+                (self._folder / owner).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+            (self._folder / self.name).unlink(missing_ok=True)
+
+    def _alive(self, owner: str) -> bool:
+        path = self._folder / owner
+        if not path.exists():
+            return False
+        probe = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            probe.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return True
+        finally:
+            with suppress(sqlite3.Error):
+                probe.close()
+        return False

@@ -1,0 +1,311 @@
+"""The usage ledger: every call, written down in `moot.db` after it has ended, and read back as sums.
+
+A sink of the event bus. Writing is posted to the store's own thread, so an answer never waits for the disk, and a
+store that is locked, full or damaged stops nothing. Neither file nor thread exists before the first call.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import (
+    AIError,
+    AsyncUnavailableError,
+    BudgetExceededError,
+    CircuitOpenError,
+    LocalModelError,
+    ProviderError,
+)
+from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
+from core.paths import data_dir
+from core.schema import MIGRATIONS
+from core.store import Store
+
+log = logging.getLogger(__name__)
+
+By = Literal["day", "ai", "tool", "model"]
+
+_GROUPS: dict[By, str] = {
+    "day": "substr(at, 1, 10)",
+    "ai": "COALESCE(answered_by, ai)",
+    "tool": "tool",
+    "model": "model",
+}
+_FLUSH_S, _CLOSE_S = 30.0, 2.0
+_RESOURCE_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One row of `calls`. None is unknown; a cost of 0 is known to be 0."""
+
+    at: str
+    run: str
+    tool: str
+    ai: str
+    provider: str
+    model: str
+    key_alias: str
+    role: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    cost_usd: float | None
+    latency_s: float
+    first_token_s: float | None
+    outcome: str
+    """`ok`, `cancelled`, or the kind of the error."""
+    answered_by: str | None
+    cached: bool
+
+
+_COLUMNS = [field.name for field in fields(_Entry)]
+_INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - ours
+_values = attrgetter(*_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """The calls of one day, AI, tool or model. Tokens and cost leave out answers that came from the cache."""
+
+    key: str
+    calls: int
+    failed: int
+    cancelled: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    cost_usd: float | None
+    """The part that is known; None when nothing is."""
+    cost_complete: bool
+    """Whether `cost_usd` is all of it."""
+    latency_s: float | None
+    """Mean over the answers."""
+    first_token_s: float | None
+    calls_by_day: dict[str, int]
+    cost_by_day: dict[str, float]
+
+
+class Ledger:
+    """Records calls in *path*, by default `moot.db` in the data folder. A sink for the bus; close it in the end."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._store = Store(path or data_dir() / "moot.db", MIGRATIONS)
+        self._tools: dict[str, str] = {}
+        self._started: dict[str, CallStarted] = {}
+        self._hear: dict[type[Any], Callable[[Any], None]] = {
+            RunStarted: self._run_started,
+            RunFinished: self._run_finished,
+            CallStarted: self._call_started,
+            CallFinished: self._call_finished,
+            CallFailed: self._call_failed,
+        }
+
+    def __call__(self, event: Event) -> None:
+        hear = self._hear.get(type(event))
+        if hear is not None:
+            hear(event)
+
+    @property
+    def path(self) -> Path:
+        return self._store.path
+
+    @property
+    def problem(self) -> str | None:
+        """Why calls are not recorded at the moment; None when they are."""
+        return self._store.problem
+
+    def usage(self, since: datetime, until: datetime, *, by: By) -> list[UsageRow]:
+        """What was used from *since* until just before *until*; blocks. An AI is the one that really answered.
+
+        Raises:
+            StoreError: The ledger cannot be read; the message says why.
+        """
+        if not self.path.exists() or not self.path.stat().st_size:
+            return []
+        query = _QUERY.format(group=_GROUPS[by])
+        found = self._store.read(lambda c: c.execute(query, (_stamp(since), _stamp(until))).fetchall())
+        rows = [_fold(key, days) for key, days in _by_key(found)]
+        if by == "day":
+            return rows
+        return sorted(rows, key=lambda row: (-(row.cost_usd or 0), -row.calls, row.key))
+
+    def flush(self) -> None:
+        """Wait until what was recorded so far is in the file; blocks.
+
+        Raises:
+            StoreError: It cannot be written now; the message says why.
+        """
+        self._store.submit(lambda connection: None).result(_FLUSH_S)
+
+    def close(self) -> None:
+        """Write what waits and stop; blocks, but not for long: a locked store must not hold up our end."""
+        closing = threading.Thread(target=self._store.close, name="moot-ledger-close", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
+        if closing.is_alive():
+            log.warning("The store does not take the last calls, so `moot usage` may not show them. Run: moot doctor")
+
+    def _run_started(self, event: RunStarted) -> None:
+        self._tools[event.run] = event.tool
+
+    def _run_finished(self, event: RunFinished) -> None:
+        self._tools.pop(event.run, None)
+
+    def _call_started(self, event: CallStarted) -> None:
+        self._started[event.call] = event
+
+    def _call_finished(self, event: CallFinished) -> None:
+        answer, usage = event.answer, event.answer.usage
+        self._record(
+            event,
+            provider=answer.provider,
+            model=answer.model,
+            key_alias=answer.key,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_usd=answer.cost_usd,
+            latency_s=answer.latency_s,
+            first_token_s=answer.first_token_s,
+            outcome="ok",
+            answered_by=answer.answered_by,
+            cached=answer.cached,
+        )
+
+    def _call_failed(self, event: CallFailed) -> None:
+        error = event.failure.error
+        sent = bool(self._started[event.call].model)  # an AI that is not usable has no model: nobody was asked
+        self._record(
+            event,
+            provider=error.provider,
+            cost_usd=_cost_of_failure(error) if sent else 0.0,
+            latency_s=event.failure.latency_s,
+            outcome="cancelled" if event.cancelled else error.kind,
+        )
+
+    def _record(self, event: CallFinished | CallFailed, **known: Any) -> None:
+        started = self._started.pop(event.call)
+        values = {
+            **dict.fromkeys(_COLUMNS),
+            "at": _stamp(datetime.now(UTC)),
+            "run": event.run,
+            "tool": self._tools.get(event.run, ""),
+            "ai": started.ai,
+            "model": started.model,
+            "role": started.role,
+            "key_alias": "",
+            "cached": False,
+            **known,
+        }
+        self._store.post(partial(_insert, _Entry(**values)))
+
+
+def usage_report(ledger: Ledger, now: datetime) -> dict[str, Any]:
+    """The last 30 days by day and by AI, ready for JSON; blocks.
+
+    Raises:
+        StoreError: The ledger cannot be read.
+    """
+    since = days_back(_RESOURCE_DAYS, now)
+    until = now + timedelta(days=1)
+    return {
+        "since": _stamp(since),
+        "until": _stamp(now),
+        "by_day": [as_json(row, "day") for row in ledger.usage(since, until, by="day")],
+        "by_ai": [as_json(row, "ai") for row in ledger.usage(since, until, by="ai")],
+        "problem": ledger.problem,
+    }
+
+
+def as_json(row: UsageRow, by: By) -> dict[str, Any]:
+    """*row* with its key under the name of what it is, and without the days, which are a drawing's."""
+    values = asdict(row)
+    for name in ("calls_by_day", "cost_by_day"):
+        del values[name]
+    return {by: values.pop("key")} | values
+
+
+def days_back(days: int, now: datetime) -> datetime:
+    """Midnight UTC at the start of the last *days* days, today being one of them."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+
+
+_QUERY = """
+SELECT {group} AS key, substr(at, 1, 10) AS day,
+    COUNT(*) AS calls,
+    SUM(outcome NOT IN ('ok', 'cancelled')) AS failed,
+    SUM(outcome = 'cancelled') AS cancelled,
+    COALESCE(SUM(input_tokens) FILTER (WHERE NOT cached), 0) AS input_tokens,
+    COALESCE(SUM(output_tokens) FILTER (WHERE NOT cached), 0) AS output_tokens,
+    COALESCE(SUM(cached_tokens) FILTER (WHERE NOT cached), 0) AS cached_tokens,
+    COALESCE(SUM(reasoning_tokens) FILTER (WHERE NOT cached), 0) AS reasoning_tokens,
+    COALESCE(SUM(cost_usd), 0) AS cost_usd,
+    COUNT(cost_usd) AS priced,
+    COALESCE(SUM(latency_s) FILTER (WHERE outcome = 'ok'), 0) AS latency_s,
+    COALESCE(SUM(first_token_s) FILTER (WHERE outcome = 'ok'), 0) AS first_token_s,
+    COUNT(first_token_s) FILTER (WHERE outcome = 'ok') AS first_tokens
+FROM calls WHERE at >= ? AND at < ?
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+def _by_key(found: Iterable[sqlite3.Row]) -> Iterator[tuple[str, list[sqlite3.Row]]]:
+    groups: dict[str, list[sqlite3.Row]] = {}
+    for row in found:
+        groups.setdefault(row["key"], []).append(row)
+    return iter(groups.items())
+
+
+def _fold(key: str, days: list[sqlite3.Row]) -> UsageRow:
+    def total(column: str) -> Any:
+        return sum(day[column] for day in days)
+
+    calls, priced, first_tokens = total("calls"), total("priced"), total("first_tokens")
+    answered = calls - total("failed") - total("cancelled")
+    return UsageRow(
+        key=key,
+        calls=calls,
+        failed=total("failed"),
+        cancelled=total("cancelled"),
+        input_tokens=total("input_tokens"),
+        output_tokens=total("output_tokens"),
+        cached_tokens=total("cached_tokens"),
+        reasoning_tokens=total("reasoning_tokens"),
+        cost_usd=total("cost_usd") if priced else None,
+        cost_complete=priced == calls,
+        latency_s=total("latency_s") / answered if answered else None,
+        first_token_s=total("first_token_s") / first_tokens if first_tokens else None,
+        calls_by_day={day["day"]: day["calls"] for day in days},
+        cost_by_day={day["day"]: day["cost_usd"] for day in days},
+    )
+
+
+def _insert(entry: _Entry, connection: sqlite3.Connection) -> None:
+    connection.execute(_INSERT, _values(entry))
+
+
+def _stamp(moment: datetime) -> str:
+    """UTC, in a form that sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_FREE = (ProviderError, CircuitOpenError, BudgetExceededError, AsyncUnavailableError, LocalModelError)
+
+
+def _cost_of_failure(error: AIError) -> float | None:
+    """0 when the provider accepted nothing; else unknown, since what broke off later may be on the bill."""
+    refused = isinstance(error, _FREE) or error.retryable
+    return 0.0 if refused and not error.partial else None

@@ -1,0 +1,395 @@
+"""`moot doctor`: looks at everything Moot stands on, and says of each what to do about it.
+
+A check is a function in `CHECKS` that yields findings. It is a person's terminal, so paths are shown; keys never are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import click
+
+from ai.local.engine import LocalEngine, available_reason
+from ai.roster import Roster
+from core.config import Config, load_config
+from core.errors import EmptyAnswerError, LocalModelError
+from core.ledger import Ledger
+from core.lifecycle import open_app
+from core.paths import credentials_path, data_dir
+from core.redact import redact
+from core.schema import MIGRATIONS
+from core.store import explain
+from core.values import Failure, Request
+from tools._debate_text import clean
+
+State = Literal["ok", "warn", "fail"]
+
+_MARKS: dict[State, tuple[str, str]] = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
+_OLDEST_PYTHON = (3, 11)
+_PROGRAM_S = 20.0
+_HANDSHAKE_SLOW_S = 10.0
+_LOCK_S = 1.0
+_DISK_FAIL, _DISK_WARN = 20_000_000, 500_000_000
+_DRIFT_S = 2.0
+_PROBE_TOKENS = 200
+"""Enough for a model that thinks before it says OK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check saw. The sentence ends with the next step where there is one."""
+
+    name: str
+    state: State
+    sentence: str
+    seconds: float | None = None
+
+
+class Patient:
+    """What the checks look at, read once."""
+
+    def __init__(self, *, probe: bool = False) -> None:
+        self.probe = probe
+        self.wall, self.monotonic = time.time(), time.monotonic()
+
+    @cached_property
+    def config(self) -> Config:
+        return load_config(credentials_path())
+
+    @cached_property
+    def roster(self) -> Roster:
+        return Roster.open(self.config)
+
+    def close(self) -> None:
+        if "roster" in self.__dict__:
+            self.roster.close()
+
+
+def show_doctor(*, probe: bool, as_json: bool) -> int:
+    """Print what every check found; the exit code is 1 when one of them failed."""
+    findings = []
+    for finding in examine(Patient(probe=probe)):
+        findings.append(finding)
+        if not as_json:
+            _print(finding)
+    worst = "fail" if any(f.state == "fail" for f in findings) else "ok"
+    if as_json:
+        click.echo(json.dumps({"ok": worst == "ok", "checks": [asdict(f) for f in findings]}, indent=2))
+    return 1 if worst == "fail" else 0
+
+
+def examine(patient: Patient) -> Iterator[Finding]:
+    """Run every check. One that breaks is a finding of its own and stops no other."""
+    for check in CHECKS:
+        try:
+            for finding in check(patient):
+                yield replace(finding, sentence=clean(redact(finding.sentence)))
+        except Exception as error:  # the machine is ill: that is what we are here to tell
+            name = check.__name__.removeprefix("_")
+            yield Finding(name, "fail", redact(f"The check itself failed: {type(error).__name__}: {error}"))
+    patient.close()
+
+
+def _print(finding: Finding) -> None:
+    mark, color = _MARKS[finding.state]
+    took = f" ({finding.seconds:.2f} s)" if finding.seconds is not None else ""
+    color = color if "NO_COLOR" not in os.environ else ""
+    click.echo(f"{click.style(mark, fg=color or None)} {finding.name}: {finding.sentence}{took}")
+
+
+def _python(patient: Patient) -> Iterator[Finding]:
+    here = f"Python {platform.python_version()}, Moot {version('moot-mcp')}, SQLite {sqlite3.sqlite_version}"
+    if sys.version_info < _OLDEST_PYTHON:
+        yield Finding("python", "fail", f"{here}. Moot needs Python 3.11 or newer.")
+    else:
+        yield Finding("python", "ok", f"{here}, {sys.executable}.")
+
+
+def _on_path(patient: Patient) -> Iterator[Finding]:
+    found = programs_on_path("moot", os.environ.get("PATH", ""))
+    if not found:
+        yield Finding("moot on PATH", "warn", "Hosts will not find it. Run: uv tool install . (or give them the path).")
+        return
+    ours = version("moot-mcp")
+    versions = {path: _version_of(path) for path in found}
+    first = versions[found[0]]
+    if first != ours:
+        told = f"has version {first}" if first else "does not run"
+        yield Finding("moot on PATH", "warn", f"{found[0]} {told}, this one is {ours}. Update or remove the other.")
+    elif len(set(versions.values())) > 1:
+        told = ", ".join(f"{path} ({found or 'does not run'})" for path, found in versions.items())
+        yield Finding("moot on PATH", "warn", f"Several versions: {told}. Remove all but one.")
+    else:
+        yield Finding("moot on PATH", "ok", f"{found[0]}, version {first}.")
+
+
+def programs_on_path(name: str, path: str) -> list[str]:
+    """Every program called *name* in the folders of *path*, the one that runs first; links to one file count once."""
+    found: dict[Path, str] = {}
+    for folder in path.split(os.pathsep):
+        program = shutil.which(name, path=folder) if folder else None
+        if program:
+            found.setdefault(Path(program).resolve(), program)
+    return list(found.values())
+
+
+def _version_of(program: str) -> str | None:
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PROGRAM_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.split()[-1] if done.returncode == 0 and done.stdout.split() else None
+
+
+def _credentials(patient: Patient) -> Iterator[Finding]:
+    path = credentials_path()
+    if not path.exists():
+        yield Finding("credentials", "ok", f"{path} does not exist; keys come from the environment alone.")
+        return
+    if not patient.config.readable:
+        yield Finding("credentials", "fail", f"{path}: {' '.join(patient.config.problems)}")
+        return
+    if sys.platform != "win32" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield Finding(
+            "credentials", "warn", f"Other users of this machine can read it. Run: chmod 600 {shlex.quote(str(path))}"
+        )
+    else:
+        yield Finding("credentials", "ok", f"{path} is readable, and by you alone.")
+    rows = set(patient.config.bad_rows.values())
+    for problem in patient.config.problems:
+        if problem not in rows and "chmod" not in problem:
+            yield Finding("credentials", "warn", problem)
+
+
+def _ais(patient: Patient) -> Iterator[Finding]:
+    roster, today = patient.roster, date.today()
+    for name, seat in roster.seats.items():
+        reason, retired = seat.unavailable_reason, seat.warning(today)
+        key = "its key is set" if seat.provider.needs_key else "needs no key"
+        if reason:
+            yield Finding(f"AI {name}", "fail" if roster.only_local else "warn", reason)
+        elif retired:
+            yield Finding(f"AI {name}", "fail" if "was switched off" in retired else "warn", retired)
+        else:
+            yield Finding(f"AI {name}", "ok", f"{seat.model} via {seat.provider.name}, {key}.")
+    for name, problem in roster.problems.items():
+        yield Finding(f"AI {name}", "fail", problem)
+    if roster.only_local:
+        yield Finding("AIs", "warn", "Only the tiny demo model is there. Set a key, such as OPENAI_API_KEY.")
+    elif not roster.seats and not roster.problems:
+        yield Finding("AIs", "fail", "None is enabled. Enable one in credentials.json or set a key.")
+
+
+def _probe(patient: Patient) -> Iterator[Finding]:
+    """One cheap call to each AI; only when asked for, since it costs money."""
+    if patient.probe:
+        yield from anyio.run(_ask_everybody, patient.config)
+
+
+async def _ask_everybody(config: Config) -> list[Finding]:
+    request = Request.of("Reply with OK.", max_tokens=_PROBE_TOKENS)
+    async with open_app(config) as app, app.run("doctor") as run:
+        outcomes = await run.ask_many([(name, request) for name in app.roster.names], role="probe")
+    findings = []
+    for outcome in outcomes:
+        name, took = f"probe {outcome.ai}", outcome.latency_s
+        if not isinstance(outcome, Failure):
+            findings.append(Finding(name, "ok", f"{outcome.model} answered.", took))
+        elif isinstance(outcome.error, EmptyAnswerError):
+            findings.append(Finding(name, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took))
+        else:
+            findings.append(Finding(name, "fail", str(outcome.error), took))
+    return findings
+
+
+def _embedded_model(patient: Patient) -> Iterator[Finding]:
+    reason = available_reason()
+    if reason:
+        needed = any(seat.local for seat in patient.roster.seats.values())
+        yield Finding("embedded model", "warn" if needed else "ok", f"Not there: {reason}")
+        return
+    engine = LocalEngine()
+    started = time.perf_counter()
+    try:
+        engine.locate()
+        yield Finding("embedded model", "ok", "It starts.", time.perf_counter() - started)
+    except LocalModelError as error:
+        yield Finding("embedded model", "warn", str(error))
+    finally:
+        engine.close()
+
+
+def _store(patient: Patient) -> Iterator[Finding]:
+    ledger = Ledger().path
+    if not ledger.exists():
+        yield Finding("store", "ok", f"{ledger} does not exist yet; the first call makes it.")
+    for path in sorted(data_dir().glob("*.db")):
+        yield examine_database(path, len(MIGRATIONS) if path == ledger else None)
+
+
+def examine_database(path: Path, known_version: int | None) -> Finding:
+    """Whether the SQLite file at *path* is whole, free to write, and of a version we know."""
+    name = f"store {path.name}"
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", timeout=_LOCK_S, uri=True)) as connection:
+            connection.isolation_level = None
+            (written_by,) = connection.execute("PRAGMA user_version").fetchone()
+            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                return Finding(name, "fail", _set_aside(path))
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.DatabaseError as error:
+        words = str(error).lower()
+        if "locked" in words or "busy" in words:
+            return Finding(name, "warn", f"{path} is locked by another program; calls are recorded when it lets go.")
+        damaged = "not a database" in words or "malformed" in words
+        return Finding(name, "fail", _set_aside(path) if damaged else f"{path}: {explain(error)}")
+    if known_version is not None and written_by > known_version:
+        return Finding(name, "fail", f"{path} was written by a newer Moot (version {written_by}). Update this one.")
+    return Finding(name, "ok", f"{path} is whole, free to write, version {written_by}.")
+
+
+def _set_aside(path: Path) -> str:
+    here, there = shlex.quote(str(path)), shlex.quote(f"{path}.damaged")
+    return f"{path} is damaged. Set it aside, and a new one is made: mv {here} {there}"
+
+
+def _disk(patient: Patient) -> Iterator[Finding]:
+    folder = data_dir()
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    state: State = "fail" if free < _DISK_FAIL else "warn" if free < _DISK_WARN else "ok"
+    advice = "." if state == "ok" else ": free some space."
+    yield Finding("disk", state, f"{free / 1e9:,.1f} GB free for {folder}{advice}")
+    if not os.access(there, os.W_OK):
+        yield Finding("disk", "fail", f"{there} cannot be written. Mend its permissions, or set MOOT_HOME.")
+
+
+def _handshake(patient: Patient) -> Iterator[Finding]:
+    spec = find_spec("moot_entry")
+    if spec is None or spec.origin is None:
+        yield Finding("MCP handshake", "fail", "moot_entry is not installed. Install Moot again.")
+        return
+    started = time.perf_counter()
+    tools = _list_tools([sys.executable, spec.origin, "serve"])
+    took = time.perf_counter() - started
+    if tools is None:
+        yield Finding("MCP handshake", "fail", "`moot serve` did not answer. Run it by hand and read stderr.", took)
+    else:
+        state: State = "warn" if took > _HANDSHAKE_SLOW_S else "ok"
+        yield Finding("MCP handshake", state, f"`moot serve` started and listed {tools} tools.", took)
+
+
+def _list_tools(command: list[str]) -> int | None:
+    """How many tools the server lists when it is started as a host does it."""
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "doctor", "version": "1"}}
+    messages: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/list"},
+    ]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdin
+        assert server.stdout
+        watchdog = threading.Timer(_PROGRAM_S, server.kill)
+        watchdog.start()
+        try:
+            for message in messages:
+                server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+                server.stdin.flush()
+                answer = json.loads(server.stdout.readline()) if "id" in message else {}
+            return len(answer["result"]["tools"])
+        except (OSError, ValueError, KeyError):
+            return None
+        finally:
+            server.stdin.close()
+            server.wait()
+            watchdog.cancel()
+
+
+def _hosts(patient: Patient) -> Iterator[Finding]:
+    found = [(name, path) for name, paths in host_files(Path.home()).items() for path in paths if path.is_file()]
+    knowing = 0
+    for name, path in found:
+        try:
+            mentioned = re.search(r"\bmoot\b", path.read_text(encoding="utf-8", errors="replace")) is not None
+        except OSError as error:
+            yield Finding(f"host {name}", "warn", f"{path} cannot be read ({type(error).__name__}).")
+            continue
+        knowing += mentioned
+        yield Finding(f"host {name}", "ok", f"{path} {'mentions' if mentioned else 'does not mention'} Moot.")
+    if not knowing:
+        yield Finding("hosts", "warn", "No host knows Moot yet. The README says how to add it, under Hosts.")
+
+
+def host_files(home: Path) -> dict[str, list[Path]]:
+    """Where each host keeps its MCP servers, on any platform."""
+    roots = [home / "Library" / "Application Support", Path(os.environ.get("APPDATA") or home), home / ".config"]
+    return {
+        "Claude Desktop": [root / "Claude" / "claude_desktop_config.json" for root in roots],
+        "Claude Code": [home / ".claude.json", Path(".mcp.json")],
+        "Cursor": [home / ".cursor" / "mcp.json"],
+        "VS Code": [*(root / "Code" / "User" / "mcp.json" for root in roots), Path(".vscode") / "mcp.json"],
+        "Codex": [home / ".codex" / "config.toml"],
+        "Gemini CLI": [home / ".gemini" / "settings.json"],
+    }
+
+
+def _clock(patient: Patient) -> Iterator[Finding]:
+    yield examine_clock(time.time(), time.time() - patient.wall, time.monotonic() - patient.monotonic)
+
+
+def examine_clock(wall: float, wall_passed_s: float, passed_s: float) -> Finding:
+    """Whether it is a year that can be, and the clock did not jump while we looked."""
+    year = datetime.fromtimestamp(wall).year
+    if not 2026 <= year < 2100:
+        return Finding("clock", "fail", f"It says {year}; keys and certificates will be refused. Set it.")
+    if abs(wall_passed_s - passed_s) > _DRIFT_S:
+        jumped = f"It jumped by {wall_passed_s - passed_s:+.0f} s just now"
+        return Finding("clock", "warn", f"{jumped}; days and budgets may be off. Check the time service.")
+    return Finding("clock", "ok", f"{datetime.fromtimestamp(wall).astimezone().isoformat(timespec='seconds')}.")
+
+
+CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+    _python,
+    _on_path,
+    _credentials,
+    _ais,
+    _probe,
+    _embedded_model,
+    _store,
+    _disk,
+    _handshake,
+    _hosts,
+    _clock,
+)

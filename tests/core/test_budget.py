@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.budget import Budget, BudgetLimits, Estimate
+from core.errors import BudgetExceededError
+
+ROOT = Path(__file__).parents[2]
+
+
+def cost(usd: float | None, ai: str = "a", tokens: int = 100) -> Estimate:
+    return Estimate(ai, "m", tokens, 0, usd, usd)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+async def refused(budget: Budget, *estimates: Estimate, run: str = "r") -> str:
+    with pytest.raises(BudgetExceededError) as caught:
+        await budget.reserve(run, estimates)
+    return str(caught.value)
+
+
+async def test_without_limits_nothing_is_held_and_no_file_is_made(folder: Path) -> None:
+    budget = Budget(folder, None, {})
+    assert await budget.reserve("r", [cost(1e9)]) == []
+    assert not folder.exists()
+
+
+async def test_a_call_above_its_limit_is_refused_with_estimate_limit_and_setting(folder: Path) -> None:
+    budget = Budget(folder, BudgetLimits(per_call_usd=0.5), {})
+    assert len(await budget.reserve("r", [cost(0.5)])) == 1
+    assert await refused(budget, cost(0.51)) == (
+        "Over budget: this may take up to $0.5100, and defaults.budget.per_call_usd allows $0.5000. "
+        "Nothing was sent. Ask fewer AIs, set a smaller max_tokens, or raise the limit in credentials.json."
+    )
+
+
+async def test_a_fan_out_is_reserved_as_a_whole_or_not_at_all(folder: Path) -> None:
+    budget = Budget(folder, BudgetLimits(per_run_usd=1.0), {})
+    await refused(budget, cost(0.6), cost(0.6))
+    assert len(await budget.reserve("r", [cost(0.5), cost(0.5)])) == 2
+    assert "of which $1.00 is spent or reserved" in await refused(budget, cost(0.1))
+    assert len(await budget.reserve("another run", [cost(1.0)])) == 1
+
+
+async def test_what_was_really_taken_replaces_the_reservation(folder: Path) -> None:
+    budget = Budget(folder, BudgetLimits(per_day_usd=1.0, per_day_tokens=1_000), {})
+    (hold,) = await budget.reserve("r", [cost(0.9, tokens=900)])
+    budget.settle(hold, usd=0.1, tokens=50)
+    (second,) = await budget.reserve("r", [cost(0.9, tokens=900)])
+    budget.settle(second, usd=None, tokens=None)
+    assert "1,000 tokens, of which 950" in await refused(budget, cost(0.0, tokens=51))
+
+
+async def test_a_refund_gives_everything_back(folder: Path) -> None:
+    budget = Budget(folder, BudgetLimits(per_day_usd=1.0), {})
+    (hold,) = await budget.reserve("r", [cost(1.0)])
+    budget.refund(hold)
+    assert len(await budget.reserve("r", [cost(1.0)])) == 1
+
+
+async def test_one_ai_s_limit_binds_that_ai_alone(folder: Path) -> None:
+    budget = Budget(folder, None, {"a": BudgetLimits(per_day_usd=1.0)})
+    await budget.reserve("r", [cost(1.0, "a"), cost(50.0, "b")])
+    assert "ais.a.budget.per_day_usd" in await refused(budget, cost(0.1, "a"))
+    assert len(await budget.reserve("r", [cost(50.0, "b")])) == 1
+
+
+async def test_an_unknown_price_is_refused_unless_allowed(folder: Path) -> None:
+    strict = Budget(folder, BudgetLimits(per_day_usd=1.0), {})
+    assert 'set defaults.budget.unknown_price to "allow"' in await refused(strict, cost(None))
+    lenient = Budget(folder, BudgetLimits(per_day_usd=1.0, unknown_price="allow"), {})
+    assert len(await lenient.reserve("r", [cost(None)])) == 1
+    counting_tokens = Budget(folder, BudgetLimits(per_day_tokens=1_000), {})
+    assert len(await counting_tokens.reserve("r", [cost(None)])) == 1
+
+
+async def test_processes_share_a_day_s_budget(folder: Path) -> None:
+    here, there = (Budget(folder, BudgetLimits(per_day_usd=1.0), {}) for _ in range(2))
+    await here.reserve("r", [cost(0.7)])
+    assert "of which $0.7000" in await refused(there, cost(0.7))
+
+
+def test_the_reservations_of_a_killed_process_are_released(folder: Path) -> None:
+    program = f"""
+import asyncio, sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from core.budget import Budget, BudgetLimits, Estimate
+async def main():
+    budget = Budget(Path({str(folder)!r}), BudgetLimits(per_day_usd=1.0), {{}})
+    await budget.reserve("r", [Estimate("a", "m", 1, 0, 1.0, 1.0)])
+    print("held", flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+    import asyncio
+
+    async def reserve() -> None:
+        budget = Budget(folder, BudgetLimits(per_day_usd=1.0), {})
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert process.stdout.readline() == "held\n"
+            await refused(budget, cost(0.5))
+            process.kill()
+            process.wait()
+        assert len(await budget.reserve("r", [cost(1.0)])) == 1
+
+    asyncio.run(reserve())
+
+
+@pytest.mark.parametrize("limits", [{"per_day_usd": 0}, {"per_day_usd": -1}, {"per_day_usd": 1e12}, {"per_dya_usd": 1}])
+def test_absurd_limits_are_refused_when_they_are_read(limits: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="per_d"):
+        BudgetLimits.model_validate(limits)
