@@ -8,22 +8,33 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
-from ai.client import FellBack, Retrying, Signal, Thinking
+from ai.client import FellBack, Retrying, Signal, Thinking, Waiting
 from ai.lazy import load
 from core.errors import AIError, ConfigError, InvalidInputError
-from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, EventBus, Token
+from core.events import (
+    CallFailed,
+    CallFellBack,
+    CallFinished,
+    CallRetrying,
+    CallStarted,
+    CallWaiting,
+    Event,
+    EventBus,
+    Token,
+)
 from core.values import Answer, Failure, Outcome, Request, Response, Usage
 
 if TYPE_CHECKING:
     from ai.roster import Roster, Seat
     from core.budget import Budget, Hold
+    from core.ledger import Ledger
 
 LONGEST_PROMPT = 2_000_000
 """Characters; more fits no model's context, and is refused before anything is sent."""
@@ -97,7 +108,7 @@ class Caller:
             budget.refund(hold)
             raise
         if isinstance(outcome, Answer):
-            _settle(budget, hold, outcome.cost_usd, outcome.usage)
+            _settle(budget, hold, outcome.cost_usd, Usage(0, 0) if outcome.cached else outcome.usage)
         else:
             _settle_failure(budget, hold, outcome.error)
         return outcome
@@ -144,24 +155,36 @@ class Caller:
     async def _answer(self, seat: Seat, response: Response, latency_s: float, first_token_s: float | None) -> Answer:
         cost_usd = (await load("core.prices")).cost_usd
         really = self.roster.seat(response.answered_by) if response.answered_by else seat
-        price_id = really.provider.price_id
-        return Answer(
-            ai=seat.name,
-            model=response.model,
-            text=response.text,
-            latency_s=latency_s,
-            usage=response.usage,
-            cost_usd=0.0 if response.cached else cost_usd(response.usage, model=response.model, price_id=price_id),
-            finish_reason=response.finish_reason,
-            request_id=response.request_id,
-            answered_by=response.answered_by,
-            fallback_reason=response.fallback_reason,
-            provider=really.provider.name,
-            tool_calls=response.tool_calls,
-            first_token_s=first_token_s,
-            key=response.key,
-            cached=response.cached,
-        )
+        return _attributed(seat, really, response, latency_s, first_token_s, cost_usd)
+
+    def call_blocking(self, ai: str, request: Request) -> Outcome:
+        """Ask one AI through its synchronous client, for code without an event loop. Blocks.
+
+        Raises:
+            UnknownAIError, ConfigError: It cannot be asked at all.
+            BudgetExceededError: It may cost more than a budget allows; nothing was sent.
+        """
+        from ai.estimate import estimate
+        from ai.rescue import complete_sync
+        from core.prices import cost_usd
+
+        seat, budget = self.roster.seat(ai), self.roster.budget
+        (hold,) = budget.reserve_blocking("", [estimate(seat, request)]) if budget else [None]
+        call, started = f"c{next(_call_ids)}", time.perf_counter()
+        self._bus.publish(CallStarted("", call, seat.name, seat.model))
+        try:
+            response = complete_sync(seat, request)
+        except AIError as error:
+            failure = Failure(seat.name, error, time.perf_counter() - started)
+            self._bus.publish(CallFailed("", call, failure))
+            if hold:
+                _settle_failure(budget, hold, error)
+            return failure
+        answer = _attributed(seat, seat, response, time.perf_counter() - started, None, cost_usd)
+        self._bus.publish(CallFinished("", call, answer))
+        if hold:
+            _settle(budget, hold, answer.cost_usd, answer.usage)
+        return answer
 
     def _unusable(self, ai: str, error: ConfigError, run: str, role: str) -> Failure:
         call = f"c{next(_call_ids)}"
@@ -169,6 +192,35 @@ class Caller:
         self._bus.publish(CallStarted(run, call, ai, "", role))
         self._bus.publish(CallFailed(run, call, failure))
         return failure
+
+
+def _attributed(
+    seat: Seat,
+    really: Seat,
+    response: Response,
+    latency_s: float,
+    first_token_s: float | None,
+    cost_usd: Callable[..., float | None],
+) -> Answer:
+    """What *seat* was asked and *really* answered, with its price."""
+    cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)
+    return Answer(
+        ai=seat.name,
+        model=response.model,
+        text=response.text,
+        latency_s=latency_s,
+        usage=response.usage,
+        cost_usd=0.0 if response.cached else cost,
+        finish_reason=response.finish_reason,
+        request_id=response.request_id,
+        answered_by=response.answered_by,
+        fallback_reason=response.fallback_reason,
+        provider=really.provider.name,
+        tool_calls=response.tool_calls,
+        first_token_s=first_token_s,
+        key=response.key,
+        cached=response.cached,
+    )
 
 
 def check_request(request: Request) -> None:
@@ -199,7 +251,9 @@ def _settle_failure(budget: Budget | None, hold: Hold, error: AIError) -> None:
         budget.refund(hold)
 
 
-def _notice(run: str, call: str, signal: Retrying | FellBack) -> Event:
+def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event:
+    if isinstance(signal, Waiting):
+        return CallWaiting(run, call, signal.seconds, signal.reason)
     if isinstance(signal, Retrying):
         return CallRetrying(run, call, signal.attempt, signal.wait_s, signal.reason)
     return CallFellBack(run, call, signal.to, signal.reason)
@@ -228,11 +282,13 @@ async def _caller() -> AsyncIterator[Caller]:
         yield _current
         return
     roster = await anyio.to_thread.run_sync(_open_roster)
+    bus, ledger = await anyio.to_thread.run_sync(_open_bus)
     try:
-        yield Caller(roster, EventBus())
+        yield Caller(roster, bus)
     finally:
         with anyio.CancelScope(shield=True):
             await roster.aclose()
+            await anyio.to_thread.run_sync(ledger.close)
 
 
 async def call_ai_async(ai: str, prompt: str, **options: Any) -> str:
@@ -249,9 +305,7 @@ async def call_ai_async(ai: str, prompt: str, **options: Any) -> str:
     """
     async with _caller() as caller:
         outcome = await caller.call(ai, Request.of(prompt, **options))
-    if isinstance(outcome, Failure):
-        raise outcome.error
-    return outcome.text
+    return _text(outcome)
 
 
 async def call_multiple_ais(ais: Sequence[str], prompt: str, **options: Any) -> list[Outcome]:
@@ -276,33 +330,29 @@ def call_ai(ai: str, prompt: str, **options: Any) -> str:
     request = Request.of(prompt, **options)
     check_request(request)
     if _current is not None:
-        return _call_blocking(_current.roster, ai, request)
+        return _text(_current.call_blocking(ai, request))
     roster = _open_roster()
+    bus, ledger = _open_bus()
     try:
-        return _call_blocking(roster, ai, request)
+        return _text(Caller(roster, bus).call_blocking(ai, request))
     finally:
         roster.close()
+        ledger.close()
 
 
-def _call_blocking(roster: Roster, ai: str, request: Request) -> str:
-    """The synchronous call within the budget."""
-    from ai.estimate import estimate
-    from ai.rescue import complete_sync
-    from core.prices import cost_usd
+def _text(outcome: Outcome) -> str:
+    if isinstance(outcome, Failure):
+        raise outcome.error
+    return outcome.text
 
-    seat, budget = roster.seat(ai), roster.budget
-    holds = budget.reserve_blocking("", [estimate(seat, request)]) if budget else []
-    try:
-        response = complete_sync(seat, request)
-    except AIError as error:
-        for hold in holds:
-            _settle_failure(budget, hold, error)
-        raise
-    usage = response.usage
-    for hold in holds:
-        cost = cost_usd(usage, model=response.model, price_id=seat.provider.price_id)
-        _settle(budget, hold, cost, usage)
-    return response.text
+
+def _open_bus() -> tuple[EventBus, Ledger]:
+    """A bus whose calls are written into the ledger."""
+    from core.ledger import Ledger
+
+    bus, ledger = EventBus(), Ledger()
+    bus.add_sink(ledger)
+    return bus, ledger
 
 
 def _open_roster() -> Roster:

@@ -50,7 +50,7 @@ class Waiting:
     reason: str
 
 
-Signal = str | Thinking | Retrying | FellBack
+Signal = str | Thinking | Retrying | FellBack | Waiting
 """What can be told on the way: a piece of the answer, or a notice about the call."""
 
 Emit = Callable[[Signal], None]
@@ -182,7 +182,7 @@ class _Tokens:
                 self.wake.set()
             case Retrying() | FellBack():
                 self.pending.clear()
-            case Thinking():
+            case Thinking() | Waiting():
                 pass
 
     def end(self, error: BaseException | None) -> None:

@@ -1,8 +1,8 @@
 """Composition of layers around a client: a list, outermost first.
 
-Fallback (another AI) > Budget > Cache > Retry > Breaker > RateLimit > Concurrency > Deadline (per attempt) > client.
+Fallback (another AI) > Cache > Retry > KeyPool (where there are several keys) > Breaker > RateLimit > Concurrency >
+Deadline (per attempt) > client. Budgets stand above, in the caller, where a whole fan-out can be reserved at once.
 Concurrency sits inside Retry, so that nobody holds a slot while it waits to try again (1.9 times slower otherwise).
-Budget, Cache and RateLimit have their places in `ai/roster.py` and come with the ledger.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from ai.classify import Who
 from ai.client import AsyncAIClient, Emit
 from ai.lane import Clients, Keyed, Lane
 from ai.layers.breaker import Breaker
+from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
+from ai.layers.cache import Cache
 from ai.layers.concurrency import Concurrency
 from ai.layers.deadline import Deadline
 from ai.layers.fallback import Fallback
@@ -35,6 +37,7 @@ from core.budget import Budget
 from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
 from core.errors import ConfigError, MissingKeyError, UnknownAIError
 from core.paths import data_dir
+from core.store import Store
 from core.values import Request, Response
 
 _LOCAL_SLOTS = 3
@@ -56,6 +59,7 @@ class Seat(AsyncAIClient):
         buckets: Buckets | None = None,
         system: str | None = None,
         check: Callable[[], str | None] | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self.name = name
         self.provider = provider
@@ -79,10 +83,9 @@ class Seat(AsyncAIClient):
             for keyed in keys or [Keyed("", key_id(name), clients)]
         ]
         self.pool = KeyPool(name, [_pooled(lane) for lane in self.lanes]) if len(self.lanes) > 1 else None
-        # Budget and Cache belong above Retry.
-        self.alone: Complete = build_pipeline(
-            [Retry(defaults.attempts, budget=RetryBudget())], self.pool or self.lanes[0].complete
-        )
+        # The budget stands above all of this, in the caller, where a fan-out can be reserved as a whole.
+        retry = Retry(defaults.attempts, budget=RetryBudget())
+        self.alone: Complete = build_pipeline([cache, retry] if cache else [retry], self.pool or self.lanes[0].complete)
         self._complete = (
             build_pipeline([Fallback(row.fallback, find)], self.without_fallback)
             if row.fallback
@@ -146,6 +149,7 @@ class Roster:
     problems: dict[str, str] = field(default_factory=dict)
     budget: Budget | None = None
     buckets: Buckets = field(default_factory=lambda: Buckets(data_dir() / "limits.db"))
+    answers: Store = field(default_factory=lambda: Store(data_dir() / "cache.db", CACHE_MIGRATIONS, durability="OFF"))
 
     @classmethod
     def open(cls, config: Config, http: SharedHTTP | None = None) -> Roster:
@@ -202,6 +206,7 @@ class Roster:
             stack.push_async_callback(anyio.to_thread.run_sync, self.engine.close)
             stack.push_async_callback(self.http.aclose)
             stack.push_async_callback(anyio.to_thread.run_sync, self.buckets.close)
+            stack.push_async_callback(anyio.to_thread.run_sync, self.answers.close)
             if self.budget is not None:
                 stack.push_async_callback(anyio.to_thread.run_sync, self.budget.close)
             for seat in self.seats.values():
@@ -212,6 +217,7 @@ class Roster:
         self.http.close()
         self.engine.close()
         self.buckets.close()
+        self.answers.close()
         if self.budget is not None:
             self.budget.close()
 
@@ -237,7 +243,16 @@ class Roster:
             buckets=self.buckets,
             system=face.system if face and provider.embedded else None,
             check=available_reason if provider.embedded else None,
+            cache=self._cache(name, row, provider),
         )
+
+    def _cache(self, name: str, row: AIConfig, provider: Provider) -> Cache | None:
+        if row.cache_ttl is None:
+            return None
+        identity = "\n".join(
+            [name, provider.name, row.base_url or "", row.model or provider.model or "", *(row.command or ())]
+        )
+        return Cache(identity, row.cache_ttl, self.answers)
 
     def _keyed(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Keyed:
         settings = _settings(name, row, provider, self.config.defaults, self.engine)

@@ -8,11 +8,14 @@ intact. What has to start cold runs in a process of its own: `fresh(worker, ...)
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +25,10 @@ from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the one place: benchmarks run from a checkout and measure it, not an installed Moot
+
+if "MOOT_HOME" not in os.environ:  # what is measured must not land in the developer's own ledger
+    os.environ["MOOT_HOME"] = tempfile.mkdtemp(prefix="moot-bench-")
+    atexit.register(shutil.rmtree, os.environ["MOOT_HOME"], ignore_errors=True)
 
 _FAKE_PROVIDER = ROOT / "tests" / "support" / "fake_provider.py"
 _WORKER_FLAG = "--worker"

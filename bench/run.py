@@ -17,7 +17,18 @@ from typing import Any
 from _measure import Figure, clean_environment
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("fan_out", "wide", "overhead", "streaming", "imports", "tools_list", "ledger", "rate_limits")
+BENCHMARKS = (
+    "fan_out",
+    "wide",
+    "overhead",
+    "streaming",
+    "imports",
+    "tools_list",
+    "ledger",
+    "rate_limits",
+    "faults",
+    "articles",
+)
 
 
 def main() -> None:

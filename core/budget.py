@@ -117,7 +117,14 @@ class Budget:
             BudgetExceededError: It would go over a limit; the message names estimate, limit and setting.
             StoreError: The reservations cannot be read, so nothing can be promised.
         """
-        return await asyncio.wrap_future(self._reserve(run, estimates)) if self._scopes else []
+        if not self._scopes:
+            return []
+        reserving = self._reserve(run, estimates)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(reserving))
+        except asyncio.CancelledError:  # the reservation is made all the same, and nobody will use it
+            reserving.add_done_callback(self._give_back)
+            raise
 
     def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
         """The same for code without an event loop."""
@@ -139,6 +146,11 @@ class Budget:
         """Write what is due and end the owner's lock. Blocks."""
         self._store.close()
         self._owner.close()
+
+    def _give_back(self, reserving: Future[list[Hold]]) -> None:
+        if not reserving.cancelled() and reserving.exception() is None:
+            for hold in reserving.result():
+                self.refund(hold)
 
     def _reserve(self, run: str, estimates: Sequence[Estimate]) -> Future[list[Hold]]:
         for scope in self._scopes:

@@ -66,6 +66,8 @@ class AIConfig(_Strict):
     idle_timeout: Seconds | None = None
     fallback: list[str] = []
     budget: BudgetLimits | None = None
+    cache_ttl: Seconds | None = None
+    """How long an answer to exactly the same request may be given again; None: never."""
     env: list[str] = []
     """For `command`: further environment variables the program may see."""
 

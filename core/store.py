@@ -163,7 +163,8 @@ class Store:
                 connection.execute("ROLLBACK")
             raise
         for future, result, failure in results:
-            future.set_exception(failure) if failure else future.set_result(result)
+            if future.set_running_or_notify_cancel():  # whoever waited may be gone
+                future.set_exception(failure) if failure else future.set_result(result)
 
     def _keep(
         self, batch: list[tuple[Operation[Any], Future[Any] | None]], error: sqlite3.Error
@@ -174,9 +175,13 @@ class Store:
             log.warning("%s", reason)
         self.problem = reason
         for _, future in batch:
-            if future is not None:
+            if future is not None and future.set_running_or_notify_cancel():
                 future.set_exception(StoreError(reason))
-        return [(operation, None) for operation, future in batch if future is None]
+        kept: list[tuple[Operation[Any], Future[Any] | None]] = [
+            (operation, None) for operation, future in batch if future is None
+        ]
+        self.lost += len(kept[:-_MOST_WAITING])
+        return kept[-_MOST_WAITING:]
 
     def _open(self) -> sqlite3.Connection:
         """A connection to a file of the current version, migrated if need be."""

@@ -43,6 +43,7 @@ class Reply(BaseModel):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    cached: bool = False
 
     @classmethod
     def of(cls, outcome: Outcome, roster: Roster) -> Reply:
@@ -66,6 +67,7 @@ class Reply(BaseModel):
             input_tokens=outcome.usage.input_tokens,
             output_tokens=outcome.usage.output_tokens,
             cost_usd=outcome.cost_usd,
+            cached=outcome.cached,
         )
 
     @classmethod
@@ -101,6 +103,8 @@ def _note(answer: Answer, roster: Roster) -> str | None:
     notes = []
     if answer.answered_by:
         notes.append(f"Answered by {answer.answered_by!r} instead. {answer.fallback_reason}")
+    if answer.cached:
+        notes.append("From the cache: the same question was asked before.")
     if answer.finish_reason == "length":
         notes.append("Cut off at the length limit: raise max_tokens for the rest.")
     if roster.seat(answer.answered_by or answer.ai).local:

@@ -30,7 +30,6 @@ from core.errors import (
 from core.values import Deadlines, Priority, Request, Response, Text, Usage
 
 Sleep = Callable[[float], Awaitable[None]]
-Tell = Callable[[Emit, Waiting], None]
 
 _BYTES_A_TOKEN = 4
 _FIRST_GUESS = 512.0
@@ -56,7 +55,6 @@ class RateLimit:
     Args:
         configured: What the user set; anything else is learned from the responses.
         first: How many calls may go ahead before the first response.
-        tell: Passes the notice of a wait on; it is given the call's `emit`.
     """
 
     def __init__(
@@ -68,7 +66,6 @@ class RateLimit:
         configured: Mapping[Kind, Limit] | None = None,
         deadlines: Deadlines | None = None,
         first: int = 10,
-        tell: Tell | None = None,
         sleep: Sleep = anyio.sleep,
     ) -> None:
         self._ai = ai
@@ -77,7 +74,6 @@ class RateLimit:
         self._configured = dict(configured or {})
         self._deadlines = deadlines or Deadlines()
         self._first = first
-        self._tell = tell or _tell_nobody
         self._sleep = sleep
         self.limits: dict[Kind, Limit] = dict(self._configured)
         """What is known by now."""
@@ -150,7 +146,7 @@ class RateLimit:
         if seconds <= 0:
             return
         if seconds >= _WORTH_TELLING_S:
-            self._tell(emit, Waiting(seconds, reason))
+            emit(Waiting(seconds, reason))
         held = call.wanted if call.held else {}
         for kind, amount in held.items():
             self._queued[kind] += amount
@@ -246,10 +242,6 @@ class RateLimit:
     def _correct(self, unused: Mapping[Kind, float]) -> None:
         if known := {kind: amount for kind, amount in unused.items() if amount and kind in self.limits}:
             self._buckets.give(self._key, known)
-
-
-def _tell_nobody(emit: Emit, notice: Waiting) -> None:
-    return
 
 
 def _never_sent(error: AIError) -> bool:

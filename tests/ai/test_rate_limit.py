@@ -9,7 +9,7 @@ import anyio.to_thread
 import pytest
 from fake_provider import FakeProvider
 
-from ai.client import Emit, Waiting, ignore
+from ai.client import Emit, Signal, Waiting, ignore
 from ai.layers.rate_limit import RateLimit
 from ai.pipeline import Complete
 from ai.rate_headers import tell
@@ -83,10 +83,11 @@ async def test_without_a_known_limit_nothing_is_looked_up(buckets: Buckets, time
 
 
 async def test_a_configured_limit_is_kept_and_a_waiter_is_told_how_long(buckets: Buckets, time: Time) -> None:
-    notices: list[Waiting] = []
-    limit = layer(buckets, time, configured={"requests": Limit(2)}, tell=lambda emit, notice: notices.append(notice))
+    heard: list[Signal] = []
+    limit = layer(buckets, time, configured={"requests": Limit(2)})
     for _ in range(3):
-        await limit(HI, ignore, says())
+        await limit(HI, heard.append, says())
+    notices = [signal for signal in heard if isinstance(signal, Waiting)]
     assert time.naps == [1.8, 30.0], "a little less than two at once, then one every 30 s"
     assert [round(notice.seconds, 1) for notice in notices] == [1.8, 30.0]
     assert notices[0].reason == "2 requests per minute"
