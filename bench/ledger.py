@@ -1,9 +1,10 @@
-"""What the usage ledger and the metrics cost.
+"""What the usage ledger and the metrics cost, and rate limits and a budget on top of them.
 
-CPU of a call with both on (whole process, the store's writer thread included) against the bare SDK's plain call, bound
-1.25, and against the same call without any sink. And how long they hold up an answer: the time that all sinks together
-take inline for the events of one call, while the writer thread commits; bound 5 ms at the 99th percentile. Nobody
-exports, as it is for almost everybody. The provider answers at once, so this is the most commits there can be.
+CPU of a call with all of them, and with ledger and metrics alone (whole process, the stores' writer threads included)
+against the bare SDK's plain call, bound 1.25, and against the same call without any sink. And how long ledger and
+metrics hold up an answer: the time that all sinks together take inline for the events of one call, while the writer
+thread commits; bound 5 ms at the 99th percentile. Nobody exports, as it is for almost everybody. The provider answers
+at once, so this is the most commits there can be.
 """
 
 from __future__ import annotations
@@ -13,26 +14,37 @@ import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _measure import Figure, fake_provider, figure, fresh, interleaved, main, ratio
 from _subjects import PROMPT, moot_config, sdk
 
+if TYPE_CHECKING:
+    from core.config import Config
+
+SUBJECTS = ("everything", "on", "off", "sdk")
 CALLS, WARM_UP, AT_ONCE = 600, 30, 10
 MODEL = "tokens=5"
 
 
 def measure(rounds: int) -> list[Figure]:
     with fake_provider() as base_url:
-        subjects = {name: partial(fresh, "calls", base_url=base_url, subject=name) for name in ("on", "off", "sdk")}
+        subjects = {name: partial(fresh, "calls", base_url=base_url, subject=name) for name in SUBJECTS}
         samples = interleaved(rounds, subjects)
     cpu = {name: [sample["cpu_s"] for sample in found] for name, found in samples.items()}
     delays = [sample["delay_p99_ms"] for sample in samples["on"]]
     note = f"{CALLS} calls, {AT_ONCE} at a time"
     return [
+        ratio(
+            "a call with limits, budget, ledger and metrics / SDK's plain call, CPU",
+            cpu["everything"],
+            cpu["sdk"],
+            bound=1.25,
+        ),
         ratio("a call with ledger and metrics / SDK's plain call, CPU", cpu["on"], cpu["sdk"], bound=1.25, note=note),
         ratio("a call with ledger and metrics / without, CPU", cpu["on"], cpu["off"]),
         figure("an answer is held up by ledger and metrics, 99th percentile", delays, bound=5.0, unit="ms"),
@@ -46,19 +58,21 @@ async def calls(base_url: str, subject: str) -> dict[str, float]:
         if subject == "sdk":
             async with sdk(base_url, [MODEL]) as ask:
                 return {"cpu_s": await _cpu_s(partial(ask, MODEL)), "delay_p99_ms": 0.0}
-        found = await _moot(base_url, recorded=subject == "on")
-        assert (Path(home) / "moot.db").exists() is (subject == "on")
+        found = await _moot(base_url, recorded=subject != "off", limited=subject == "everything")
+        assert (Path(home) / "moot.db").exists() is (subject != "off")
+        assert (Path(home) / "budget.db").exists() is (subject == "everything")
         return found
 
 
-async def _moot(base_url: str, *, recorded: bool) -> dict[str, float]:
+async def _moot(base_url: str, *, recorded: bool, limited: bool) -> dict[str, float]:
     import opentelemetry.metrics
     import opentelemetry.trace  # noqa: F401 - as in the server, where mcp imports it: the metrics are live
 
     from core.lifecycle import open_app
     from core.values import Answer, Request
 
-    async with open_app(moot_config(base_url, [MODEL])) as app:
+    config = moot_config(base_url, [MODEL])
+    async with open_app(_limited(config) if limited else config) as app:
         sinks = _Sinks(list(app.bus._sinks))
         app.bus._sinks[:] = [sinks] if recorded else []
 
@@ -68,6 +82,17 @@ async def _moot(base_url: str, *, recorded: bool) -> dict[str, float]:
         cpu_s = await _cpu_s(ask)
         p99_s = quantiles(list(sinks.spent_s.values())[WARM_UP:], n=100)[98] if recorded else 0.0
     return {"cpu_s": cpu_s, "delay_p99_ms": p99_s * 1_000}
+
+
+def _limited(config: Config) -> Config:
+    """The same with rate limits and a budget, both so wide that nothing ever waits."""
+    from core.budget import BudgetLimits
+    from core.config import Defaults
+
+    wide = {"rpm": 10_000_000, "tpm": 100_000_000_000}
+    rows = {name: row.model_copy(update=wide) for name, row in config.rows.items()}
+    budget = BudgetLimits(per_day_usd=1_000_000, per_day_tokens=1_000_000_000_000, unknown_price="allow")
+    return replace(config, rows=rows, defaults=Defaults(budget=budget))
 
 
 class _Sinks:

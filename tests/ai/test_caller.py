@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -15,8 +16,9 @@ from ai.async_client import create_async_ai_client
 from ai.caller import LONGEST_PROMPT, Caller, call_ai, call_ai_async, call_multiple_ais
 from ai.client import AIClient, Emit
 from ai.transport import SharedHTTP
-from core.errors import AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
+from core.errors import AIError, AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, Token
+from core.ledger import Ledger
 from core.lifecycle import cleanup_async_ai_clients, initialize_all_clients_async, open_app
 from core.values import Answer, Failure, Request, Response
 from core.view import RunView
@@ -247,3 +249,21 @@ async def test_a_retry_is_told_and_the_answer_comes(gateway: FakeProvider, isola
     assert isinstance(answer, Answer) and answer.text == "tok "
     (call,) = view.calls.values()
     assert call.note.startswith("retry 2 in") and len(gateway.requests) == 2
+
+
+async def test_calls_from_a_program_are_in_the_ledger_too(gateway: FakeProvider) -> None:
+    await call_ai_async("quick", "hi")
+    await anyio.to_thread.run_sync(call_ai, "quick", "hi")
+    with pytest.raises(AIError):
+        await anyio.to_thread.run_sync(call_ai, "down", "hi")
+
+    def recorded() -> list[tuple[str, int, int]]:
+        ledger = Ledger()
+        try:
+            now = datetime.now(UTC)
+            rows = ledger.usage(now - timedelta(days=1), now + timedelta(days=1), by="ai")
+            return sorted((row.key, row.calls, row.failed) for row in rows)
+        finally:
+            ledger.close()
+
+    assert await anyio.to_thread.run_sync(recorded) == [("down", 1, 1), ("quick", 2, 0)]

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from fake_provider import FakeProvider
 
+from ai.caller import Caller
 from ai.client import ignore
 from ai.local.personas import PERSONAS
 from ai.providers.catalog import PROVIDERS, RETIREMENTS, retirement_warning
 from ai.roster import Roster, open_seat
 from core.config import Config, load_config
 from core.errors import ConfigError, MissingKeyError, UnknownAIError
-from core.values import Request
+from core.events import EventBus
+from core.values import Answer, Request
 
 LOCAL = [seat.name for seat in PERSONAS]
 
@@ -171,3 +173,20 @@ async def test_a_fallback_row_is_followed_and_the_answer_says_who_answered(
     await roster.aclose()
     assert (answer.text, answer.answered_by) == ("tok tok ", "second")
     assert "no credit left" in (answer.fallback_reason or "")
+
+
+async def test_an_ai_with_a_cache_is_asked_once_and_the_copy_is_free(tmp_path: Path, provider: FakeProvider) -> None:
+    row = {"provider": "openai_compatible", "base_url": provider.base_url, "model": "tokens=2", "cache_ttl": 60}
+    roster = Roster.open(configured(tmp_path, {"gw": row, "other": {**row, "model": "tokens=3"}}))
+    caller = Caller(roster, EventBus())
+    request = Request.of("hi")
+    first, twin = await caller.call_many([("gw", request), ("gw", request)])
+    other = await caller.call("other", request)
+    await roster.aclose()
+    assert isinstance(first, Answer)
+    assert isinstance(twin, Answer)
+    assert isinstance(other, Answer)
+    assert sorted([first.cached, twin.cached]) == [False, True]
+    assert [a.cost_usd for a in (first, twin) if a.cached] == [0.0]
+    assert not other.cached
+    assert len(provider.requests) == 2

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from core.budget import Budget, BudgetLimits, Estimate
@@ -120,3 +122,19 @@ asyncio.run(main())
 def test_absurd_limits_are_refused_when_they_are_read(limits: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="per_d"):
         BudgetLimits.model_validate(limits)
+
+
+async def test_a_reservation_whose_caller_was_cancelled_is_given_back(folder: Path) -> None:
+    budget = Budget(folder, BudgetLimits(per_day_usd=1.0), {})
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await budget.reserve("r", [cost(1.0)])
+    with anyio.fail_after(5):
+        while True:
+            try:
+                (hold,) = await budget.reserve("r", [cost(1.0)])
+                break
+            except BudgetExceededError:
+                await anyio.lowlevel.checkpoint()
+    assert hold.estimate.high_usd == 1.0
+    await anyio.to_thread.run_sync(budget.close)
