@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import BudgetExceededError
 from core.store import Store
+
+_KEPT_DAYS = 2
+"""No limit looks further back than a day, and no run lasts longer than two."""
 
 Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
 Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
@@ -157,7 +160,8 @@ class Budget:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
 
         def take(connection: sqlite3.Connection) -> list[Hold]:
-            self._owner.register()
+            if self._owner.register():
+                connection.execute("DELETE FROM holds WHERE day < ?", (_days_ago(_KEPT_DAYS),))
             self._owner.void_the_dead(connection)
             day = _today()
             for scope in self._scopes:
@@ -238,7 +242,11 @@ def _tokens(amount: float) -> str:
 
 
 def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
+    return _days_ago(0)
+
+
+def _days_ago(days: int) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
 
 
 class _Owner:
@@ -249,12 +257,15 @@ class _Owner:
         self._folder = folder
         self._lock: sqlite3.Connection | None = None
 
-    def register(self) -> None:
-        if self._lock is None:
+    def register(self) -> bool:
+        """Take the lock; True the first time."""
+        first = self._lock is None
+        if first:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = sqlite3.connect(self._folder / self.name, isolation_level=None, check_same_thread=False)
             lock.execute("BEGIN EXCLUSIVE")
             self._lock = lock
+        return first
 
     def void_the_dead(self, connection: sqlite3.Connection) -> None:
         """Drop the open reservations of owners whose lock is free."""

@@ -8,6 +8,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from core import budget as budget_module
 from core.budget import Budget, BudgetLimits, Estimate
 from core.errors import BudgetExceededError
 
@@ -138,3 +139,19 @@ async def test_a_reservation_whose_caller_was_cancelled_is_given_back(folder: Pa
                 await anyio.lowlevel.checkpoint()
     assert hold.estimate.high_usd == 1.0
     await anyio.to_thread.run_sync(budget.close)
+
+
+async def test_what_no_limit_looks_at_any_more_is_dropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_module, "_today", lambda: "2020-01-01")
+    old = Budget(folder, BudgetLimits(per_day_usd=1.0), {})
+    await old.reserve("r", [cost(1.0)])
+    await anyio.to_thread.run_sync(old.close)
+    monkeypatch.undo()
+    new = Budget(folder, BudgetLimits(per_day_usd=1.0), {})
+    await new.reserve("r", [cost(1.0)])
+
+    def rows() -> int:
+        return new._store.read(lambda c: c.execute("SELECT COUNT(*) FROM holds").fetchone()[0])
+
+    assert await anyio.to_thread.run_sync(rows) == 1
+    await anyio.to_thread.run_sync(new.close)
