@@ -29,6 +29,8 @@ _BUSY_S = 10.0
 _MOST_AT_ONCE = 512
 _MOST_WAITING = 50_000
 _RETRY_S = 2.0
+_LINGER_S = 0.05
+"""How long a post may wait for others to share its transaction; a commit costs 0.4 ms of CPU."""
 
 Durability = Literal["FULL", "OFF"]
 """FULL survives a power cut; OFF survives kill -9 but not a power cut, for what may be lost, such as rate limits."""
@@ -106,6 +108,8 @@ class Store:
         stopping = False
         while not stopping or waiting:
             fresh, stopping = self._gather(block=not waiting and not stopping)
+            if fresh and not stopping and all(future is None for _, future in fresh):
+                stopping = self._linger(fresh)
             waiting += fresh
             try:
                 connection = connection or self._open()
@@ -136,6 +140,21 @@ class Store:
         except queue.Empty:
             pass
         return gathered, False
+
+    def _linger(self, batch: list[tuple[Operation[Any], Future[Any] | None]]) -> bool:
+        """Let further posts join *batch* for a moment; at once over when somebody waits for a result, or at the end."""
+        until = time.monotonic() + _LINGER_S
+        while len(batch) < _MOST_AT_ONCE and (left := until - time.monotonic()) > 0:
+            try:
+                item = self._queue.get(timeout=left)
+            except queue.Empty:
+                break
+            if item is None:
+                return True
+            batch.append(item)
+            if item[1] is not None:
+                break
+        return False
 
     def _commit(self, connection: sqlite3.Connection, batch: list[tuple[Operation[Any], Future[Any] | None]]) -> None:
         """All of *batch* in one transaction; one that fails by itself is undone alone."""
