@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ai.tokens import input_tokens
 from core.budget import Estimate
 from core.prices import cost_usd
-from core.values import Image, Request, Text, ToolResult, Usage
+from core.values import Request, Usage
 
 if TYPE_CHECKING:
     from ai.roster import Seat
 
-_BYTES_PER_TOKEN = 4
-_TOKENS_PER_IMAGE = 1_500
 _SHORT_ANSWER = 200
 LONG_ANSWER = 4_096
 """Tokens assumed for the longest answer when neither the call nor the AI sets max_tokens."""
@@ -32,19 +31,3 @@ def estimate(seat: Seat, request: Request) -> Estimate:
         low_usd=cost_usd(Usage(inputs, min(_SHORT_ANSWER, longest)), model=model, price_id=price_id),
         high_usd=cost_usd(Usage(inputs, longest), model=model, price_id=price_id),
     )
-
-
-def input_tokens(request: Request) -> int:
-    """About four bytes a token, which errs on the high side for English; images at a flat rate."""
-    size = len((request.system or "").encode())
-    images = 0
-    for message in request.messages:
-        for part in message.parts:
-            match part:
-                case Text(text) | ToolResult(_, text):
-                    size += len(text.encode())
-                case Image():
-                    images += 1
-                case _:
-                    size += len(str(part))
-    return -(-size // _BYTES_PER_TOKEN) + images * _TOKENS_PER_IMAGE

@@ -18,6 +18,7 @@ import anyio
 from ai.client import Emit, Waiting
 from ai.pipeline import Complete
 from ai.rate_headers import Listener, Told, listener, read_headers
+from ai.tokens import input_tokens
 from core.buckets import LONGEST_REST_S, Buckets, Kind, Limit
 from core.errors import (
     AIError,
@@ -27,11 +28,10 @@ from core.errors import (
     ProviderError,
     RateLimitedError,
 )
-from core.values import Deadlines, Priority, Request, Response, Text, Usage
+from core.values import Deadlines, Priority, Request, Response, Usage
 
 Sleep = Callable[[float], Awaitable[None]]
 
-_BYTES_A_TOKEN = 4
 _FIRST_GUESS = 512.0
 """Tokens of an answer, before there was one."""
 _LEARN = 0.1
@@ -170,11 +170,8 @@ class RateLimit:
         return error
 
     def _estimate(self, request: Request) -> dict[Kind, float]:
-        characters = len((request.system or "").encode())
-        for message in request.messages:
-            characters += sum(len(part.text.encode()) for part in message.parts if isinstance(part, Text))
         answer = request.max_tokens or self._answer_tokens or _FIRST_GUESS
-        return {"requests": 1.0, "tokens": math.ceil(characters / _BYTES_A_TOKEN) + math.ceil(answer)}
+        return {"requests": 1.0, "tokens": input_tokens(request) + math.ceil(answer)}
 
     def _listener(self, call: _Call) -> Listener:
         home, loop = threading.get_ident(), asyncio.get_running_loop()
