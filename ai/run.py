@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -43,6 +44,10 @@ class Run:
     async def ask_many(self, asks: Sequence[tuple[str, Request]], *, role: str = "") -> list[Outcome]:
         """Ask many at once; an outcome for each, in the order asked."""
         return await self._caller.call_many(asks, run=self.id, role=role)
+
+    def rng(self, *label: object) -> random.Random:
+        """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""
+        return random.Random(f"{self.id}:{label}")  # noqa: S311 - shuffles and fences; no other AI knows the run's id
 
     def step(self, name: str) -> None:
         """Tell that a milestone of the recipe is reached."""

@@ -40,8 +40,8 @@ from core.paths import credentials_path, data_dir
 from core.redact import redact
 from core.schema import MIGRATIONS
 from core.store import explain
+from core.untrusted import clean
 from core.values import Failure, Request
-from tools._debate_text import clean
 
 State = Literal["ok", "warn", "fail"]
 

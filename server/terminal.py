@@ -19,10 +19,10 @@ from ai.run import new_run_id
 from core.errors import ConfigError, InvalidInputError, MootError
 from core.events import Subscription
 from core.lifecycle import App, open_app
+from core.untrusted import clean
 from core.view import CallView, RunView
 from server.progress import report, watched
 from server.toolbox import RECIPES
-from tools._debate_text import clean
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
 _FRAMES_PER_S = 12

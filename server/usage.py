@@ -20,7 +20,7 @@ from rich.text import Text
 
 from core.errors import InvalidInputError, MootError
 from core.ledger import By, Ledger, UsageRow, as_json, days_back
-from tools._debate_text import clean
+from core.untrusted import clean
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDEST_SPARK = 30

@@ -8,7 +8,6 @@ the judge does not debate where anybody else is available; dissent and changes o
 
 from __future__ import annotations
 
-import random
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -134,7 +133,7 @@ async def debate(
 ) -> Debate:
     """Let several AIs debate a question: independent openings, anonymous rebuttals, a judge's verdict, dissent kept."""
     names, judges = _seating(run, ais, judge, stances or {})
-    table = _Table(question, _lettered(names), max_tokens)
+    table = _Table(question, _lettered(run, names), max_tokens)
     if dry_run:
         return await _plan(run, table, rounds, judges[0])
     await _opening(run, table, stances or {})
@@ -176,10 +175,10 @@ async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
 
     def answer_to_others(debater: _Debater) -> str:
         others = {letter: statement for letter, statement in said.items() if letter != debater.letter}
-        return rebuttal_prompt(table.question, said[debater.letter], others)
+        return rebuttal_prompt(table.question, said[debater.letter], others, run.rng("plan"))
 
     rebuttals = await plan(run, [request(d.ai, answer_to_others(d)) for d in table.debaters])
-    verdict = (await plan(run, [request(judge, judge_prompt(table.question, said))]))[0]
+    verdict = (await plan(run, [request(judge, judge_prompt(table.question, said, run.rng("plan")))]))[0]
     every = [*openings, *(rebuttals * rounds), verdict]
     return Debate(
         summary=f"DRY RUN: nothing was sent. {len(every)} calls, {price_range(every)}.",
@@ -202,9 +201,9 @@ async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
     )
 
 
-def _lettered(names: list[str]) -> list[_Debater]:
+def _lettered(run: Run, names: list[str]) -> list[_Debater]:
     letters = list(string.ascii_uppercase[: len(names)])
-    random.shuffle(letters)
+    run.rng("letters").shuffle(letters)
     return [_Debater(name, letter) for name, letter in zip(names, letters, strict=True)]
 
 
@@ -232,8 +231,9 @@ async def _rebuttals(run: Run, table: _Table, number: int) -> None:
     asks = []
     for debater in table.debaters:
         others = [other for other in table.debaters if other is not debater]
-        random.shuffle(others)
-        prompt = rebuttal_prompt(table.question, debater.last, {other.letter: other.last for other in others})
+        rng = run.rng("rebuttal", number, debater.letter)
+        rng.shuffle(others)
+        prompt = rebuttal_prompt(table.question, debater.last, {other.letter: other.last for other in others}, rng)
         asks.append((debater.ai, build_request(prompt, run.roster, debater.ai, max_tokens=table.max_tokens)))
     try:
         outcomes = await run.ask_many(asks, role=f"round {number}")
@@ -266,8 +266,9 @@ async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling |
     if len(table.debaters) < 2:
         return None, None
     heard = list(table.debaters)
-    random.shuffle(heard)
-    prompt = judge_prompt(table.question, {debater.letter: debater.last for debater in heard})
+    rng = run.rng("judge")
+    rng.shuffle(heard)
+    prompt = judge_prompt(table.question, {debater.letter: debater.last for debater in heard}, rng)
     for name in judges:
         request = build_request(prompt, run.roster, name, max_tokens=table.max_tokens)
         try:
