@@ -351,7 +351,7 @@ def _open_bus() -> tuple[EventBus, Ledger]:
     from core.ledger import Ledger
 
     bus, ledger = EventBus(), Ledger()
-    bus.add_sink(ledger)
+    bus.add_sink(ledger, tokens=False)
     return bus, ledger
 
 

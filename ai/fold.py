@@ -27,6 +27,7 @@ from core.values import FinishReason, Response, ToolCall, Usage
 _KEPT_OF_A_BAD_BODY = 2_000
 _LONGEST_BODY = 16 * 1024 * 1024
 _NO_HEADERS: Mapping[str, str] = {}
+_decode = json.JSONDecoder().decode  # of text: json.loads looks for the encoding of every token's bytes anew
 
 
 class AnswerFold:
@@ -153,7 +154,7 @@ class SSEFold(AnswerFold, ABC):
         if data == b"[DONE]":
             self.terminated = True
             return
-        event = json.loads(data)
+        event = _decode(data.decode())
         if not isinstance(event, dict):
             raise self._garbage(data)
         self._check(event)

@@ -172,13 +172,17 @@ class EventBus:
 
     def __init__(self) -> None:
         self._sinks: list[Sink] = []
+        self._token_sinks: list[Sink] = []
         self._subscriptions: list[Subscription] = []
 
-    def add_sink(self, sink: Sink) -> None:
+    def add_sink(self, sink: Sink, *, tokens: bool = True) -> None:
+        """Give *sink* every event; without *tokens* all but those, which are by far the most."""
         self._sinks.append(sink)
+        if tokens:
+            self._token_sinks.append(sink)
 
     def publish(self, event: Event) -> None:
-        for sink in self._sinks:
+        for sink in self._token_sinks if type(event) is Token else self._sinks:
             try:
                 sink(event)
             except Exception:  # a broken observer must not break the call it observes

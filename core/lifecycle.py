@@ -54,8 +54,8 @@ async def open_app(config: Config | None = None, *, http: SharedHTTP | None = No
     roster = Roster.open(config, http)
     bus = EventBus()
     ledger = Ledger()
-    bus.add_sink(ledger)
-    bus.add_sink(Metrics())
+    bus.add_sink(ledger, tokens=False)
+    bus.add_sink(Metrics(), tokens=False)
     caller = Caller(roster, bus)
     use_caller(caller)
     try:

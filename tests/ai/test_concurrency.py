@@ -3,10 +3,11 @@ from __future__ import annotations
 import asyncio
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from ai.client import Emit, ignore
-from ai.layers.concurrency import Concurrency
+from ai.layers.concurrency import Concurrency, Trend
 from core.errors import AIError, OverloadedError, RateLimitedError, ServerError
 from core.values import Request, Response
 
@@ -20,6 +21,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+async def settled() -> None:
+    """Let everybody who may go ahead do so: slots are handed over one after the other."""
+    for _ in range(50):
+        await anyio.lowlevel.checkpoint()
 
 
 async def fine(request: Request, emit: Emit) -> Response:
@@ -93,11 +100,11 @@ async def test_a_lower_limit_holds_back_those_who_wait_and_a_higher_one_lets_the
         async with anyio.create_task_group() as tasks:
             for number in range(8):
                 tasks.start_soon(call, number)
-            await anyio.wait_all_tasks_blocked()
+            await settled()
             assert begun == [0, 1, 2, 3]
             for gate, then in ((0, 4), (1, 4), (2, 6), (3, 7)):
                 gates[gate].set()
-                await anyio.wait_all_tasks_blocked()
+                await settled()
                 assert (gate, len(begun)) == (gate, then)
             for gate in gates:
                 gate.set()
@@ -114,7 +121,7 @@ async def test_a_waiter_cancelled_in_the_moment_it_gets_its_slot_passes_it_on() 
         return OK
 
     holder, unlucky, patient = (asyncio.create_task(layer(HI, ignore, client)) for client in (hold, fine, fine))
-    await anyio.wait_all_tasks_blocked()
+    await settled()
     layer.limit = 2
     layer._admit()  # the slot is handed over ...
     unlucky.cancel()  # ... before its new owner has run
@@ -124,3 +131,67 @@ async def test_a_waiter_cancelled_in_the_moment_it_gets_its_slot_passes_it_on() 
         await holder
     assert unlucky.cancelled()
     assert layer.in_flight == 0
+
+
+async def test_a_request_is_on_its_way_before_the_next_call_of_a_burst_is_prepared() -> None:
+    layer = Concurrency(10)
+    seen: list[str] = []
+
+    async def client(request: Request, emit: Emit) -> Response:
+        name = request.messages[0].text
+        seen.append(f"{name} prepared")
+        await anyio.lowlevel.checkpoint()  # as aiohttp writes a body: in a task of its own
+        seen.append(f"{name} written")
+        return OK
+
+    async with anyio.create_task_group() as tasks:
+        for name in "abc":
+            tasks.start_soon(layer, Request.of(name), ignore, client)
+    assert seen == [f"{name} {step}" for name in "abc" for step in ("prepared", "written")]
+
+
+def test_the_usual_ups_and_downs_keep_every_slot() -> None:
+    trend = Trend()
+    assert all(trend.add(1.0 if number % 2 else 2.5) == 1.0 for number in range(1_000))
+
+
+def test_latency_that_rises_and_stays_costs_slots_until_it_has_become_usual() -> None:
+    trend = Trend()
+    for _ in range(100):
+        trend.add(1.0)
+    slow = [trend.add(5.0) for _ in range(1_000)]
+    assert min(slow) < 0.6
+    assert slow[-1] == 1.0
+
+
+def test_a_single_slow_answer_costs_nothing() -> None:
+    trend = Trend()
+    for _ in range(100):
+        trend.add(1.0)
+    assert trend.add(5.0) == 1.0
+
+
+async def test_an_ai_that_gets_slower_under_load_is_asked_less_at_once() -> None:
+    clock = Clock()
+    layer = Concurrency(10, clock=clock)
+
+    async def wave(seconds: float) -> None:
+        gate = anyio.Event()
+
+        async def client(request: Request, emit: Emit) -> Response:
+            await gate.wait()
+            return OK
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(layer, HI, ignore, client)
+            await settled()
+            clock.now += seconds
+            gate.set()
+
+    for _ in range(3):
+        await wave(1.0)
+    assert layer.limit == 10
+    await wave(9.0)
+    await wave(9.0)
+    assert layer.limit < 10
