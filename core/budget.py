@@ -40,6 +40,19 @@ MIGRATIONS = (
     CREATE INDEX holds_by_run ON holds (run, ai);
     CREATE INDEX holds_open ON holds (owner) WHERE open
     """,
+    # Sums that are kept instead of made, so that a reservation costs the same after a million calls as after ten.
+    """
+    CREATE TABLE totals (
+        span TEXT NOT NULL, value TEXT NOT NULL, ai TEXT NOT NULL,
+        day TEXT NOT NULL, usd REAL NOT NULL, tokens INTEGER NOT NULL,
+        PRIMARY KEY (span, value, ai)
+    ) WITHOUT ROWID;
+    INSERT INTO totals SELECT 'day', day, ai, day, SUM(usd), SUM(tokens) FROM holds GROUP BY day, ai;
+    INSERT INTO totals SELECT 'run', run, ai, MAX(day), SUM(usd), SUM(tokens) FROM holds GROUP BY run, ai;
+    DROP INDEX holds_by_day;
+    DROP INDEX holds_by_run;
+    DELETE FROM holds WHERE NOT open
+    """,
 )
 
 
@@ -137,13 +150,11 @@ class Budget:
         """Replace the reservation by what was really taken; an unknown figure keeps the estimate."""
         usd = hold.estimate.high_usd or 0 if usd is None else usd
         tokens = hold.estimate.tokens if tokens is None else tokens
-        self._store.post(
-            lambda c: c.execute("UPDATE holds SET open = 0, usd = ?, tokens = ? WHERE id = ?", (usd, tokens, hold.id))
-        )
+        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.ai, usd, tokens))
 
     def refund(self, hold: Hold) -> None:
         """Give the reservation back: nothing was accepted."""
-        self._store.post(lambda c: c.execute("DELETE FROM holds WHERE id = ?", (hold.id,)))
+        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.ai, 0, 0))
 
     def close(self) -> None:
         """Write what is due and end the owner's lock. Blocks."""
@@ -160,26 +171,16 @@ class Budget:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
 
         def take(connection: sqlite3.Connection) -> list[Hold]:
-            if self._owner.register():
-                connection.execute("DELETE FROM holds WHERE day < ?", (_days_ago(_KEPT_DAYS),))
+            first = self._owner.register()
             self._owner.void_the_dead(connection)
+            if first:
+                connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
             day = _today()
             for scope in self._scopes:
                 _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
             holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
-            rows = [
-                (
-                    hold.id,
-                    self._owner.name,
-                    day,
-                    run,
-                    hold.estimate.ai,
-                    hold.estimate.high_usd or 0,
-                    hold.estimate.tokens,
-                )
-                for hold in holds
-            ]
-            connection.executemany("INSERT INTO holds VALUES (?, ?, 1, ?, ?, ?, ?, ?)", rows)
+            for hold in holds:
+                _open_hold(connection, hold, self._owner.name, day, run)
             return holds
 
         return self._store.submit(take)
@@ -213,12 +214,36 @@ def _check_sums(
         if usd_limit is None and token_limit is None:
             continue
         spent = connection.execute(
-            f"SELECT COALESCE(SUM(usd), 0), COALESCE(SUM(tokens), 0) FROM holds "  # noqa: S608 - span is ours
-            f"WHERE {span} = ? AND (? IS NULL OR ai = ?)",
-            (value, scope.ai, scope.ai),
+            "SELECT COALESCE(SUM(MAX(usd, 0)), 0), COALESCE(SUM(MAX(tokens, 0)), 0) FROM totals "
+            "WHERE span = ? AND value = ? AND (? IS NULL OR ai = ?)",
+            (span, value, scope.ai, scope.ai),
         ).fetchone()
         _refuse_above(scope, f"per_{span}_usd", usd_limit, spent[0], usd, estimates[0].ai)
         _refuse_above(scope, f"per_{span}_tokens", token_limit, spent[1], tokens, estimates[0].ai)
+
+
+def _open_hold(connection: sqlite3.Connection, hold: Hold, owner: str, day: str, run: str) -> None:
+    estimate = hold.estimate
+    usd, tokens = estimate.high_usd or 0, estimate.tokens
+    row = (hold.id, owner, day, run, estimate.ai, usd, tokens)
+    connection.execute("INSERT INTO holds VALUES (?, ?, 1, ?, ?, ?, ?, ?)", row)
+    _add(connection, day, run, estimate.ai, usd, tokens)
+
+
+def _close_hold(connection: sqlite3.Connection, hold: str, ai: str, usd: float, tokens: int) -> None:
+    """Put what was taken in place of what was held. A hold that was voided meanwhile counts by what was taken."""
+    query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
+    day, run, held_usd, held_tokens = connection.execute(query, (hold,)).fetchone() or (_today(), "", 0, 0)
+    connection.execute("DELETE FROM holds WHERE id = ?", (hold,))
+    _add(connection, day, run, ai, usd - held_usd, tokens - held_tokens)
+
+
+def _add(connection: sqlite3.Connection, day: str, run: str, ai: str, usd: float, tokens: int) -> None:
+    connection.executemany(
+        "INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (span, value, ai) DO UPDATE "
+        "SET day = MAX(day, excluded.day), usd = usd + excluded.usd, tokens = tokens + excluded.tokens",
+        [("day", day, ai, day, usd, tokens), ("run", run, ai, day, usd, tokens)],
+    )
 
 
 def _refuse_above(scope: _Scope, setting: str, limit: float | None, spent: float, wanted: float, ai: str) -> None:
@@ -272,7 +297,9 @@ class _Owner:
         rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (self.name,)).fetchall()
         for (owner,) in rows:
             if not self._alive(owner):
-                connection.execute("DELETE FROM holds WHERE open AND owner = ?", (owner,))
+                held = connection.execute("SELECT id, ai FROM holds WHERE owner = ?", (owner,)).fetchall()
+                for hold, ai in held:
+                    _close_hold(connection, hold, ai, 0, 0)
                 (self._folder / owner).unlink(missing_ok=True)
 
     def close(self) -> None:
