@@ -26,6 +26,11 @@ def register_secret(secret: str) -> None:
         _known.add(secret)
 
 
+def holds_known_secret(text: str) -> bool:
+    """Whether one of the keys in use is in *text*."""
+    return any(secret in text for secret in _known)
+
+
 def redact(text: str) -> str:
     """Return *text* without known secrets and without anything shaped like an API key."""
     for secret in _known:

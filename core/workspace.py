@@ -1,0 +1,239 @@
+"""The files that may leave this machine: those below the roots, and no secrets.
+
+A path comes from a model, so it is data: it is resolved with its symbolic links, must lie below a root, and must be an
+ordinary file of a bounded size that looks like text, a PDF or a picture. What looks like a secret is refused, by name
+(`core/secrets_check.py`) and by content. Reading blocks; call it in a thread.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
+
+from core.errors import InvalidInputError
+from core.secrets_check import secret_in, secret_name
+from core.values import Image
+
+MAX_TEXT_BYTES = 2 * 1024 * 1024
+MAX_PDF_BYTES = 30 * 1024 * 1024
+MAX_IMAGE_BYTES = 10 * 1024 * 1024
+MAX_FILES = 200
+_MAX_PDF_PAGES = 500
+_SEEN_BY_GLOB = 20_000
+
+_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+}
+
+
+class FileRefusedError(InvalidInputError):
+    """A file that is not read; the message names it as it was given and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """The text of a file, under the name it has below its root."""
+
+    name: str
+    text: str
+    local_only: bool = False
+    """Whether it may go only to AIs on this machine."""
+
+    @property
+    def lines(self) -> int:
+        return self.text.count("\n") + (not self.text.endswith("\n"))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What may be read.
+
+    Args:
+        roots: Folders; a root itself may be a link, nothing below one may lead out of it.
+        local_only: Patterns such as `clients/*` for files that may go only to AIs on this machine.
+    """
+
+    roots: tuple[Path, ...] = ()
+    local_only: tuple[str, ...] = ()
+    refused_roots: tuple[str, ...] = field(default=())
+    """Why configured roots are not used, for `status`."""
+
+    @classmethod
+    def open(cls, roots: Sequence[str] | None, local_only: Sequence[str] = ()) -> Workspace:
+        """The configured *roots*, or the folder this process was started in."""
+        given = [Path.cwd()] if roots is None else [Path(root).expanduser() for root in roots]
+        usable, refused = [], []
+        for root in given:
+            try:
+                usable.append(_root(root))
+            except FileRefusedError as error:
+                if roots is not None:
+                    refused.append(str(error))
+        return cls(tuple(usable), tuple(local_only), tuple(refused))
+
+    def read_text(self, given: str) -> TextFile:
+        """The text of one file.
+
+        Raises:
+            FileRefusedError: It may not, or cannot, be read.
+        """
+        root, path = self._find(given)
+        name = path.relative_to(root).as_posix()
+        if reason := secret_name(path, root):
+            raise FileRefusedError(f"{given!r} is not sent: {reason}.")
+        text = _text(given, _bytes(given, path, MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES))
+        if found := secret_in(text, name):
+            raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or leave the file out.")
+        return TextFile(name, text, self._local_only(name))
+
+    def read_image(self, given: str) -> tuple[Image, bool]:
+        """A picture, and whether it may go only to AIs on this machine.
+
+        Raises:
+            FileRefusedError: It may not, or cannot, be read.
+        """
+        root, path = self._find(given)
+        if reason := secret_name(path, root):
+            raise FileRefusedError(f"{given!r} is not sent: {reason}.")
+        data = _bytes(given, path, MAX_IMAGE_BYTES)
+        kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
+        if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            kind = "image/webp"
+        if kind is None:
+            raise FileRefusedError(f"{given!r} is no picture that AIs read: use PNG, JPEG, GIF or WebP.")
+        return Image(data, kind), self._local_only(path.relative_to(root).as_posix())
+
+    def expand(self, given: str) -> list[str]:
+        """*given* itself, or the files it matches when it is a pattern such as `src/*.py`; hidden ones are left out.
+
+        Raises:
+            FileRefusedError: A pattern matches nothing, too much, or leads out of the roots.
+        """
+        if not any(letter in given for letter in "*?["):
+            return [given]
+        if PurePath(given).is_absolute() or ".." in PurePath(given).parts:
+            raise FileRefusedError(f"{given!r}: a pattern is taken below the roots. Leave out the folder before it.")
+        found = [str(path) for root in self.roots for path in _matching(root, given)]
+        if not found:
+            raise FileRefusedError(f"No file matches {given!r} below {self._told_roots()}.")
+        if len(found) > MAX_FILES:
+            raise FileRefusedError(f"{given!r} matches {len(found)} files; at most {MAX_FILES} are read. Narrow it.")
+        return found
+
+    def _find(self, given: str) -> tuple[Path, Path]:
+        """The root and the resolved path of *given*."""
+        if not self.roots:
+            raise FileRefusedError(
+                f"{given!r} is not read: no folder is open to Moot. Set files.roots in credentials.json, or start Moot "
+                "in a project folder."
+            )
+        if "\0" in given or len(given) > 4096:
+            raise FileRefusedError("A file name is not valid. Give a path below the roots.")
+        missing = False
+        for root in self.roots:
+            try:
+                path = (root / Path(given).expanduser()).resolve(strict=True)
+            except (FileNotFoundError, NotADirectoryError):
+                missing = True
+                continue
+            except (OSError, RuntimeError, ValueError) as error:
+                raise FileRefusedError(f"{given!r} cannot be resolved ({type(error).__name__}).") from None
+            if path.is_relative_to(root):
+                return root, path
+        if missing:
+            raise FileRefusedError(f"{given!r} does not exist below {self._told_roots()}. Give a path relative to it.")
+        raise FileRefusedError(
+            f"{given!r} lies outside of {self._told_roots()}. Give a path below it, or add its folder to files.roots "
+            "in credentials.json."
+        )
+
+    def _told_roots(self) -> str:
+        return ", ".join(repr(root.name) for root in self.roots)
+
+    def _local_only(self, name: str) -> bool:
+        return any(fnmatch(name, pattern) or fnmatch(PurePath(name).name, pattern) for pattern in self.local_only)
+
+
+def _root(root: Path) -> Path:
+    try:
+        resolved = root.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise FileRefusedError(f"files.roots: {root.name!r} does not exist. Correct it in credentials.json.") from None
+    home = Path.home().resolve()
+    if not resolved.is_dir() or resolved == Path(resolved.anchor) or home.is_relative_to(resolved):
+        raise FileRefusedError(f"files.roots: {root.name or '/'!r} is too wide or no folder. Name a project folder.")
+    if any(resolved.is_relative_to(special) for special in ("/proc", "/sys", "/dev")):
+        raise FileRefusedError(f"files.roots: {root.name!r} holds no files. Name a project folder.")
+    return resolved
+
+
+def _matching(root: Path, pattern: str) -> Iterator[Path]:
+    for seen, path in enumerate(sorted(root.glob(pattern))):
+        if seen >= _SEEN_BY_GLOB:
+            raise FileRefusedError(f"{pattern!r} matches too much. Narrow it.")
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if not hidden and path.is_file():
+            yield path.relative_to(root)
+
+
+def _bytes(given: str, path: Path, longest: int) -> bytes:
+    """What *path* holds. What is opened is what was resolved: a link that appears in between is not followed."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with open(os.open(path, flags), "rb") as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                kind = "a folder; name files, or a pattern such as 'folder/*.py'" if path.is_dir() else "no plain file"
+                raise FileRefusedError(f"{given!r} is {kind}.")
+            if state.st_size > longest:
+                raise FileRefusedError(
+                    f"{given!r} has {state.st_size / 1_048_576:,.1f} MB; at most {longest // 1_048_576} MB are read."
+                )
+            return file.read(longest + 1)[:longest]
+    except OSError as error:
+        if path.is_dir():
+            raise FileRefusedError(f"{given!r} is a folder; name files, or a pattern such as 'folder/*.py'.") from None
+        raise FileRefusedError(f"{given!r} cannot be read ({type(error).__name__}). Check its permissions.") from None
+
+
+def _text(given: str, data: bytes) -> str:
+    if data.startswith(b"%PDF-"):
+        return _pdf(given, data)
+    encoding = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        raise FileRefusedError(f"{given!r} is binary, or not UTF-8. Text, code and PDF files are read.") from None
+    if "\0" in text:
+        raise FileRefusedError(f"{given!r} is binary. Text, code and PDF files are read.")
+    return text
+
+
+def _pdf(given: str, data: bytes) -> str:
+    import logging
+
+    import pypdf
+
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # its remarks on odd files are of no use to anyone here
+    try:
+        reader = pypdf.PdfReader(io.BytesIO(data))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise FileRefusedError(f"{given!r} is protected by a password. Save it without one.")
+        if len(reader.pages) > _MAX_PDF_PAGES:
+            raise FileRefusedError(f"{given!r} has {len(reader.pages)} pages; at most {_MAX_PDF_PAGES} are read.")
+        pages = [f"[page {number}]\n{page.extract_text()}" for number, page in enumerate(reader.pages, 1)]
+    except FileRefusedError:
+        raise
+    except Exception as error:  # pypdf raises nearly anything for a broken file
+        raise FileRefusedError(f"{given!r} is a PDF that cannot be read ({type(error).__name__}).") from error
+    if not any(page.partition("\n")[2].strip() for page in pages):
+        raise FileRefusedError(f"{given!r} holds no text, only pictures of it. Send pages as images instead.")
+    return "\n\n".join(pages)

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pypdf
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.redact import register_secret
+from core.workspace import MAX_TEXT_BYTES, FileRefusedError, Workspace
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "a.py").write_text("x = 1\n")
+    return folder
+
+
+@pytest.fixture
+def space(root: Path) -> Workspace:
+    return Workspace.open([str(root)])
+
+
+def refusal(space: Workspace, path: str) -> str:
+    with pytest.raises(FileRefusedError) as caught:
+        space.read_text(path)
+    return str(caught.value)
+
+
+def test_a_file_below_the_root_is_read_by_a_relative_or_an_absolute_path(space: Workspace, root: Path) -> None:
+    for path in ("src/a.py", "./src/../src/a.py", str(root / "src" / "a.py")):
+        file = space.read_text(path)
+        assert (file.name, file.text, file.lines) == ("src/a.py", "x = 1\n", 1)
+
+
+@pytest.mark.parametrize("path", ["../secret.txt", "/etc/passwd", "/proc/self/environ", "/dev/zero", "src/out"])
+def test_nothing_outside_of_the_roots_is_read(space: Workspace, root: Path, path: str) -> None:
+    (root.parent / "secret.txt").write_text("s")
+    (root / "src" / "out").symlink_to(root.parent / "secret.txt")
+    message = refusal(space, path)
+    assert "outside" in message
+    assert str(root.parent) not in message
+
+
+@given(parts=st.lists(st.sampled_from(["..", ".", "src", "a.py", "/", "~", "project", "link", "\0", "*"]), max_size=8))
+def test_no_way_of_writing_a_path_leads_out(tmp_path_factory: pytest.TempPathFactory, parts: list[str]) -> None:
+    base = tmp_path_factory.mktemp("base")
+    (base / "project" / "src").mkdir(parents=True)
+    (base / "project" / "link").symlink_to(base)
+    (base / "a.py").write_text("outside")
+    (base / "project" / "src" / "a.py").write_text("inside")
+    with suppress(FileRefusedError):
+        assert Workspace.open([str(base / "project")]).read_text("/".join(parts)).text == "inside"
+
+
+def test_a_link_that_stays_inside_is_followed(space: Workspace, root: Path) -> None:
+    (root / "link.py").symlink_to(root / "src" / "a.py")
+    assert space.read_text("link.py").name == "src/a.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (".env", "hold secrets"),
+        (".env.production", "hold secrets"),
+        ("server.pem", "hold secrets"),
+        ("id_rsa", "hold secrets"),
+        (".npmrc", "hold secrets"),
+        ("credentials.json", "hold secrets"),
+        (".git/config", "hold credentials"),
+        (".ssh/config", "hold credentials"),
+    ],
+)
+def test_files_that_hold_secrets_by_their_name_are_refused(space: Workspace, root: Path, name: str, why: str) -> None:
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text("harmless")
+    assert why in refusal(space, name)
+
+
+def test_an_example_of_a_secret_file_is_none(space: Workspace, root: Path) -> None:
+    (root / ".env.example").write_text("KEY=\n")
+    assert space.read_text(".env.example").text == "KEY=\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("a.py", 'KEY = "sk-ant-api03-' + "a1B2" * 20 + '"'),
+        ("a.py", "ghp_" + "a1B2c3" * 6),
+        ("notes.md", "-----BEGIN RSA PRIVATE KEY-----"),
+        ("a.py", 'aws = "AKIA' + "ABCDEFGHIJKLMNOP" + '"'),
+        ("config.yaml", "password: hunter2hunter2"),
+    ],
+)
+def test_a_secret_in_the_text_is_refused_with_its_line_and_without_itself(
+    space: Workspace, root: Path, name: str, line: str
+) -> None:
+    (root / name).write_text(f"first\n{line}\n")
+    message = refusal(space, name)
+    assert "line 2" in message
+    assert line not in message
+
+
+def test_a_key_in_use_is_never_sent(space: Workspace, root: Path) -> None:
+    register_secret("plain-but-known-4711")
+    (root / "notes.md").write_text("It is plain-but-known-4711.")
+    assert "line 1" in refusal(space, "notes.md")
+
+
+@pytest.mark.parametrize(
+    "line", ["password: ${DB_PASSWORD}", "token: <yours>", "max_tokens: 4096000000", "secret: true"]
+)
+def test_a_setting_that_only_names_a_secret_is_read(space: Workspace, root: Path, line: str) -> None:
+    (root / "config.yaml").write_text(line)
+    assert space.read_text("config.yaml").text == line
+
+
+def test_code_that_speaks_of_passwords_is_read(space: Workspace, root: Path) -> None:
+    code = 'def login(password: str, api_key="none"):\n    token = os.environ["TOKEN"]\n    key_functions_by_name = 1\n'
+    (root / "login.py").write_text(code)
+    assert space.read_text("login.py").text == code
+
+
+def test_what_git_ignores_as_a_secret_is_refused(space: Workspace, root: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    (root / ".gitignore").write_text("*private*\nbuild/\n")
+    (root / "my-private-notes.md").write_text("n")
+    (root / "build").mkdir()
+    (root / "build" / "out.txt").write_text("o")
+    assert "'*private*'" in refusal(space, "my-private-notes.md")
+    assert space.read_text("build/out.txt").text == "o"
+
+
+def test_what_is_no_text_is_refused(space: Workspace, root: Path) -> None:
+    (root / "a.bin").write_bytes(b"\x7fELF\0\0")
+    (root / "b.bin").write_bytes(b"\xff\xfa\xfb")
+    os.mkfifo(root / "pipe")
+    assert "is binary" in refusal(space, "a.bin")
+    assert "not UTF-8" in refusal(space, "b.bin")
+    assert "no plain file" in refusal(space, "pipe")
+    assert "is a folder" in refusal(space, "src")
+    assert "does not exist" in refusal(space, "gone.py")
+
+
+def test_a_file_of_a_gigabyte_is_refused_without_reading_it(space: Workspace, root: Path) -> None:
+    with (root / "big.txt").open("wb") as file:
+        file.truncate(1024**3)
+    assert "1,024.0 MB; at most 2 MB" in refusal(space, "big.txt")
+    assert MAX_TEXT_BYTES == 2 * 1024**2
+
+
+def test_a_text_with_a_byte_order_mark_is_read(space: Workspace, root: Path) -> None:
+    (root / "w.txt").write_text("çé", encoding="utf-16")
+    assert space.read_text("w.txt").text == "çé"
+
+
+def test_a_pdf_gives_its_text_page_by_page_and_a_broken_one_a_reason(space: Workspace, root: Path) -> None:
+    (root / "a.pdf").write_bytes(_pdf("Hello from page one"))
+    assert space.read_text("a.pdf").text == "[page 1]\nHello from page one"
+    (root / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    assert "cannot be read" in refusal(space, "broken.pdf")
+    empty = pypdf.PdfWriter()
+    empty.add_blank_page(100, 100)
+    buffer = io.BytesIO()
+    empty.write(buffer)
+    (root / "scan.pdf").write_bytes(buffer.getvalue())
+    assert "only pictures" in refusal(space, "scan.pdf")
+
+
+def test_pictures_are_known_by_their_bytes(space: Workspace, root: Path) -> None:
+    (root / "a.png").write_bytes(PNG)
+    assert space.read_image("a.png")[0].media_type == "image/png"
+    (root / "fake.png").write_text("text")
+    with pytest.raises(FileRefusedError, match="no picture"):
+        space.read_image("fake.png")
+
+
+def test_a_pattern_gives_the_visible_files_it_matches(space: Workspace, root: Path) -> None:
+    (root / "src" / "b.py").write_text("")
+    (root / "src" / ".hidden.py").write_text("")
+    assert space.expand("src/*.py") == ["src/a.py", "src/b.py"]
+    assert space.expand("plain") == ["plain"]
+    for bad in ("*.rs", "../*", "/etc/*"):
+        with pytest.raises(FileRefusedError):
+            space.expand(bad)
+
+
+def test_without_a_setting_the_folder_of_the_start_is_the_root_but_never_home_or_everything(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    assert Workspace.open(None).read_text("src/a.py").text == "x = 1\n"
+    monkeypatch.setenv("HOME", str(root))
+    assert "no folder is open" in refusal(Workspace.open(None), "src/a.py")
+    too_wide = Workspace.open(["/", str(root), str(root.parent), "/proc", "/nowhere"])
+    assert too_wide.roots == ()
+    assert len(too_wide.refused_roots) == 5
+
+
+def test_patterns_mark_what_must_stay_on_this_machine(root: Path) -> None:
+    space = Workspace.open([str(root)], ["src/*", "*.secret.md"])
+    (root / "b.md").write_text("b")
+    assert space.read_text("src/a.py").local_only
+    assert not space.read_text("b.md").local_only
+
+
+def _pdf(text: str) -> bytes:
+    """The smallest PDF with one line of text."""
+    stream = f"BT /F1 12 Tf 10 50 Td ({text}) Tj ET".encode()
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 100]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    out, offsets = bytearray(b"%PDF-1.4\n"), []
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(out))
+        out += b"%d 0 obj%s endobj\n" % (number, body)
+    table = len(out)
+    out += b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    return bytes(out + b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % table)
