@@ -35,7 +35,7 @@ from ai.transport import SharedHTTP
 from core.buckets import Buckets, key_id
 from core.budget import Budget
 from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
-from core.errors import ConfigError, MissingKeyError, UnknownAIError
+from core.errors import ConfigError, MissingKeyError, NotLocalError, UnknownAIError
 from core.paths import data_dir
 from core.store import Store
 from core.values import Request, Response
@@ -94,7 +94,13 @@ class Seat(AsyncAIClient):
 
     @property
     def local(self) -> bool:
+        """Whether it is the embedded demo model."""
         return self.provider.embedded
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether what it is asked stays on this machine."""
+        return self.local or self.row.local
 
     @property
     def breaker(self) -> Breaker:
@@ -111,8 +117,18 @@ class Seat(AsyncAIClient):
         return retirement_warning(self.model, today)
 
     def filled(self, request: Request) -> Request:
-        """*request* with this AI's own defaults where it says nothing."""
+        """*request* with this AI's own defaults where it says nothing.
+
+        Raises:
+            NotLocalError: It must stay on this machine, and this AI is elsewhere.
+        """
         row = self.row
+        if request.local_only and not self.stays_here:
+            raise NotLocalError(
+                f"{self.name!r} is not on this machine, and what is asked may not leave it. "
+                'Ask an AI that has "local": true, or leave out the files that are marked local_only.',
+                ai=self.name,
+            )
         return replace(
             request,
             system=request.system if request.system is not None else self.system,

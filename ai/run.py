@@ -4,31 +4,53 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from ai.caller import Caller
 from core.events import EventBus, RunFinished, RunStarted, StepDone
+from core.threads import Threads
 from core.values import Answer, Failure, Outcome, Request
+from core.workspace import Workspace
 
 if TYPE_CHECKING:
     from ai.roster import Roster
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What recipes work with besides AIs: the files that may be read, and the user's threads."""
+
+    workspace: Workspace = field(default_factory=Workspace)
+    threads: Threads = field(default_factory=Threads)
 
 
 class Run:
     """One run of one tool. Everything asked through it belongs to it in the event stream."""
 
-    def __init__(self, run_id: str, caller: Caller, bus: EventBus) -> None:
+    def __init__(self, run_id: str, caller: Caller, bus: EventBus, *, desk: Desk | None = None) -> None:
         self.id = run_id
+        self._desk = desk or Desk()
         self._caller = caller
         self._bus = bus
 
     @property
     def roster(self) -> Roster:
         return self._caller.roster
+
+    @property
+    def workspace(self) -> Workspace:
+        return self._desk.workspace
+
+    @property
+    def threads(self) -> Threads:
+        return self._desk.threads
 
     async def ask(self, ai: str, request: Request, *, role: str = "") -> Answer:
         """Ask one AI.
@@ -45,6 +67,10 @@ class Run:
         """Ask many at once; an outcome for each, in the order asked."""
         return await self._caller.call_many(asks, run=self.id, role=role)
 
+    async def call(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
+        """What *fn* gives, which must be JSON; in a resumed job what it gave the first time, without running it."""
+        return await fn()
+
     def rng(self, *label: object) -> random.Random:
         """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""
         return random.Random(f"{self.id}:{label}")  # noqa: S311 - shuffles and fences; no other AI knows the run's id
@@ -59,11 +85,13 @@ def new_run_id() -> str:
 
 
 @asynccontextmanager
-async def open_run(run_id: str, tool: str, caller: Caller, bus: EventBus) -> AsyncIterator[Run]:
+async def open_run(
+    run_id: str, tool: str, caller: Caller, bus: EventBus, *, desk: Desk | None = None
+) -> AsyncIterator[Run]:
     """A run from RunStarted to RunFinished, however it ends."""
     bus.publish(RunStarted(run_id, tool))
     try:
-        yield Run(run_id, caller, bus)
+        yield Run(run_id, caller, bus, desk=desk)
     except anyio.get_cancelled_exc_class():
         bus.publish(RunFinished(run_id, "cancelled"))
         raise

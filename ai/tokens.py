@@ -8,6 +8,11 @@ _BYTES_PER_TOKEN = 4
 _TOKENS_PER_IMAGE = 1_500
 
 
+def text_tokens(text: str) -> int:
+    """About how many tokens *text* has."""
+    return -(-len(text.encode()) // _BYTES_PER_TOKEN)
+
+
 def input_tokens(request: Request) -> int:
     """About four bytes a token, which errs on the high side for English; images at a flat rate."""
     size = len((request.system or "").encode())

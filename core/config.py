@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
@@ -68,6 +68,10 @@ class AIConfig(_Strict):
     budget: BudgetLimits | None = None
     cache_ttl: Seconds | None = None
     """How long an answer to exactly the same request may be given again; None: never."""
+    context_window: Annotated[int, Field(gt=0)] | None = None
+    """Tokens of prompt and answer together; None: as the price list says."""
+    local: bool = False
+    """Whether what it is asked stays on this machine; files marked `local_only` go to such AIs only."""
     env: list[str] = []
     """For `command`: further environment variables the program may see."""
 
@@ -103,12 +107,33 @@ class Defaults(_Strict):
         )
 
 
+class RoleConfig(_Strict):
+    """One entry of `roles`: how an AI is told to work, under a name that `role=` takes."""
+
+    system: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+    description: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+class FilesConfig(_Strict):
+    """`files`: what may be read and sent along."""
+
+    roots: list[str] | None = None
+    """Folders; None: the one Moot was started in, unless that is the home folder or everything."""
+    local_only: list[str] = []
+    max_tokens: Annotated[int, Field(gt=0, le=10_000_000)] = 100_000
+
+
+_Section = TypeVar("_Section", Defaults, FilesConfig)
+
+
 @dataclass(frozen=True)
 class Config:
     """What was read. `problems` are sentences for `status`; `readable` is False when the file itself is broken."""
 
     rows: dict[str, AIConfig] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
+    roles: dict[str, RoleConfig] = field(default_factory=dict)
+    files: FilesConfig = field(default_factory=FilesConfig)
     problems: tuple[str, ...] = ()
     bad_rows: dict[str, str] = field(default_factory=dict)
     readable: bool = True
@@ -153,25 +178,36 @@ def _check(raw: object, *, warnings: list[str]) -> Config:
     if not isinstance(raw, dict):
         return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
     problems = list(warnings)
-    for key in sorted(set(raw) - {"ais", "defaults"}):
-        problems.append(f"{FILE}: unknown key {key!r}; known are 'ais' and 'defaults'.")
+    for key in sorted(set(raw) - {"ais", "defaults", "roles", "files"}):
+        problems.append(f"{FILE}: unknown key {key!r}; known are 'ais', 'defaults', 'roles' and 'files'.")
     rows: dict[str, AIConfig] = {}
     bad_rows: dict[str, str] = {}
-    ais = raw.get("ais", {})
-    if not isinstance(ais, dict):
-        problems.append(f"{FILE}: 'ais' must be an object that maps a name to its settings.")
-        ais = {}
-    for name, row in ais.items():
+    for name, row in _mapping(raw, "ais", problems).items():
         try:
             rows[name] = _check_row(name, row)
         except ConfigError as error:
             bad_rows[name] = str(error)
             problems.append(str(error))
-    return Config(rows, _check_defaults(raw.get("defaults", {}), problems), tuple(problems), bad_rows)
+    return Config(
+        rows=rows,
+        defaults=_check_section(Defaults, "defaults", raw, problems) or Defaults(),
+        roles=_check_roles(raw, problems),
+        files=_check_section(FilesConfig, "files", raw, problems) or FilesConfig(roots=[]),
+        problems=tuple(problems),
+        bad_rows=bad_rows,
+    )
 
 
 class _Named(_Strict):
     name: AIName
+
+
+def _mapping(raw: dict[str, Any], key: str, problems: list[str]) -> dict[str, Any]:
+    value = raw.get(key, {})
+    if isinstance(value, dict):
+        return value
+    problems.append(f"{FILE}: {key!r} must be an object that maps a name to its settings.")
+    return {}
 
 
 def _check_row(name: str, row: object) -> AIConfig:
@@ -192,12 +228,24 @@ def _check_row(name: str, row: object) -> AIConfig:
     return parsed
 
 
-def _check_defaults(raw: object, problems: list[str]) -> Defaults:
+def _check_roles(raw: dict[str, Any], problems: list[str]) -> dict[str, RoleConfig]:
+    roles = {}
+    for name, role in _mapping(raw, "roles", problems).items():
+        try:
+            _Named(name=name)
+            roles[name] = RoleConfig.model_validate(role)
+        except ValidationError as error:
+            problems.append(_sentence(f"roles.{name}", error))
+    return roles
+
+
+def _check_section(kind: type[_Section], key: str, raw: dict[str, Any], problems: list[str]) -> _Section | None:
+    """A section of one object; None when it is bad, which is a problem to be told."""
     try:
-        return Defaults.model_validate(raw)
+        return kind.model_validate(raw.get(key, {}))
     except ValidationError as error:
-        problems.append(_sentence("defaults", error))
-        return Defaults()
+        problems.append(_sentence(key, error))
+        return None
 
 
 def _sentence(where: str, error: ValidationError) -> str:

@@ -10,6 +10,7 @@
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
     + ConnectionFailedError                  .sent says whether the request may have been accepted
     + BudgetExceededError                    refused before anything was sent
+    + NotLocalError                          what is asked must stay on this machine, and this AI is elsewhere
     + AsyncUnavailableError                  the asynchronous machinery failed before anything was sent
     + CircuitOpenError                       rested after repeated failures
     + ProviderError                          the provider answered with an error
@@ -143,6 +144,10 @@ class ConnectionFailedError(AIError):
 
 class BudgetExceededError(AIError):
     """The call may cost more than a budget allows; nothing was sent."""
+
+
+class NotLocalError(AIError):
+    """What is asked must stay on this machine, and this AI is elsewhere; nothing was sent."""
 
 
 class AsyncUnavailableError(AIError):

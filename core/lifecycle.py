@@ -16,13 +16,14 @@ import anyio.to_thread
 
 from ai.caller import Caller, use_caller
 from ai.roster import Roster
-from ai.run import Run, new_run_id, open_run
+from ai.run import Desk, Run, new_run_id, open_run
 from ai.transport import SharedHTTP
 from core.config import Config, load_config
 from core.events import EventBus
 from core.ledger import Ledger
 from core.metrics import Metrics
 from core.paths import credentials_path
+from core.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -34,43 +35,47 @@ class App:
     bus: EventBus
     caller: Caller
     ledger: Ledger = field(default_factory=Ledger, kw_only=True)
+    desk: Desk = field(default_factory=Desk, kw_only=True)
 
     def warnings(self) -> list[str]:
         """What a user should mend though nothing stops for it: bad rows, models that are switched off."""
         today = date.today()
         retired = [warning for seat in self.roster.seats.values() if (warning := seat.warning(today))]
         unrecorded = [self.ledger.problem] if self.ledger.problem else []
-        return [*self.config.problems, *retired, *unrecorded]
+        return [*self.config.problems, *self.desk.workspace.refused_roots, *retired, *unrecorded]
 
     def run(self, tool: str, *, run_id: str | None = None) -> AbstractAsyncContextManager[Run]:
         """A run of *tool*; give a *run_id* to subscribe to its events before it starts."""
-        return open_run(run_id or new_run_id(), tool, self.caller, self.bus)
+        return open_run(run_id or new_run_id(), tool, self.caller, self.bus, desk=self.desk)
 
 
 @asynccontextmanager
 async def open_app(config: Config | None = None, *, http: SharedHTTP | None = None) -> AsyncIterator[App]:
     """Open every configured AI, synchronous and asynchronous; close all connections in the end, also when cancelled."""
     config = config if config is not None else load_config(credentials_path())
+    workspace = await anyio.to_thread.run_sync(Workspace.open, config.files.roots, config.files.local_only)
     roster = Roster.open(config, http)
     bus = EventBus()
     ledger = Ledger()
     bus.add_sink(ledger, tokens=False)
     bus.add_sink(Metrics(), tokens=False)
     caller = Caller(roster, bus)
+    desk = Desk(workspace)
     use_caller(caller)
     try:
-        yield App(config, roster, bus, caller, ledger=ledger)
+        yield App(config, roster, bus, caller, ledger=ledger, desk=desk)
     finally:
         use_caller(None)
         with anyio.CancelScope(shield=True):
-            await _close(roster, ledger)
+            await _close(roster, ledger, desk)
 
 
-async def _close(roster: Roster, ledger: Ledger) -> None:
+async def _close(roster: Roster, ledger: Ledger, desk: Desk) -> None:
     try:
         await roster.aclose()
     finally:
         await anyio.to_thread.run_sync(ledger.close)
+        await anyio.to_thread.run_sync(desk.threads.close)
 
 
 _open: AsyncExitStack | None = None

@@ -36,3 +36,15 @@ def cost_usd(usage: Usage, *, model: str, price_id: str | None) -> float | None:
     except ValueError as error:  # inconsistent counts, such as more cached than input tokens
         log.debug("No price for %s: %s", model, error)
         return None
+
+
+def context_window(model: str, *, price_id: str | None) -> int | None:
+    """Tokens of prompt and answer together that *model* takes; None when the price list does not say."""
+    if price_id is None or price_id == "free":
+        return None
+    try:
+        return genai_prices.calc_price(
+            genai_prices.Usage(input_tokens=0, output_tokens=0), model, provider_id=price_id
+        ).model.context_window
+    except (LookupError, ValueError):
+        return None

@@ -108,6 +108,8 @@ class Request:
     deadlines: Deadlines | None = None
     priority: Priority = "interactive"
     """Who goes first where requests have to wait for a rate limit."""
+    local_only: bool = False
+    """Whether it may go only to AIs on this machine, also as a fallback."""
 
     @classmethod
     def of(cls, prompt: str, **options: Any) -> Request:

@@ -30,6 +30,14 @@ TimeoutS = Annotated[float | None, Field(gt=0, le=3600, description="Give up on 
 DryRun = Annotated[bool, Field(description="Only say what it would cost; send nothing.")]
 
 
+Role = Annotated[str | None, Field(description="How to work: reviewer, architect, debugger, security_auditor, ...")]
+Files = Annotated[
+    list[str] | None, Field(description="Text, code or PDF files to send along; patterns too.", max_length=50)
+]
+Images = Annotated[list[str] | None, Field(description="Picture files to send along.", max_length=10)]
+Thread = Annotated[str | None, Field(description="Name of a conversation to continue or start.")]
+
+
 class Reply(BaseModel):
     """One AI's answer, or why there is none. Unknown figures are null."""
 
@@ -44,6 +52,7 @@ class Reply(BaseModel):
     output_tokens: int | None = None
     cost_usd: float | None = None
     cached: bool = False
+    sent_along: list[str] = []
 
     @classmethod
     def of(cls, outcome: Outcome, roster: Roster) -> Reply:
@@ -92,10 +101,20 @@ class Reply(BaseModel):
         """The answer under its attribution."""
         if self.ok:
             note = f"\n\n> {self.note}" if self.note else ""
-            return f"## {self.ai}\n*{self.byline}*{note}\n\n{self.text}"
+            return f"## {self.ai}\n*{self.byline}*{note}\n\n{self.text}{along(self.sent_along)}"
         if self.text:
             return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{self.text}"
         return f"## {self.ai} did not answer\n{self.error}"
+
+
+def along(receipt: Sequence[str]) -> str:
+    """The receipt of what was sent along, to stand below an answer."""
+    return "\n\nSent along:\n" + "\n".join(f"- {line}" for line in receipt) if receipt else ""
+
+
+def noted(reply: Reply, note: str | None) -> Reply:
+    """*reply* with *note* before its own."""
+    return reply.model_copy(update={"note": f"{note} {reply.note or ''}".strip()}) if note else reply
 
 
 def _note(answer: Answer, roster: Roster) -> str | None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ai.run import Run
 from core.values import Failure
+from tools._context import gather
 from tools._kit import (
     AIName,
     DryRun,
     EffortLevel,
+    Files,
+    Images,
     MaxTokens,
     Prompt,
     Reply,
+    Role,
     System,
     Temperature,
+    Thread,
     TimeoutS,
     all_failed,
     build_request,
+    noted,
     plan,
 )
 
@@ -25,6 +33,10 @@ async def ask_one(
     prompt: Prompt,
     *,
     ai: AIName = None,
+    role: Role = None,
+    files: Files = None,
+    images: Images = None,
+    thread: Thread = None,
     system: System = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
@@ -34,19 +46,24 @@ async def ask_one(
 ) -> Reply:
     """Get a second opinion: ask one other AI (GPT, Claude, Gemini, Grok, a local one, ...) and return its answer."""
     name = ai or run.roster.default().name
-    request = build_request(
-        prompt,
-        run.roster,
-        name,
+    context = await gather(run, [name], role=role, system=system, files=files, images=images, thread=thread)
+    make = partial(
+        build_request,
+        roster=run.roster,
+        ai=name,
         timeout_s=timeout_s,
-        system=system,
         temperature=temperature,
         max_tokens=max_tokens,
         effort=effort,
     )
+    request, note = context.request(run, name, prompt, make)
+    receipt = {"sent_along": list(context.receipt)}
     if dry_run:
-        return Reply.planned(*await plan(run, [(name, request)]))
+        return noted(Reply.planned(*await plan(run, [(name, request)])), note).model_copy(update=receipt)
     (outcome,) = await run.ask_many([(name, request)])
-    if isinstance(outcome, Failure) and not outcome.error.partial:
-        raise all_failed([outcome])
-    return Reply.of(outcome, run.roster)
+    if isinstance(outcome, Failure):
+        if not outcome.error.partial:
+            raise all_failed([outcome])
+    else:
+        await context.keep(run, "ask_one", prompt, [(name, outcome.text)])
+    return noted(Reply.of(outcome, run.roster), note).model_copy(update=receipt)

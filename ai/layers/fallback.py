@@ -15,6 +15,7 @@ from core.errors import (
     ConfigError,
     ConnectionFailedError,
     ModelNotFoundError,
+    NotLocalError,
     OverloadedError,
     QuotaExceededError,
     RateLimitedError,
@@ -30,6 +31,7 @@ _WORTH_ANOTHER_AI = (
     ServerError,
     ModelNotFoundError,
     AsyncUnavailableError,
+    NotLocalError,
 )
 
 

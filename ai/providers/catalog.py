@@ -39,6 +39,8 @@ class Provider:
     max_tokens: int | None = None
     """Sent when the caller sets none, where the protocol requires a value."""
     headers: tuple[tuple[str, str], ...] = ()
+    context_window: int | None = None
+    """Tokens of prompt and answer together, where the price list does not say."""
     embedded: bool = False
     """Served by the model that ships with Moot."""
 
@@ -123,7 +125,15 @@ _ROWS = (
     ),
     Provider("lmstudio", base_url="http://localhost:1234/v1", needs_key=False, price_id="free"),
     Provider("openai_compatible", needs_key=False),
-    Provider("local", model="SmolLM2-135M-Instruct", needs_key=False, price_id="free", max_tokens=256, embedded=True),
+    Provider(
+        "local",
+        model="SmolLM2-135M-Instruct",
+        needs_key=False,
+        price_id="free",
+        max_tokens=256,
+        context_window=2_730,
+        embedded=True,
+    ),
     Provider("command", dialect="command", needs_key=False),
 )
 

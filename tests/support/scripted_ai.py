@@ -16,6 +16,7 @@ from ai.caller import Caller
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
 from ai.roster import Roster, Seat
+from ai.run import Desk
 from core.config import AIConfig, Config, Defaults
 from core.errors import AIError
 from core.events import Event, EventBus
@@ -88,16 +89,24 @@ def scripted_seat(name: str, client: AsyncAIClient, sync: AIClient | None = None
 
 
 @asynccontextmanager
-async def scripted_app(ais: dict[str, Sequence[Step]], **defaults: object) -> AsyncIterator[ScriptedApp]:
+async def scripted_app(
+    ais: dict[str, Sequence[Step]], *, desk: Desk | None = None, config: Config | None = None, **defaults: object
+) -> AsyncIterator[ScriptedApp]:
     """An app whose AIs follow their scripts; it checks in the end that every step was asked for."""
-    config = Config(defaults=Defaults.model_validate(defaults))
+    config = config or Config(defaults=Defaults.model_validate(defaults))
     roster = Roster(config)
     clients = {name: ScriptedClient(*steps) for name, steps in ais.items()}
-    roster.seats.update({name: scripted_seat(name, client) for name, client in clients.items()})
+    rows = config.rows
+    roster.seats.update(
+        {
+            name: scripted_seat(name, client, **(rows[name].model_dump(exclude_unset=True) if name in rows else {}))
+            for name, client in clients.items()
+        }
+    )
     bus = EventBus()
     events: list[Event] = []
     bus.add_sink(events.append)
-    yield ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events)
+    yield ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events, desk=desk or Desk())
     for client in clients.values():
         client.check()
 
