@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ai.run import Run
 from tools._consensus_result import Claim, Consensus, Flip, Outcome, Position, Seat
-from tools._consensus_vote import Count, Member, Panel, worth
+from tools._consensus_vote import Count, Member, Panel, independent_votes
 from tools._panel import heading
 
 
@@ -14,6 +14,7 @@ def report(run: Run, panel: Panel, count: Count | None, threshold: float) -> Con
     how = _how(panel, count, threshold)
     winner = count.vote.winner if count else None
     verdict = count.matching.wording[winner] if count and winner is not None else None
+    unmatched = count is None or any(len(member.takes) > len(count.rounds) for member in panel.members)
     silent = any(member.note for member in panel.members)
     return Consensus(
         summary=heading(
@@ -21,13 +22,13 @@ def report(run: Run, panel: Panel, count: Count | None, threshold: float) -> Con
             "answered",
             panel.cost,
             then=_then(run, panel, count, how, verdict),
-            incomplete=silent or bool(panel.failed) or how == "ungrouped",
+            incomplete=silent or unmatched or bool(panel.failed),
         ),
         outcome=how,
         verdict=verdict,
         agreement=count.rounds[-1].agreement if count else None,
         first_agreement=count.rounds[0].agreement if count else None,
-        effective_votes=worth(run, panel.turnout.answered),
+        effective_votes=independent_votes(run, panel.turnout.answered),
         positions=_positions(count) if count else [],
         flips=_flips(panel, count) if count else [],
         claims=_claims(count) if count else [],
@@ -60,7 +61,7 @@ def _how(panel: Panel, count: Count | None, threshold: float) -> Outcome:
 
 def _then(run: Run, panel: Panel, count: Count | None, how: Outcome, verdict: str | None) -> str:
     """What came of it, after who was heard."""
-    worth = f"{len(panel.members)} seats, about {worth(run, panel.turnout.answered):.1f} independent votes"
+    worth = f"{len(panel.members)} seats, about {independent_votes(run, panel.turnout.answered):.1f} independent votes"
     if count is None:
         return f", but no referee could match the answers, so agreement is unknown and there is no verdict; {worth}"
     last = count.rounds[-1].groups

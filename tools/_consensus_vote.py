@@ -95,5 +95,5 @@ async def count_answers(run: Run, panel: Panel) -> Count | None:
     )
 
 
-def worth(run: Run, ais: Sequence[str]) -> float:
+def independent_votes(run: Run, ais: Sequence[str]) -> float:
     return round(effective_votes([family(run.roster, ai) for ai in ais]), 2)

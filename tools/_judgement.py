@@ -7,7 +7,7 @@ from statistics import median
 from pydantic import BaseModel
 
 from tools._judging import Judging, standings, winner
-from tools._panel import quoted
+from tools._kit import quoted
 
 
 class Standing(BaseModel):

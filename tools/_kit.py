@@ -13,6 +13,7 @@ from ai.roster import Roster
 from ai.run import Run
 from core.budget import Estimate
 from core.errors import InvalidInputError, MootError
+from core.untrusted import clean
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 
 MOST_AIS = 16
@@ -28,6 +29,11 @@ TimeoutS = Annotated[float | None, Field(gt=0, le=3600, description="Give up on 
 
 
 DryRun = Annotated[bool, Field(description="Only say what it would cost; send nothing.")]
+
+
+def quoted(text: str) -> str:
+    """*text* as a Markdown quotation, so that no line of it can pass for a heading of the result."""
+    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines()) or "> (nothing)"
 
 
 class Reply(BaseModel):
@@ -88,13 +94,14 @@ class Reply(BaseModel):
         cost = "cost unknown" if self.cost_usd is None else dollars(self.cost_usd)
         return f"{self.model} · {self.latency_s:.1f} s · {tokens(self.input_tokens, self.output_tokens)} · {cost}"
 
-    def markdown(self) -> str:
-        """The answer under its attribution."""
+    def markdown(self, *, quote: bool = False) -> str:
+        """The answer under its attribution; quoted among others', so that it cannot pass for one of theirs."""
+        text = quoted(self.text) if quote else self.text
         if self.ok:
-            note = f"\n\n> {self.note}" if self.note else ""
-            return f"## {self.ai}\n*{self.byline}*{note}\n\n{self.text}"
+            note = f"\n\n> {self.note}" if self.note and not quote else f"\n\n*{self.note}*" if self.note else ""
+            return f"## {self.ai}\n*{self.byline}*{note}\n\n{text}"
         if self.text:
-            return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{self.text}"
+            return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{text}"
         return f"## {self.ai} did not answer\n{self.error}"
 
 

@@ -13,8 +13,7 @@ from pydantic import Field
 
 from ai.roster import Roster
 from core.errors import PartialPanelError
-from core.untrusted import clean
-from tools._kit import Cost, Reply
+from tools._kit import Cost, Reply, quoted
 
 OnPartial = Annotated[Literal["return", "refuse"], Field(description="If AIs fail: return what is there, or an error.")]
 Kind = Literal["full", "partial", "single voice", "none"]
@@ -72,11 +71,6 @@ def refuse_partial(on_partial: str, turnout: Turnout, cost: Cost, known: Sequenc
         f"Refused, since on_partial is 'refuse': {heading(turnout, 'answered', cost)}\n{reasons}\n\n"
         f"What is there, already paid for:\n\n{said}\n\nTo go on without the missing, use on_partial='return'."
     )
-
-
-def quoted(text: str) -> str:
-    """*text* as a Markdown quotation, so that no line of it can pass for a heading of the result."""
-    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines()) or "> (nothing)"
 
 
 def said(reply: Reply) -> str:

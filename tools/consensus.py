@@ -18,7 +18,7 @@ from core.values import Answer, Failure, Request
 from tools._consensus_report import report
 from tools._consensus_result import Consensus, Seat
 from tools._consensus_text import Take, critique_prompt, first_prompt
-from tools._consensus_vote import Count, Member, Panel, count_answers, worth
+from tools._consensus_vote import Count, Member, Panel, count_answers, independent_votes
 from tools._kit import (
     AINames,
     Cost,
@@ -116,7 +116,7 @@ async def _plan(run: Run, panel: Panel) -> Consensus:
         verdict=None,
         agreement=None,
         first_agreement=None,
-        effective_votes=worth(run, panel.asked),
+        effective_votes=independent_votes(run, panel.asked),
         positions=[],
         flips=[],
         claims=[],

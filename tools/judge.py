@@ -25,8 +25,9 @@ from tools._kit import (
     choose,
     plan,
     price_range,
+    quoted,
 )
-from tools._panel import OnPartial, Turnout, default_judges, heading, quoted, refuse_partial
+from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
 
 MOST_CANDIDATES = 16
 
