@@ -46,7 +46,7 @@ _ON_PARTIAL = click.option(
     "--refuse-partial",
     "on_partial",
     flag_value="refuse",
-    help="Fail when an AI gives no answer, with what the others say.",
+    help="Fail when an AI gives no answer.",
 )
 _ANSWERING = _options(
     _MAX_TOKENS,
@@ -73,6 +73,8 @@ def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: b
         raise click.UsageError("Use either --all or -a, not both.")
     panel = {name: value for name in ("synthesize", "samples", "on_partial") if (value := options.pop(name))}
     many = ask_all or len(ais) > 1 or bool(panel)
+    if panel and not (ask_all or ais):
+        raise click.UsageError("--synthesize, --samples and --refuse-partial need to know whom: -a NAME, or --all.")
     if many:
         options |= panel
     given = {"ais": list(ais) or None} if many else {"ai": ais[0] if ais else None}
@@ -101,9 +103,7 @@ def debate(
 @cli.command()
 @_PROMPT
 @_AIS
-@click.option(
-    "--threshold", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="Share that must agree."
-)
+@click.option("--threshold", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="Share that agrees.")
 @click.option("--referee", metavar="NAME", help="Who matches open answers.")
 @_MAX_TOKENS
 @_TIMEOUT
@@ -118,9 +118,7 @@ def consensus(prompt: tuple[str, ...], ais: tuple[str, ...], as_json: bool, **op
 @cli.command()
 @_PROMPT
 @_AIS
-@click.option(
-    "-c", "--candidate", "candidates", multiple=True, type=click.File(), help="A file with an answer; repeat."
-)
+@click.option("-c", "--candidate", "candidates", multiple=True, type=click.File(), help="A file with an answer.")
 @click.option("--judge", "judges", multiple=True, metavar="NAME", help="Who judges; repeat for several.")
 @click.option("--method", type=click.Choice(("pairwise", "ranked")), help="Default: pairwise up to three answers.")
 @_MAX_TOKENS

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from ai.caller import check_request
 from ai.lazy import load
 from ai.roster import Roster
 from ai.run import Run
@@ -133,6 +134,15 @@ def build_request(
         return request
     limits = roster.seats[ai].deadlines if ai in roster.seats else Deadlines()
     return replace(request, deadlines=replace(limits, total=timeout_s))
+
+
+def check_question(question: str) -> None:
+    """Refuse a question that is empty or too long before words are put around it.
+
+    Raises:
+        InvalidInputError: It cannot be asked.
+    """
+    check_request(Request.of(question))
 
 
 async def plan(run: Run, asks: Sequence[tuple[str, Request]]) -> list[Estimate]:

@@ -61,9 +61,8 @@ def tally(first: Sequence[Ballot], second: Sequence[Ballot] = ()) -> Tally:
     if not total:
         return Tally({}, None)
     shares = {group: weight / total for group, weight in sorted(mass.items(), key=lambda item: -item[1])}
-    best, *others = shares.values()
-    winner = None if others and best - others[0] < _TIE else next(iter(shares))
-    return Tally(shares, winner)
+    level = [group for group, share in shares.items() if max(shares.values()) - share < _TIE]
+    return Tally(shares, level[0] if len(level) == 1 else _most_seats(level, second or first))
 
 
 def effective_votes(families: Sequence[str], measured: Mapping[frozenset[str], float] | None = None) -> float:
@@ -90,6 +89,12 @@ def weights(ballots: Sequence[Ballot]) -> list[float]:
         return math.exp(min(max(surer, -limit), limit))
 
     return [weight(ballot.confidence) for ballot in ballots]
+
+
+def _most_seats(level: Sequence[int], last: Sequence[Ballot]) -> int | None:
+    """Which of groups with equal weight has most seats in the end, conformists included; None on a tie."""
+    seats = Counter(ballot.group for ballot in last if ballot.group in level).most_common(2)
+    return seats[0][0] if len(seats) == 1 or seats[0][1] > seats[1][1] else None
 
 
 def _correlation(one: str, other: str, measured: Mapping[frozenset[str], float]) -> float:

@@ -25,6 +25,7 @@ from tools._kit import (
     TimeoutS,
     all_failed,
     build_request,
+    check_question,
     choose,
     plan,
     price_range,
@@ -100,6 +101,7 @@ async def ask_many(
 ) -> Replies:
     """Ask several AIs the same question at once, independently, and return every answer with its author. n AIs x
     samples calls."""
+    check_question(prompt)
     if not 1 <= samples <= MOST_SAMPLES:
         raise InvalidInputError(f"'samples' must be between 1 and {MOST_SAMPLES}.")
     options = {

@@ -29,6 +29,7 @@ from tools._kit import (
     TimeoutS,
     all_failed,
     build_request,
+    check_question,
     choose,
     plan,
     price_range,
@@ -54,6 +55,7 @@ async def consensus(
 ) -> Consensus:
     """Measure whether several AIs agree: independent answers, grouped, weighted by confidence, minority kept; one
     critique round if they do not. n calls, at most 2n + 2."""
+    check_question(question)
     if not 0.5 <= threshold <= 1:
         raise InvalidInputError("'threshold' must be between 0.5 and 1: the share of AIs that has to agree.")
     panel = _seated(run, question, ais, referee, max_tokens, timeout_s)

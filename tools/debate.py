@@ -28,6 +28,7 @@ from tools._kit import (
     Reply,
     all_failed,
     build_request,
+    check_question,
     choose,
     plan,
     price_range,
@@ -129,6 +130,7 @@ async def debate(
 ) -> Debate:
     """Let several AIs debate a question: independent openings, anonymous rebuttals, a judge's verdict, dissent kept.
     n AIs x (1 + rounds) + 1 calls."""
+    check_question(question)
     names, judges = _seating(run, ais, judge, stances or {})
     table = _Table(question, _lettered(run, names), max_tokens)
     if dry_run:

@@ -22,6 +22,7 @@ from tools._kit import (
     TimeoutS,
     all_failed,
     build_request,
+    check_question,
     choose,
     plan,
     price_range,
@@ -74,6 +75,7 @@ async def judge(
 ) -> Judged:
     """Find the best of several answers, given or asked for: anonymous, every pair in both orders, only preferences
     that survive the swap count."""
+    check_question(question)
     names = _answerers(run, candidates, ais)
     chosen = _judges(run, names, judges)
     expected = _given(candidates) if candidates is not None else [Candidate(name, name, name) for name in names]
