@@ -5,6 +5,7 @@
   x ConfigError                              credentials.json or the environment is wrong
     + UnknownAIError (also ValueError)
     + MissingKeyError
+  x PartialPanelError                        part of a panel is missing, and the caller wants all or nothing
   x StoreError                               the store in the data folder cannot be read or written
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
@@ -71,6 +72,10 @@ class UnknownAIError(ConfigError, ValueError):
 
 class MissingKeyError(ConfigError):
     """An AI is configured but has no API key."""
+
+
+class PartialPanelError(MootError):
+    """Some AIs of a panel gave no answer; the message holds what the others said, and what was paid."""
 
 
 class StoreError(MootError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -39,12 +39,21 @@ _AIS = click.option("-a", "--ai", "ais", multiple=True, metavar="NAME", help="Wh
 _MAX_TOKENS = click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, in tokens.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what it may cost; send nothing.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+_TIMEOUT = click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0, 3600, min_open=True), help="Seconds for each AI."
+)
+_ON_PARTIAL = click.option(
+    "--refuse-partial",
+    "on_partial",
+    flag_value="refuse",
+    help="Fail when an AI gives no answer.",
+)
 _ANSWERING = _options(
     _MAX_TOKENS,
     click.option("-s", "--system", help="System prompt."),
     click.option("-t", "--temperature", type=click.FloatRange(0, 2)),
     click.option("--effort", type=click.Choice(_EFFORTS), help="Reasoning effort."),
-    click.option("--timeout", "timeout_s", type=click.FloatRange(0, 3600, min_open=True), help="Seconds for each AI."),
+    _TIMEOUT,
 )
 
 
@@ -52,14 +61,22 @@ _ANSWERING = _options(
 @_PROMPT
 @_AIS
 @click.option("--all", "ask_all", is_flag=True, help="Ask every configured AI.")
+@click.option("--synthesize", type=click.Choice(("merge", "vote", "best")), help="Make one answer of all.")
+@click.option("--samples", type=click.IntRange(1, 16), help="Ask each AI so often and take its majority.")
 @_ANSWERING
+@_ON_PARTIAL
 @_DRY_RUN
 @_JSON
 def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: bool, **options: Any) -> None:
     """Ask one AI, several (-a x -a y), or all (--all). Piped input is added to PROMPT."""
     if ask_all and ais:
         raise click.UsageError("Use either --all or -a, not both.")
-    many = ask_all or len(ais) > 1
+    panel = {name: value for name in ("synthesize", "samples", "on_partial") if (value := options.pop(name))}
+    many = ask_all or len(ais) > 1 or bool(panel)
+    if panel and not (ask_all or ais):
+        raise click.UsageError("--synthesize, --samples and --refuse-partial need to know whom: -a NAME, or --all.")
+    if many:
+        options |= panel
     given = {"ais": list(ais) or None} if many else {"ai": ais[0] if ais else None}
     _finish("ask_many" if many else "ask_one", {"prompt": _whole(prompt)} | given | options, as_json)
 
@@ -71,6 +88,7 @@ def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: b
 @click.option("--judge", metavar="NAME", help="Who gives the verdict.")
 @click.option("--stance", "stances", multiple=True, metavar="NAME=SIDE", help="A side to argue; repeatable.")
 @_MAX_TOKENS
+@_ON_PARTIAL
 @_DRY_RUN
 @_JSON
 def debate(
@@ -78,7 +96,48 @@ def debate(
 ) -> None:
     """Let AIs debate PROMPT and come to a verdict."""
     sides = dict(_stance(text) for text in stances) or None
-    _finish("debate", {"question": _whole(prompt), "ais": list(ais) or None, "stances": sides} | options, as_json)
+    given = {"question": _whole(prompt), "ais": list(ais) or None, "stances": sides}
+    _finish("debate", given | _given(options), as_json)
+
+
+@cli.command()
+@_PROMPT
+@_AIS
+@click.option("--threshold", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="Share that agrees.")
+@click.option("--referee", metavar="NAME", help="Who matches open answers.")
+@_MAX_TOKENS
+@_TIMEOUT
+@_ON_PARTIAL
+@_DRY_RUN
+@_JSON
+def consensus(prompt: tuple[str, ...], ais: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Measure whether AIs agree on PROMPT: independent answers, one critique round if they do not."""
+    _finish("consensus", {"question": _whole(prompt), "ais": list(ais) or None} | _given(options), as_json)
+
+
+@cli.command()
+@_PROMPT
+@_AIS
+@click.option("-c", "--candidate", "candidates", multiple=True, type=click.File(), help="A file with an answer.")
+@click.option("--judge", "judges", multiple=True, metavar="NAME", help="Who judges; repeat for several.")
+@click.option("--method", type=click.Choice(("pairwise", "ranked")), help="Default: pairwise up to three answers.")
+@_MAX_TOKENS
+@_TIMEOUT
+@_ON_PARTIAL
+@_DRY_RUN
+@_JSON
+def judge(
+    prompt: tuple[str, ...],
+    ais: tuple[str, ...],
+    candidates: tuple[TextIO, ...],
+    judges: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Find the best answer to PROMPT: of files (-c), or of answers that AIs are asked for first."""
+    texts = [file.read() for file in candidates] or None
+    chosen = {"candidates": texts, "ais": list(ais) or None, "judges": list(judges) or None}
+    _finish("judge", {"question": _whole(prompt)} | chosen | _given(options), as_json)
 
 
 @cli.command()
@@ -169,6 +228,11 @@ def local_install() -> None:
         raise click.ClickException(str(error)) from None
     finally:
         engine.close()
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """*options* without those left out, whose default is the recipe's."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _finish(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:

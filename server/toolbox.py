@@ -8,7 +8,9 @@ from typing import Protocol
 
 from tools.ask_many import ask_many
 from tools.ask_one import ask_one
+from tools.consensus import consensus
 from tools.debate import debate
+from tools.judge import judge
 from tools.status import status
 
 
@@ -33,6 +35,8 @@ class Recipe:
 RECIPES = (
     Recipe(ask_one, "Ask one AI"),
     Recipe(ask_many, "Ask several AIs"),
+    Recipe(consensus, "Consensus"),
     Recipe(debate, "Debate"),
+    Recipe(judge, "Judge answers"),
     Recipe(status, "Status", asks_others=False),
 )

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from ai.caller import check_request
 from ai.lazy import load
 from ai.roster import Roster
 from ai.run import Run
 from core.budget import Estimate
 from core.errors import InvalidInputError, MootError
+from core.untrusted import clean
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 
 MOST_AIS = 16
@@ -36,6 +38,9 @@ Files = Annotated[
 ]
 Images = Annotated[list[str] | None, Field(description="Picture files to send along.", max_length=10)]
 Thread = Annotated[str | None, Field(description="Name of a conversation to continue or start.")]
+def quoted(text: str) -> str:
+    """*text* as a Markdown quotation, so that no line of it can pass for a heading of the result."""
+    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines()) or "> (nothing)"
 
 
 class Reply(BaseModel):
@@ -97,13 +102,14 @@ class Reply(BaseModel):
         cost = "cost unknown" if self.cost_usd is None else dollars(self.cost_usd)
         return f"{self.model} · {self.latency_s:.1f} s · {tokens(self.input_tokens, self.output_tokens)} · {cost}"
 
-    def markdown(self) -> str:
-        """The answer under its attribution."""
+    def markdown(self, *, quote: bool = False) -> str:
+        """The answer under its attribution; quoted among others', so that it cannot pass for one of theirs."""
+        text = quoted(self.text) if quote else self.text
         if self.ok:
-            note = f"\n\n> {self.note}" if self.note else ""
-            return f"## {self.ai}\n*{self.byline}*{note}\n\n{self.text}{along(self.sent_along)}"
+            note = f"\n\n> {self.note}" if self.note and not quote else f"\n\n*{self.note}*" if self.note else ""
+            return f"## {self.ai}\n*{self.byline}*{note}\n\n{text}{along(self.sent_along)}"
         if self.text:
-            return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{self.text}"
+            return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{text}"
         return f"## {self.ai} did not answer\n{self.error}"
 
 
@@ -145,6 +151,15 @@ def build_request(
         return request
     limits = roster.seats[ai].deadlines if ai in roster.seats else Deadlines()
     return replace(request, deadlines=replace(limits, total=timeout_s))
+
+
+def check_question(question: str) -> None:
+    """Refuse a question that is empty or too long before words are put around it.
+
+    Raises:
+        InvalidInputError: It cannot be asked.
+    """
+    check_request(Request.of(question))
 
 
 async def plan(run: Run, asks: Sequence[tuple[str, Request]]) -> list[Estimate]:

@@ -1,11 +1,17 @@
-"""Ask several AIs the same question at once."""
+"""Ask several AIs the same question at once, each once or several times, and make one answer of theirs if wanted."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import BaseModel
 
 from ai.run import Run
-from core.values import Failure
+from core.errors import InvalidInputError
+from core.values import Answer, Failure, Outcome, Request
+from tools._judging import Candidate, cases_for, request_for
 from tools._kit import (
     AINames,
     Cost,
@@ -19,20 +25,63 @@ from tools._kit import (
     TimeoutS,
     all_failed,
     build_request,
+    check_question,
     choose,
     plan,
     price_range,
 )
+from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
+from tools._synthesis import (
+    MOST_SAMPLES,
+    Method,
+    Samples,
+    Synthesis,
+    Synthesize,
+    aggregator,
+    asked_for_value,
+    best,
+    merge,
+    merge_request,
+    still_needed,
+    value_given,
+    vote,
+)
 
 
 class Replies(BaseModel):
-    """Every AI's reply, in the order asked. `summary` says first whether any is missing."""
+    """Every reply, in the order asked. `summary` says first whether any is missing."""
 
     summary: str
     replies: list[Reply]
+    synthesis: Synthesis | None = None
 
     def markdown(self) -> str:
-        return "\n\n".join([self.summary, *(reply.markdown() for reply in self.replies)])
+        made = [self.synthesis.markdown()] if self.synthesis else []
+        return "\n\n".join([self.summary, *made, *(reply.markdown(quote=True) for reply in self.replies)])
+
+
+@dataclass
+class _Asking:
+    """What is asked of whom, and what came back."""
+
+    prompt: str
+    names: list[str]
+    samples: int
+    synthesize: Method
+    options: Mapping[str, Any]
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+
+    def request(self, run: Run, ai: str, sample: int) -> tuple[str, Request]:
+        by_value = self.samples > 1 or self.synthesize == "vote"
+        prompt = asked_for_value(self.prompt, sample, self.samples) if by_value else self.prompt
+        return ai, build_request(prompt, run.roster, ai, **self.options)
+
+    def answers(self, ai: str) -> list[Answer]:
+        return [outcome for outcome in self.outcomes[ai] if isinstance(outcome, Answer)]
+
+    @property
+    def every(self) -> list[Outcome]:
+        return [outcome for name in self.names for outcome in self.outcomes[name]]
 
 
 async def ask_many(
@@ -40,42 +89,149 @@ async def ask_many(
     prompt: Prompt,
     *,
     ais: AINames = None,
+    synthesize: Synthesize = "none",
+    samples: Samples = 1,
     system: System = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
     effort: EffortLevel = None,
     timeout_s: TimeoutS = None,
+    on_partial: OnPartial = "return",
     dry_run: DryRun = False,
 ) -> Replies:
-    """Ask several AIs the same question at once, independently, and return every answer with its author."""
-    names = choose(run.roster, ais)
-    asks = [
-        (
-            name,
-            build_request(
-                prompt,
-                run.roster,
-                name,
-                timeout_s=timeout_s,
-                system=system,
-                temperature=temperature,
-                max_tokens=max_tokens,
-                effort=effort,
-            ),
-        )
-        for name in names
-    ]
+    """Ask several AIs the same question at once, independently, and return every answer with its author. n AIs x
+    samples calls."""
+    check_question(prompt)
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise InvalidInputError(f"'samples' must be between 1 and {MOST_SAMPLES}.")
+    options = {
+        "timeout_s": timeout_s,
+        "system": system,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "effort": effort,
+    }
+    asking = _Asking(prompt, choose(run.roster, ais), samples, synthesize, options)
+    if synthesize == "best":
+        _check_judges(run, asking.names)
     if dry_run:
-        estimates = await plan(run, asks)
-        summary = f"DRY RUN: nothing was sent. {len(asks)} calls, {price_range(estimates)}."
-        return Replies(summary=summary, replies=[Reply.planned(estimate) for estimate in estimates])
-    outcomes = await run.ask_many(asks)
+        return await _plan(run, asking, max_tokens)
+    await _ask(run, asking)
+    outcomes = asking.every
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if len(failures) == len(outcomes) and not any(failure.error.partial for failure in failures):
         raise all_failed(failures)
-    answered = len(outcomes) - len(failures)
-    summary = f"{answered} of {len(outcomes)} AIs answered ({Cost.of(outcomes)})."
-    if failures:
-        missing = ", ".join(failure.ai for failure in failures)
-        summary = f"PARTIAL: {summary} Missing: {missing}; do not take the rest for a full panel."
-    return Replies(summary=summary, replies=[Reply.of(outcome, run.roster) for outcome in outcomes])
+    turnout = Turnout(asking.names, [name for name in asking.names if asking.answers(name)])
+    replies = _replies(run, asking)
+    why = [f"{failure.ai}: {failure.error.kind}: {failure.error}" for failure in failures]
+    known = [reply.markdown(quote=True) for reply in replies if reply.ok]
+    refuse_partial(on_partial, turnout, Cost.of(outcomes), known, why)
+    paid = list(outcomes)
+    synthesis = await _synthesis(run, asking, max_tokens, paid)
+    return Replies(summary=_summary(asking, turnout, synthesis, paid, failures), replies=replies, synthesis=synthesis)
+
+
+async def _ask(run: Run, asking: _Asking) -> None:
+    """Ask everybody once, or until its majority cannot be overtaken; who fails is not asked again."""
+    asking.outcomes = {name: [] for name in asking.names}
+    while True:
+        wave = [ask for name in asking.names for ask in _next(run, asking, name)]
+        if not wave:
+            return
+        for (name, _), outcome in zip(wave, await run.ask_many(wave), strict=True):
+            asking.outcomes[name].append(outcome)
+
+
+def _next(run: Run, asking: _Asking, ai: str) -> list[tuple[str, Request]]:
+    had = asking.outcomes[ai]
+    if any(isinstance(outcome, Failure) for outcome in had) or (had and asking.samples == 1):
+        return []
+    values = [value_given(answer.text) for answer in asking.answers(ai)]
+    count = still_needed(values, asking.prompt, asking.samples)
+    return [asking.request(run, ai, len(had) + number) for number in range(1, count + 1)]
+
+
+def _replies(run: Run, asking: _Asking) -> list[Reply]:
+    replies = []
+    for name in asking.names:
+        outcomes = asking.outcomes[name]
+        for number, outcome in enumerate(outcomes, 1):
+            reply = Reply.of(outcome, run.roster)
+            if asking.samples > 1:
+                which = f"Sample {number} of {len(outcomes)}."
+                reply.note = f"{which} {reply.note}" if reply.note else which
+            replies.append(reply)
+    return replies
+
+
+async def _synthesis(run: Run, asking: _Asking, max_tokens: int | None, paid: list[Outcome]) -> Synthesis | None:
+    """The one answer that was asked for, or why there is none."""
+    method = asking.synthesize
+    if method == "none" and asking.samples == 1:
+        return None
+    by_ai = {name: answers for name in asking.names if (answers := asking.answers(name))}
+    if method in ("none", "vote"):
+        return vote(run, asking.prompt, by_ai) if method == "vote" or by_ai else None
+    texts = [answer for answers in by_ai.values() for answer in answers if answer.text.strip()]
+    if method == "best":
+        texts = [_representative(answers, asking.prompt) for answers in by_ai.values()]
+    if len(texts) < 2:
+        return Synthesis(method=method, answer=None, note="There is one answer only: nothing to merge or to compare.")
+    return await (merge if method == "merge" else best)(run, asking.prompt, texts, max_tokens, paid)
+
+
+def _representative(answers: Sequence[Answer], question: str) -> Answer:
+    """The first of an AI's samples that gives its commonest answer."""
+    values = [value_given(answer.text) for answer in answers]
+    return answers[values.index(max(values, key=values.count))]
+
+
+def _summary(
+    asking: _Asking,
+    turnout: Turnout,
+    synthesis: Synthesis | None,
+    paid: Sequence[Outcome],
+    failures: Sequence[Failure],
+) -> str:
+    counted = f", {len(asking.every)} samples" if asking.samples > 1 else ""
+    missing = synthesis is not None and synthesis.answer is None
+    then = f"{counted}; no {asking.synthesize}: see below" if missing and asking.synthesize != "none" else counted
+    incomplete = bool(failures) or (missing and asking.synthesize != "none")
+    return heading(turnout, "answered", Cost.of(paid), then=then, incomplete=incomplete)
+
+
+def _check_judges(run: Run, names: Sequence[str]) -> None:
+    """Refuse before anything is paid when nobody may judge.
+
+    Raises:
+        InvalidInputError: Every judge would judge its own answer.
+    """
+    if len(names) > 1:
+        cases_for([Candidate(name, name, name) for name in names], default_judges(run.roster, names), None)
+
+
+async def _plan(run: Run, asking: _Asking, max_tokens: int | None) -> Replies:
+    """All calls that may be made: every sample, then what the synthesis takes on the longest answers."""
+    asks = [asking.request(run, name, number) for name in asking.names for number in range(1, asking.samples + 1)]
+    answers = await plan(run, asks)
+    text = "word" * max(estimate.output_tokens for estimate in answers)
+    more = await plan(run, _synthesis_asks(run, asking, text, max_tokens))
+    every = [*answers, *more]
+    most = "at most " if asking.samples > 1 else ""
+    parts = f": {len(answers)} answers and {len(more)} to {asking.synthesize}" if more else ""
+    summary = f"DRY RUN: nothing was sent. {most}{len(every)} calls, {price_range(every)}{parts}."
+    return Replies(summary=summary, replies=[Reply.planned(estimate) for estimate in answers])
+
+
+def _synthesis_asks(run: Run, asking: _Asking, text: str, max_tokens: int | None) -> list[tuple[str, Request]]:
+    if len(asking.names) < 2 and (asking.synthesize == "best" or asking.samples == 1):
+        return []
+    if asking.synthesize == "merge":
+        ai = aggregator(run, asking.names)
+        texts = [text] * (len(asking.names) * asking.samples)
+        return [(ai, merge_request(run, ai, asking.prompt, texts, max_tokens))]
+    if asking.synthesize == "best":
+        candidates = [Candidate(name, f"{text}{name}", name) for name in asking.names]
+        cases = cases_for(candidates, default_judges(run.roster, asking.names), None)
+        return [(case.judge, request_for(run, asking.prompt, candidates, case, max_tokens)[0]) for case in cases]
+    return []

@@ -28,10 +28,12 @@ from tools._kit import (
     Reply,
     all_failed,
     build_request,
+    check_question,
     choose,
     plan,
     price_range,
 )
+from tools._panel import OnPartial, Turnout, heading, refuse_partial, said
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
 Judge = Annotated[str | None, Field(description="Who gives the verdict. Default: one that does not debate.")]
@@ -66,7 +68,7 @@ class Debate(BaseModel):
         if self.verdict:
             parts.append(f"## Verdict\n**{self.verdict}**")
         if self.judge:
-            parts.append(f"### Reasons of the judge, {self.judge.ai}\n{_said(self.judge)}")
+            parts.append(f"### Reasons of the judge, {self.judge.ai}\n{said(self.judge)}")
         dissent = [f"- **{s.ai}** ({s.letter}): {s.position}" for s in self.seats if s.dissents]
         parts.append("## Dissent\n" + ("\n".join(dissent) if dissent else self._no_dissent()))
         moved = [f"- **{s.ai}**: from “{s.opening_position}” to “{s.position}”" for s in self.seats if s.changed]
@@ -86,14 +88,8 @@ class Debate(BaseModel):
         if seat.note:
             parts.append(f"> {seat.note}")
         for number, reply in enumerate(seat.statements):
-            parts.append(f"### {seat.letter}, {f'round {number}' if number else 'opening'}\n{_said(reply)}")
+            parts.append(f"### {seat.letter}, {f'round {number}' if number else 'opening'}\n{said(reply)}")
         return "\n\n".join(parts)
-
-
-def _said(reply: Reply) -> str:
-    """A statement under its figures, with what a reader must know first."""
-    note = f"\n\n> {reply.note}" if reply.note else ""
-    return f"*{reply.byline}*{note}\n\n{reply.text}"
 
 
 @dataclass
@@ -129,19 +125,32 @@ async def debate(
     judge: Judge = None,
     stances: Stances = None,
     max_tokens: MaxTokens = None,
+    on_partial: OnPartial = "return",
     dry_run: DryRun = False,
 ) -> Debate:
-    """Let several AIs debate a question: independent openings, anonymous rebuttals, a judge's verdict, dissent kept."""
+    """Let several AIs debate a question: independent openings, anonymous rebuttals, a judge's verdict, dissent kept.
+    n AIs x (1 + rounds) + 1 calls."""
+    check_question(question)
     names, judges = _seating(run, ais, judge, stances or {})
     table = _Table(question, _lettered(run, names), max_tokens)
     if dry_run:
         return await _plan(run, table, rounds, judges[0])
     await _opening(run, table, stances or {})
+    _refuse_partial(table, on_partial, names)
     for number in range(1, rounds + 1):
         if len(table.debaters) > 1:
             await _rebuttals(run, table, number)
+        _refuse_partial(table, on_partial, names)
     ruling, judged_by = await _verdict(run, table, judges)
     return _result(table, ruling, judged_by, names)
+
+
+def _refuse_partial(table: _Table, on_partial: str, asked: list[str]) -> None:
+    """End here when a seat is missing or fell silent and the caller wants all or nothing."""
+    heard = Turnout(asked, [debater.ai for debater in table.debaters if not debater.note])
+    known = [f"{debater.ai}:\n{said(reply)}" for debater in table.debaters for reply in debater.replies]
+    why = [*table.failed, *(f"{debater.ai}: {debater.note}" for debater in table.debaters if debater.note)]
+    refuse_partial(on_partial, heard, Cost.of(table.outcomes), known, why)
 
 
 def _seating(
@@ -312,11 +321,13 @@ def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
 
 
 def _summary(table: _Table, judge: Reply | None, asked: list[str], cost: Cost) -> str:
-    spoke = f"{len(table.debaters)} of {len(asked)} AIs debated"
+    turnout = Turnout(asked, [debater.ai for debater in table.debaters])
     if len(table.debaters) < 2:
-        return f"PARTIAL: {spoke}, so there was no debate and no verdict ({cost}). The one statement is below."
+        return heading(turnout, "debated", cost, then=", so there was no debate and no verdict")
     if judge is None:
-        return f"PARTIAL: {spoke}, but no judge answered, so there is no verdict ({cost})."
-    partial = "PARTIAL: " if table.failed or any(debater.note for debater in table.debaters) else ""
+        return heading(
+            turnout, "debated", cost, then=", but no judge answered, so there is no verdict", incomplete=True
+        )
+    incomplete = bool(table.failed) or any(debater.note for debater in table.debaters)
     seat = " (who also debated)" if judge.ai in asked else ""
-    return f"{partial}{spoke}; {judge.ai}{seat} gave the verdict ({cost})."
+    return heading(turnout, "debated", cost, then=f"; {judge.ai}{seat} gave the verdict", incomplete=incomplete)

@@ -1,0 +1,139 @@
+"""What a vote is reported as: a consensus only when a full panel for the most part says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ai.run import Run
+from tools._consensus_result import Claim, Consensus, Flip, Outcome, Position, Seat
+from tools._consensus_vote import Count, Member, Panel, independent_votes
+from tools._panel import heading
+
+
+def report(run: Run, panel: Panel, count: Count | None, threshold: float) -> Consensus:
+    how = _how(panel, count, threshold)
+    winner = count.vote.winner if count else None
+    verdict = count.matching.wording[winner] if count and winner is not None else None
+    unmatched = count is None or any(len(member.takes) > len(count.rounds) for member in panel.members)
+    silent = any(member.note for member in panel.members)
+    return Consensus(
+        summary=heading(
+            panel.turnout,
+            "answered",
+            panel.cost,
+            then=_then(run, panel, count, how, verdict),
+            incomplete=silent or unmatched or bool(panel.failed),
+        ),
+        outcome=how,
+        verdict=verdict,
+        agreement=count.rounds[-1].agreement if count else None,
+        first_agreement=count.rounds[0].agreement if count else None,
+        effective_votes=independent_votes(run, panel.turnout.answered),
+        positions=_positions(count) if count else [],
+        flips=_flips(panel, count) if count else [],
+        claims=_claims(count) if count else [],
+        seats=[_seat(member, count) for member in panel.members],
+        referee=panel.refereeing.referee,
+        failed=[*panel.failed, *panel.refereeing.failed],
+        calls=len(panel.outcomes) + len(panel.refereeing.outcomes),
+        cost=panel.cost,
+    )
+
+
+def _how(panel: Panel, count: Count | None, threshold: float) -> Outcome:
+    """What the outcome may be called: a consensus only of a full panel most of which says the same."""
+    if count is None:
+        return "ungrouped"
+    last = count.rounds[-1]
+    given = [group for group in last.groups.values() if group is not None]
+    if not given:
+        return "no answer"
+    if len(given) == 1:
+        return "single voice"
+    if count.vote.winner is None:
+        return "tie"
+    if panel.turnout.kind != "full":
+        return "partial"
+    behind = given.count(count.vote.winner)
+    agreed = behind / len(given) >= threshold and behind * 2 > len(panel.asked)
+    return "consensus" if agreed else "no consensus"
+
+
+def _then(run: Run, panel: Panel, count: Count | None, how: Outcome, verdict: str | None) -> str:
+    """What came of it, after who was heard."""
+    worth = f"{len(panel.members)} seats, about {independent_votes(run, panel.turnout.answered):.1f} independent votes"
+    if count is None:
+        return f", but no referee could match the answers, so agreement is unknown and there is no verdict; {worth}"
+    last = count.rounds[-1].groups
+    abstained = sum(group is None for group in last.values())
+    given = len(last) - abstained
+    rounds = " after one critique round" if len(count.rounds) > 1 else ""
+    silence = f", {abstained} abstained" if abstained else ""
+    if how == "no answer":
+        return " and all abstained: no verdict"
+    if how == "single voice":
+        return f"{silence}: “{verdict}” is one voice{rounds}, not an agreement" if verdict else f"{silence}: one voice"
+    if how == "tie":
+        return f"{silence}: a tie{rounds}, so there is no verdict; {worth}"
+    behind = sum(group == count.vote.winner for group in last.values())
+    names = {"consensus": "consensus on", "no consensus": "no consensus; the weighted vote gives"}
+    said_so = names.get(how, "the weighted vote of those heard gives")
+    return f"{silence}: {said_so} “{verdict}”{rounds}, {behind} of {given} agree; {worth}"
+
+
+def _positions(count: Count) -> list[Position]:
+    last = count.rounds[-1].groups
+    return [
+        Position(
+            answer=count.matching.wording[group],
+            ais=[ai for ai, theirs in last.items() if theirs == group],
+            share=round(share, 4),
+        )
+        for group, share in count.vote.shares.items()
+    ]
+
+
+def _flips(panel: Panel, count: Count) -> list[Flip]:
+    first, last = count.rounds[0].groups, count.rounds[-1].groups
+    by_letter = {member.letter: member.ai for member in panel.members}
+    words = ("abstention", *count.matching.wording)
+
+    def shown(group: int | None) -> str:
+        return words[0 if group is None else group + 1]
+
+    return [
+        Flip(
+            ai=member.ai,
+            before=shown(first[member.ai]),
+            after=shown(last[member.ai]),
+            convinced_by=_other(by_letter.get(member.takes[-1].convinced_by or ""), member.ai),
+        )
+        for member in panel.members
+        if first[member.ai] != last[member.ai]
+    ]
+
+
+def _other(named: str | None, itself: str) -> str | None:
+    return None if named == itself else named
+
+
+def _claims(count: Count) -> list[Claim]:
+    def who(places: Sequence[int]) -> list[str]:
+        return list(dict.fromkeys(count.speakers[place] for place in places))
+
+    return [Claim(claim=p.claim, ais=who(p.by), against=who(p.against)) for p in count.matching.points]
+
+
+def _seat(member: Member, count: Count | None) -> Seat:
+    dissents = None
+    if count is not None and count.vote.winner is not None:
+        group = count.rounds[-1].groups[member.ai]
+        dissents = None if group is None else group != count.vote.winner
+    return Seat(
+        ai=member.ai,
+        answers=[take.answer for take in member.takes],
+        confidence=member.takes[-1].confidence,
+        dissents=dissents,
+        statements=member.replies,
+        note=member.note,
+    )

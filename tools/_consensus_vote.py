@@ -1,0 +1,99 @@
+"""The answers of all rounds matched, and the vote over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ai.run import Run
+from core.values import Outcome
+from tools._consensus_text import Take
+from tools._kit import Cost, Reply
+from tools._panel import Turnout, family
+from tools._referee import Matching, Refereeing, match
+from tools._votes import Ballot, Tally, agreement, effective_votes, tally
+
+
+@dataclass
+class Member:
+    ai: str
+    letter: str
+    takes: list[Take] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+    note: str | None = None
+
+
+@dataclass
+class Panel:
+    """Who answers, what was said, and what it cost so far."""
+
+    question: str
+    asked: list[str]
+    members: list[Member]
+    refereeing: Refereeing
+    max_tokens: int | None
+    timeout_s: float | None
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def turnout(self) -> Turnout:
+        return Turnout(self.asked, [member.ai for member in self.members])
+
+    @property
+    def cost(self) -> Cost:
+        return Cost.of([*self.outcomes, *self.refereeing.outcomes])
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The groups of one round's answers, by AI; None for who abstained."""
+
+    groups: dict[str, int | None]
+
+    @property
+    def agreement(self) -> float | None:
+        return agreement(list(self.groups.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The answers of all rounds matched, and the vote over them."""
+
+    matching: Matching
+    rounds: tuple[Round, ...]
+    vote: Tally
+    speakers: tuple[str, ...]
+    """Who gave the answer at each place of the matching."""
+
+
+async def count_answers(run: Run, panel: Panel) -> Count | None:
+    """Match the answers of all rounds together, and vote; None when nobody could match them."""
+    rounds = max(len(member.takes) for member in panel.members)
+    given = [
+        (number, member.ai, member.takes[number])
+        for number in range(rounds)
+        for member in panel.members
+        if member.takes[number].answer is not None
+    ]
+    matching = await match(run, panel.question, [take for _, _, take in given], panel.refereeing)
+    if matching is None:
+        return None
+    group = {(number, ai): matching.groups[place] for place, (number, ai, _) in enumerate(given)}
+    ballots = [
+        [
+            Ballot(m.ai, family(run.roster, m.ai), group.get((number, m.ai)), m.takes[number].confidence)
+            for m in panel.members
+        ]
+        for number in range(rounds)
+    ]
+    return Count(
+        matching,
+        tuple(Round({ballot.voter: ballot.group for ballot in one}) for one in ballots),
+        tally(*ballots),
+        tuple(ai for _, ai, _ in given),
+    )
+
+
+def independent_votes(run: Run, ais: Sequence[str]) -> float:
+    return round(effective_votes([family(run.roster, ai) for ai in ais]), 2)

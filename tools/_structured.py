@@ -1,0 +1,62 @@
+"""Structured answers of a judge or a referee: JSON where its AI can be held to a schema, else lines it is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ai.roster import Roster
+from ai.run import Run
+from core.values import Outcome, Request
+from tools._kit import build_request
+
+_LONGEST = 200_000
+
+
+def keeps_schema(roster: Roster, ai: str) -> bool:
+    """Whether *ai* can be held to a JSON schema by its provider."""
+    seat = roster.seat(ai)
+    native = seat.provider.dialect != "command" and not seat.local
+    return native and (seat.provider.dialect != "openai_chat" or seat.provider.quirks.json_schema)
+
+
+def structured_request(
+    run: Run, ai: str, prompt: str, *, schema: Mapping[str, Any], lines: str, max_tokens: int | None = None
+) -> Request:
+    """*prompt* for an answer in *schema*, or as *lines* describe it where the AI cannot be held to a schema."""
+    if keeps_schema(run.roster, ai):
+        prompt = f"{prompt}\n\nAnswer in JSON as the schema says."
+        return build_request(prompt, run.roster, ai, json_schema=schema, max_tokens=max_tokens)
+    return build_request(f"{prompt}\n\n{lines}", run.roster, ai, max_tokens=max_tokens)
+
+
+def read_object(text: str) -> dict[str, Any] | None:
+    """The JSON object in *text*, whatever stands around it; None when there is none."""
+    start, end = text.find("{"), text.rfind("}")
+    if not 0 <= start < end or end - start > _LONGEST:
+        return None
+    try:
+        found = json.loads(text[start : end + 1])
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def object_schema(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A strict JSON Schema in which every property is required, as providers want it."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def list_of(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": dict(items)}
+
+
+def really(outcome: Outcome) -> str:
+    """The AI that answered in the end: a fallback, where one did."""
+    return getattr(outcome, "answered_by", None) or outcome.ai

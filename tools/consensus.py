@@ -1,0 +1,185 @@
+"""Several AIs answer independently; where they disagree they read each other once, and a weighted vote decides.
+
+Voting explains most of what debate gains (Choi et al. 2025, arXiv 2508.17536), so a round of critique is spent only on
+disagreement, and what was said before it always counts (`_votes.py`). Answers are grouped by value or by a referee
+(`_referee.py`). Agreement is measured, never assumed, and the panel's size is told as what it is worth.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Annotated
+
+from pydantic import Field
+
+from ai.run import Run
+from core.errors import BudgetExceededError, InvalidInputError
+from core.values import Answer, Failure, Request
+from tools._consensus_report import report
+from tools._consensus_result import Consensus, Seat
+from tools._consensus_text import Take, critique_prompt, first_prompt
+from tools._consensus_vote import Count, Member, Panel, count_answers, independent_votes
+from tools._kit import (
+    AINames,
+    Cost,
+    DryRun,
+    MaxTokens,
+    Prompt,
+    Reply,
+    TimeoutS,
+    all_failed,
+    build_request,
+    check_question,
+    choose,
+    plan,
+    price_range,
+)
+from tools._panel import OnPartial, refuse_partial, said
+from tools._referee import Refereeing
+
+Threshold = Annotated[float, Field(ge=0.5, le=1, description="Share in agreement from which nobody is asked again.")]
+Referee = Annotated[str | None, Field(description="Who matches open answers. Default: one not on the panel.")]
+
+
+async def consensus(
+    run: Run,
+    question: Prompt,
+    *,
+    ais: AINames = None,
+    threshold: Threshold = 0.8,
+    referee: Referee = None,
+    max_tokens: MaxTokens = None,
+    timeout_s: TimeoutS = None,
+    on_partial: OnPartial = "return",
+    dry_run: DryRun = False,
+) -> Consensus:
+    """Measure whether several AIs agree: independent answers, grouped, weighted by confidence, minority kept; one
+    critique round if they do not. n calls, at most 2n + 2."""
+    check_question(question)
+    if not 0.5 <= threshold <= 1:
+        raise InvalidInputError("'threshold' must be between 0.5 and 1: the share of AIs that has to agree.")
+    panel = _seated(run, question, ais, referee, max_tokens, timeout_s)
+    if dry_run:
+        return await _plan(run, panel)
+    await _answer_independently(run, panel)
+    refuse_partial(on_partial, panel.turnout, panel.cost, _known(panel), panel.failed)
+    count = await count_answers(run, panel)
+    if count is not None and _worth_a_critique(count, threshold):
+        await _critique(run, panel)
+        count = await count_answers(run, panel) or count
+    return report(run, panel, count, threshold)
+
+
+def _seated(
+    run: Run, question: str, ais: list[str] | None, referee: str | None, max_tokens: int | None, timeout_s: float | None
+) -> Panel:
+    names = choose(run.roster, ais)
+    if len(names) < 2:
+        raise InvalidInputError(
+            "A consensus needs at least two different AIs: name them in 'ais', or configure another one. "
+            "To ask one AI several times, use ask_many with 'samples'."
+        )
+    chosen = referee or run.roster.config.defaults.judge
+    if chosen is not None:
+        run.roster.seat(chosen)
+    outsiders = [name for name in run.roster.names if name not in names]
+    referees = list(dict.fromkeys([*([chosen] if chosen else []), *outsiders, *names]))
+    letters = list(string.ascii_uppercase[: len(names)])
+    run.rng("letters").shuffle(letters)
+    members = [Member(name, letter) for name, letter in zip(names, letters, strict=True)]
+    return Panel(question, names, members, Refereeing(referees, max_tokens), max_tokens, timeout_s)
+
+
+def _request(run: Run, panel: Panel, ai: str, prompt: str) -> tuple[str, Request]:
+    return ai, build_request(prompt, run.roster, ai, timeout_s=panel.timeout_s, max_tokens=panel.max_tokens)
+
+
+async def _plan(run: Run, panel: Panel) -> Consensus:
+    """The calls a consensus makes, and those it may make, with every argument as long as it may be."""
+    first = await plan(run, [_request(run, panel, m.ai, first_prompt(panel.question)) for m in panel.members])
+    take = Take("word" * max(estimate.output_tokens for estimate in first), "", None)
+    others = {member.letter: take for member in panel.members[1:]}
+    critique = critique_prompt(panel.question, take, others, run.rng("plan"))
+    second = await plan(run, [_request(run, panel, m.ai, critique) for m in panel.members])
+    matching = await plan(run, [_request(run, panel, panel.refereeing.candidates[0], critique)] * 2)
+    most = [*first, *second, *matching]
+    summary = (
+        f"DRY RUN: nothing was sent. {len(first)} calls if the AIs agree on a closed answer ({price_range(first)}), "
+        f"at most {len(most)} ({price_range(most)}): {len(second)} more if they disagree, and up to 2 of "
+        f"{panel.refereeing.candidates[0]} to match open answers (2 more if another referee has to stand in)."
+    )
+    seats = [
+        Seat(ai=m.ai, answers=[], confidence=None, dissents=None, statements=[Reply.planned(estimate)])
+        for m, estimate in zip(panel.members, first, strict=True)
+    ]
+    return Consensus(
+        summary=summary,
+        outcome="no answer",
+        verdict=None,
+        agreement=None,
+        first_agreement=None,
+        effective_votes=independent_votes(run, panel.asked),
+        positions=[],
+        flips=[],
+        claims=[],
+        seats=seats,
+        referee=None,
+        failed=[],
+        calls=0,
+        cost=Cost(known_usd=0, complete=True),
+    )
+
+
+async def _answer_independently(run: Run, panel: Panel) -> None:
+    asks = [_request(run, panel, member.ai, first_prompt(panel.question)) for member in panel.members]
+    outcomes = await run.ask_many(asks, role="answer")
+    panel.outcomes += outcomes
+    for member, outcome in zip(panel.members, outcomes, strict=True):
+        if isinstance(outcome, Answer):
+            _hear(run, member, outcome)
+        else:
+            panel.failed.append(f"{outcome.ai}: {outcome.error.kind}: {outcome.error}")
+    panel.members = [member for member in panel.members if member.takes]
+    if not panel.members:
+        raise all_failed([outcome for outcome in outcomes if isinstance(outcome, Failure)])
+    run.step(f"independent answers: {len(panel.members)} of {len(outcomes)}")
+
+
+async def _critique(run: Run, panel: Panel) -> None:
+    """Everybody reads the others once; who falls silent keeps its first answer."""
+    asks = []
+    for member in panel.members:
+        rng = run.rng("critique", member.letter)
+        others = [other for other in panel.members if other is not member and other.takes[0].answer is not None]
+        rng.shuffle(others)
+        quoted = {other.letter: other.takes[0] for other in others}
+        asks.append(_request(run, panel, member.ai, critique_prompt(panel.question, member.takes[0], quoted, rng)))
+    try:
+        outcomes = await run.ask_many(asks, role="critique")
+    except BudgetExceededError as error:  # the first answers are paid for and stand
+        panel.failed.append(f"The critique round: {error}")
+        return
+    panel.outcomes += outcomes
+    for member, outcome in zip(panel.members, outcomes, strict=True):
+        if isinstance(outcome, Answer):
+            _hear(run, member, outcome)
+        else:
+            member.note = f"Fell silent in the critique round; its first answer stands. {outcome.error}"
+            member.takes.append(member.takes[0])
+    run.step("critique round")
+
+
+def _hear(run: Run, member: Member, answer: Answer) -> None:
+    take = Take.read(answer.text)
+    member.takes.append(take)
+    member.replies.append(Reply.of(answer, run.roster).model_copy(update={"text": take.argument}))
+
+
+def _worth_a_critique(count: Count, threshold: float) -> bool:
+    """Whether two or more answered, and too few of them the same."""
+    (first,) = count.rounds
+    return first.agreement is not None and first.agreement < threshold
+
+
+def _known(panel: Panel) -> list[str]:
+    return [f"{member.ai}:\n{said(member.replies[0])}\nAnswer: {member.takes[0].answer}" for member in panel.members]
