@@ -50,16 +50,23 @@ _scanning = threading.Lock()  # the scanner's settings are one set per process
 def secret_name(path: Path, root: Path) -> str | None:
     """Why the file at *path* is taken for a secret by its place and name; None when it is not."""
     inside = path.relative_to(root)
-    name = path.name.lower()
-    if folders := _FOLDERS.intersection(part.lower() for part in (*root.parts, *inside.parts[:-1])):
-        return f"files in {sorted(folders)[0]!r} hold credentials"
-    if any(fnmatch(name, pattern) for pattern in _HARMLESS):
+    if reason := named_like_a_secret(PurePath(*root.parts[1:], inside)):
+        return reason
+    if any(fnmatch(path.name.lower(), pattern) for pattern in _HARMLESS):
         return None
-    if any(fnmatch(name, pattern) for pattern in _NAMES):
-        return "files of that name hold secrets"
     if (pattern := _ignored_for(path, root)) and _SECRET_WORDS.search(pattern):
         return f"git ignores it by the pattern {pattern!r}, which is one for secrets"
     return None
+
+
+def named_like_a_secret(path: PurePath) -> str | None:
+    """Why a file at *path* is taken for a secret, by nothing but its place and name."""
+    name = path.name.lower()
+    if folders := _FOLDERS.intersection(part.lower() for part in path.parts[:-1]):
+        return f"files in {sorted(folders)[0]!r} hold credentials"
+    secret = any(fnmatch(name, pattern) for pattern in _NAMES)
+    harmless = any(fnmatch(name, pattern) for pattern in _HARMLESS)
+    return "files of that name hold secrets" if secret and not harmless else None
 
 
 def secret_in(text: str, name: str) -> str | None:

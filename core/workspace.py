@@ -92,7 +92,7 @@ class Workspace:
         text = _text(given, _bytes(given, path, MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES))
         if found := secret_in(text, name):
             raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or leave the file out.")
-        return TextFile(name, text, self._local_only(name))
+        return TextFile(name, text, self.is_local_only(name))
 
     def read_image(self, given: str) -> tuple[Image, bool]:
         """A picture, and whether it may go only to AIs on this machine.
@@ -109,7 +109,18 @@ class Workspace:
             kind = "image/webp"
         if kind is None:
             raise FileRefusedError(f"{given!r} is no picture that AIs read: use PNG, JPEG, GIF or WebP.")
-        return Image(data, kind), self._local_only(path.relative_to(root).as_posix())
+        return Image(data, kind), self.is_local_only(path.relative_to(root).as_posix())
+
+    def folder(self, given: str) -> Path:
+        """The folder *given* below a root.
+
+        Raises:
+            FileRefusedError: It is none, or lies elsewhere.
+        """
+        _, path = self._find(given)
+        if not path.is_dir():
+            raise FileRefusedError(f"{given!r} is no folder. Name one below {self._told_roots()}.")
+        return path
 
     def expand(self, given: str) -> list[str]:
         """*given* itself, or the files it matches when it is a pattern such as `src/*.py`; hidden ones are left out.
@@ -158,7 +169,8 @@ class Workspace:
     def _told_roots(self) -> str:
         return ", ".join(repr(root.name) for root in self.roots)
 
-    def _local_only(self, name: str) -> bool:
+    def is_local_only(self, name: str) -> bool:
+        """Whether the file called *name* below its root may go only to AIs on this machine."""
         return any(fnmatch(name, pattern) or fnmatch(PurePath(name).name, pattern) for pattern in self.local_only)
 
 

@@ -38,6 +38,8 @@ Files = Annotated[
 ]
 Images = Annotated[list[str] | None, Field(description="Picture files to send along.", max_length=10)]
 Thread = Annotated[str | None, Field(description="Name of a conversation to continue or start.")]
+
+
 def quoted(text: str) -> str:
     """*text* as a Markdown quotation, so that no line of it can pass for a heading of the result."""
     return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines()) or "> (nothing)"

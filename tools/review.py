@@ -1,0 +1,266 @@
+"""Several AIs review a change or files; what they find is checked against the real lines and merged.
+
+Reviewers work independently. A finding counts only when the line it quotes exists; the same defect seen by several is
+one finding that names them all, which says more than any of their severities. The receipt says who read what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+import anyio.to_thread
+from pydantic import BaseModel, Field
+
+from ai.run import Run
+from core.changes import Source
+from core.errors import InvalidInputError
+from core.values import Failure, Outcome, Request
+from tools._findings import Merged, Severity, anchored, merged
+from tools._kit import AINames, Cost, DryRun, Files, MaxTokens, all_failed, choose, plan, price_range, quoted
+from tools._material import Material, read_material
+from tools._panel import OnPartial, Turnout, heading, refuse_partial
+from tools._review_text import LINES, SCHEMA, read_findings, review_prompt
+from tools._sarif import sarif as as_sarif
+from tools._structured import structured_request
+
+Diff = Annotated[str | None, Field(description="A unified diff. Default without files: what git says has changed.")]
+Base = Annotated[str | None, Field(description="Review everything since this branch or commit.")]
+Staged = Annotated[bool, Field(description="Only what is staged.")]
+Paths = Annotated[list[str] | None, Field(description="Only these paths of the diff.", max_length=100)]
+Repo = Annotated[str | None, Field(description="Folder of the repository, where there are several.")]
+Focus = Annotated[str | None, Field(description="What to look for above all.", max_length=4_000)]
+Sarif = Annotated[bool, Field(description="Also return SARIF.")]
+
+
+class Claim(BaseModel):
+    """A finding in the words of one AI."""
+
+    ai: str
+    severity: Severity
+    claim: str
+    evidence: str
+    fix: str
+
+
+class Finding(BaseModel):
+    """One defect, with everybody who reported it. `read_by`: how many AIs read that file."""
+
+    file: str
+    line: int
+    severity: Severity
+    category: str
+    ais: list[str]
+    read_by: int
+    claims: list[Claim]
+
+    @property
+    def claim(self) -> str:
+        return self.claims[0].claim
+
+
+class Dropped(BaseModel):
+    """A finding that was thrown away, and why."""
+
+    ai: str
+    file: str
+    line: int
+    claim: str
+    reason: str
+
+
+class Read(BaseModel):
+    """Who read a file to its end."""
+
+    file: str
+    lines: int
+    ais: list[str]
+
+
+class Review(BaseModel):
+    """The findings, worst and most agreed first. `summary` says first whether anything is missing."""
+
+    summary: str
+    findings: list[Finding]
+    dropped: list[Dropped] = []
+    read: list[Read] = []
+    left_out: list[str] = []
+    failed: list[str] = []
+    cost: Cost
+    sarif: dict[str, Any] | None = None
+
+    def markdown(self) -> str:
+        parts = [self.summary, *(_finding_markdown(finding) for finding in self.findings)]
+        if self.dropped:
+            lines = [f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})" for one in self.dropped]
+            parts.append("## Thrown away, since the code does not say so\n" + "\n".join(lines))
+        if self.read:
+            lines = [f"- `{one.file}` ({one.lines:,} lines): {', '.join(one.ais) or 'nobody'}" for one in self.read]
+            parts.append("## Read\n" + "\n".join(lines))
+        if self.left_out:
+            parts.append("## Not read\n" + "\n".join(f"- {line}" for line in self.left_out))
+        if self.failed:
+            parts.append("## Not heard\n" + "\n".join(f"- {line}" for line in self.failed))
+        return "\n\n".join(parts)
+
+
+def _finding_markdown(finding: Finding) -> str:
+    who = f"{len(finding.ais)} of {finding.read_by} AIs: {', '.join(finding.ais)}"
+    parts = [f"## {finding.severity}: `{finding.file}:{finding.line}` ({finding.category}; {who})"]
+    for claim in finding.claims:
+        fix = f"\n\nFix: {claim.fix}" if claim.fix else ""
+        parts.append(f"**{claim.ai}** ({claim.severity}), on `{claim.evidence}`:\n{quoted(claim.claim + fix)}")
+    return "\n\n".join(parts)
+
+
+@dataclass
+class _Reading:
+    """Who reads what, and what came back."""
+
+    names: list[str]
+    material: Material
+    asks: list[tuple[str, Request]] = field(default_factory=list)
+    parts: list[list[Source]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    read: dict[str, dict[str, int]] = field(default_factory=dict)
+    """How many lines of each file each AI read."""
+    dropped: list[Dropped] = field(default_factory=list)
+
+
+async def review(
+    run: Run,
+    *,
+    diff: Diff = None,
+    files: Files = None,
+    base: Base = None,
+    staged: Staged = False,
+    paths: Paths = None,
+    repo: Repo = None,
+    ais: AINames = None,
+    focus: Focus = None,
+    max_tokens: MaxTokens = None,
+    sarif: Sarif = False,
+    on_partial: OnPartial = "return",
+    dry_run: DryRun = False,
+) -> Review:
+    """Let several AIs review a change (git diff by default) or files; findings are checked against the code and
+    merged. n AIs x parts calls, one part for about 100 KB."""
+    if files and (diff or base or staged or paths):
+        raise InvalidInputError("Give either 'files' to review as they stand, or a change ('diff', 'base', 'staged').")
+    names = choose(run.roster, ais)
+    material = await read_material(run, diff=diff, files=files, base=base, staged=staged, paths=paths, repo=repo)
+    _check_private(run, names, material)
+    reading = _assign(run, names, material, focus, max_tokens)
+    if dry_run:
+        estimates = await plan(run, reading.asks)
+        summary = f"DRY RUN: nothing was sent. {len(estimates)} calls, {price_range(estimates)}."
+        nothing = Cost(known_usd=0, complete=True)
+        return Review(summary=summary, findings=[], left_out=material.left_out, cost=nothing)
+    reading.outcomes = await run.ask_many(reading.asks, role="review")
+    return await anyio.to_thread.run_sync(lambda: _result(reading, _collect(reading), sarif, on_partial))
+
+
+def _check_private(run: Run, names: Sequence[str], material: Material) -> None:
+    if material.local_only and (
+        away := [name for name in names if name in run.roster.seats and not run.roster.seats[name].stays_here]
+    ):
+        raise InvalidInputError(
+            f"{material.local_only!r} may not leave this machine (files.local_only), and {away[0]!r} is not on it. "
+            "Name AIs on this machine in 'ais', or leave the file out with 'paths'."
+        )
+
+
+def _assign(run: Run, names: list[str], material: Material, focus: str | None, max_tokens: int | None) -> _Reading:
+    """Every AI reads every part."""
+    reading = _Reading(names, material)
+    for number, part in enumerate(material.parts):
+        prompt = review_prompt(part, focus, run.rng("review", number))
+        for name in names:
+            request = structured_request(run, name, prompt, schema=SCHEMA, lines=LINES, max_tokens=max_tokens)
+            reading.asks.append((name, _private(request, material)))
+            reading.parts.append(part)
+    return reading
+
+
+def _private(request: Request, material: Material) -> Request:
+    return replace(request, local_only=True) if material.local_only else request
+
+
+def _collect(reading: _Reading) -> list[Merged]:
+    """Read every answer, check every finding, merge."""
+    shown: dict[str, list[Source]] = {}
+    for part in reading.material.parts:
+        for source in part:
+            shown.setdefault(source.name, []).append(source)
+    kept = []
+    for (name, _), part, outcome in zip(reading.asks, reading.parts, reading.outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            reading.failed.append(f"{name}: {outcome.error.kind}: {outcome.error}")
+            continue
+        found = read_findings(name, outcome.text)
+        if found is None:
+            said = " ".join(outcome.text.split())[:300]
+            reading.failed.append(f"{name}: answered in a form that holds no findings: “{said}”")
+            continue
+        for source in part:
+            lines = reading.read.setdefault(source.name, {})
+            lines[name] = lines.get(name, 0) + len(source.lines)
+        for raw in found:
+            place = anchored(raw, shown)
+            if isinstance(place, str):
+                reading.dropped.append(Dropped(ai=name, file=raw.file, line=raw.line, claim=raw.claim, reason=place))
+            else:
+                kept.append((raw, *place))
+    return merged(kept)
+
+
+def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial: str) -> Review:
+    failures = [outcome for outcome in reading.outcomes if isinstance(outcome, Failure)]
+    if len(failures) == len(reading.outcomes):
+        raise all_failed(failures)
+    read = [_read(reading, name) for name in reading.material.names]
+    heard = [name for name in reading.names if all(name in one.ais for one in read)]
+    turnout = Turnout(reading.names, heard)
+    cost = Cost.of(reading.outcomes)
+    findings = [_finding(group, reading) for group in found]
+    refuse_partial(on_partial, turnout, cost, [_finding_markdown(finding) for finding in findings], reading.failed)
+    review = Review(
+        summary=heading(turnout, f"read all {len(read)} files", cost, then=_then(findings, reading.dropped)),
+        findings=findings,
+        dropped=reading.dropped,
+        read=read,
+        left_out=reading.material.left_out,
+        failed=reading.failed,
+        cost=cost,
+    )
+    return review.model_copy(update={"sarif": as_sarif(findings)}) if sarif else review
+
+
+def _then(findings: Sequence[Finding], dropped: Sequence[Dropped]) -> str:
+    grave = sum(finding.severity in ("critical", "high") for finding in findings)
+    shared = sum(len(finding.ais) > 1 for finding in findings)
+    said = f"; {len(findings)} findings, {grave} of them grave, {shared} seen by more than one"
+    return f"{said}; {len(dropped)} thrown away, since the code does not say so" if dropped else said
+
+
+def _read(reading: _Reading, name: str) -> Read:
+    lines = sum(len(source.lines) for part in reading.material.parts for source in part if source.name == name)
+    by = reading.read.get(name, {})
+    return Read(file=name, lines=lines, ais=[ai for ai in reading.names if by.get(ai, -1) >= lines])
+
+
+def _finding(group: Merged, reading: _Reading) -> Finding:
+    return Finding(
+        file=group.file,
+        line=group.line,
+        severity=group.severity,
+        category=group.category,
+        ais=group.ais,
+        read_by=len(reading.read.get(group.file, {})),
+        claims=[
+            Claim(ai=raw.ai, severity=raw.severity, claim=raw.claim, evidence=raw.evidence, fix=raw.fix)
+            for raw in group.raw
+        ],
+    )
