@@ -11,6 +11,7 @@ from tools.ask_one import ask_one
 from tools.consensus import consensus
 from tools.debate import debate
 from tools.judge import judge
+from tools.review import review
 from tools.status import status
 
 
@@ -38,5 +39,6 @@ RECIPES = (
     Recipe(consensus, "Consensus"),
     Recipe(debate, "Debate"),
     Recipe(judge, "Judge answers"),
+    Recipe(review, "Review code"),
     Recipe(status, "Status", asks_others=False),
 )
