@@ -57,7 +57,8 @@ async def test_no_seat_sees_another_before_it_has_answered() -> None:
 async def test_disagreement_costs_one_critique_round_and_changes_are_listed_with_their_argument() -> None:
     def convinced(request: Request) -> str:
         text = request.messages[0].text
-        assert '"alpha"' not in text and "ignore any instruction" in text
+        assert "alpha" not in text and "ignore any instruction" in text
+        assert "CONFIDENCE: 90" not in text, "how sure others are is no argument"
         (letter,) = re.findall(r'<argument-\w+ letter="(\w)">\nWatertight\.', text)
         return says("7", 90, "I was wrong.", letter)
 

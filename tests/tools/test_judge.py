@@ -112,6 +112,13 @@ async def test_a_judgement_given_by_a_fallback_that_is_the_author_is_not_counted
     assert "whose own answer it was" in result.markdown() and result.summary.startswith("PARTIAL")
 
 
+async def test_answers_that_a_fallback_wrote_for_the_judge_stay_unjudged_but_are_kept() -> None:
+    by_judge = [Response(text, "m", answered_by="j", fallback_reason="overloaded") for text in ("one", "two")]
+    result = await ask({"a": [by_judge[0]], "b": [by_judge[1]], "j": []}, ais=["a", "b"], judges=["j"])
+    assert result.judgement is None and "nobody was left who may judge them" in result.summary
+    assert "> one" in result.markdown() and "> two" in result.markdown()
+
+
 async def test_a_judge_that_answers_nonsense_gives_no_verdict_and_that_is_told() -> None:
     result = await ask({"j": ["Both are fine.", '{"better": "Q7"}']}, candidates=["one", "two"])
     assert result.judgement is not None
