@@ -53,6 +53,7 @@ def sandbox(tmp_path: Path, base_url: str) -> tuple[Path, dict[str, str]]:
     project = tmp_path / "project"
     project.mkdir()
     (project / "plan.md").write_text("Ship on Friday.")
+    (project / "other-plan.md").write_text("Ship on Monday.")
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     environment = {
         "PATH": f"{programs}:{os.environ['PATH']}",

@@ -16,6 +16,7 @@ from tools._answers import abstains, final_answer
 
 _LONGEST_QUOTED = 4_000
 """Characters of one argument that the others are shown."""
+_LONGEST_ANSWER = 500
 _MARKER = re.compile(
     r"^[\s>*_#-]*(?:FINAL\s+)?(ANSWER|CONFIDENCE|CONVINCED BY)[\s*_]*:[\s*_]*(.*?)[\s*_]*$", re.I | re.M
 )
@@ -39,7 +40,7 @@ class Take:
     def read(cls, text: str) -> Take:
         marks = {name.upper(): value for name, value in _MARKER.findall(clean(text)) if value}
         argument = _MARKER.sub("", text).strip()
-        answer = final_answer(text) or _first_sentence(argument)
+        answer = " ".join((final_answer(text) or _first_sentence(argument)).split())[:_LONGEST_ANSWER]
         convinced = re.search(r"\b[A-Z]\b", marks.get("CONVINCED BY", "").upper())
         return cls(
             argument or text.strip(),

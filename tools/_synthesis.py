@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from ai.run import Run
-from core.errors import BudgetExceededError
+from core.errors import BudgetExceededError, InvalidInputError
 from core.untrusted import Fence
 from core.values import Answer, Outcome, Request
 from tools._answers import abstains, final_answer
@@ -168,7 +168,11 @@ async def best(
 ) -> Synthesis:
     candidates = [Candidate(answer.ai, answer.text, answer.answered_by or answer.ai) for answer in answers]
     judges = default_judges(run.roster, [candidate.author or "" for candidate in candidates])
-    judging = await judge_all(run, question, candidates, cases_for(candidates, judges, None), max_tokens)
+    try:
+        cases = cases_for(candidates, judges, None)
+    except InvalidInputError as error:  # fallbacks made a judge the author of all; the answers are paid for and stay
+        return Synthesis(method="best", answer=None, note=f"Not judged. {error}")
+    judging = await judge_all(run, question, candidates, cases, max_tokens)
     paid += judging.outcomes
     judgement = Judgement.of(judging)
     return Synthesis(method="best", answer=judgement.winner, judgement=judgement)

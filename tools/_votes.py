@@ -4,7 +4,7 @@
   telling right from wrong within a question, not calibration (CISC, arXiv 2502.06233; ReConcile, arXiv 2309.13007).
 * Seats of one family that say the same are partly one voice, and count as many as Kish's effective sample size says.
 * What was said before anybody saw the others is never dropped: answers get worse over rounds (arXiv 2509.05396). A
-  change towards the larger group may be conformity and adds nothing; one against it was argued, and counts.
+  change towards the larger group may be conformity, so the first answer stands; one against it was argued, and counts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ACROSS_FAMILIES = 0.44
 """Correlation of errors between AIs of different families: nine judges of seven families were worth about two votes
@@ -108,11 +108,13 @@ def _rounds(first: Sequence[Ballot], second: Sequence[Ballot]) -> list[tuple[Seq
         return [(first, weights(first))]
     size = Counter(ballot.group for ballot in first if ballot.group is not None)
     before = {ballot.voter: ballot.group for ballot in first}
-    worth = [
-        0.0 if _conforms(before.get(ballot.voter), ballot.group, size) else weight
-        for ballot, weight in zip(second, weights(second), strict=True)
+    unmoved = [
+        replace(ballot, group=before.get(ballot.voter))
+        if _conforms(before.get(ballot.voter), ballot.group, size)
+        else ballot
+        for ballot in second
     ]
-    return [(first, weights(first)), (second, worth)]
+    return [(first, weights(first)), (unmoved, weights(second))]
 
 
 def _conforms(before: int | None, after: int | None, size: Mapping[int, int]) -> bool:

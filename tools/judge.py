@@ -91,9 +91,10 @@ async def judge(
         said = [f"{reply.ai}:\n{quoted(reply.text)}" for reply in replies]
         refuse_partial(on_partial, turnout, Cost.of(outcomes), said, failed)
         expected = [Candidate(a.ai, a.text, a.answered_by or a.ai) for a in answered if a.text.strip()]
-    if len(expected) < 2:
+    cases = _cases(expected, chosen, method)
+    if not cases:
         return _unjudged(names, replies, failed, outcomes)
-    judging = await judge_all(run, question, expected, cases_for(expected, chosen, method), max_tokens)
+    judging = await judge_all(run, question, expected, cases, max_tokens)
     every = [*outcomes, *judging.outcomes]
     judgement = Judgement.of(judging)
     heard = Turnout(names or chosen, [reply.ai for reply in replies] if names else judgement.judges)
@@ -125,6 +126,14 @@ def _answerers(run: Run, candidates: Sequence[str] | None, ais: list[str] | None
     if ais is not None:
         raise InvalidInputError("Give either 'candidates' or 'ais' that answer, not both; judges go into 'judges'.")
     return []
+
+
+def _cases(candidates: Sequence[Candidate], judges: Sequence[str], method: Method | None) -> list[Case]:
+    """The calls that judge what was really answered; none when fallbacks left nobody who may, as the answers stay."""
+    try:
+        return cases_for(candidates, judges, method) if len(candidates) > 1 else []
+    except InvalidInputError:
+        return []
 
 
 def _given(candidates: Sequence[str]) -> list[Candidate]:
@@ -161,7 +170,8 @@ async def _answers(
 
 def _unjudged(names: Sequence[str], replies: list[Reply], failed: list[str], outcomes: Sequence[Outcome]) -> Judged:
     heard = Turnout(names, [reply.ai for reply in replies])
-    then = ", so there is nothing to compare and no verdict"
+    few = ", so there is nothing to compare and no verdict"
+    then = few if len(replies) < 2 else ", but nobody was left who may judge them, so there is no verdict"
     return Judged(
         summary=heading(heard, "answered", Cost.of(outcomes), then=then, incomplete=True),
         judgement=None,

@@ -96,6 +96,11 @@ def test_the_exit_code_says_whether_all_some_or_none_answered(moot: Any) -> None
         (("ask", "-t", "9", "hi"), "9.0 is not in the range 0<=x<=2"),
         (("debate", "-a", "a", "hi"), "at least two AIs"),
         (("debate", "hi", "--stance", "for"), "not of the form NAME=SIDE"),
+        (("ask", "--samples", "3", "hi"), "need to know whom: -a NAME, or --all"),
+        (("consensus", "-a", "a", "hi"), "at least two different AIs"),
+        (("consensus", "--threshold", "0.1", "hi"), "0.1 is not in the range 0.5<=x<=1"),
+        (("judge", "-a", "a", "-a", "b", "hi"), "Nobody may judge"),
+        (("judge", "-c", "no-such-file", "hi"), "No such file"),
         (("models", "nobody"), "No AI named 'nobody'"),
         (("nonsense",), "No such command"),
     ],
@@ -163,6 +168,33 @@ def test_a_row_that_cannot_be_used_is_told_beside_the_answer(moot: Any, isolated
     assert result.exit_code == 0
     assert "ais.typo.provdier is not a known setting" in result.stderr
     assert "typo" not in result.stdout
+
+
+def test_a_consensus_of_equal_answers_is_told_in_the_first_line(moot: Any) -> None:
+    result = moot("consensus", "how many?", ais={"a": "tokens=1", "b": "tokens=1"})
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("2 of 2 AIs answered: consensus on “tok”")
+
+
+def test_a_judge_that_cannot_be_read_is_exit_code_3(moot: Any, isolated: Path) -> None:
+    paths = [isolated / name for name in ("one.md", "two.md")]
+    for path in paths:
+        path.write_text(path.name)
+    result = moot("judge", "which?", "-c", str(paths[0]), "-c", str(paths[1]), "--judge", "a", ais={"a": "tokens=2"})
+    assert result.exit_code == 3 and result.stdout.startswith("PARTIAL: 0 of 1 AIs judged")
+
+
+def test_samples_and_synthesis_reach_the_recipe(moot: Any) -> None:
+    result = moot("ask", "-a", "a", "--samples", "3", "how many?", ais={"a": "tokens=1"})
+    assert result.exit_code == 0, result.stderr
+    assert "**tok**" in result.stdout and "Sample 2 of 2." in result.stdout
+
+
+def test_refusing_partial_results_is_exit_code_1_with_what_is_there(moot: Any) -> None:
+    ais = {"a": "tokens=1", "b": "status=400,say=broken"}
+    result = moot("ask", "--all", "--refuse-partial", "hi", ais=ais)
+    assert result.exit_code == 1 and result.stdout == ""
+    assert "> tok" in result.stderr and "Missing: b" in result.stderr
 
 
 def test_a_dry_run_sends_nothing_and_is_no_failure(moot: Any) -> None:

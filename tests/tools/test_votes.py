@@ -60,6 +60,18 @@ def test_a_change_towards_the_crowd_does_not_swing_the_vote() -> None:
     assert tally(first, second).winner == 0
 
 
+def test_a_sure_seat_that_gives_in_to_a_larger_group_still_counts_where_it_stood() -> None:
+    first = cast(("a", 0, 0.9), ("b", 0, 0.9), ("c", 1, 0.7), ("d", 1, 0.7), ("e", 1, 0.7))
+    second = cast(("a", 0, 0.9), ("b", 1, 0.9), ("c", 1, 0.7), ("d", 1, 0.7), ("e", 1, 0.7))
+    assert tally(first, second).winner == tally(first).winner == 0
+
+
+def test_whoever_takes_over_an_answer_after_abstaining_adds_no_weight() -> None:
+    first = cast(("a", 0, 0.9), ("b", 1, 0.9), ("c", None, None))
+    second = cast(("a", 0, 0.9), ("b", 1, 0.9), ("c", 1, 0.9))
+    assert tally(first, second).shares == pytest.approx({0: 0.5, 1: 0.5})
+
+
 def test_a_change_against_the_crowd_counts() -> None:
     first = cast(("a", 0, None), ("b", 1, None), ("c", 1, None))
     second = cast(("a", 0, None), ("b", 0, None), ("c", 0, None))
