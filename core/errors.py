@@ -6,6 +6,8 @@
     + UnknownAIError (also ValueError)
     + MissingKeyError
   x StoreError                               the store in the data folder cannot be read or written
+  x UnknownJobError (also InvalidInputError) no job of that id
+  x LostJobError                             another process owns the job by now
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
     + ConnectionFailedError                  .sent says whether the request may have been accepted
@@ -74,6 +76,17 @@ class MissingKeyError(ConfigError):
 
 class StoreError(MootError):
     """The store cannot be read or written; the message says why and what to do."""
+
+
+class UnknownJobError(InvalidInputError):
+    """There is no job of that id."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"There is no job {id[:64]!r}: it may have been cleaned up. List the jobs to see their ids.")
+
+
+class LostJobError(MootError):
+    """Another process owns the job by now; this one must leave it alone."""
 
 
 class AIError(MootError):
