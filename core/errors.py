@@ -2,11 +2,11 @@
 
 * MootError
   x InvalidInputError (also ValueError)      what the caller gave cannot be used
+    + UnknownJobError                        there is no job of that id
   x ConfigError                              credentials.json or the environment is wrong
     + UnknownAIError (also ValueError)
     + MissingKeyError
   x StoreError                               the store in the data folder cannot be read or written
-  x UnknownJobError (also InvalidInputError) no job of that id
   x LostJobError                             another process owns the job by now
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed

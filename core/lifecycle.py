@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -20,9 +21,13 @@ from ai.run import Run, new_run_id, open_run
 from ai.transport import SharedHTTP
 from core.config import Config, load_config
 from core.events import EventBus
+from core.jobs.desk import Jobs
 from core.ledger import Ledger
 from core.metrics import Metrics
 from core.paths import credentials_path
+
+if TYPE_CHECKING:
+    from ai.memo import Memo
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class App:
     bus: EventBus
     caller: Caller
     ledger: Ledger = field(default_factory=Ledger, kw_only=True)
+    jobs: Jobs = field(default_factory=Jobs, kw_only=True)
 
     def warnings(self) -> list[str]:
         """What a user should mend though nothing stops for it: bad rows, models that are switched off."""
@@ -42,9 +48,11 @@ class App:
         unrecorded = [self.ledger.problem] if self.ledger.problem else []
         return [*self.config.problems, *retired, *unrecorded]
 
-    def run(self, tool: str, *, run_id: str | None = None) -> AbstractAsyncContextManager[Run]:
-        """A run of *tool*; give a *run_id* to subscribe to its events before it starts."""
-        return open_run(run_id or new_run_id(), tool, self.caller, self.bus)
+    def run(
+        self, tool: str, *, run_id: str | None = None, memo: Memo | None = None
+    ) -> AbstractAsyncContextManager[Run]:
+        """A run of *tool*; give a *run_id* to subscribe to its events before it starts, and a job's *memo*."""
+        return open_run(run_id or new_run_id(), tool, self.caller, self.bus, memo=memo, jobs=self.jobs)
 
 
 @asynccontextmanager
@@ -57,20 +65,21 @@ async def open_app(config: Config | None = None, *, http: SharedHTTP | None = No
     bus.add_sink(ledger)
     bus.add_sink(Metrics())
     caller = Caller(roster, bus)
+    jobs = Jobs()
     use_caller(caller)
     try:
-        yield App(config, roster, bus, caller, ledger=ledger)
+        yield App(config, roster, bus, caller, ledger=ledger, jobs=jobs)
     finally:
         use_caller(None)
         with anyio.CancelScope(shield=True):
-            await _close(roster, ledger)
+            await _close(roster, ledger, jobs)
 
 
-async def _close(roster: Roster, ledger: Ledger) -> None:
-    try:
-        await roster.aclose()
-    finally:
-        await anyio.to_thread.run_sync(ledger.close)
+async def _close(roster: Roster, ledger: Ledger, jobs: Jobs) -> None:
+    async with AsyncExitStack() as stack:  # each is closed, whatever the others do
+        stack.push_async_callback(anyio.to_thread.run_sync, ledger.close)
+        stack.push_async_callback(roster.aclose)
+        stack.push_async_callback(jobs.aclose)
 
 
 _open: AsyncExitStack | None = None

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from core.logs import configure_logging
+from server import jobs_cli
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 
@@ -38,6 +39,7 @@ _PROMPT = click.argument("prompt", nargs=-1)
 _AIS = click.option("-a", "--ai", "ais", multiple=True, metavar="NAME", help="Which AI; repeat for several.")
 _MAX_TOKENS = click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, in tokens.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what it may cost; send nothing.")
+_BACKGROUND = click.option("--background", is_flag=True, help="Start it as a job and print its id; see moot jobs.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 _ANSWERING = _options(
     _MAX_TOKENS,
@@ -54,14 +56,19 @@ _ANSWERING = _options(
 @click.option("--all", "ask_all", is_flag=True, help="Ask every configured AI.")
 @_ANSWERING
 @_DRY_RUN
+@_BACKGROUND
 @_JSON
-def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: bool, **options: Any) -> None:
+def ask(
+    prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, background: bool, as_json: bool, **options: Any
+) -> None:
     """Ask one AI, several (-a x -a y), or all (--all). Piped input is added to PROMPT."""
     if ask_all and ais:
         raise click.UsageError("Use either --all or -a, not both.")
-    many = ask_all or len(ais) > 1
+    if background and not (ask_all or ais):
+        raise click.UsageError("--background needs --all, or the AIs by name: -a NAME.")
+    many = ask_all or background or len(ais) > 1
     given = {"ais": list(ais) or None} if many else {"ai": ais[0] if ais else None}
-    _finish("ask_many" if many else "ask_one", {"prompt": _whole(prompt)} | given | options, as_json)
+    _finish("ask_many" if many else "ask_one", {"prompt": _whole(prompt)} | given | options, as_json, background)
 
 
 @cli.command()
@@ -72,13 +79,20 @@ def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: b
 @click.option("--stance", "stances", multiple=True, metavar="NAME=SIDE", help="A side to argue; repeatable.")
 @_MAX_TOKENS
 @_DRY_RUN
+@_BACKGROUND
 @_JSON
 def debate(
-    prompt: tuple[str, ...], ais: tuple[str, ...], stances: tuple[str, ...], as_json: bool, **options: Any
+    prompt: tuple[str, ...],
+    ais: tuple[str, ...],
+    stances: tuple[str, ...],
+    background: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Let AIs debate PROMPT and come to a verdict."""
     sides = dict(_stance(text) for text in stances) or None
-    _finish("debate", {"question": _whole(prompt), "ais": list(ais) or None, "stances": sides} | options, as_json)
+    given = {"question": _whole(prompt), "ais": list(ais) or None, "stances": sides}
+    _finish("debate", given | options, as_json, background)
 
 
 @cli.command()
@@ -148,6 +162,10 @@ def serve() -> None:
     anyio.run(serve_stdio)
 
 
+cli.add_command(jobs_cli.jobs)
+cli.add_command(jobs_cli.worker)
+
+
 @cli.group()
 def local() -> None:
     """The embedded demo model."""
@@ -171,7 +189,10 @@ def local_install() -> None:
         engine.close()
 
 
-def _finish(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:
+def _finish(recipe: str, arguments: dict[str, Any], as_json: bool, background: bool = False) -> None:
+    if background and not arguments.pop("dry_run", False):
+        jobs_cli.submit(recipe, arguments, as_json)
+        return
     from server.terminal import run_recipe
 
     sys.exit(run_recipe(recipe, arguments, as_json))

@@ -9,6 +9,7 @@ from typing import Protocol
 from tools.ask_many import ask_many
 from tools.ask_one import ask_one
 from tools.debate import debate
+from tools.jobs import jobs
 from tools.status import status
 
 
@@ -24,6 +25,9 @@ class Recipe:
     title: str
     asks_others: bool = True
     """Whether calling it reaches other AIs, and so the outside world and the bill."""
+    background: bool = False
+    """Whether it may be run as a job: doors then offer `background`."""
+    read_only: bool = True
 
     @property
     def name(self) -> str:
@@ -32,7 +36,11 @@ class Recipe:
 
 RECIPES = (
     Recipe(ask_one, "Ask one AI"),
-    Recipe(ask_many, "Ask several AIs"),
-    Recipe(debate, "Debate"),
+    Recipe(ask_many, "Ask several AIs", background=True),
+    Recipe(debate, "Debate", background=True),
     Recipe(status, "Status", asks_others=False),
+    Recipe(jobs, "Jobs", asks_others=False, read_only=False),
 )
+
+KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background}
+"""What a job can be."""

@@ -46,15 +46,15 @@ class JobEngine(Journal, Protocol):
     def exists(self) -> bool:
         """Whether there may be a job at all; cheap, and opens nothing. Blocks for a moment: not on the event loop."""
 
-    async def submit(self, kind: str, arguments: Mapping[str, Any], *, id: str | None = None, held: bool = False) -> Job:
-        """Accept a job; it is durable when this returns. *held*: the caller runs it itself, at once."""
+    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
+        """Accept a job; it is durable when this returns."""
 
     async def get(self, id: str) -> Job: ...
 
     async def result(self, id: str) -> JobResult | None:
         """What a job that is done returned; None before."""
 
-    async def list(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
+    async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
         """The newest jobs first, of *states* or of all."""
 
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:

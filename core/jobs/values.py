@@ -31,8 +31,9 @@ class Job:
 
     id: str
     kind: str
-    arguments: Mapping[str, Any]
     state: JobState
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Only there when the job is submitted or claimed; they may be long."""
     reason: str = ""
     """Why it is paused or failed, in one sentence."""
     waits: bool = False

@@ -97,7 +97,12 @@ async def scripted_app(ais: dict[str, Sequence[Step]], **defaults: object) -> As
     bus = EventBus()
     events: list[Event] = []
     bus.add_sink(events.append)
-    yield ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events)
+    app = ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events)
+    try:
+        yield app
+    finally:
+        with anyio.CancelScope(shield=True):
+            await app.jobs.aclose()
     for client in clients.values():
         client.check()
 
