@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from core.jobs.runner import Runner, Work
 
 _LOOK_S = 1.0
-_IDLE_EXIT_S = 60
+_IDLE_EXIT_S = 10
 _ENTRY = Path(__file__).resolve().parent.parent / "moot_entry.py"
 
 

@@ -15,6 +15,7 @@ _COLUMNS = "id, kind, state, reason, creator, owner, fence, attempts, cancel, ca
 _MOST_VARIABLES = 500
 _OPEN = "state IN ('queued', 'running')"
 _CANDIDATES = 200
+_MOST_PAGES = 50_000
 
 
 def insert_job(connection: sqlite3.Connection, job: Job, arguments: str) -> None:
@@ -188,7 +189,9 @@ def clean(connection: sqlite3.Connection, before: float, most_bytes: int) -> int
         kept -= row["bytes"]
         deleted += 1
     if deleted:
-        connection.execute("PRAGMA incremental_vacuum").fetchall()
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        for _ in range(min(free, _MOST_PAGES)):  # Python's driver stops after the first page of each
+            connection.execute("PRAGMA incremental_vacuum")
     return deleted
 
 
