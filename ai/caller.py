@@ -179,9 +179,12 @@ class Caller:
         except BaseException as error:
             publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
             raise
-        with anyio.CancelScope(shield=keep is not None):  # an answer that is there must not be lost on the way
-            answer = await self._answer(seat, response, time.perf_counter() - started, first_token_s)
-        if keep is not None:
+        latency_s = time.perf_counter() - started
+        if keep is None:
+            answer = await self._answer(seat, response, latency_s, first_token_s)
+        else:
+            with anyio.CancelScope(shield=True):  # an answer that is there must not be lost on the way
+                answer = await self._answer(seat, response, latency_s, first_token_s)
             keep(answer)
         publish(CallFinished(run, call, answer))
         return answer

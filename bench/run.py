@@ -28,6 +28,7 @@ BENCHMARKS = (
     "rate_limits",
     "faults",
     "articles",
+    "jobs",
 )
 
 

@@ -40,6 +40,8 @@ class _Write:
     future: Future[Any] | None
     patient: bool
     """Whether it is kept for a better moment when the store cannot be written."""
+    hurried: bool
+    """Whether somebody waits for it, so that it must not linger for others to share its transaction."""
 
 
 Durability = Literal["FULL", "OFF"]
@@ -74,19 +76,20 @@ class Store:
         """Write some time soon; survives a store that is locked or full for a while. Never blocks, never raises."""
         self._start()
         try:
-            self._queue.put_nowait(_Write(operation, None, patient=True))
+            self._queue.put_nowait(_Write(operation, None, patient=True, hurried=False))
         except queue.Full:
             self.lost += 1
 
-    def submit(self, operation: Operation[T], *, patient: bool = False) -> Future[T]:
+    def submit(self, operation: Operation[T], *, patient: bool = False, hurried: bool = True) -> Future[T]:
         """Write in the next transaction; the future has the result, or a StoreError.
 
-        A *patient* write waits, like a post, for a store that is locked or full, and may share a transaction that is
-        a moment later.
+        Args:
+            patient: Wait, like a post, for a store that is locked or full.
+            hurried: False: nobody waits for the result, so others may share its transaction, like a post's.
         """
         self._start()
         future: Future[T] = Future()
-        self._queue.put(_Write(operation, future, patient=patient))
+        self._queue.put(_Write(operation, future, patient=patient, hurried=hurried))
         return future
 
     def read(self, operation: Operation[T]) -> T:
@@ -126,7 +129,7 @@ class Store:
         stopping = False
         while not stopping or waiting:
             fresh, stopping = self._gather(block=not waiting and not stopping)
-            if fresh and not stopping and all(write.patient for write in fresh):
+            if fresh and not stopping and not any(write.hurried for write in fresh):
                 stopping = self._linger(fresh)
             waiting += fresh
             try:
@@ -171,7 +174,7 @@ class Store:
             if item is None:
                 return True
             batch.append(item)
-            if not item.patient:
+            if item.hurried:
                 break
         return False
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from core.errors import MootError
-from core.jobs.values import Job, JobResult
 from core.lifecycle import App
 from server.toolbox import Recipe
 from server.worker import read_arguments
 from tools.jobs import JobView
+
+if TYPE_CHECKING:
+    from core.jobs.values import Job, JobResult
 
 _NAMED = ("ai", "ais", "judge")
 
 
 class JobHandle(BaseModel):
     """What a door gives instead of a result that is not there yet."""
+
+    model_config = ConfigDict(defer_build=True)
 
     job: JobView
     note: str

@@ -22,7 +22,6 @@ from pydantic import TypeAdapter, ValidationError
 from ai.lazy import load
 from core.errors import InvalidInputError, StoreError
 from core.jobs.desk import may_exist
-from core.jobs.values import Job, JobResult
 from core.lifecycle import App, open_app
 from core.paths import data_dir
 from server.toolbox import KINDS, Recipe
@@ -30,6 +29,7 @@ from server.toolbox import KINDS, Recipe
 if TYPE_CHECKING:
     from ai.memo import Memo
     from core.jobs.runner import Runner, Work
+    from core.jobs.values import Job, JobResult
 
 _LOOK_S = 1.0
 _IDLE_EXIT_S = 10
@@ -141,6 +141,8 @@ async def _drainable(app: App, job: Job, memo: Memo, drain: anyio.Event) -> JobR
 
 
 async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
+    from core.jobs.values import JobResult
+
     recipe = KINDS[job.kind]
     arguments = read_arguments(recipe, job.arguments)
     async with app.run(recipe.name, run_id=job.id, memo=memo) as run:

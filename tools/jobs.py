@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ai.run import Run
 from core.errors import InvalidInputError
 from core.jobs.desk import Jobs
-from core.jobs.values import CancelMode, Job, JobResult, JobState, KeptCall
+from core.jobs.states import CancelMode, JobState
+
+if TYPE_CHECKING:
+    from core.jobs.values import Job, JobResult, KeptCall
 
 Action = Literal["list", "get", "cancel", "resume", "retry"]
 Id = Annotated[str | None, Field(description="Which job; needed by all but list.", max_length=64)]
@@ -25,6 +28,8 @@ _TEXT_SHOWN = 4_000
 
 class JobView(BaseModel):
     """One job. `reason` says why it is paused or failed; `calls` counts finished ones that are kept."""
+
+    model_config = ConfigDict(defer_build=True)  # a server starts faster
 
     id: str
     kind: str

@@ -13,7 +13,8 @@ from core.paths import data_dir
 
 if TYPE_CHECKING:
     from core.jobs.engine import JobEngine
-    from core.jobs.values import CancelMode, Job, JobResult, JobState, KeptCall
+    from core.jobs.states import CancelMode, JobState
+    from core.jobs.values import Job, JobResult, KeptCall
 
 _LOOK_S = 0.1
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from core.jobs.values import CancelMode, Claim, Job, JobResult, JobState, KeptCall
+from core.jobs.states import CancelMode, JobState
+from core.jobs.values import Claim, Job, JobResult, KeptCall
 
 
 class Journal(Protocol):

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import InvalidInputError, LostJobError, UnknownJobError
-from core.jobs.values import MOST_ATTEMPTS, CancelMode, Claim, Job, JobResult, JobState, KeptCall
+from core.jobs.states import CancelMode, JobState
+from core.jobs.values import MOST_ATTEMPTS, Claim, Job, JobResult, KeptCall
 
 _COLUMNS = "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, created, started, finished"
 _MOST_VARIABLES = 500

@@ -18,7 +18,8 @@ import anyio.abc
 
 from core.errors import BudgetExceededError, ConfigError, LostJobError, MootError, StoreError
 from core.jobs.engine import JobEngine
-from core.jobs.values import CancelMode, Job, JobResult, JobState
+from core.jobs.states import CancelMode, JobState
+from core.jobs.values import Job, JobResult
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,8 @@ from core.errors import InvalidInputError, StoreError, UnknownJobError
 from core.jobs import rows
 from core.jobs.schema import MIGRATIONS
 from core.jobs.spool import Segment, Spool, left_behind, read_spool
-from core.jobs.values import CancelMode, Claim, Job, JobResult, JobState, KeptCall
+from core.jobs.states import CancelMode, JobState
+from core.jobs.values import Claim, Job, JobResult, KeptCall
 from core.owners import Owner
 from core.store import Store, explain, now
 
@@ -165,7 +166,7 @@ class SQLiteJobs:
         text, at = json.dumps(value, ensure_ascii=False), now()
         segment = self._spool.put(job, key, text, at)
         write = partial(rows.keep_call, job=job, key=key, value=text, at=at)
-        self._store.submit(write, patient=True).add_done_callback(partial(self._recorded, segment))
+        self._store.submit(write, patient=True, hurried=False).add_done_callback(partial(self._recorded, segment))
 
     def _recorded(self, segment: Segment, written: Future[None]) -> None:
         if written.exception() is None:

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
-OVER: tuple[JobState, ...] = ("done", "failed", "cancelled")
-CancelMode = Literal["abort", "drain"]
-"""`abort` ends the calls in flight; `drain` starts no new one and keeps the answers of those."""
+from core.jobs.states import OVER, CancelMode, JobState
 
 TaskStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
 _TASK_STATUS: dict[JobState, TaskStatus] = {
