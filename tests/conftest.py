@@ -61,3 +61,4 @@ async def provider() -> AsyncIterator[FakeProvider]:
     fake = FakeProvider()
     async with await fake.start():
         yield fake
+        await fake.hang_up()
