@@ -45,6 +45,8 @@ class Owner:
             probe.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
             return True
+        except sqlite3.DatabaseError:  # not one of our files, so nobody holds it
+            return False
         finally:
             with suppress(sqlite3.Error):
                 probe.close()

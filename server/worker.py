@@ -7,6 +7,7 @@ job. When it stops with jobs unfinished, it starts a worker that outlives it.
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -74,7 +75,7 @@ def start_worker() -> None:
     home = data_dir()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = 0x00000008 if sys.platform == "win32" else 0  # DETACHED_PROCESS
-    with (home / "worker.log").open("wb") as log:
+    with open(home / "worker.log", "wb", opener=lambda path, mode: os.open(path, mode, 0o600)) as log:
         subprocess.Popen(
             [sys.executable, str(_ENTRY), "worker", "--idle-exit", str(_IDLE_EXIT_S)],
             stdin=subprocess.DEVNULL,

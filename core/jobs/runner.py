@@ -105,6 +105,8 @@ class Runner:
             log.info("Job %s belongs to another process by now", one.job.id)
         except StoreError as error:
             log.warning("Job %s could not be ended: %s", one.job.id, error)
+        except Exception:  # a worker, and the server it runs in, outlives whatever a job does
+            log.exception("Job %s could not be ended", one.job.id)
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(_RELEASE_S, shield=True):
                 await self._release(one.job)

@@ -31,6 +31,7 @@ from core.jobs.spool import Segment, Spool, left_behind, read_spool
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Claim, Job, JobResult, KeptCall
 from core.owners import Owner
+from core.paths import network_folder
 from core.store import Store, explain, now
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ _LONGEST_ARGUMENTS = 16_000_000
 _MOST_UNCOMMITTED = 10_000
 _LOOK_AGAIN_S = 0.1
 _MERGED_AT_ONCE = 500
+_UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
 _LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 
 
@@ -113,7 +115,10 @@ class SQLiteJobs:
         return await self._write(partial(rows.clean, before=before, most_bytes=most_bytes))
 
     async def claim(self, kinds: Collection[str]) -> Job | None:
-        job = await anyio.to_thread.run_sync(self._claim, tuple(kinds))
+        try:
+            job = await anyio.to_thread.run_sync(self._claim, tuple(kinds))
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(_UNWRITABLE) from error
         if job is not None:
             self._held.add(job.id)
         return job
@@ -188,12 +193,15 @@ class SQLiteJobs:
 
     def _register(self) -> None:
         try:
-            self._owner.register()
+            if self._owner.register() and (kind := network_folder(self._path.parent)):
+                log.warning(
+                    "Moot's data folder is on a network file system (%s), where jobs may be lost or run twice. "
+                    "Set MOOT_HOME to a local folder.",
+                    kind,
+                )
             self._spool.open()
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
-            ) from error
+            raise StoreError(_UNWRITABLE) from error
 
     def _shown(self, job: Job) -> Job:
         """*job* as it stands: one of ours whose calls cannot be kept at the moment is paused, though nothing can say

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_ai import Hold, ScriptedApp, scripted_app
 
 from ai.memo import Memo, dump_answer, load_answer
+from core.budget import Budget, BudgetLimits
 from core.errors import ServerError
 from core.events import CallFinished, CallStarted
 from core.values import Answer, Deadlines, Failure, Image, Message, Request, Response, ToolCall, Usage
@@ -192,6 +195,19 @@ async def test_a_fresh_job_looks_nothing_up() -> None:
         async with app.run("test", memo=Memo(notebook, "j1", fresh=True)) as run:
             await run.ask("a", Request.of("hi"))
     assert notebook.looked_up == 0 and len(notebook.kept) == 1
+
+
+async def test_a_resumed_run_reserves_only_for_the_calls_it_really_makes(tmp_path: Path) -> None:
+    notebook = Notebook()
+    limits = BudgetLimits(per_run_tokens=5_000)
+    async with scripted_app({"a": [Response("one", "m", usage=Usage(10, 10))], "b": ["two"]}) as app:
+        app.roster.budget = budget = Budget(tmp_path, limits, {})
+        one, two = ("a", Request.of("hi", max_tokens=4_000)), ("b", Request.of("hi", max_tokens=4_000))
+        async with resumed(app, notebook) as run:
+            await run.ask(*one)
+        async with resumed(app, notebook) as run:
+            assert len(await run.ask_many([one, two])) == 2, "both together would be over the limit"
+        await anyio.to_thread.run_sync(budget.close)
 
 
 FIGURES = st.none() | st.integers(0, 10**9)

@@ -16,6 +16,7 @@ from mcp.types import CallToolResult, TextContent
 from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 
 from core.errors import MootError, ServerError, UnknownAIError
+from core.jobs.runner import MOST_AT_ONCE
 from core.jobs.values import JobResult
 from server import worker
 from server.background import JobHandle, start
@@ -174,6 +175,19 @@ async def test_unfinished_jobs_are_handed_to_a_worker_of_their_own_and_no_jobs_a
                 await app.jobs.submit("ask_many", {"prompt": "hi"})
                 await hold.reached.wait()
             assert started == ["worker"]
+
+
+async def test_only_a_few_jobs_run_at_once_and_the_rest_wait_their_turn() -> None:
+    holds = [Hold(str(number)) for number in range(MOST_AT_ONCE + 2)]
+    async with working({"a": [*holds]}) as app:
+        submitted = [await app.jobs.submit("ask_many", {"prompt": str(n)}) for n in range(len(holds))]
+        for hold in holds[:MOST_AT_ONCE]:
+            await hold.reached.wait()
+        assert len(await app.jobs.list_jobs(("queued",))) == 2
+        for hold in holds:
+            hold.gate.set()
+        for job in submitted:
+            assert (await app.jobs.wait(job.id, 5)).state == "done"
 
 
 async def test_nothing_is_opened_while_there_is_no_job(isolated: Path) -> None:
