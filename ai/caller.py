@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import anyio.to_thread
@@ -42,6 +42,15 @@ LONGEST_PROMPT = 2_000_000
 _call_ids = itertools.count(1)
 
 
+class Guard(Protocol):
+    """Stands around one call: may hold it back before it starts, and hears of its answer before anybody else."""
+
+    async def __aenter__(self) -> object: ...
+    async def __aexit__(self, *raised: object) -> bool | None: ...
+
+    def keep(self, answer: Answer) -> None: ...
+
+
 class Caller:
     """Calls the AIs of *roster* and publishes what happens on *bus*."""
 
@@ -49,7 +58,9 @@ class Caller:
         self.roster = roster
         self._bus = bus
 
-    async def call(self, ai: str, request: Request, *, run: str = "", role: str = "") -> Outcome:
+    async def call(
+        self, ai: str, request: Request, *, run: str = "", role: str = "", guard: Guard | None = None
+    ) -> Outcome:
         """Ask one AI. A failure is returned, not raised; only cancellation and an unknown name are raised.
 
         Raises:
@@ -64,10 +75,20 @@ class Caller:
                 raise
             return self._unusable(ai, error, run, role)
         (hold,) = await self._reserve([(seat, request)], run)
-        return await self._held(hold, self._call(seat, request, run, role))
+        return await self._held(hold, self._guarded(guard, seat, request, run, role))
 
-    async def call_many(self, asks: Sequence[tuple[str, Request]], *, run: str = "", role: str = "") -> list[Outcome]:
-        """Ask many at once; the outcomes come in the order asked. A bad name or prompt is raised before any is sent."""
+    async def call_many(
+        self,
+        asks: Sequence[tuple[str, Request]],
+        *,
+        run: str = "",
+        role: str = "",
+        guards: Sequence[Guard] | None = None,
+    ) -> list[Outcome]:
+        """Ask many at once; the outcomes come in the order asked. A bad name or prompt is raised before any is sent.
+
+        *guards*, where given, has one for each of *asks*.
+        """
         for ai, request in asks:
             check_request(request)
             self.check_name(ai)
@@ -80,7 +101,8 @@ class Caller:
         outcomes: dict[int, Outcome] = {}
 
         async def ask(position: int, hold: Hold | None, seat: Seat, request: Request) -> None:
-            outcomes[position] = await self._held(hold, self._call(seat, request, run, role))
+            guard = guards[position] if guards else None
+            outcomes[position] = await self._held(hold, self._guarded(guard, seat, request, run, role))
 
         async with anyio.create_task_group() as tasks:
             for (position, seat, request), hold in zip(usable, holds, strict=True):
@@ -121,7 +143,15 @@ class Caller:
             if isinstance(error, ValueError):
                 raise
 
-    async def _call(self, seat: Seat, request: Request, run: str, role: str) -> Outcome:
+    async def _guarded(self, guard: Guard | None, seat: Seat, request: Request, run: str, role: str) -> Outcome:
+        if guard is None:
+            return await self._call(seat, request, run, role)
+        async with guard:
+            return await self._call(seat, request, run, role, guard.keep)
+
+    async def _call(
+        self, seat: Seat, request: Request, run: str, role: str, keep: Callable[[Answer], None] | None = None
+    ) -> Outcome:
         call = f"c{next(_call_ids)}"
         publish = self._bus.publish
         publish(CallStarted(run, call, seat.name, seat.model, role))
@@ -148,7 +178,13 @@ class Caller:
         except BaseException as error:
             publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
             raise
-        answer = await self._answer(seat, response, time.perf_counter() - started, first_token_s)
+        latency_s = time.perf_counter() - started
+        if keep is None:
+            answer = await self._answer(seat, response, latency_s, first_token_s)
+        else:
+            with anyio.CancelScope(shield=True):  # an answer that is there must not be lost on the way
+                answer = await self._answer(seat, response, latency_s, first_token_s)
+            keep(answer)
         publish(CallFinished(run, call, answer))
         return answer
 

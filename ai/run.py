@@ -18,7 +18,9 @@ from core.values import Answer, Failure, Outcome, Request
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
+    from ai.memo import Memo
     from ai.roster import Roster
+    from core.jobs.desk import Jobs
 
 T = TypeVar("T")
 
@@ -32,13 +34,29 @@ class Desk:
 
 
 class Run:
-    """One run of one tool. Everything asked through it belongs to it in the event stream."""
+    """One run of one tool. Everything asked through it belongs to it in the event stream.
 
-    def __init__(self, run_id: str, caller: Caller, bus: EventBus, *, desk: Desk | None = None) -> None:
+    A run that belongs to a job keeps every finished answer before the recipe gets it, and never asks for it again:
+    a resumed run walks through the recipe anew, and is given what is kept. What failed is asked again. Nothing is
+    published of an answer that is only given again: the events, the ledger and the budget tell of calls really made.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        caller: Caller,
+        bus: EventBus,
+        *,
+        desk: Desk | None = None,
+        memo: Memo | None = None,
+        jobs: Jobs | None = None,
+    ) -> None:
         self.id = run_id
+        self.jobs = jobs
         self._desk = desk or Desk()
         self._caller = caller
         self._bus = bus
+        self._memo = memo
 
     @property
     def roster(self) -> Roster:
@@ -58,18 +76,27 @@ class Run:
         Raises:
             AIError: It gave no answer.
         """
-        outcome = await self._caller.call(ai, request, run=self.id, role=role)
+        if self._memo is not None:
+            (outcome,) = await self._memo.call_many(self._caller, [(ai, request)], run=self.id, role=role)
+        else:
+            outcome = await self._caller.call(ai, request, run=self.id, role=role)
         if isinstance(outcome, Failure):
             raise outcome.error
         return outcome
 
     async def ask_many(self, asks: Sequence[tuple[str, Request]], *, role: str = "") -> list[Outcome]:
         """Ask many at once; an outcome for each, in the order asked."""
+        if self._memo is not None:
+            return await self._memo.call_many(self._caller, asks, run=self.id, role=role)
         return await self._caller.call_many(asks, run=self.id, role=role)
 
     async def call(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
-        """What *fn* gives, which must be JSON; in a resumed job what it gave the first time, without running it."""
-        return await fn()
+        """What *fn* gives, which must be JSON; in a resumed job what it gave the first time, without running it.
+
+        Args:
+            key: A name for the step, the same every time; append a hash of what goes into it.
+        """
+        return await (self._memo.call(key, fn) if self._memo is not None else fn())
 
     def rng(self, *label: object) -> random.Random:
         """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""
@@ -86,12 +113,19 @@ def new_run_id() -> str:
 
 @asynccontextmanager
 async def open_run(
-    run_id: str, tool: str, caller: Caller, bus: EventBus, *, desk: Desk | None = None
+    run_id: str,
+    tool: str,
+    caller: Caller,
+    bus: EventBus,
+    *,
+    desk: Desk | None = None,
+    memo: Memo | None = None,
+    jobs: Jobs | None = None,
 ) -> AsyncIterator[Run]:
     """A run from RunStarted to RunFinished, however it ends."""
     bus.publish(RunStarted(run_id, tool))
     try:
-        yield Run(run_id, caller, bus, desk=desk)
+        yield Run(run_id, caller, bus, desk=desk, memo=memo, jobs=jobs)
     except anyio.get_cancelled_exc_class():
         bus.publish(RunFinished(run_id, "cancelled"))
         raise

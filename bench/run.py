@@ -29,6 +29,7 @@ BENCHMARKS = (
     "faults",
     "articles",
     "panel",
+    "jobs",
 )
 
 

@@ -13,7 +13,6 @@ import secrets
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import BudgetExceededError
+from core.owners import Owner
 from core.store import Store
 
 _KEPT_DAYS = 2
@@ -120,7 +120,7 @@ class Budget:
         scopes = [_Scope(everyone, None)] if everyone else []
         self._scopes = scopes + [_Scope(limits, ai) for ai, limits in by_ai.items()]
         self._store = Store(folder / "budget.db", MIGRATIONS)
-        self._owner = _Owner(folder / "owners")
+        self._owner = Owner(folder / "owners")
 
     @property
     def active(self) -> bool:
@@ -172,7 +172,7 @@ class Budget:
 
         def take(connection: sqlite3.Connection) -> list[Hold]:
             first = self._owner.register()
-            self._owner.void_the_dead(connection)
+            _void_the_dead(self._owner, connection)
             if first:
                 connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
             day = _today()
@@ -184,6 +184,16 @@ class Budget:
             return holds
 
         return self._store.submit(take)
+
+
+def _void_the_dead(owner: Owner, connection: sqlite3.Connection) -> None:
+    """Drop the open reservations of processes that are gone."""
+    rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (owner.name,)).fetchall()
+    for (other,) in rows:
+        if not owner.alive(other):
+            for hold, ai in connection.execute("SELECT id, ai FROM holds WHERE owner = ?", (other,)).fetchall():
+                _close_hold(connection, hold, ai, 0, 0)
+            owner.bury(other)
 
 
 def _check_calls(scope: _Scope, estimates: Sequence[Estimate]) -> None:
@@ -272,52 +282,3 @@ def _today() -> str:
 
 def _days_ago(days: int) -> str:
     return (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
-
-
-class _Owner:
-    """This process, as others see it: a file it keeps locked while it lives; the system unlocks it when it dies."""
-
-    def __init__(self, folder: Path) -> None:
-        self.name = secrets.token_hex(8)
-        self._folder = folder
-        self._lock: sqlite3.Connection | None = None
-
-    def register(self) -> bool:
-        """Take the lock; True the first time."""
-        first = self._lock is None
-        if first:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = sqlite3.connect(self._folder / self.name, isolation_level=None, check_same_thread=False)
-            lock.execute("BEGIN EXCLUSIVE")
-            self._lock = lock
-        return first
-
-    def void_the_dead(self, connection: sqlite3.Connection) -> None:
-        """Drop the open reservations of owners whose lock is free."""
-        rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (self.name,)).fetchall()
-        for (owner,) in rows:
-            if not self._alive(owner):
-                held = connection.execute("SELECT id, ai FROM holds WHERE owner = ?", (owner,)).fetchall()
-                for hold, ai in held:
-                    _close_hold(connection, hold, ai, 0, 0)
-                (self._folder / owner).unlink(missing_ok=True)
-
-    def close(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-            (self._folder / self.name).unlink(missing_ok=True)
-
-    def _alive(self, owner: str) -> bool:
-        path = self._folder / owner
-        if not path.exists():
-            return False
-        probe = sqlite3.connect(path, timeout=0, isolation_level=None)
-        try:
-            probe.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            return True
-        finally:
-            with suppress(sqlite3.Error):
-                probe.close()
-        return False

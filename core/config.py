@@ -93,6 +93,8 @@ class Defaults(_Strict):
     concurrency: Annotated[int, Field(gt=0, le=10_000)] = 10
     budget: BudgetLimits | None = None
     attempts: Annotated[int, Field(gt=0, le=10)] = 3
+    detach: bool = True
+    """Whether a worker of its own carries on with jobs when the last window closes."""
     timeout: Seconds = 300.0
     connect_timeout: Seconds = 15.0
     first_token_timeout: Seconds = 120.0

@@ -2,11 +2,13 @@
 
 * MootError
   x InvalidInputError (also ValueError)      what the caller gave cannot be used
+    + UnknownJobError                        there is no job of that id
   x ConfigError                              credentials.json or the environment is wrong
     + UnknownAIError (also ValueError)
     + MissingKeyError
   x PartialPanelError                        part of a panel is missing, and the caller wants all or nothing
   x StoreError                               the store in the data folder cannot be read or written
+  x LostJobError                             another process owns the job by now
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
     + ConnectionFailedError                  .sent says whether the request may have been accepted
@@ -80,6 +82,17 @@ class PartialPanelError(MootError):
 
 class StoreError(MootError):
     """The store cannot be read or written; the message says why and what to do."""
+
+
+class UnknownJobError(InvalidInputError):
+    """There is no job of that id."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"There is no job {id[:64]!r}: it may have been cleaned up. List the jobs to see their ids.")
+
+
+class LostJobError(MootError):
+    """Another process owns the job by now; this one must leave it alone."""
 
 
 class AIError(MootError):

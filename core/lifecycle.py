@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -20,10 +21,14 @@ from ai.run import Desk, Run, new_run_id, open_run
 from ai.transport import SharedHTTP
 from core.config import Config, load_config
 from core.events import EventBus
+from core.jobs.desk import Jobs
 from core.ledger import Ledger
 from core.metrics import Metrics
 from core.paths import credentials_path
 from core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ai.memo import Memo
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class App:
     caller: Caller
     ledger: Ledger = field(default_factory=Ledger, kw_only=True)
     desk: Desk = field(default_factory=Desk, kw_only=True)
+    jobs: Jobs = field(default_factory=Jobs, kw_only=True)
 
     def warnings(self) -> list[str]:
         """What a user should mend though nothing stops for it: bad rows, models that are switched off."""
@@ -44,9 +50,11 @@ class App:
         unrecorded = [self.ledger.problem] if self.ledger.problem else []
         return [*self.config.problems, *self.desk.workspace.refused_roots, *retired, *unrecorded]
 
-    def run(self, tool: str, *, run_id: str | None = None) -> AbstractAsyncContextManager[Run]:
-        """A run of *tool*; give a *run_id* to subscribe to its events before it starts."""
-        return open_run(run_id or new_run_id(), tool, self.caller, self.bus, desk=self.desk)
+    def run(
+        self, tool: str, *, run_id: str | None = None, memo: Memo | None = None
+    ) -> AbstractAsyncContextManager[Run]:
+        """A run of *tool*; give a *run_id* to subscribe to its events before it starts, and a job's *memo*."""
+        return open_run(run_id or new_run_id(), tool, self.caller, self.bus, desk=self.desk, memo=memo, jobs=self.jobs)
 
 
 @asynccontextmanager
@@ -61,21 +69,22 @@ async def open_app(config: Config | None = None, *, http: SharedHTTP | None = No
     bus.add_sink(Metrics(), tokens=False)
     caller = Caller(roster, bus)
     desk = Desk(workspace)
+    jobs = Jobs()
     use_caller(caller)
     try:
-        yield App(config, roster, bus, caller, ledger=ledger, desk=desk)
+        yield App(config, roster, bus, caller, ledger=ledger, desk=desk, jobs=jobs)
     finally:
         use_caller(None)
         with anyio.CancelScope(shield=True):
-            await _close(roster, ledger, desk)
+            await _close(roster, ledger, desk, jobs)
 
 
-async def _close(roster: Roster, ledger: Ledger, desk: Desk) -> None:
-    try:
-        await roster.aclose()
-    finally:
-        await anyio.to_thread.run_sync(ledger.close)
-        await anyio.to_thread.run_sync(desk.threads.close)
+async def _close(roster: Roster, ledger: Ledger, desk: Desk, jobs: Jobs) -> None:
+    async with AsyncExitStack() as stack:  # each is closed, whatever the others do
+        stack.push_async_callback(anyio.to_thread.run_sync, ledger.close)
+        stack.push_async_callback(anyio.to_thread.run_sync, desk.threads.close)
+        stack.push_async_callback(roster.aclose)
+        stack.push_async_callback(jobs.aclose)
 
 
 _open: AsyncExitStack | None = None

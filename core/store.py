@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -32,6 +33,17 @@ _RETRY_S = 2.0
 _LINGER_S = 0.05
 """How long a post may wait for others to share its transaction; a commit costs 0.4 ms of CPU."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    operation: Operation[Any]
+    future: Future[Any] | None
+    patient: bool
+    """Whether it is kept for a better moment when the store cannot be written."""
+    hurried: bool
+    """Whether somebody waits for it, so that it must not linger for others to share its transaction."""
+
+
 Durability = Literal["FULL", "OFF"]
 """FULL survives a power cut; OFF survives kill -9 but not a power cut, for what may be lost, such as rate limits."""
 
@@ -41,13 +53,17 @@ class Store:
 
     Args:
         migrations: SQL scripts; the first makes version 1 of an empty file, each further one the next version.
+        shrinks: Whether the file may give space back (`PRAGMA incremental_vacuum`); decided when it is made.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str], *, durability: Durability = "FULL") -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[str], *, durability: Durability = "FULL", shrinks: bool = False
+    ) -> None:
         self.path = path
         self._migrations = migrations
         self._durability = durability
-        self._queue: queue.Queue[tuple[Operation[Any], Future[Any] | None] | None] = queue.Queue(_MOST_WAITING)
+        self._shrinks = shrinks
+        self._queue: queue.Queue[_Write | None] = queue.Queue(_MOST_WAITING)
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -60,15 +76,20 @@ class Store:
         """Write some time soon; survives a store that is locked or full for a while. Never blocks, never raises."""
         self._start()
         try:
-            self._queue.put_nowait((operation, None))
+            self._queue.put_nowait(_Write(operation, None, patient=True, hurried=False))
         except queue.Full:
             self.lost += 1
 
-    def submit(self, operation: Operation[T]) -> Future[T]:
-        """Write in the next transaction; the future has the result, or a StoreError."""
+    def submit(self, operation: Operation[T], *, patient: bool = False, hurried: bool = True) -> Future[T]:
+        """Write in the next transaction; the future has the result, or a StoreError.
+
+        Args:
+            patient: Wait, like a post, for a store that is locked or full.
+            hurried: False: nobody waits for the result, so others may share its transaction, like a post's.
+        """
         self._start()
         future: Future[T] = Future()
-        self._queue.put((operation, future))
+        self._queue.put(_Write(operation, future, patient=patient, hurried=hurried))
         return future
 
     def read(self, operation: Operation[T]) -> T:
@@ -104,11 +125,11 @@ class Store:
 
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
-        waiting: list[tuple[Operation[Any], Future[Any] | None]] = []
+        waiting: list[_Write] = []
         stopping = False
         while not stopping or waiting:
             fresh, stopping = self._gather(block=not waiting and not stopping)
-            if fresh and not stopping and all(future is None for _, future in fresh):
+            if fresh and not stopping and not any(write.hurried for write in fresh):
                 stopping = self._linger(fresh)
             waiting += fresh
             try:
@@ -122,13 +143,14 @@ class Store:
                         connection.close()
                     connection = None
                 if stopping or self._closed.wait(_RETRY_S):
+                    _give_up(waiting, self.problem)
                     break
         if connection is not None:
             connection.close()
 
-    def _gather(self, *, block: bool) -> tuple[list[tuple[Operation[Any], Future[Any] | None]], bool]:
+    def _gather(self, *, block: bool) -> tuple[list[_Write], bool]:
         """What waits in the queue, and whether that is the end of it."""
-        gathered: list[tuple[Operation[Any], Future[Any] | None]] = []
+        gathered: list[_Write] = []
         try:
             item = self._queue.get() if block else self._queue.get_nowait()
             while len(gathered) < _MOST_AT_ONCE:
@@ -141,7 +163,7 @@ class Store:
             pass
         return gathered, False
 
-    def _linger(self, batch: list[tuple[Operation[Any], Future[Any] | None]]) -> bool:
+    def _linger(self, batch: list[_Write]) -> bool:
         """Let further posts join *batch* for a moment; at once over when somebody waits for a result, or at the end."""
         until = time.monotonic() + _LINGER_S
         while len(batch) < _MOST_AT_ONCE and (left := until - time.monotonic()) > 0:
@@ -152,16 +174,17 @@ class Store:
             if item is None:
                 return True
             batch.append(item)
-            if item[1] is not None:
+            if item.hurried:
                 break
         return False
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[tuple[Operation[Any], Future[Any] | None]]) -> None:
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Write]) -> None:
         """All of *batch* in one transaction; one that fails by itself is undone alone."""
         results: list[tuple[Future[Any], Any, Exception | None]] = []
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for operation, future in batch:
+            for write in batch:
+                operation, future = write.operation, write.future
                 connection.execute("SAVEPOINT one")
                 result, failure = None, None
                 try:
@@ -185,20 +208,16 @@ class Store:
             if future.set_running_or_notify_cancel():  # whoever waited may be gone
                 future.set_exception(failure) if failure else future.set_result(result)
 
-    def _keep(
-        self, batch: list[tuple[Operation[Any], Future[Any] | None]], error: sqlite3.Error
-    ) -> list[tuple[Operation[Any], Future[Any] | None]]:
+    def _keep(self, batch: list[_Write], error: sqlite3.Error) -> list[_Write]:
         """Answer those who wait for a result; keep the posts for a better moment."""
         reason = explain(error)
         if self.problem is None:
             log.warning("%s", reason)
         self.problem = reason
-        for _, future in batch:
-            if future is not None and future.set_running_or_notify_cancel():
-                future.set_exception(StoreError(reason))
-        kept: list[tuple[Operation[Any], Future[Any] | None]] = [
-            (operation, None) for operation, future in batch if future is None
-        ]
+        for write in batch:
+            if not write.patient and write.future is not None and write.future.set_running_or_notify_cancel():
+                write.future.set_exception(StoreError(reason))
+        kept = [write for write in batch if write.patient]
         self.lost += len(kept[:-_MOST_WAITING])
         return kept[-_MOST_WAITING:]
 
@@ -207,6 +226,8 @@ class Store:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.touch(mode=0o600)
         connection = self._connect()
+        if self._shrinks:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of use only before the first table
         connection.execute("PRAGMA journal_mode = TRUNCATE")
         connection.execute(f"PRAGMA synchronous = {self._durability}")
         connection.execute("BEGIN IMMEDIATE")  # several processes may start at once
@@ -230,13 +251,19 @@ class Store:
         return connection
 
 
+def _give_up(writes: list[_Write], problem: str | None) -> None:
+    for write in writes:
+        if write.future is not None and write.future.set_running_or_notify_cancel():
+            write.future.set_exception(StoreError(problem or "The store is closed."))
+
+
 def explain(error: sqlite3.Error) -> str:
     """One sentence for what SQLite says, with the next step."""
     words = str(error).lower()
     if "locked" in words or "busy" in words:
         return "The store is locked by another program. Calls go on; what is not recorded yet will be."
     if "full" in words:
-        return "The disk is full, so usage is not recorded. Free some space; what is waiting will be recorded then."
+        return "The disk is full, so nothing can be recorded. Free some space; what is waiting will be recorded then."
     if "readonly" in words or "unable to open" in words or "permission" in words:
         return "The store cannot be written. Check the permissions of Moot's data folder, or set MOOT_HOME."
     if "malformed" in words or "not a database" in words or "corrupt" in words:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import click
 
 from core.logs import configure_logging
+from server import jobs_cli
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 
@@ -38,6 +39,7 @@ _PROMPT = click.argument("prompt", nargs=-1)
 _AIS = click.option("-a", "--ai", "ais", multiple=True, metavar="NAME", help="Which AI; repeat for several.")
 _MAX_TOKENS = click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, in tokens.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what it may cost; send nothing.")
+_BACKGROUND = click.option("--background", is_flag=True, help="Start it as a job and print its id; see moot jobs.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 _TIMEOUT = click.option(
     "--timeout", "timeout_s", type=click.FloatRange(0, 3600, min_open=True), help="Seconds for each AI."
@@ -66,19 +68,24 @@ _ANSWERING = _options(
 @_ANSWERING
 @_ON_PARTIAL
 @_DRY_RUN
+@_BACKGROUND
 @_JSON
-def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: bool, **options: Any) -> None:
+def ask(
+    prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, background: bool, as_json: bool, **options: Any
+) -> None:
     """Ask one AI, several (-a x -a y), or all (--all). Piped input is added to PROMPT."""
     if ask_all and ais:
         raise click.UsageError("Use either --all or -a, not both.")
     panel = {name: value for name in ("synthesize", "samples", "on_partial") if (value := options.pop(name))}
-    many = ask_all or len(ais) > 1 or bool(panel)
-    if panel and not (ask_all or ais):
-        raise click.UsageError("--synthesize, --samples and --refuse-partial need to know whom: -a NAME, or --all.")
+    many = ask_all or background or len(ais) > 1 or bool(panel)
+    if (panel or background) and not (ask_all or ais):
+        raise click.UsageError(
+            "--synthesize, --samples, --refuse-partial and --background need to know whom: -a NAME, or --all."
+        )
     if many:
         options |= panel
     given = {"ais": list(ais) or None} if many else {"ai": ais[0] if ais else None}
-    _finish("ask_many" if many else "ask_one", {"prompt": _whole(prompt)} | given | options, as_json)
+    _finish("ask_many" if many else "ask_one", {"prompt": _whole(prompt)} | given | options, as_json, background)
 
 
 @cli.command()
@@ -90,14 +97,20 @@ def ask(prompt: tuple[str, ...], ais: tuple[str, ...], ask_all: bool, as_json: b
 @_MAX_TOKENS
 @_ON_PARTIAL
 @_DRY_RUN
+@_BACKGROUND
 @_JSON
 def debate(
-    prompt: tuple[str, ...], ais: tuple[str, ...], stances: tuple[str, ...], as_json: bool, **options: Any
+    prompt: tuple[str, ...],
+    ais: tuple[str, ...],
+    stances: tuple[str, ...],
+    background: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Let AIs debate PROMPT and come to a verdict."""
     sides = dict(_stance(text) for text in stances) or None
     given = {"question": _whole(prompt), "ais": list(ais) or None, "stances": sides}
-    _finish("debate", given | _given(options), as_json)
+    _finish("debate", given | _given(options), as_json, background)
 
 
 @cli.command()
@@ -108,11 +121,12 @@ def debate(
 @_MAX_TOKENS
 @_TIMEOUT
 @_ON_PARTIAL
+@_BACKGROUND
 @_DRY_RUN
 @_JSON
-def consensus(prompt: tuple[str, ...], ais: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def consensus(prompt: tuple[str, ...], ais: tuple[str, ...], background: bool, as_json: bool, **options: Any) -> None:
     """Measure whether AIs agree on PROMPT: independent answers, one critique round if they do not."""
-    _finish("consensus", {"question": _whole(prompt), "ais": list(ais) or None} | _given(options), as_json)
+    _finish("consensus", {"question": _whole(prompt), "ais": list(ais) or None} | _given(options), as_json, background)
 
 
 @cli.command()
@@ -124,6 +138,7 @@ def consensus(prompt: tuple[str, ...], ais: tuple[str, ...], as_json: bool, **op
 @_MAX_TOKENS
 @_TIMEOUT
 @_ON_PARTIAL
+@_BACKGROUND
 @_DRY_RUN
 @_JSON
 def judge(
@@ -131,13 +146,14 @@ def judge(
     ais: tuple[str, ...],
     candidates: tuple[TextIO, ...],
     judges: tuple[str, ...],
+    background: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Find the best answer to PROMPT: of files (-c), or of answers that AIs are asked for first."""
     texts = [file.read() for file in candidates] or None
     chosen = {"candidates": texts, "ais": list(ais) or None, "judges": list(judges) or None}
-    _finish("judge", {"question": _whole(prompt)} | chosen | _given(options), as_json)
+    _finish("judge", {"question": _whole(prompt)} | chosen | _given(options), as_json, background)
 
 
 @cli.command()
@@ -207,6 +223,10 @@ def serve() -> None:
     anyio.run(serve_stdio)
 
 
+cli.add_command(jobs_cli.jobs)
+cli.add_command(jobs_cli.worker)
+
+
 @cli.group()
 def local() -> None:
     """The embedded demo model."""
@@ -235,7 +255,10 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _finish(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:
+def _finish(recipe: str, arguments: dict[str, Any], as_json: bool, background: bool = False) -> None:
+    if background and not arguments.pop("dry_run", False):
+        jobs_cli.submit(recipe, arguments, as_json)
+        return
     from server.terminal import run_recipe
 
     sys.exit(run_recipe(recipe, arguments, as_json))

@@ -36,7 +36,7 @@ from core.config import Config, load_config
 from core.errors import EmptyAnswerError, LocalModelError
 from core.ledger import Ledger
 from core.lifecycle import open_app
-from core.paths import credentials_path, data_dir
+from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
 from core.schema import MIGRATIONS
 from core.store import explain
@@ -248,6 +248,10 @@ def _embedded_model(patient: Patient) -> Iterator[Finding]:
 
 
 def _store(patient: Patient) -> Iterator[Finding]:
+    if kind := network_folder(data_dir()):
+        yield Finding(
+            "store", "warn", f"{data_dir()} is on a network file system ({kind}). Set MOOT_HOME to a local one."
+        )
     ledger = Ledger().path
     if not ledger.exists():
         yield Finding("store", "ok", f"{ledger} does not exist yet; the first call makes it.")

@@ -29,9 +29,12 @@ from core.errors import MootError, StoreError
 from core.events import Subscription
 from core.ledger import Ledger, usage_report
 from core.lifecycle import App, open_app
+from server.background import JobHandle, start
 from server.hangup import interpose_stdin
 from server.progress import report, watched
 from server.toolbox import RECIPES, Recipe
+from server.worker import serving_jobs, start_worker
+from tools._kit import Background
 
 INSTRUCTIONS = (
     "Moot asks other AIs for you. Use ask_one for a second opinion, ask_many to compare independent answers, "
@@ -48,8 +51,12 @@ _VERSION = version("moot-mcp")
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
 
 
-def create_mcp_server(open_moot: OpenApp = open_app) -> MCPServer[App]:
-    """A server that opens its app when it starts to serve and closes it when it stops."""
+def create_mcp_server(open_moot: OpenApp = open_app, *, detach: Callable[[], None] | None = None) -> MCPServer[App]:
+    """A server that opens its app when it starts to serve and closes it when it stops.
+
+    Args:
+        detach: Starts a worker that carries on with jobs that are unfinished then.
+    """
 
     ledgers: list[Ledger] = []
     """The ledger of the app that is open: a resource without parameters is not told its request."""
@@ -60,7 +67,8 @@ def create_mcp_server(open_moot: OpenApp = open_app) -> MCPServer[App]:
             for sentence in app.warnings():
                 log.warning("%s", sentence)
             ledgers[:] = [app.ledger]
-            yield app
+            async with serving_jobs(app, detach=detach):
+                yield app
 
     return MCPServer(
         "moot",
@@ -77,7 +85,7 @@ def create_mcp_server(open_moot: OpenApp = open_app) -> MCPServer[App]:
 
 async def serve_stdio() -> None:
     """Serve on stdin and stdout until the host hangs up or asks us to stop."""
-    server = create_mcp_server()
+    server = create_mcp_server(detach=start_worker)
     async with anyio.create_task_group() as tasks:
         if sys.platform != "win32":  # where hosts end a server without a signal
             tasks.start_soon(_stop_on_signal, interpose_stdin())
@@ -123,7 +131,7 @@ def _tool(recipe: Recipe) -> Tool:
     tool = _RecipeTool.from_function(
         _handler(recipe),
         title=recipe.title,
-        annotations=ToolAnnotations(read_only_hint=True, open_world_hint=recipe.asks_others),
+        annotations=ToolAnnotations(read_only_hint=recipe.read_only, open_world_hint=recipe.asks_others),
         meta={"anthropic/alwaysLoad": True},
     )
     arguments = tool.fn_metadata.arg_model
@@ -132,7 +140,18 @@ def _tool(recipe: Recipe) -> Tool:
     tool.parameters = _lean(arguments.model_json_schema())
     if tool.fn_metadata.output_schema:
         tool.fn_metadata.output_schema = _lean(tool.fn_metadata.output_schema, described=False)
+    if recipe.background:
+        _allow_a_job_instead(tool)
     return tool
+
+
+def _allow_a_job_instead(tool: Tool) -> None:
+    """Let the structured result be a JobHandle: no field of the result is promised any more."""
+    metadata = tool.fn_metadata
+    assert metadata.output_schema is not None
+    metadata.output_schema["properties"]["job"] = {"type": "object"}
+    metadata.output_schema.pop("required", None)
+    metadata.output_model = metadata.output_model | JobHandle
 
 
 def _handler(recipe: Recipe) -> Callable[..., Any]:
@@ -140,7 +159,10 @@ def _handler(recipe: Recipe) -> Callable[..., Any]:
 
     async def handle(ctx: Context[App], **arguments: Any) -> CallToolResult:
         try:
-            result = await _run(recipe, ctx, arguments)
+            if arguments.pop("background", False) and not arguments.get("dry_run"):
+                result: Any = await start(ctx.request_context.lifespan_context, recipe, arguments)
+            else:
+                result = await _run(recipe, ctx, arguments)
         except MootError as error:
             return _failure(str(error))
         assert isinstance(result, BaseModel)
@@ -150,6 +172,10 @@ def _handler(recipe: Recipe) -> Callable[..., Any]:
     signature = inspect.signature(recipe.run, eval_str=True)
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context[App])
     given = [parameter for name, parameter in signature.parameters.items() if name != "run"]
+    if recipe.background:
+        given.append(
+            inspect.Parameter("background", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Background)
+        )
     returns = Annotated[CallToolResult, signature.return_annotation]
     handle.__name__ = recipe.name
     handle.__doc__ = recipe.run.__doc__

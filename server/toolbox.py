@@ -10,6 +10,7 @@ from tools.ask_many import ask_many
 from tools.ask_one import ask_one
 from tools.consensus import consensus
 from tools.debate import debate
+from tools.jobs import jobs
 from tools.judge import judge
 from tools.review import review
 from tools.status import status
@@ -27,6 +28,9 @@ class Recipe:
     title: str
     asks_others: bool = True
     """Whether calling it reaches other AIs, and so the outside world and the bill."""
+    background: bool = False
+    """Whether it may be run as a job: doors then offer `background`."""
+    read_only: bool = True
 
     @property
     def name(self) -> str:
@@ -35,10 +39,14 @@ class Recipe:
 
 RECIPES = (
     Recipe(ask_one, "Ask one AI"),
-    Recipe(ask_many, "Ask several AIs"),
-    Recipe(consensus, "Consensus"),
-    Recipe(debate, "Debate"),
-    Recipe(judge, "Judge answers"),
-    Recipe(review, "Review code"),
+    Recipe(ask_many, "Ask several AIs", background=True),
+    Recipe(consensus, "Consensus", background=True),
+    Recipe(debate, "Debate", background=True),
+    Recipe(judge, "Judge answers", background=True),
+    Recipe(review, "Review code", background=True),
     Recipe(status, "Status", asks_others=False),
+    Recipe(jobs, "Jobs", asks_others=False, read_only=False),
 )
+
+KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background}
+"""What a job can be."""

@@ -30,6 +30,8 @@ TimeoutS = Annotated[float | None, Field(gt=0, le=3600, description="Give up on 
 
 
 DryRun = Annotated[bool, Field(description="Only say what it would cost; send nothing.")]
+Background = Annotated[bool, Field(description="Return a job id at once; read it with jobs.")]
+"""Not a parameter of any recipe: doors add it to those that may run as jobs."""
 
 
 Role = Annotated[str | None, Field(description="How to work: reviewer, architect, debugger, security_auditor, ...")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any
 
 import anyio
@@ -99,15 +99,19 @@ class _Flight:
 
 def request_key(identity: str, request: Request) -> str:
     """The same for the same request to the same AI, whatever its deadlines and priority; else different."""
-    content = asdict(replace(request, deadlines=None))
-    content.pop("priority", None)
+    content = {name: getattr(request, name) for name in _ASKED}
     plain = json.dumps([identity, content], sort_keys=True, default=_plain)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def _plain(value: object) -> str:
+_ASKED = [field.name for field in fields(Request) if field.name not in ("deadlines", "priority")]
+
+
+def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return hashlib.sha256(value).hexdigest()
+    if is_dataclass(value):
+        return {field: getattr(value, field) for field in value.__dataclass_fields__}
     return repr(value)
 
 

@@ -20,6 +20,8 @@ from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 
+from server.toolbox import RECIPES
+
 ENTRY = str(Path(__file__).parents[2] / "moot_entry.py")
 SECRET = "very-secret-key-1"
 
@@ -63,7 +65,7 @@ async def test_a_host_can_start_it_in_a_workspace_full_of_packages_named_like_ou
             listed = await client.list_tools()
             answered = await client.call_tool("ask_one", {"prompt": "hi", "ai": "quick"})
             refused = await client.call_tool("ask_one", {"prompt": "hi", "ai": "refused"})
-    assert len(listed.tools) == 6
+    assert len(listed.tools) == len(RECIPES)
     assert isinstance(answered, CallToolResult) and isinstance(refused, CallToolResult)
     assert "tok tok" in "".join(block.text for block in answered.content if isinstance(block, TextContent))
     assert refused.is_error and SECRET not in refused.model_dump_json()

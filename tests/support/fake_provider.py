@@ -140,6 +140,7 @@ class FakeProvider:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     base_url: str = ""
     rates: RateLimits = field(default_factory=RateLimits)
+    connections: set[Any] = field(default_factory=set)
 
     async def start(self, port: int = 0) -> asyncio.Server:
         self.gate.set()
@@ -147,6 +148,12 @@ class FakeProvider:
         server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port, backlog=4096)
         self.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         return server
+
+    async def hang_up(self) -> None:
+        """End the connections that other processes keep open."""
+        for transport in self.connections:
+            transport.abort()
+        await self.until(lambda provider: not provider.connections)
 
     async def until(self, condition: Any) -> None:
         """Wait until *condition* of this provider holds."""
@@ -164,8 +171,11 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        self.provider.connections.add(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.provider.connections.discard(self.transport)
+        self.provider.changed.set()
         if self.task and not self.task.done():
             self.provider.aborted += 1
             self.task.cancel()

@@ -106,7 +106,12 @@ async def scripted_app(
     bus = EventBus()
     events: list[Event] = []
     bus.add_sink(events.append)
-    yield ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events, desk=desk or Desk())
+    app = ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events, desk=desk or Desk())
+    try:
+        yield app
+    finally:
+        with anyio.CancelScope(shield=True):
+            await app.jobs.aclose()
     for client in clients.values():
         client.check()
 

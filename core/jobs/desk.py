@@ -1,0 +1,100 @@
+"""The way to jobs for doors and recipes: opens the engine at the first need, and tells the worker of this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from core.paths import data_dir
+
+if TYPE_CHECKING:
+    from core.jobs.engine import JobEngine
+    from core.jobs.states import CancelMode, JobState
+    from core.jobs.values import Job, JobResult, KeptCall
+
+_LOOK_S = 0.1
+
+
+def open_engine() -> JobEngine:
+    """The engine of this installation. Imports it, so not on the event loop."""
+    from core.jobs.sqlite import SQLiteJobs
+
+    return SQLiteJobs(data_dir())
+
+
+def may_exist() -> bool:
+    """Whether there may be a job to do: cheap, imports and opens nothing. Blocks for a moment."""
+    return (data_dir() / "jobs.db").exists()
+
+
+class Jobs:
+    """Jobs, wherever they run. The methods raise what `JobEngine` says."""
+
+    def __init__(self, open_engine: Callable[[], JobEngine] = open_engine) -> None:
+        self._open_engine = open_engine
+        self._engine: JobEngine | None = None
+        self._lock = anyio.Lock()
+        self.runs_on = True
+        """Whether a job goes on after this process has ended, without another one being started by hand."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there may be something new to do; a worker in this process sets it."""
+
+    async def engine(self) -> JobEngine:
+        async with self._lock:
+            if self._engine is None:
+                self._engine = await anyio.to_thread.run_sync(self._open_engine)
+            return self._engine
+
+    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
+        job = await (await self.engine()).submit(kind, arguments)
+        self.changed()
+        return job
+
+    async def get(self, id: str) -> Job:
+        return await (await self.engine()).get(id)
+
+    async def result(self, id: str) -> JobResult | None:
+        return await (await self.engine()).result(id)
+
+    async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
+        return await (await self.engine()).list_jobs(states, limit=limit)
+
+    async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
+        return await (await self.engine()).calls(id, after=after, limit=limit)
+
+    async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
+        return await (await self.engine()).cancel(id, mode)
+
+    async def resume(self, id: str) -> Job:
+        job = await (await self.engine()).resume(id)
+        self.changed()
+        return job
+
+    async def retry(self, id: str) -> Job:
+        job = await (await self.engine()).retry(id)
+        self.changed()
+        return job
+
+    async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
+        return await (await self.engine()).clean(older_than_s=older_than_s, most_bytes=most_bytes)
+
+    async def wait(self, id: str, seconds: float, *, after: int | None = None) -> Job:
+        """The job once it is over or paused, or has finished calls behind the cursor *after*, or when time is up."""
+        until = time.monotonic() + seconds
+        while True:
+            job = await self.get(id)
+            if job.over or job.state == "paused" or time.monotonic() >= until:
+                return job
+            if after is not None and await self.calls(id, after=after, limit=1):
+                return job
+            await anyio.sleep(min(_LOOK_S, max(until - time.monotonic(), 0)))
+
+    async def aclose(self) -> None:
+        """Close the engine, if it was ever opened."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.aclose()

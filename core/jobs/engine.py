@@ -1,0 +1,100 @@
+"""What an engine can do. The embedded one is `sqlite.SQLiteJobs`; no door and no recipe knows which one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from core.jobs.states import CancelMode, JobState
+from core.jobs.values import Claim, Job, JobResult, KeptCall
+
+
+class Journal(Protocol):
+    """The finished calls of jobs: all a recipe needs to be resumed."""
+
+    async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
+        """The kept values among *keys*; a big job asks for them range by range.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+
+    def record(self, job: str, key: str, value: Any) -> None:
+        """Keep a finished call for good; the first value of a key stays. *value* is JSON.
+
+        On return it survives the end of this process (the embedded engine has written it to its spool), and it will
+        reach the store whenever the store can be written. Never blocks for the store, never raises, not fenced: what
+        was paid for is kept, whoever owns the job by now.
+        """
+
+    async def ready(self) -> None:
+        """Return once finished calls can be kept; a new call must not start before."""
+
+
+class JobEngine(Journal, Protocol):
+    """Keeps jobs and hands each to one owner at a time. One instance belongs to one process, the owner.
+
+    Every method may raise StoreError when the store cannot be used; those that take an id raise UnknownJobError.
+    """
+
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be written at the moment, in one sentence; None when it can."""
+
+    def exists(self) -> bool:
+        """Whether there may be a job at all; cheap, and opens nothing. Blocks for a moment: not on the event loop."""
+
+    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
+        """Accept a job; it is durable when this returns."""
+
+    async def get(self, id: str) -> Job: ...
+
+    async def result(self, id: str) -> JobResult | None:
+        """What a job that is done returned; None before."""
+
+    async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
+        """The newest jobs first, of *states* or of all."""
+
+    async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
+        """Finished calls in the order they were kept, behind the cursor *after*."""
+
+    async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
+        """Cancel it: at once when nobody runs it, else as soon as its owner notices. Harmless when it is over."""
+
+    async def resume(self, id: str) -> Job:
+        """Queue a paused, failed or cancelled job again; its finished calls are not made again."""
+
+    async def retry(self, id: str) -> Job:
+        """The same, and also for a job that is done: only the calls that failed are made again."""
+
+    async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
+        """Delete jobs that were over so long ago, and the oldest above *most_bytes* of kept data; how many."""
+
+    # For owners.
+
+    async def claim(self, kinds: Collection[str]) -> Job | None:
+        """Take up a job: one of this process, or one whose owner is gone. Its fence is new.
+
+        A job that ended its workers MOST_ATTEMPTS times without progress becomes failed instead.
+        """
+
+    async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
+        """Extend the leases of *jobs*, and tell of each whether it is still ours and whether to stop."""
+
+    async def set_total(self, id: str, total: int) -> None: ...
+
+    async def finish(self, job: Job, state: JobState, *, result: JobResult | None = None, reason: str = "") -> None:
+        """End or pause a job this process owns; waits for as long as the store cannot be written.
+
+        Raises:
+            LostJobError: Another owner has it by now.
+        """
+
+    async def release(self, job: Job) -> None:
+        """Give it back unfinished, for whoever takes it up next."""
+
+    async def aclose(self) -> None:
+        """Write what is due, and let others see that this owner is gone."""

@@ -1,0 +1,247 @@
+"""The embedded engine: `jobs.db` in the data folder, shared by every Moot process of the user, nothing to install.
+
+A job belongs to whoever holds an operating system's lock, which the system frees when the process dies: a killed
+owner's jobs can be taken over at once, and a live one's never. A finished call goes to the spool first, then into
+the next commit of the one writer thread; while the store is locked or full it stays in the spool and in memory.
+Nothing is opened before the first use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from core.errors import InvalidInputError, StoreError, UnknownJobError
+from core.jobs import rows
+from core.jobs.schema import MIGRATIONS
+from core.jobs.spool import Segment, Spool, left_behind, read_spool
+from core.jobs.states import CancelMode, JobState
+from core.jobs.values import Claim, Job, JobResult, KeptCall
+from core.owners import Owner
+from core.paths import network_folder
+from core.store import Store, explain, now
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_LONGEST_ARGUMENTS = 16_000_000
+_MOST_UNCOMMITTED = 10_000
+_LOOK_AGAIN_S = 0.1
+_MERGED_AT_ONCE = 500
+_UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
+_LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
+
+
+class SQLiteJobs:
+    """The jobs in *folder*, as seen by one owner."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "jobs.db"
+        self._spools = folder / "jobs.d"
+        self._store = Store(self._path, MIGRATIONS, shrinks=True)
+        self._owner = Owner(folder / "owners")
+        self._spool = Spool(self._spools, self._owner.name)
+        self._held: set[str] = set()
+
+    @property
+    def owner(self) -> str:
+        return self._owner.name
+
+    @property
+    def problem(self) -> str | None:
+        return self._store.problem or (_LOST_SPOOL if self._spool.failed else None)
+
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
+        text = rows.dump_arguments(arguments)
+        if len(text) > _LONGEST_ARGUMENTS:
+            raise InvalidInputError(
+                f"The arguments have {len(text):,} characters; a job takes at most {_LONGEST_ARGUMENTS:,}."
+            )
+        await anyio.to_thread.run_sync(self._register)
+        job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=now())
+        await self._write(partial(rows.insert_job, job=job, arguments=text))
+        return job
+
+    async def get(self, id: str) -> Job:
+        return self._shown(await self._read(partial(rows.get, id=id), UnknownJobError(id)))
+
+    async def result(self, id: str) -> JobResult | None:
+        return await self._read(partial(rows.result, id=id), UnknownJobError(id))
+
+    async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
+        if not await anyio.to_thread.run_sync(self.exists):
+            return []
+        found = await self._read(partial(rows.list_jobs, states=tuple(states), limit=limit))
+        return [self._shown(job) for job in found]
+
+    async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
+        return await self._read(partial(rows.calls_after, id=id, after=after, limit=limit), UnknownJobError(id))
+
+    async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
+        await self.get(id)
+        return await self._write(partial(rows.cancel, id=id, mode=mode, now=now()))
+
+    async def resume(self, id: str) -> Job:
+        return await self._requeue(id, also_done=False)
+
+    async def retry(self, id: str) -> Job:
+        return await self._requeue(id, also_done=True)
+
+    async def _requeue(self, id: str, *, also_done: bool) -> Job:
+        await self.get(id)
+        return await self._write(partial(rows.requeue, id=id, me=self.owner, also_done=also_done))
+
+    async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
+        if not await anyio.to_thread.run_sync(self.exists):
+            return 0
+        before = now() - older_than_s
+        return await self._write(partial(rows.clean, before=before, most_bytes=most_bytes))
+
+    async def claim(self, kinds: Collection[str]) -> Job | None:
+        try:
+            job = await anyio.to_thread.run_sync(self._claim, tuple(kinds))
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(_UNWRITABLE) from error
+        if job is not None:
+            self._held.add(job.id)
+        return job
+
+    def _claim(self, kinds: Sequence[str]) -> Job | None:
+        if not self.exists() or not (holders := self._read_now(partial(rows.holders, me=self.owner))):
+            return None
+        gone = [holder for holder in holders if not self._owner.alive(holder)]
+        if not gone and self.owner not in holders:
+            return None
+        self._register()
+        for holder, paths in left_behind(self._spools).items():
+            if not self._owner.alive(holder):  # before the jobs are taken, so that whoever takes one sees all of it
+                self._merge(holder, paths)
+        for holder in gone:
+            self._owner.bury(holder)
+        gone = gone[:_MERGED_AT_ONCE]
+        return self._submit_now(partial(rows.take, me=self.owner, gone=gone, kinds=kinds, now=now()))
+
+    def _merge(self, holder: str, paths: Sequence[Path]) -> None:
+        """Put what a dead owner had finished but not committed into the store."""
+        for path in paths:
+            lines = list(read_spool(path)) if path.exists() else []
+            for start in range(0, len(lines), _MERGED_AT_ONCE):
+                self._submit_now(partial(_keep_all, lines=lines[start : start + _MERGED_AT_ONCE]))
+            path.unlink(missing_ok=True)
+        self._owner.bury(holder)
+
+    async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
+        return await self._read(partial(rows.watch, jobs=jobs))
+
+    async def set_total(self, id: str, total: int) -> None:
+        await self._write(partial(rows.set_total, id=id, total=total))
+
+    async def finish(self, job: Job, state: JobState, *, result: JobResult | None = None, reason: str = "") -> None:
+        write = partial(rows.finish, job=job, state=state, result=result, reason=reason, now=now())
+        try:
+            await self._write(write, patient=True)
+        finally:
+            self._held.discard(job.id)
+
+    async def release(self, job: Job) -> None:
+        self._held.discard(job.id)
+        await self._write(partial(rows.release, job=job))
+
+    async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
+        return await self._read(partial(rows.memo, id=job, keys=tuple(keys)))
+
+    def record(self, job: str, key: str, value: Any) -> None:
+        text, at = json.dumps(value, ensure_ascii=False), now()
+        segment = self._spool.put(job, key, text, at)
+        write = partial(rows.keep_call, job=job, key=key, value=text, at=at)
+        self._store.submit(write, patient=True, hurried=False).add_done_callback(partial(self._recorded, segment))
+
+    def _recorded(self, segment: Segment, written: Future[None]) -> None:
+        if written.exception() is None:
+            self._spool.done(segment)
+
+    async def ready(self) -> None:
+        while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
+            if not self._spool.waiting:  # nothing is waiting that would show whether writing works again
+                self._store.post(_nothing)
+            await anyio.sleep(_LOOK_AGAIN_S)
+
+    async def aclose(self) -> None:
+        await anyio.to_thread.run_sync(self._close)
+
+    def _close(self) -> None:
+        self._store.close()
+        self._spool.close()
+        self._owner.close()
+
+    def _register(self) -> None:
+        try:
+            if self._owner.register() and (kind := network_folder(self._path.parent)):
+                log.warning(
+                    "Moot's data folder is on a network file system (%s), where jobs may be lost or run twice. "
+                    "Set MOOT_HOME to a local folder.",
+                    kind,
+                )
+            self._spool.open()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(_UNWRITABLE) from error
+
+    def _shown(self, job: Job) -> Job:
+        """*job* as it stands: one of ours whose calls cannot be kept at the moment is paused, though nothing can say
+        so in the store."""
+        if job.id in self._held and job.state == "running" and (problem := self.problem):
+            return replace(job, state="paused", reason=problem, waits=True)
+        return job
+
+    async def _write(self, operation: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> T:
+        written = self._store.submit(operation, patient=patient)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(written))  # it is written all the same
+        except sqlite3.Error as error:
+            raise StoreError(explain(error)) from error
+
+    def _submit_now(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._store.submit(operation).result()
+        except sqlite3.Error as error:
+            raise StoreError(explain(error)) from error
+
+    async def _read(self, operation: Callable[[sqlite3.Connection], T], nothing: Exception | None = None) -> T:
+        """Read in a thread; *nothing* is raised where there is no store yet."""
+        return await anyio.to_thread.run_sync(self._read_now, operation, nothing)
+
+    def _read_now(self, operation: Callable[[sqlite3.Connection], T], nothing: Exception | None = None) -> T:
+        if nothing is not None and not self.exists():
+            raise nothing
+        return self._store.read(operation)
+
+
+def new_id() -> str:
+    """An id that sorts by time and cannot be guessed."""
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(8)}"
+
+
+def _keep_all(connection: sqlite3.Connection, lines: Sequence[tuple[str, str, str, float]]) -> None:
+    for job, key, value, at in lines:
+        rows.keep_call(connection, job, key, value, at)
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """A write that writes nothing: it only finds out whether the store can be used."""

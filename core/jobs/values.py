@@ -1,0 +1,85 @@
+"""A job as everybody sees it, whichever engine keeps it: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from core.jobs.states import OVER, CancelMode, JobState
+
+TaskStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
+_TASK_STATUS: dict[JobState, TaskStatus] = {
+    "queued": "working",
+    "running": "working",
+    "paused": "input_required",
+    "done": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+MOST_ATTEMPTS = 5
+"""A job that killed its worker so often without a single new finished call is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job. Times are seconds since the epoch; `calls` counts the finished calls that are kept."""
+
+    id: str
+    kind: str
+    state: JobState
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Only there when the job is submitted or claimed; they may be long."""
+    reason: str = ""
+    """Why it is paused or failed, in one sentence."""
+    waits: bool = False
+    """Paused by something that may pass by itself, such as a full disk: it goes on without being asked."""
+    creator: str = ""
+    owner: str | None = None
+    fence: int = 0
+    """Grows with every owner; what an earlier owner says of the job's state is refused."""
+    attempts: int = 0
+    """How often it was taken up since its last finished call."""
+    cancel: CancelMode | None = None
+    calls: int = 0
+    total: int | None = None
+    """How many calls there will be, where the recipe knows."""
+    created: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state in OVER
+
+    @property
+    def task_status(self) -> TaskStatus:
+        """The state in the words of MCP's tasks extension."""
+        return "working" if self.waits else _TASK_STATUS[self.state]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCall:
+    """One finished call of a job. `seq` grows; it is the cursor for reading on."""
+
+    seq: int
+    key: str
+    value: Any
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What the job's recipe returned, as text and as data."""
+
+    markdown: str
+    structured: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an owner must know of a job it runs: whether it is still its own, and whether to stop."""
+
+    mine: bool
+    cancel: CancelMode | None = None

@@ -1,0 +1,66 @@
+"""Who is alive: each process that owns something shared keeps a file locked, and the system unlocks it when it dies.
+
+The lock is SQLite's own on an otherwise empty file, since that is the one OS file lock the standard library offers
+alike on POSIX and Windows. A process that hangs or is stopped still holds it; its successor is never mistaken for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+
+class Owner:
+    """This process, as others see it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = secrets.token_hex(8)
+        self._folder = folder
+        self._guard = threading.Lock()
+        self._lock: sqlite3.Connection | None = None
+
+    def register(self) -> bool:
+        """Take the lock; True the first time. Blocks for a moment."""
+        with self._guard:
+            if self._lock is not None:
+                return False
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = sqlite3.connect(self._folder / self.name, isolation_level=None, check_same_thread=False)
+            lock.execute("BEGIN EXCLUSIVE")
+            self._lock = lock
+            return True
+
+    def alive(self, owner: str) -> bool:
+        """Whether the process that registered as *owner* still runs."""
+        if owner == self.name:
+            return True
+        path = self._folder / owner
+        if not path.exists():
+            return False
+        probe = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            probe.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return True
+        except sqlite3.DatabaseError:  # not one of our files, so nobody holds it
+            return False
+        finally:
+            with suppress(sqlite3.Error):
+                probe.close()
+        return False
+
+    def bury(self, owner: str) -> None:
+        """Remove what is left of an owner that is not alive."""
+        for name in (owner, f"{owner}-journal"):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let the lock go."""
+        with self._guard:
+            lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
+            self.bury(self.name)

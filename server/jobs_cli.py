@@ -1,0 +1,187 @@
+"""`moot jobs` and `moot worker`: the commands for runs in the background. Imports click alone until one is run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+_DAY_S = 86_400
+
+_ID = click.argument("id")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def jobs(context: click.Context) -> None:
+    """List, read and steer runs in the background."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_jobs)
+
+
+@jobs.command("list")
+@_JSON
+def list_jobs(as_json: bool = False) -> None:
+    """Show all jobs, newest first."""
+    _recipe({"action": "list"}, as_json)
+
+
+@jobs.command()
+@_ID
+@_JSON
+def show(id: str, as_json: bool) -> None:
+    """Show a job: its result when it is done, else what has finished so far."""
+    _recipe({"action": "get", "id": id}, as_json)
+
+
+@jobs.command()
+@_ID
+def watch(id: str) -> None:
+    """Follow a job until it is over; then print what `show` prints. Ctrl-C leaves it running."""
+    import anyio
+
+    from core.errors import MootError
+
+    try:
+        anyio.run(_watch, id)
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+    _recipe({"action": "get", "id": id}, as_json=False)
+
+
+@jobs.command()
+@_ID
+@click.option("--drain", is_flag=True, help="Start no new call, and keep the answers of those under way.")
+@_JSON
+def cancel(id: str, drain: bool, as_json: bool) -> None:
+    """Cancel a job. Its finished calls stay: it can be resumed."""
+    _recipe({"action": "cancel", "id": id, "mode": "drain" if drain else "abort"}, as_json)
+
+
+@jobs.command()
+@_ID
+@_JSON
+def resume(id: str, as_json: bool) -> None:
+    """Go on with a paused, failed or cancelled job. Finished calls are not made again."""
+    _requeue("resume", id, as_json)
+
+
+@jobs.command()
+@_ID
+@_JSON
+def retry(id: str, as_json: bool) -> None:
+    """Make only the failed calls of a job again, also of one that is done."""
+    _requeue("retry", id, as_json)
+
+
+@jobs.command()
+@click.option("--older-than", type=click.FloatRange(0), default=30, show_default=True, metavar="DAYS")
+def clean(older_than: float) -> None:
+    """Delete jobs that were over so long ago."""
+    import anyio
+
+    from core.errors import MootError
+
+    try:
+        print(f"{anyio.run(_clean, older_than * _DAY_S)} jobs deleted.")
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@click.command()
+@click.option("--idle-exit", type=click.FloatRange(0), default=60, show_default=True, metavar="SECONDS")
+def worker(idle_exit: float) -> None:
+    """Work on jobs that no window owns, and end when there was none for a while."""
+    import anyio
+
+    from server.worker import work_until_idle
+
+    try:
+        anyio.run(work_until_idle, idle_exit)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def submit(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:
+    """Start *recipe* as a job, with a worker that does it, and print its id."""
+    import anyio
+
+    from core.errors import ConfigError, InvalidInputError, MootError
+
+    try:
+        handle = anyio.run(_submit, recipe, arguments)
+    except (ConfigError, InvalidInputError) as error:
+        raise click.UsageError(str(error)) from None
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
+    print(handle.model_dump_json(indent=2) if as_json else handle.markdown())
+
+
+async def _submit(recipe: str, arguments: dict[str, Any]) -> Any:
+    from core.lifecycle import open_app
+    from server.background import start
+    from server.toolbox import KINDS
+
+    async with open_app() as app:
+        handle = await start(app, KINDS[recipe], arguments)
+    _start_worker()
+    return handle
+
+
+async def _watch(id: str) -> None:
+    from core.jobs.desk import Jobs
+
+    desk, cursor = Jobs(), 0
+    try:
+        while True:
+            job = await desk.wait(id, 10, after=cursor)
+            for call in await desk.calls(id, after=cursor):
+                cursor = call.seq
+                who = call.value.get("ai", "") if isinstance(call.value, dict) else ""
+                print(f"{who or 'call'} {call.key.partition(':')[0]} finished".replace("  ", " "), file=sys.stderr)
+            if job.over or job.state == "paused":
+                return
+    finally:
+        await desk.aclose()
+
+
+async def _clean(older_than_s: float) -> int:
+    from core.jobs.desk import Jobs
+    from core.jobs.runner import KEPT_BYTES
+
+    desk = Jobs()
+    try:
+        return await desk.clean(older_than_s=older_than_s, most_bytes=KEPT_BYTES)
+    finally:
+        await desk.aclose()
+
+
+def _requeue(action: str, id: str, as_json: bool) -> None:
+    code = _run({"action": action, "id": id}, as_json)
+    if code == 0:
+        _start_worker()
+    sys.exit(code)
+
+
+def _start_worker() -> None:
+    """A worker that does what was queued here; whoever is quicker, it or an open window, does it."""
+    from core.config import load_config
+    from core.paths import credentials_path
+    from server.worker import start_worker
+
+    if load_config(credentials_path()).defaults.detach:
+        start_worker()
+
+
+def _recipe(arguments: dict[str, Any], as_json: bool) -> None:
+    sys.exit(_run(arguments, as_json))
+
+
+def _run(arguments: dict[str, Any], as_json: bool) -> int:
+    from server.terminal import run_recipe
+
+    return run_recipe("jobs", arguments, as_json)

@@ -1,0 +1,177 @@
+"""Runs jobs: recipes by name, inside any serving process, or in a worker process of its own.
+
+A serving process works on its own jobs, and on those of processes that are gone. It opens nothing before there is a
+job. When it stops with jobs unfinished, it starts a worker that outlives it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from pydantic import TypeAdapter, ValidationError
+
+from ai.lazy import load
+from core.errors import InvalidInputError, StoreError
+from core.jobs.desk import may_exist
+from core.lifecycle import App, open_app
+from core.paths import data_dir
+from server.toolbox import KINDS, Recipe
+
+if TYPE_CHECKING:
+    from ai.memo import Memo
+    from core.jobs.runner import Runner, Work
+    from core.jobs.values import Job, JobResult
+
+_LOOK_S = 1.0
+_IDLE_EXIT_S = 10
+_ENTRY = Path(__file__).resolve().parent.parent / "moot_entry.py"
+
+
+@asynccontextmanager
+async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) -> AsyncIterator[None]:
+    """Work on jobs while the block runs. *detach* starts a worker that carries on when unfinished ones are left."""
+    if not app.config.defaults.detach:
+        detach = None
+    app.jobs.runs_on = detach is not None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_serve, app)
+        try:
+            yield
+        finally:
+            if detach is not None:
+                with anyio.CancelScope(shield=True):
+                    await _hand_over(app, detach)
+            tasks.cancel_scope.cancel()
+
+
+async def work_until_idle(idle_s: float) -> None:
+    """A worker process: work on all jobs nobody else owns, and end when there was none for *idle_s* seconds."""
+    async with open_app() as app:
+        await (await open_runner(app)).run(idle_exit_s=idle_s)
+
+
+async def open_runner(app: App) -> Runner:
+    """A runner for the jobs of *app*'s engine; not yet started."""
+    engine = await app.jobs.engine()
+    module = await load("core.jobs.runner")
+    await load("ai.memo")
+    runner: Runner = module.Runner(engine, KINDS, _work(app))
+    app.jobs.changed = runner.wake
+    return runner
+
+
+def start_worker() -> None:
+    """Start `moot worker` so that it outlives this process, its terminal and its host. Blocks for a moment."""
+    home = data_dir()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = 0x00000008 if sys.platform == "win32" else 0  # DETACHED_PROCESS
+    with open(home / "worker.log", "wb", opener=lambda path, mode: os.open(path, mode, 0o600)) as log:
+        subprocess.Popen(
+            [sys.executable, str(_ENTRY), "worker", "--idle-exit", str(_IDLE_EXIT_S)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            cwd=home,
+            start_new_session=True,
+            creationflags=flags,
+        )
+
+
+async def _serve(app: App) -> None:
+    told = anyio.Event()
+    app.jobs.changed = told.set
+    while not told.is_set() and not await anyio.to_thread.run_sync(may_exist):
+        with anyio.move_on_after(_LOOK_S):
+            await told.wait()
+    await (await open_runner(app)).run()
+
+
+async def _hand_over(app: App, detach: Callable[[], None]) -> None:
+    """Start the worker first, then stop: hosts do not give much time."""
+    if not await anyio.to_thread.run_sync(may_exist):
+        return
+    try:
+        engine = await app.jobs.engine()
+        left = await engine.list_jobs(("queued", "running"))
+    except StoreError:
+        return
+    if any(engine.owner in (job.owner, job.creator) for job in left):
+        await anyio.to_thread.run_sync(detach)
+
+
+def _work(app: App) -> Work:
+    async def work(job: Job, drain: anyio.Event) -> JobResult | None:
+        from ai.memo import Memo
+
+        memo = Memo(await app.jobs.engine(), job.id, fresh=job.calls == 0)
+        return await _drainable(app, job, memo, drain)
+
+    return work
+
+
+async def _drainable(app: App, job: Job, memo: Memo, drain: anyio.Event) -> JobResult | None:
+    """Run the job's recipe, or None when it was drained."""
+    result: JobResult | None = None
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+
+        async def drained() -> None:
+            await drain.wait()
+            await memo.drain()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(drained)
+        try:
+            result = await _recipe(app, job, memo)
+        except Exception as error:  # raised again below: out of here it would come wrapped in a group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return result
+
+
+async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
+    from core.jobs.values import JobResult
+
+    recipe = KINDS[job.kind]
+    arguments = read_arguments(recipe, job.arguments)
+    async with app.run(recipe.name, run_id=job.id, memo=memo) as run:
+        if job.calls:
+            run.step(f"resumed with {job.calls} finished calls")
+        result: Any = await recipe.run(run, **arguments)
+    return JobResult(result.markdown(), result.model_dump(mode="json"))
+
+
+def read_arguments(recipe: Recipe, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """*arguments* out of JSON, as the recipe's parameters want them.
+
+    Raises:
+        InvalidInputError: One is unknown or of the wrong kind; the message names it.
+    """
+    readers = _readers(recipe)
+    read: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name not in readers:
+            raise InvalidInputError(f"{name!r} is not an argument of {recipe.name}. Correct it and start a new job.")
+        try:
+            read[name] = readers[name].validate_python(value)
+        except ValidationError as error:
+            raise InvalidInputError(f"{name!r} of {recipe.name}: {error.errors()[0]['msg']}.") from error
+    return read
+
+
+@cache
+def _readers(recipe: Recipe) -> dict[str, TypeAdapter[Any]]:
+    parameters = inspect.signature(recipe.run, eval_str=True).parameters
+    return {name: TypeAdapter(parameter.annotation) for name, parameter in parameters.items() if name != "run"}

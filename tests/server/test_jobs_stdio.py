@@ -1,0 +1,67 @@
+"""A job and the real server: the host hangs up in the middle, and the job is finished all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+from fake_provider import FakeProvider
+from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult
+
+from core.jobs.desk import Jobs
+
+pytestmark = pytest.mark.slow
+
+ENTRY = str(Path(__file__).parents[2] / "moot_entry.py")
+
+
+def server(home: Path, provider: FakeProvider, **defaults: object) -> StdioServerParameters:
+    home.mkdir(exist_ok=True)
+    row = {"provider": "openai_compatible", "base_url": provider.base_url, "model": "tokens=2"}
+    path = home / "credentials.json"
+    path.write_text(json.dumps({"ais": {"a": row, "b": row | {"model": "tokens=3"}}, "defaults": defaults}))
+    path.chmod(0o600)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "MOOT_HOME": str(home)}
+    return StdioServerParameters(command=sys.executable, args=[ENTRY, "serve"], env=environment, cwd=str(home))
+
+
+async def submitted(parameters: StdioServerParameters, provider: FakeProvider) -> str:
+    """Submit a job, wait until its requests are under way, and hang up."""
+    provider.gate.clear()
+    async with Client(parameters) as client:
+        accepted = await client.call_tool("ask_many", {"prompt": "hi", "background": True})
+        assert isinstance(accepted, CallToolResult) and accepted.structured_content
+        await provider.until(lambda p: p.in_flight == 2)
+    await provider.until(lambda p: p.aborted == 2)
+    job: str = accepted.structured_content["job"]["id"]
+    return job
+
+
+async def test_a_worker_of_its_own_finishes_the_job_of_a_host_that_left(isolated: Path, provider: FakeProvider) -> None:
+    desk = Jobs()
+    with anyio.fail_after(60):
+        job = await submitted(server(isolated / "home", provider), provider)
+        provider.gate.set()
+        ended = await desk.wait(job, 50)
+        result = await desk.result(job)
+    assert ended.state == "done", ended
+    assert result and "2 of 2 AIs answered" in result.markdown
+    await desk.aclose()
+
+
+async def test_without_a_worker_the_job_waits_for_the_next_server(isolated: Path, provider: FakeProvider) -> None:
+    desk, parameters = Jobs(), server(isolated / "home", provider, detach=False)
+    with anyio.fail_after(60):
+        job = await submitted(parameters, provider)
+        provider.gate.set()
+        assert (await desk.get(job)).state == "queued"
+        async with Client(parameters) as client:
+            read = await client.call_tool("jobs", {"action": "get", "id": job, "wait_s": 40})
+    assert isinstance(read, CallToolResult) and read.structured_content
+    assert read.structured_content["jobs"][0]["state"] == "done"
+    await desk.aclose()

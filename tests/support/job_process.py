@@ -1,0 +1,102 @@
+"""A process that works on jobs, for tests that kill it. Its AI answers after a delay; a log tells what really happened.
+
+    python job_process.py LOG LABEL COUNT DELAY_S       submit a job of so many calls, and work until all jobs are over
+    python job_process.py LOG - 0 DELAY_S               only work
+
+The log has a line `s LABEL:N` for each call that reached the AI, and `f LABEL:N` for each whose answer somebody could
+see. Lines are appended by one write each, so they are there whatever happens to the process. SIGTERM ends it cleanly.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import anyio
+from pydantic import BaseModel
+from scripted_ai import scripted_seat
+
+from ai.caller import Caller
+from ai.client import AsyncAIClient, Emit
+from ai.roster import Roster
+from ai.run import Run
+from core.config import Config
+from core.events import CallFinished, Event, EventBus
+from core.lifecycle import App
+from core.values import Answer, Request, Response
+from server.toolbox import KINDS, Recipe
+from server.worker import open_runner
+
+WIDTH = 100
+
+
+class Counted(BaseModel):
+    answers: int
+
+    def markdown(self) -> str:
+        return f"{self.answers} answers"
+
+
+async def count_up(run: Run, label: str, count: int) -> Counted:
+    outcomes = await run.ask_many([("a", Request.of(f"{label}:{n}")) for n in range(count)])
+    return Counted(answers=sum(isinstance(outcome, Answer) for outcome in outcomes))
+
+
+class LoggingClient(AsyncAIClient):
+    def __init__(self, log: int, delay_s: float) -> None:
+        self._log = log
+        self._delay_s = delay_s
+
+    async def complete(self, request: Request, emit: Emit) -> Response:
+        text = request.messages[-1].text
+        os.write(self._log, f"s {text}\n".encode())
+        await anyio.sleep(self._delay_s)
+        return Response(text, "counting-1")
+
+
+def make_app(log: int, delay_s: float) -> App:
+    KINDS["count_up"] = Recipe(count_up, "Count up", background=True)
+    roster, bus = Roster(Config()), EventBus()
+    roster.seats["a"] = scripted_seat("a", LoggingClient(log, delay_s), concurrency=WIDTH)
+
+    def finished(event: Event) -> None:
+        if isinstance(event, CallFinished):
+            os.write(log, f"f {event.answer.text}\n".encode())
+
+    bus.add_sink(finished)
+    return App(Config(), roster, bus, Caller(roster, bus))
+
+
+async def main(log_path: str, label: str, count: int, delay_s: float) -> None:
+    log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    app = make_app(log, delay_s)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop_on_sigterm, tasks.cancel_scope)
+            tasks.start_soon((await open_runner(app)).run)
+            await until_all_are_over(app)
+            if count:
+                await app.jobs.submit("count_up", {"label": label, "count": count})
+                os.write(log, f"j {label}\n".encode())
+                await until_all_are_over(app)
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await app.jobs.aclose()
+            await app.roster.aclose()
+
+
+async def until_all_are_over(app: App) -> None:
+    while await app.jobs.list_jobs(("queued", "running")):
+        await anyio.sleep(0.02)
+
+
+async def stop_on_sigterm(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+if __name__ == "__main__":
+    anyio.run(main, sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))

@@ -1,0 +1,146 @@
+"""Looks at runs in the background and steers them: list, get, cancel, resume, retry."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ai.run import Run
+from core.errors import InvalidInputError
+from core.jobs.desk import Jobs
+from core.jobs.states import CancelMode, JobState
+
+if TYPE_CHECKING:
+    from core.jobs.values import Job, JobResult, KeptCall
+
+Action = Literal["list", "get", "cancel", "resume", "retry"]
+Id = Annotated[str | None, Field(description="Which job; needed by all but list.", max_length=64)]
+WaitS = Annotated[float, Field(ge=0, le=50, description="get: wait so many seconds for news.")]
+After = Annotated[int | None, Field(ge=0, description="get: finished calls behind this cursor.")]
+Mode = Annotated[CancelMode, Field(description="cancel: drain keeps the answers under way.")]
+
+_CALLS_SHOWN = 20
+_TEXT_SHOWN = 4_000
+
+
+class JobView(BaseModel):
+    """One job. `reason` says why it is paused or failed; `calls` counts finished ones that are kept."""
+
+    model_config = ConfigDict(defer_build=True)  # a server starts faster
+
+    id: str
+    kind: str
+    state: JobState
+    reason: str = ""
+    calls: int
+    total: int | None = None
+    created: str
+    finished: str | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> JobView:
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            state=job.state,
+            reason=job.reason or ("It is being cancelled." if job.cancel and not job.over else ""),
+            calls=job.calls,
+            total=job.total,
+            created=_time(job.created),
+            finished=_time(job.finished) if job.finished else None,
+        )
+
+    def markdown(self) -> str:
+        done = f"{self.calls} of {self.total}" if self.total is not None else str(self.calls)
+        why = f" {self.reason}" if self.reason else ""
+        return f"**{self.id}** {self.kind}: {self.state}, {done} calls finished, since {self.created}.{why}"
+
+
+class FinishedCall(BaseModel):
+    """One finished call of a job; `cursor` is what to pass as `after` to read on."""
+
+    cursor: int
+    name: str
+    text: str
+
+
+class JobReport(BaseModel):
+    """Jobs, newest first, or one job with its finished calls and, when it is done, its tool's own result."""
+
+    summary: str
+    jobs: list[JobView]
+    calls: list[FinishedCall] = []
+    text: str = ""
+    result: dict[str, Any] | None = None
+
+    def markdown(self) -> str:
+        listed = [f"- {job.markdown()}" for job in self.jobs]
+        parts = [self.summary, "\n".join(listed) if not self.result else "", self.text]
+        parts += [f"## {call.name} (cursor {call.cursor})\n{call.text}" for call in self.calls]
+        return "\n\n".join(part for part in parts if part)
+
+
+async def jobs(
+    run: Run,
+    action: Action = "list",
+    *,
+    id: Id = None,
+    wait_s: WaitS = 0,
+    after: After = None,
+    mode: Mode = "abort",
+) -> JobReport:
+    """List, read, cancel, resume or retry jobs: tool calls started with background=true."""
+    assert run.jobs is not None, "every door opens jobs"
+    if action == "list":
+        found = await run.jobs.list_jobs()
+        return JobReport(
+            summary=f"{len(found)} jobs." if found else "No jobs.", jobs=[JobView.of(job) for job in found]
+        )
+    if not id:
+        raise InvalidInputError(f"'id' is missing: say which job to {action}. List the jobs to see their ids.")
+    match action:
+        case "get":
+            return await _read(run.jobs, await run.jobs.wait(id, wait_s, after=after), after)
+        case "cancel":
+            return _steered(await run.jobs.cancel(id, mode))
+        case "resume":
+            return _steered(await run.jobs.resume(id))
+        case "retry":
+            return _steered(await run.jobs.retry(id))
+
+
+async def _read(desk: Jobs, job: Job, after: int | None) -> JobReport:
+    """Of a finished job its result, of any other the calls that have finished so far."""
+    result: JobResult | None = await desk.result(job.id) if job.state == "done" else None
+    kept = await desk.calls(job.id, after=after or 0, limit=_CALLS_SHOWN) if result is None or after is not None else []
+    view = JobView.of(job)
+    return JobReport(
+        summary=f"Job {job.id} is {job.state}.",
+        jobs=[view],
+        calls=[_shown(call) for call in kept],
+        text=result.markdown if result else "",
+        result=dict(result.structured) if result else None,
+    )
+
+
+def _steered(job: Job) -> JobReport:
+    return JobReport(summary=f"Job {job.id} is {job.state}.", jobs=[JobView.of(job)])
+
+
+def _shown(call: KeptCall) -> FinishedCall:
+    value = call.value
+    name, text = "call", json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict) and isinstance(value.get("ai"), str):
+        role = call.key.partition(":")[0]
+        name = f"{value['ai']} ({role})" if role else value["ai"]
+        text = str(value.get("text", ""))
+    if len(text) > _TEXT_SHOWN:
+        text = f"{text[:_TEXT_SHOWN]} ... ({len(text):,} characters; all of it is in the job's result)"
+    return FinishedCall(cursor=call.seq, name=name, text=text)
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
