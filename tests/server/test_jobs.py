@@ -226,7 +226,7 @@ def test_moot_jobs_lists_shows_steers_and_cleans(moot: Any, isolated: Path) -> N
 
 def test_the_background_needs_named_ais(moot: Any) -> None:
     result = moot("ask", "hi", "--background")
-    assert result.exit_code == 2 and "--background needs --all" in result.stderr
+    assert result.exit_code == 2 and "need to know whom" in result.stderr
 
 
 def test_a_damaged_store_of_jobs_is_one_sentence(moot: Any, isolated: Path) -> None:
