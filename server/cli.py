@@ -6,7 +6,6 @@ Nothing heavy is imported here: `--help` and `--version` need click alone.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -137,15 +136,9 @@ def demo(question: str | None, svg: str | None) -> None:
 @cli.command()
 def serve() -> None:
     """Run the MCP server on stdin and stdout; this is what hosts start."""
-    import anyio
+    from server.serve import serve as serve_stdio
 
-    from core.metrics import set_up_exporter
-    from server.mcp_app import serve_stdio
-
-    set_up_exporter(os.environ)
-    if sys.stdin.isatty():
-        click.echo("moot serve speaks MCP on stdin and stdout and is started by a host. Stop it with Ctrl-C.", err=True)
-    anyio.run(serve_stdio)
+    serve_stdio()
 
 
 @cli.group()
