@@ -1,0 +1,233 @@
+"""How soon a host hears from `moot serve`, and what a server that is only there costs.
+
+From spawn to the answers to `initialize` and `tools/list`: at most 2.5 times `python -c pass` and 0.08 times a bare
+mcp server with one tool, in wall time and in CPU. From spawn to the first answered call of a tool that asks nobody: at
+most 0.95 times that of the bare server. The first call through each SDK, against a provider on loopback, is shown.
+Memory: 30 MB when nothing but lists was asked for, and 1.25 times a bare server that imported openai after a call.
+`moot --help` and shell completion: at most 6 times `python -c pass`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from _measure import ROOT, Figure, clean_environment, fake_provider, figure, interleaved, main, ratio, run_cpu_s
+
+BARE = """
+{imports}
+from mcp.server.mcpserver import MCPServer
+server = MCPServer("bare", log_level="WARNING")
+@server.tool()
+def echo(text: str) -> str:
+    return text
+server.run()
+"""
+MOOT = ["moot_entry.py", "serve"]
+DISCARD_S = 12.0
+"""Longer than `moot serve` keeps the real server ready for a first call."""
+HELLO: list[dict[str, Any]] = [
+    {
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "bench", "version": "1"},
+        },
+    }
+]
+LIST: list[dict[str, Any]] = [{"method": "notifications/initialized"}, {"id": 2, "method": "tools/list"}]
+
+
+def measure(rounds: int) -> list[Figure]:
+    _compile()
+    return [*_starts(rounds), *_calls(rounds), *_memory(), *_command_line(rounds)]
+
+
+def _starts(rounds: int) -> list[Figure]:
+    figures = []
+    for name, messages in (("initialize", HELLO), ("tools/list", HELLO + LIST)):
+        taken = interleaved(
+            rounds,
+            {
+                "pass": _bare_interpreter,
+                "moot": partial(_conversation, MOOT, messages),
+                "bare": partial(_conversation, ["-c", BARE.format(imports="")], messages),
+            },
+        )
+        for unit, kind in enumerate(("wall", "CPU")):
+            moot, bare, nothing = ([sample[unit] for sample in taken[who]] for who in ("moot", "bare", "pass"))
+            figures.append(ratio(f"spawn to {name} / python -c pass, {kind}", moot, nothing, bound=2.5))
+            figures.append(ratio(f"spawn to {name} / bare mcp server, {kind}", moot, bare, bound=0.08))
+    return figures
+
+
+def _calls(rounds: int) -> list[Figure]:
+    with fake_provider() as base_url:
+        rows = {
+            "openai": {"provider": "openai_compatible", "base_url": base_url},
+            "anthropic": {"provider": "anthropic", "base_url": base_url.removesuffix("/v1")},
+            "gemini": {"provider": "gemini", "base_url": base_url.removesuffix("/v1")},
+        }
+        ais = {name: row | {"api_key": "none", "model": "tokens=2"} for name, row in rows.items()}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "credentials.json"
+            path.write_text(json.dumps({"ais": ais}))
+            path.chmod(0o600)
+            env = {"MOOT_CREDENTIALS": str(path)}
+            bare = partial(_conversation, ["-c", BARE.format(imports="")], HELLO + LIST + _call("echo", text="hi"))
+            subjects = {"bare": bare, "moot": partial(_conversation, MOOT, HELLO + LIST + _call("status"), env)}
+            for name in ais:
+                asked = HELLO + LIST + _call("ask_one", prompt="hi", ai=name)
+                subjects[name] = partial(_conversation, MOOT, asked, env)
+            taken = interleaved(rounds, subjects)
+    figures = []
+    for unit, kind in enumerate(("wall", "CPU")):
+        samples = {who: [sample[unit] for sample in taken[who]] for who in taken}
+        figures.append(
+            ratio(f"spawn to first call / bare mcp server, {kind}", samples["moot"], samples["bare"], bound=0.95)
+        )
+        figures += [
+            ratio(f"spawn to first call through {name} / bare mcp server, {kind}", samples[name], samples["bare"])
+            for name in ais
+        ]
+    return figures
+
+
+def _memory() -> list[Figure]:
+    listed = [_resident(MOOT, HELLO + LIST, wait_s=DISCARD_S) for _ in range(1)]
+    with fake_provider() as base_url, tempfile.TemporaryDirectory() as folder:
+        row = {"provider": "openai_compatible", "base_url": base_url, "api_key": "none", "model": "tokens=2"}
+        path = Path(folder) / "credentials.json"
+        path.write_text(json.dumps({"ais": {"a": row}}))
+        path.chmod(0o600)
+        env = {"MOOT_CREDENTIALS": str(path)}
+        asked = HELLO + LIST + _call("ask_one", prompt="hi", ai="a")
+        bare = BARE.format(imports="import openai")
+        taken = interleaved(
+            3,
+            {
+                "moot": partial(_resident, MOOT, asked, env),
+                "bare": partial(_resident, ["-c", bare], HELLO + LIST + _call("echo", text="hi")),
+            },
+        )
+    return [
+        figure("memory when only listed", listed, bound=30, unit="MB", note=f"after {DISCARD_S:.0f} s"),
+        ratio(
+            "memory after a call through openai / bare server that imported openai",
+            taken["moot"],
+            taken["bare"],
+            bound=1.25,
+        ),
+    ]
+
+
+def _command_line(rounds: int) -> list[Figure]:
+    completion = {"_MOOT_COMPLETE": "bash_complete", "COMP_WORDS": "moot st", "COMP_CWORD": "1"}
+    cpu = interleaved(
+        rounds,
+        {
+            "pass": partial(run_cpu_s, ["-c", "pass"]),
+            "help": partial(run_cpu_s, ["moot_entry.py", "--help"]),
+            "completion": partial(run_cpu_s, ["-c", _completing(completion)]),
+        },
+    )
+    return [
+        ratio("moot --help / python -c pass, CPU", cpu["help"], cpu["pass"], bound=6),
+        ratio("shell completion / python -c pass, CPU", cpu["completion"], cpu["pass"], bound=6),
+    ]
+
+
+def _completing(variables: Mapping[str, str]) -> str:
+    return f"import os, sys; os.environ.update({dict(variables)!r}); sys.argv = ['moot']; import moot_entry; moot_entry.main()"
+
+
+def _call(tool: str, **arguments: str) -> list[dict[str, Any]]:
+    return [{"id": 3, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}]
+
+
+def _bare_interpreter() -> tuple[float, float]:
+    started = time.perf_counter()
+    cpu = run_cpu_s(["-c", "pass"])
+    return time.perf_counter() - started, cpu
+
+
+def _conversation(
+    arguments: Sequence[str], messages: Sequence[dict[str, Any]], env: Mapping[str, str] | None = None
+) -> tuple[float, float]:
+    """Wall and CPU seconds from the spawn until the last of *messages* is answered."""
+    started = time.perf_counter()
+
+    def ended(pid: int) -> tuple[float, float]:
+        return time.perf_counter() - started, _cpu_s(pid)
+
+    return _talk(arguments, messages, env, ended)
+
+
+def _resident(
+    arguments: Sequence[str],
+    messages: Sequence[dict[str, Any]],
+    env: Mapping[str, str] | None = None,
+    wait_s: float = 0.0,
+) -> float:
+    """Megabytes of memory of the server, *wait_s* seconds after the last of *messages* was answered."""
+
+    def ended(pid: int) -> float:
+        time.sleep(wait_s)
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    return _talk(arguments, messages, env, ended)
+
+
+def _talk(
+    arguments: Sequence[str],
+    messages: Sequence[dict[str, Any]],
+    env: Mapping[str, str] | None,
+    ended: Callable[[int], Any],
+) -> Any:
+    """Send each of *messages* when the one before is answered; then ask *ended* about the process, and stop it."""
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=clean_environment() | dict(env or {}),
+        cwd=ROOT,
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        for message in messages:
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+            server.stdin.flush()
+            while "id" in message and json.loads(line := server.stdout.readline()).get("id") != message["id"]:
+                assert line, "the server ended"
+        result = ended(server.pid)
+        server.kill()
+    return result
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds of a running process, in nanoseconds of the scheduler rather than in ticks of 10 ms."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
+def _compile() -> None:
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", "ai", "core", "server", "tools", "moot_entry.py"],
+        check=True,
+        cwd=ROOT,
+        env=clean_environment(),
+    )
+
+
+if __name__ == "__main__":
+    main(measure, rounds=9)
