@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _measure import ROOT, Figure, clean_environment, fake_provider, figure, interleaved, main, ratio, run_cpu_s
+from _measure import ROOT, Figure, children_cpu_s, clean_environment, fake_provider, figure, interleaved, main, ratio, run_cpu_s
 
 BARE = """
 {imports}
@@ -75,8 +75,6 @@ def _calls(rounds: int) -> list[Figure]:
     with fake_provider() as base_url:
         rows = {
             "openai": {"provider": "openai_compatible", "base_url": base_url},
-            "anthropic": {"provider": "anthropic", "base_url": base_url.removesuffix("/v1")},
-            "gemini": {"provider": "gemini", "base_url": base_url.removesuffix("/v1")},
         }
         ais = {name: row | {"api_key": "none", "model": "tokens=2"} for name, row in rows.items()}
         with tempfile.TemporaryDirectory() as folder:
@@ -165,12 +163,9 @@ def _conversation(
     arguments: Sequence[str], messages: Sequence[dict[str, Any]], env: Mapping[str, str] | None = None
 ) -> tuple[float, float]:
     """Wall and CPU seconds from the spawn until the last of *messages* is answered."""
-    started = time.perf_counter()
-
-    def ended(pid: int) -> tuple[float, float]:
-        return time.perf_counter() - started, _cpu_s(pid)
-
-    return _talk(arguments, messages, env, ended)
+    before, started = children_cpu_s(), time.perf_counter()
+    wall = _talk(arguments, messages, env, lambda pid: time.perf_counter() - started)
+    return wall, children_cpu_s() - before
 
 
 def _resident(
@@ -213,11 +208,6 @@ def _talk(
         result = ended(server.pid)
         server.kill()
     return result
-
-
-def _cpu_s(pid: int) -> float:
-    """CPU seconds of a running process, in nanoseconds of the scheduler rather than in ticks of 10 ms."""
-    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def _compile() -> None:
