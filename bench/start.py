@@ -20,7 +20,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _measure import ROOT, Figure, children_cpu_s, clean_environment, fake_provider, figure, interleaved, main, ratio, run_cpu_s
+from _measure import (
+    ROOT,
+    Figure,
+    children_cpu_s,
+    clean_environment,
+    fake_provider,
+    figure,
+    interleaved,
+    main,
+    ratio,
+    run_cpu_s,
+)
 
 BARE = """
 {imports}
@@ -146,7 +157,8 @@ def _command_line(rounds: int) -> list[Figure]:
 
 
 def _completing(variables: Mapping[str, str]) -> str:
-    return f"import os, sys; os.environ.update({dict(variables)!r}); sys.argv = ['moot']; import moot_entry; moot_entry.main()"
+    setting = f"import os, sys; os.environ.update({dict(variables)!r}); sys.argv = ['moot']"
+    return f"{setting}; import moot_entry; moot_entry.main()"
 
 
 def _call(tool: str, **arguments: str) -> list[dict[str, Any]]:

@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
     """Put *text* in place of what *path* holds, or leave that as it was.
 
-    A link is written through and stays. A file keeps its mode; a new one, like a new folder, is for its owner alone.
+    A link is written through and stays. A file keeps its mode unless it is to be *private*; a new one, like a
+    new folder, is for its owner alone.
 
     Raises:
         OSError: It cannot be written; nothing has changed then.
@@ -23,7 +24,7 @@ def write_atomically(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
+        if target.exists() and not private:
             Path(temporary).chmod(target.stat().st_mode & 0o777)
         Path(temporary).replace(target)
     except BaseException:

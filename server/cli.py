@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from core.logs import configure_logging
+from server import setup_commands
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 
@@ -22,6 +23,10 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 def cli() -> None:
     """Ask other AIs: one, several at once, or a panel that debates and comes to a verdict."""
     configure_logging()
+
+
+for _command in (setup_commands.connect, setup_commands.keys, setup_commands.init):
+    cli.add_command(_command)
 
 
 def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:

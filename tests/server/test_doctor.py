@@ -19,7 +19,9 @@ from core.ledger import Ledger
 from core.schema import MIGRATIONS
 from server import doctor
 from server.cli import cli
-from server.doctor import Finding, Patient, examine, examine_clock, examine_database, host_files, programs_on_path
+from server.doctor import Finding, Patient, examine, examine_clock, examine_database
+from server.hosts import HOSTS
+from server.programs import programs_on_path
 
 KEY = "very-secret-key-1"
 
@@ -38,7 +40,8 @@ def home(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A person's empty home, with an empty PATH."""
     monkeypatch.setenv("HOME", str(isolated))
     monkeypatch.setenv("PATH", str(isolated / "bin"))
-    monkeypatch.delenv("APPDATA", raising=False)
+    for name in ("APPDATA", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(isolated)
     (isolated / "home").mkdir()
     return isolated
@@ -203,9 +206,9 @@ def test_a_clock_that_is_wrong_or_jumps_is_told() -> None:
 
 def test_hosts_are_found_and_whether_they_mention_moot(home: Path) -> None:
     assert states(findings("_hosts")) == {"hosts": "warn"}
-    places = {name: paths[0] for name, paths in host_files(home).items()}
-    assert set(places) == {"Claude Desktop", "Claude Code", "Cursor", "VS Code", "Codex", "Gemini CLI"}
-    for path, text in ((places["Cursor"], '{"mcpServers": {"moot": {}}}'), (places["Codex"], "smooth = true")):
+    for host, text in (("cursor", '{"mcpServers": {"moot": {}}}'), ("codex", "smooth = true")):
+        path = HOSTS[host].path()
+        assert path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     cursor, codex = findings("_hosts")
