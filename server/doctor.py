@@ -288,16 +288,17 @@ def _handshake(patient: Patient) -> Iterator[Finding]:
         yield Finding("MCP handshake", "fail", "`moot serve` did not answer. Run it by hand and read stderr.", took)
     else:
         state: State = "warn" if took > _HANDSHAKE_SLOW_S else "ok"
-        yield Finding("MCP handshake", state, f"`moot serve` started and listed {tools} tools.", took)
+        yield Finding("MCP handshake", state, f"`moot serve` listed {tools} tools and answered a call.", took)
 
 
 def _list_tools(command: list[str]) -> int | None:
-    """How many tools the server lists when it is started as a host does it."""
+    """How many tools the server lists when it is started as a host does it; a call shows that it is really there."""
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "doctor", "version": "1"}}
     messages: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": hello},
         {"method": "notifications/initialized"},
-        {"id": 2, "method": "tools/list"},
+        {"id": 2, "method": "tools/call", "params": {"name": "status", "arguments": {}}},
+        {"id": 3, "method": "tools/list"},
     ]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as server:

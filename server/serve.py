@@ -165,11 +165,9 @@ class _Real:
 
         import anyio
 
-        from core.logs import configure_logging
         from core.metrics import set_up_exporter
         from server.stdio import serve_stdio
 
-        configure_logging()
         set_up_exporter(os.environ)
         anyio.run(partial(serve_stdio, self._server, heard, repeated, renew=renew))
 
@@ -178,8 +176,10 @@ class _Real:
 
         gc.disable()  # nothing that is imported becomes garbage: a sixth of the time
         try:
+            from core.logs import configure_logging
             from server.stdio import create_stdio_server
 
+            configure_logging()  # before the SDK sets up a handler of its own, which would print keys
             self._server = create_stdio_server()
         except BaseException as error:  # raised again where the server is needed
             self._error = error

@@ -82,7 +82,7 @@ def test_a_healthy_installation_is_exit_code_0_with_a_mark_on_every_line(home: P
     lines = result.stdout.splitlines()
     assert {line[0] for line in lines} <= {"✓", "!"}
     assert "✓ AI gpt: gpt-6.1-sol via openai, its key is set." in lines
-    assert any(line.startswith("✓ MCP handshake: `moot serve` started and listed 4 tools. (") for line in lines)
+    assert any(line.startswith("✓ MCP handshake: `moot serve` listed 4 tools and answered a call. (") for line in lines)
     assert KEY not in result.output and "\x1b" not in result.stdout
 
 
