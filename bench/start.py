@@ -45,8 +45,8 @@ def echo(text: str) -> str:
 server.run()
 """
 MOOT = ["moot_entry.py", "serve"]
-DISCARD_S = 12.0
-"""Longer than `moot serve` keeps the real server ready for a first call."""
+DISCARD_S = 15.0
+"""Longer than `moot serve` takes to import the real server, and then keeps it ready for a first call."""
 MODEL_TURN_S = 1.5
 HELLO: list[dict[str, Any]] = [
     {

@@ -119,7 +119,7 @@ def _leave_on_signal() -> None:
 def _start_over(front: Front) -> None:
     """Become a fresh interpreter that goes on where this one is; the input that was not read stays in its pipe."""
     session = front.session()
-    if sys.platform == "win32" or session is None or len(session) > _LONGEST_SESSION:
+    if sys.platform == "win32" or not sys.executable or session is None or len(session) > _LONGEST_SESSION:
         return
     os.environ[_SESSION] = session
     try:

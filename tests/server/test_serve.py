@@ -201,3 +201,19 @@ async def test_without_a_snapshot_it_starts_plainly_and_leaves_one(tmp_path: Pat
         while not (tmp_path / "home" / "snapshot.json").exists():
             await anyio.lowlevel.checkpoint()
         assert await server.hang_up() == 0
+
+
+async def test_what_the_server_complains_about_goes_to_stderr_without_keys(tmp_path: Path) -> None:
+    credentials = tmp_path / "home" / "credentials.json"
+    credentials.parent.mkdir()
+    credentials.write_text(json.dumps({"ais": {"gpt": {"provider": "sk-very-secret-key-1"}}}))
+    credentials.chmod(0o644)
+    with anyio.fail_after(60):
+        done = await anyio.run_process(
+            FRONT,
+            input=READY + STATUS,
+            env={"PATH": os.environ["PATH"], "MOOT_HOME": str(credentials.parent)},
+            cwd=ROOT,
+        )
+    assert b"moot: WARNING: credentials.json can be read by other users" in done.stderr
+    assert b"very-secret" not in done.stderr
