@@ -3,8 +3,8 @@
 From spawn to the answers to `initialize` and `tools/list`: at most 2.5 times `python -c pass` and 0.08 times a bare
 mcp server with one tool, in wall time and in CPU. A host waits for the start and for the first call, with its model's
 turn of a second or more in between: both waits together, for a tool that asks nobody, at most 0.95 times those for the
-bare server. A call sent with no pause at all is shown, and so is the first through the openai SDK, against a provider
-on loopback.
+bare server. A call sent with no pause at all is shown, and so is the first through each SDK, against a provider on
+loopback.
 Memory: 30 MB when nothing but lists was asked for, and 1.25 times a bare server that imported openai after a call.
 `moot --help` and shell completion: at most 6 times `python -c pass`.
 """
@@ -17,17 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from _dialects import three_dialects
 from _measure import (
     ROOT,
     Figure,
     children_cpu_s,
     clean_environment,
-    fake_provider,
     figure,
     interleaved,
     main,
@@ -86,37 +87,39 @@ def _starts(rounds: int) -> list[Figure]:
 
 
 def _calls(rounds: int) -> list[Figure]:
-    with fake_provider() as base_url:
-        row = {"provider": "openai_compatible", "base_url": base_url, "api_key": "none", "model": "tokens=2"}
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "credentials.json"
-            path.write_text(json.dumps({"ais": {"openai": row}}))
-            path.chmod(0o600)
-            env = {"MOOT_CREDENTIALS": str(path)}
-            bare = ["-c", BARE.format(imports="")]
-            echo, status = _call("echo", text="hi"), _call("status")
-            asked = _call("ask_one", prompt="hi", ai="openai")
-            taken = interleaved(
-                rounds,
-                {
-                    "bare": partial(_conversation, bare, HELLO + LIST + echo),
-                    "moot": partial(_conversation, MOOT, HELLO + LIST + status, env),
-                    "openai": partial(_conversation, MOOT, HELLO + LIST + asked, env),
-                    "bare, paused": partial(_waits, bare, echo),
-                    "moot, paused": partial(_waits, MOOT, status, env),
-                    "openai, paused": partial(_waits, MOOT, asked, env),
-                },
-            )
-    wall, cpu = ({who: [sample[unit] for sample in taken[who]] for who in taken} for unit in (0, 1))
-    start, first = "start and first call", "/ bare mcp server"
+    bare, echo, status = ["-c", BARE.format(imports="")], _call("echo", text="hi"), _call("status")
+    with three_dialects() as ais, _credentials(ais) as env:
+        subjects = {
+            "bare": partial(_conversation, bare, HELLO + LIST + echo),
+            "moot": partial(_conversation, MOOT, HELLO + LIST + status, env),
+            "bare, paused": partial(_waits, bare, echo),
+            "moot, paused": partial(_waits, MOOT, status, env),
+        }
+        for name in ais:
+            asked = _call("ask_one", prompt="hi", ai=name)
+            subjects[name] = partial(_conversation, MOOT, HELLO + LIST + asked, env)
+            subjects[f"{name}, paused"] = partial(_waits, MOOT, asked, env)
+        taken = interleaved(rounds, subjects)
+    wall = {who: [sample[0] for sample in samples] for who, samples in taken.items()}
+    cpu = {who: [sample[1] for sample in samples] for who, samples in taken.items()}
+    paused, at_once = "start and first call after a pause", "start and first call at once"
     return [
-        ratio(f"{start} after a pause {first}, wall", wall["moot, paused"], wall["bare, paused"], bound=0.95),
-        ratio(f"{start} through openai after a pause {first}, wall", wall["openai, paused"], wall["bare, paused"]),
-        ratio(f"{start} at once {first}, wall", wall["moot"], wall["bare"], note="0.95 is wanted"),
-        ratio(f"{start} at once {first}, CPU", cpu["moot"], cpu["bare"]),
-        ratio(f"{start} through openai at once {first}, wall", wall["openai"], wall["bare"]),
-        ratio(f"{start} through openai at once {first}, CPU", cpu["openai"], cpu["bare"]),
+        ratio(f"{paused} / bare mcp server, wall", wall["moot, paused"], wall["bare, paused"], bound=0.95),
+        ratio(f"{at_once} / bare mcp server, wall", wall["moot"], wall["bare"], note="0.95 is wanted"),
+        ratio(f"{at_once} / bare mcp server, CPU", cpu["moot"], cpu["bare"], note="0.95 is wanted"),
+        *(ratio(f"{paused}, {name} / bare, wall", wall[f"{name}, paused"], wall["bare, paused"]) for name in ais),
+        *(ratio(f"{at_once}, {name} / bare, wall", wall[name], wall["bare"]) for name in ais),
     ]
+
+
+@contextmanager
+def _credentials(ais: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The environment in which Moot has *ais*."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "credentials.json"
+        path.write_text(json.dumps({"ais": ais}))
+        path.chmod(0o600)
+        yield {"MOOT_CREDENTIALS": str(path)}
 
 
 def _waits(
@@ -129,12 +132,7 @@ def _waits(
 
 def _memory() -> list[Figure]:
     listed = [_resident(MOOT, HELLO + LIST, wait_s=DISCARD_S)]
-    with fake_provider() as base_url, tempfile.TemporaryDirectory() as folder:
-        row = {"provider": "openai_compatible", "base_url": base_url, "api_key": "none", "model": "tokens=2"}
-        path = Path(folder) / "credentials.json"
-        path.write_text(json.dumps({"ais": {"a": row}}))
-        path.chmod(0o600)
-        env = {"MOOT_CREDENTIALS": str(path)}
+    with three_dialects() as ais, _credentials({"a": ais["openai"]}) as env:
         asked = HELLO + LIST + _call("ask_one", prompt="hi", ai="a")
         bare = BARE.format(imports="import openai")
         taken = interleaved(
@@ -233,8 +231,11 @@ def _talk(
                 continue
             server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
             server.stdin.flush()
-            while "id" in message and json.loads(line := server.stdout.readline()).get("id") != message["id"]:
-                assert line, "the server ended"
+            if "id" in message:
+                answer: dict[str, Any] = {}
+                while answer.get("id") != message["id"]:
+                    answer = json.loads(server.stdout.readline())
+                assert not answer["result"].get("isError"), answer
         result = ended(server.pid)
         server.kill()
     return result

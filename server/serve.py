@@ -31,11 +31,11 @@ def serve() -> None:
     session = os.environ.pop(_SESSION, None)
     if os.isatty(0):
         _say("moot serve speaks MCP on stdin and stdout and is started by a host. Stop it with Ctrl-C.")
+    _leave_on_signal()
     answers = read_answers()
     if answers is None:
         _Real().run(*repeated(kept_in(session or "[]")), renew=True)
         return
-    _leave_on_signal()
     front = Front(answers)
     if session:
         front.resume(session)
