@@ -170,7 +170,7 @@ def keyring_key(name: str) -> str | None:
         import keyring
         from keyring.errors import KeyringError
     except ImportError:
-        raise ConfigError(f"{FILE}: ais.{name}.keyring needs the extra: uv tool install 'moot-mcp[keyring]'.") from None
+        raise ConfigError(f"{FILE}: ais.{name}.keyring needs the extra: uv tool install '.[keyring]'.") from None
     try:
         return keyring.get_password(KEYRING_SERVICE, name)
     except (KeyringError, OSError, RuntimeError) as error:

@@ -130,7 +130,7 @@ def _values(wish: Wish) -> dict[str, str]:
 def _tell_of_other_moots() -> None:
     command, ours = own_command()[0], version("moot-mcp")
     if any(part in command for part in _PASSING):
-        click.echo(f"{command} may be deleted at any time. Install Moot first: uv tool install moot-mcp.", err=True)
+        click.echo(f"{command} may be deleted at any time. Install Moot first: uv tool install .", err=True)
     others = [path for path in programs_on_path("moot", os.environ.get("PATH", "")) if path != command]
     different = {path: found for path in others if (found := version_of(path)) != ours}
     for path, found in different.items():

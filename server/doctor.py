@@ -341,7 +341,7 @@ def _quick_start(patient: Patient) -> Iterator[Finding]:
     if not read_answers():
         yield Finding("quick start", "ok", "No snapshot fits; the first start of the server makes one.")
     if not Path(cache_from_source(answers.__file__)).exists():
-        advice = "uv tool install --compile-bytecode moot-mcp"
+        advice = "uv tool install --compile-bytecode ."
         yield Finding("quick start", "warn", f"Moot is not byte-compiled, so it starts more slowly. Run: {advice}")
     else:
         yield Finding("quick start", "ok", "Moot is byte-compiled.")

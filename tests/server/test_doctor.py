@@ -230,3 +230,15 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(monkeypatch: pytest
     broken, clock = examine(Patient())
     assert (broken.name, broken.state, clock.name) == ("broken", "fail", "clock")
     assert "no such luck" in broken.sentence
+
+
+def test_an_installation_without_compiled_modules_is_told_with_the_command(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "cache_from_source", lambda path: str(home / "missing.pyc"))
+    (found,) = findings("_quick_start")
+    assert found.state == "warn" and "--compile-bytecode" in found.sentence
+    (home / "missing.pyc").touch()
+    (home / "home" / "credentials.json").write_text('{"future": "setting"}')
+    told = findings("_quick_start")
+    assert [one.state for one in told] == ["ok", "ok"] and "makes one" in told[0].sentence
