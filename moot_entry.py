@@ -2,15 +2,21 @@
 
 A host starts Moot in the user's workspace, which may hold packages called `core`, `ai`, `tools` or `server`, and
 PYTHONPATH may point there. So the folder Moot is installed in comes first on sys.path, before anything is imported.
+`moot serve` does without the command line: a host waits for it, and click costs four bare interpreters.
 """
 
+import os
 import sys
-from pathlib import Path
 
 
 def main() -> None:
     """Run the command line."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+    if sys.argv[1:] == ["serve"]:
+        from server.serve import serve
+
+        serve()
+        return
     from server.cli import cli
 
     cli(prog_name="moot")

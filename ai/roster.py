@@ -359,7 +359,7 @@ def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, 
     who = Who(name, provider.name, provider.env_keys)
     if provider.dialect == "command" and not row.command:
         raise ConfigError(f'credentials.json: ais.{name}.command is missing. Example: ["claude", "-p"].')
-    key = resolve_key(None, row, provider.env_keys)
+    key = resolve_key(None, row, provider.env_keys, name=name)
     if provider.needs_key and not key:
         raise MissingKeyError(f"No key for {name!r}: {who.key_hint}.")
     base_url = row.base_url or provider.base_url

@@ -113,14 +113,15 @@ def fresh(worker: str, **arguments: Any) -> Any:
 
 def run_cpu_s(arguments: Sequence[str]) -> float:
     """CPU seconds, user and system, of a whole Python process."""
-    before = _children_cpu_s()
+    before = children_cpu_s()
     subprocess.run(
         [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=clean_environment(), cwd=ROOT
     )
-    return _children_cpu_s() - before
+    return children_cpu_s() - before
 
 
-def _children_cpu_s() -> float:
+def children_cpu_s() -> float:
+    """CPU seconds of all processes that were started here and have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

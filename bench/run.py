@@ -23,6 +23,7 @@ BENCHMARKS = (
     "overhead",
     "streaming",
     "imports",
+    "start",
     "tools_list",
     "ledger",
     "rate_limits",

@@ -25,6 +25,8 @@ from core.values import Deadlines, Effort
 FILE = "credentials.json"
 """How messages call the file: by name only, since they may reach a model."""
 
+KEYRING_SERVICE = "moot"
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 AIName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -45,6 +47,8 @@ class AIConfig(_Strict):
 
     provider: str | None = None
     api_key: SecretStr | None = None
+    keyring: bool = False
+    """Whether the key is in the system's keyring, under the row's name."""
     api_keys: list[Annotated[SecretStr, Field(min_length=1)] | NamedKey] = []
     """Several keys of one AI, used side by side."""
     model: str | None = None
@@ -166,14 +170,38 @@ def environment_key(names: Sequence[str]) -> str | None:
     return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
 
 
-def resolve_key(explicit: str | SecretStr | None, row: AIConfig, env_names: Sequence[str]) -> str | None:
-    """Explicit argument, then credentials.json, then environment."""
-    for candidate in (explicit, row.api_key, environment_key(env_names)):
+def resolve_key(
+    explicit: str | SecretStr | None, row: AIConfig, env_names: Sequence[str], *, name: str = ""
+) -> str | None:
+    """Explicit argument, then credentials.json, then the keyring where *name*'s row says so, then environment.
+
+    Raises:
+        ConfigError: The keyring cannot be read.
+    """
+    stored = keyring_key(name) if row.keyring and not (explicit or row.api_key) else None
+    for candidate in (explicit, row.api_key, stored, environment_key(env_names)):
         value = candidate.get_secret_value() if isinstance(candidate, SecretStr) else candidate
         if value:
             register_secret(value)
             return value
     return None
+
+
+def keyring_key(name: str) -> str | None:
+    """The key stored for *name* in the system's keyring.
+
+    Raises:
+        ConfigError: The `keyring` extra is not installed, or the keyring is locked or missing.
+    """
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise ConfigError(f"{FILE}: ais.{name}.keyring needs the extra: uv tool install '.[keyring]'.") from None
+    try:
+        return keyring.get_password(KEYRING_SERVICE, name)
+    except (KeyringError, OSError, RuntimeError) as error:
+        raise ConfigError(f"The keyring cannot be read for {name!r}: {type(error).__name__}. Unlock it.") from error
 
 
 def _check(raw: object, *, warnings: list[str]) -> Config:

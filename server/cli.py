@@ -6,7 +6,6 @@ Nothing heavy is imported here: `--help` and `--version` need click alone.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -14,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from core.logs import configure_logging
-from server import jobs_cli
+from server import jobs_cli, setup_commands
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 
@@ -24,6 +23,10 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 def cli() -> None:
     """Ask other AIs: one, several at once, or a panel that debates and comes to a verdict."""
     configure_logging()
+
+
+for _command in (setup_commands.connect, setup_commands.keys, setup_commands.init):
+    cli.add_command(_command)
 
 
 def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
@@ -212,15 +215,9 @@ def demo(question: str | None, svg: str | None) -> None:
 @cli.command()
 def serve() -> None:
     """Run the MCP server on stdin and stdout; this is what hosts start."""
-    import anyio
+    from server.serve import serve as serve_stdio
 
-    from core.metrics import set_up_exporter
-    from server.mcp_app import serve_stdio
-
-    set_up_exporter(os.environ)
-    if sys.stdin.isatty():
-        click.echo("moot serve speaks MCP on stdin and stdout and is started by a host. Stop it with Ctrl-C.", err=True)
-    anyio.run(serve_stdio)
+    serve_stdio()
 
 
 cli.add_command(jobs_cli.jobs)

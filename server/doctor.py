@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import shlex
 import shutil
 import sqlite3
@@ -23,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +41,11 @@ from core.schema import MIGRATIONS
 from core.store import explain
 from core.untrusted import clean
 from core.values import Failure, Request
+from server import answers
+from server.answers import read_answers
+from server.host_file import mentions
+from server.hosts import host_files
+from server.programs import programs_on_path, version_of
 
 State = Literal["ok", "warn", "fail"]
 
@@ -132,7 +136,7 @@ def _on_path(patient: Patient) -> Iterator[Finding]:
         yield Finding("moot on PATH", "warn", "Hosts will not find it. Run: uv tool install . (or give them the path).")
         return
     ours = version("moot-mcp")
-    versions = {path: _version_of(path) for path in found}
+    versions = {path: version_of(path) for path in found}
     first = versions[found[0]]
     if first != ours:
         told = f"has version {first}" if first else "does not run"
@@ -142,31 +146,6 @@ def _on_path(patient: Patient) -> Iterator[Finding]:
         yield Finding("moot on PATH", "warn", f"Several versions: {told}. Remove all but one.")
     else:
         yield Finding("moot on PATH", "ok", f"{found[0]}, version {first}.")
-
-
-def programs_on_path(name: str, path: str) -> list[str]:
-    """Every program called *name* in the folders of *path*, the one that runs first; links to one file count once."""
-    found: dict[Path, str] = {}
-    for folder in path.split(os.pathsep):
-        program = shutil.which(name, path=folder) if folder else None
-        if program:
-            found.setdefault(Path(program).resolve(), program)
-    return list(found.values())
-
-
-def _version_of(program: str) -> str | None:
-    try:
-        done = subprocess.run(
-            [program, "--version"],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_PROGRAM_S,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.split()[-1] if done.returncode == 0 and done.stdout.split() else None
 
 
 def _credentials(patient: Patient) -> Iterator[Finding]:
@@ -211,22 +190,25 @@ def _ais(patient: Patient) -> Iterator[Finding]:
 def _probe(patient: Patient) -> Iterator[Finding]:
     """One cheap call to each AI; only when asked for, since it costs money."""
     if patient.probe:
-        yield from anyio.run(_ask_everybody, patient.config)
+        yield from anyio.run(ask_everybody, patient.config)
 
 
-async def _ask_everybody(config: Config) -> list[Finding]:
+async def ask_everybody(config: Config, name: str | None = None) -> list[Finding]:
+    """What became of one short question to every AI, or to the one called *name*."""
     request = Request.of("Reply with OK.", max_tokens=_PROBE_TOKENS)
     async with open_app(config) as app, app.run("doctor") as run:
-        outcomes = await run.ask_many([(name, request) for name in app.roster.names], role="probe")
+        outcomes = await run.ask_many([(ai, request) for ai in ([name] if name else app.roster.names)], role="probe")
     findings = []
     for outcome in outcomes:
-        name, took = f"probe {outcome.ai}", outcome.latency_s
+        probed, took = f"probe {outcome.ai}", outcome.latency_s
         if not isinstance(outcome, Failure):
-            findings.append(Finding(name, "ok", f"{outcome.model} answered.", took))
+            findings.append(Finding(probed, "ok", f"{outcome.model} answered.", took))
         elif isinstance(outcome.error, EmptyAnswerError):
-            findings.append(Finding(name, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took))
+            findings.append(
+                Finding(probed, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took)
+            )
         else:
-            findings.append(Finding(name, "fail", str(outcome.error), took))
+            findings.append(Finding(probed, "fail", str(outcome.error), took))
     return findings
 
 
@@ -310,16 +292,17 @@ def _handshake(patient: Patient) -> Iterator[Finding]:
         yield Finding("MCP handshake", "fail", "`moot serve` did not answer. Run it by hand and read stderr.", took)
     else:
         state: State = "warn" if took > _HANDSHAKE_SLOW_S else "ok"
-        yield Finding("MCP handshake", state, f"`moot serve` started and listed {tools} tools.", took)
+        yield Finding("MCP handshake", state, f"`moot serve` listed {tools} tools and answered a call.", took)
 
 
 def _list_tools(command: list[str]) -> int | None:
-    """How many tools the server lists when it is started as a host does it."""
+    """How many tools the server lists when it is started as a host does it; a call shows that it is really there."""
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "doctor", "version": "1"}}
     messages: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": hello},
         {"method": "notifications/initialized"},
-        {"id": 2, "method": "tools/list"},
+        {"id": 2, "method": "tools/call", "params": {"name": "status", "arguments": {}}},
+        {"id": 3, "method": "tools/list"},
     ]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as server:
@@ -342,31 +325,30 @@ def _list_tools(command: list[str]) -> int | None:
 
 
 def _hosts(patient: Patient) -> Iterator[Finding]:
-    found = [(name, path) for name, paths in host_files(Path.home()).items() for path in paths if path.is_file()]
     knowing = 0
-    for name, path in found:
+    for host, path in host_files():
+        if not path.is_file():
+            continue
         try:
-            mentioned = re.search(r"\bmoot\b", path.read_text(encoding="utf-8", errors="replace")) is not None
+            mentioned = mentions(path)
         except OSError as error:
-            yield Finding(f"host {name}", "warn", f"{path} cannot be read ({type(error).__name__}).")
+            yield Finding(f"host {host.title}", "warn", f"{path} cannot be read ({type(error).__name__}).")
             continue
         knowing += mentioned
-        yield Finding(f"host {name}", "ok", f"{path} {'mentions' if mentioned else 'does not mention'} Moot.")
+        yield Finding(f"host {host.title}", "ok", f"{path} {'mentions' if mentioned else 'does not mention'} Moot.")
     if not knowing:
-        yield Finding("hosts", "warn", "No host knows Moot yet. The README says how to add it, under Hosts.")
+        yield Finding("hosts", "warn", "No host knows Moot yet. Run: moot connect")
 
 
-def host_files(home: Path) -> dict[str, list[Path]]:
-    """Where each host keeps its MCP servers, on any platform."""
-    roots = [home / "Library" / "Application Support", Path(os.environ.get("APPDATA") or home), home / ".config"]
-    return {
-        "Claude Desktop": [root / "Claude" / "claude_desktop_config.json" for root in roots],
-        "Claude Code": [home / ".claude.json", Path(".mcp.json")],
-        "Cursor": [home / ".cursor" / "mcp.json"],
-        "VS Code": [*(root / "Code" / "User" / "mcp.json" for root in roots), Path(".vscode") / "mcp.json"],
-        "Codex": [home / ".codex" / "config.toml"],
-        "Gemini CLI": [home / ".gemini" / "settings.json"],
-    }
+def _quick_start(patient: Patient) -> Iterator[Finding]:
+    """Whether a host is answered as fast as can be."""
+    if not read_answers():
+        yield Finding("quick start", "ok", "No snapshot fits; the first start of the server makes one.")
+    if not Path(cache_from_source(answers.__file__)).exists():
+        advice = "uv tool install --compile-bytecode ."
+        yield Finding("quick start", "warn", f"Moot is not byte-compiled, so it starts more slowly. Run: {advice}")
+    else:
+        yield Finding("quick start", "ok", "Moot is byte-compiled.")
 
 
 def _clock(patient: Patient) -> Iterator[Finding]:
@@ -394,6 +376,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _store,
     _disk,
     _handshake,
+    _quick_start,
     _hosts,
     _clock,
 )

@@ -14,8 +14,11 @@ from collections.abc import Callable
 _CHUNK = 65_536
 
 
-def interpose_stdin() -> Callable[[], None]:
-    """Put a pipe between the host and fd 0; the function returned ends the input, and may be called twice."""
+def interpose_stdin(first: bytes = b"") -> Callable[[], None]:
+    """Put a pipe between the host and fd 0, with *first* in front of what the host sends.
+
+    The function returned ends the input, and may be called twice.
+    """
     host = os.dup(0)
     reader, writer = os.pipe()
     os.dup2(reader, 0)
@@ -29,9 +32,9 @@ def interpose_stdin() -> Callable[[], None]:
 
     def pump() -> None:
         try:
-            while data := os.read(host, _CHUNK):
-                while data:
-                    data = data[os.write(writer, data) :]
+            data = memoryview(first)
+            while data or (data := memoryview(os.read(host, _CHUNK))):
+                data = data[os.write(writer, data) :]
         except OSError:
             pass  # either side is gone; the SDK sees the end of the input
         hang_up()

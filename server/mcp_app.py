@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Annotated, Any
 
-import anyio
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.server.mcpserver.resources import FunctionResource, Resource
@@ -30,10 +27,9 @@ from core.events import Subscription
 from core.ledger import Ledger, usage_report
 from core.lifecycle import App, open_app
 from server.background import JobHandle, start
-from server.hangup import interpose_stdin
 from server.progress import report, watched
 from server.toolbox import RECIPES, Recipe
-from server.worker import serving_jobs, start_worker
+from server.worker import serving_jobs
 from tools._kit import Background
 
 INSTRUCTIONS = (
@@ -81,22 +77,6 @@ def create_mcp_server(open_moot: OpenApp = open_app, *, detach: Callable[[], Non
         subscriptions=False,  # nothing listed ever changes; Claude Code would wait for the acknowledgement first
         log_level="WARNING",
     )
-
-
-async def serve_stdio() -> None:
-    """Serve on stdin and stdout until the host hangs up or asks us to stop."""
-    server = create_mcp_server(detach=start_worker)
-    async with anyio.create_task_group() as tasks:
-        if sys.platform != "win32":  # where hosts end a server without a signal
-            tasks.start_soon(_stop_on_signal, interpose_stdin())
-        await server.run_stdio_async()
-        tasks.cancel_scope.cancel()
-
-
-async def _stop_on_signal(hang_up: Callable[[], None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            hang_up()
 
 
 def _usage(ledgers: Sequence[Ledger]) -> Resource:

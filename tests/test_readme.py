@@ -109,21 +109,33 @@ def test_every_python_program_works(sandbox: tuple[Path, dict[str, str]], progra
 SHELL = [line for block in blocks("sh") for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("line", [line for line in SHELL if " mcp add " in line])
-def test_every_host_command_registers_moot_serve(sandbox: tuple[Path, dict[str, str]], line: str) -> None:
-    """The hosts are not here: a stand-in of each name shows what it was given. `moot serve` itself is started below."""
+def test_the_lines_for_hosts_connect_and_disconnect_them(sandbox: tuple[Path, dict[str, str]]) -> None:
+    project, _ = sandbox
+    for folder in (".cursor", ".codex"):
+        (project.parent / folder).mkdir()
+    cursor = project.parent / ".cursor" / "mcp.json"
+    lines = [line for line in SHELL if line.startswith("moot connect")]
+    assert [shell(line, sandbox).returncode for line in lines] == [1, 0, 1, 0, 1], "without --yes nothing is written"
+    assert json.loads(cursor.read_text())["mcpServers"]["moot"]["args"][-1] == "serve"
+    assert (project.parent / ".codex" / "config.toml").exists()
+    assert shell("moot connect cursor --remove --yes", sandbox).returncode == 0
+    assert json.loads(cursor.read_text()) == {"mcpServers": {}}
+
+
+def test_the_lines_for_keys_store_list_and_forget_one(sandbox: tuple[Path, dict[str, str]]) -> None:
     project, environment = sandbox
-    for host in ("claude", "codex", "gemini"):
-        program = project.parent / "bin" / host
-        program.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
-        program.chmod(0o755)
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=project, env=environment, capture_output=True, text=True, check=True
+    environment["MOOT_CREDENTIALS"] = str(project.parent / "mine" / "credentials.json")
+    store, listed, _, forget = [line for line in SHELL if line.startswith("moot keys")]
+    assert shell(store, sandbox, input="sk-very-secret-1").returncode == 0
+    assert shell(listed, sandbox).stdout == "openai: credentials.json\n"
+    assert shell(forget, sandbox).returncode == 0
+
+
+def shell(line: str, sandbox: tuple[Path, dict[str, str]], input: str = "") -> subprocess.CompletedProcess[str]:
+    project, environment = sandbox
+    return subprocess.run(
+        ["bash", "-c", line], cwd=project, env=environment, input=input, capture_output=True, text=True, check=False
     )
-    words = done.stdout.split()
-    assert words[:2] == ["mcp", "add"]
-    assert words[-2:] == ["moot", "serve"]
-    assert "moot" in words[:-2], "the name it is registered under"
 
 
 @pytest.mark.slow

@@ -19,7 +19,9 @@ from core.ledger import Ledger
 from core.schema import MIGRATIONS
 from server import doctor
 from server.cli import cli
-from server.doctor import Finding, Patient, examine, examine_clock, examine_database, host_files, programs_on_path
+from server.doctor import Finding, Patient, examine, examine_clock, examine_database
+from server.hosts import HOSTS
+from server.programs import programs_on_path
 from server.toolbox import RECIPES
 
 KEY = "very-secret-key-1"
@@ -39,7 +41,8 @@ def home(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A person's empty home, with an empty PATH."""
     monkeypatch.setenv("HOME", str(isolated))
     monkeypatch.setenv("PATH", str(isolated / "bin"))
-    monkeypatch.delenv("APPDATA", raising=False)
+    for name in ("APPDATA", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(isolated)
     (isolated / "home").mkdir()
     return isolated
@@ -80,7 +83,7 @@ def test_a_healthy_installation_is_exit_code_0_with_a_mark_on_every_line(home: P
     lines = result.stdout.splitlines()
     assert {line[0] for line in lines} <= {"✓", "!"}
     assert "✓ AI gpt: gpt-6.1-sol via openai, its key is set." in lines
-    listed = f"✓ MCP handshake: `moot serve` started and listed {len(RECIPES)} tools. ("
+    listed = f"✓ MCP handshake: `moot serve` listed {len(RECIPES)} tools and answered a call. ("
     assert any(line.startswith(listed) for line in lines)
     assert KEY not in result.output and "\x1b" not in result.stdout
 
@@ -205,9 +208,9 @@ def test_a_clock_that_is_wrong_or_jumps_is_told() -> None:
 
 def test_hosts_are_found_and_whether_they_mention_moot(home: Path) -> None:
     assert states(findings("_hosts")) == {"hosts": "warn"}
-    places = {name: paths[0] for name, paths in host_files(home).items()}
-    assert set(places) == {"Claude Desktop", "Claude Code", "Cursor", "VS Code", "Codex", "Gemini CLI"}
-    for path, text in ((places["Cursor"], '{"mcpServers": {"moot": {}}}'), (places["Codex"], "smooth = true")):
+    for host, text in (("cursor", '{"mcpServers": {"moot": {}}}'), ("codex", "smooth = true")):
+        path = HOSTS[host].path()
+        assert path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     cursor, codex = findings("_hosts")
@@ -229,3 +232,15 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(monkeypatch: pytest
     broken, clock = examine(Patient())
     assert (broken.name, broken.state, clock.name) == ("broken", "fail", "clock")
     assert "no such luck" in broken.sentence
+
+
+def test_an_installation_without_compiled_modules_is_told_with_the_command(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "cache_from_source", lambda path: str(home / "missing.pyc"))
+    (found,) = findings("_quick_start")
+    assert found.state == "warn" and "--compile-bytecode" in found.sentence
+    (home / "missing.pyc").touch()
+    (home / "home" / "credentials.json").write_text('{"future": "setting"}')
+    told = findings("_quick_start")
+    assert [one.state for one in told] == ["ok", "ok"] and "makes one" in told[0].sentence

@@ -1,0 +1,53 @@
+"""Changing credentials.json: one row, or several new ones, and nothing else in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from core.config import FILE
+from core.errors import ConfigError
+from core.files import write_atomically
+from core.paths import credentials_path
+
+
+def rows() -> dict[str, Any]:
+    """The rows of `ais` as they are written.
+
+    Raises:
+        ConfigError: The file is there, but is no JSON object with one in `ais`.
+    """
+    ais: dict[str, Any] = _read()["ais"]
+    return ais
+
+
+def change_rows(change: Callable[[dict[str, Any]], None]) -> None:
+    """Let *change* edit the rows, and write the file so that only its owner can read it.
+
+    Raises:
+        ConfigError: The file cannot be read as JSON, or cannot be written; it is as it was.
+    """
+    document = _read()
+    change(document["ais"])
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    try:
+        write_atomically(credentials_path(), text, private=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{FILE} cannot be written: {error.strerror}. Mend its permissions or set MOOT_HOME."
+        ) from error
+
+
+def _read() -> dict[str, Any]:
+    try:
+        document = json.loads(credentials_path().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"ais": {}}
+    except OSError as error:
+        raise ConfigError(f"{FILE} cannot be read: {error.strerror}. Mend its permissions.") from error
+    except ValueError:
+        raise ConfigError(f"{FILE} is not valid JSON. Mend it first: moot doctor says where.") from None
+    if not isinstance(document, dict) or not isinstance(document.setdefault("ais", {}), dict):
+        raise ConfigError(f"{FILE} must hold an object with 'ais', an object, in it. Mend it first.")
+    return document

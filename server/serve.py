@@ -1,0 +1,190 @@
+"""`moot serve`: answers from a snapshot at once, imports the real server meanwhile, and hands the connection over.
+
+The real server is imported in the background as soon as the host pauses. When no call comes within seconds, the
+process starts over in place, so that a server nobody uses costs no more memory than a bare interpreter. It imports
+nothing but a few cheap modules until then.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from server.answers import read_answers
+from server.front import Front, kept_in, repeated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_CHUNK = 65_536
+_PAUSE_S = 0.05
+"""A host that has been silent for so long has what it wanted: the imports may have the processor."""
+_IDLE_S = 10.0
+"""How long the real server is kept ready for a first call."""
+_SESSION = "MOOT_SESSION"
+_LONGEST_SESSION = 65_536
+
+
+def serve() -> None:
+    """Serve MCP on stdin and stdout until the host hangs up or asks us to stop."""
+    session = os.environ.pop(_SESSION, None)
+    if os.isatty(0):
+        _say("moot serve speaks MCP on stdin and stdout and is started by a host. Stop it with Ctrl-C.")
+    _leave_on_signal()
+    answers = read_answers()
+    if answers is None:
+        _Real().run(*repeated(kept_in(session or "[]")), renew=True)
+        return
+    front = Front(answers)
+    if session:
+        front.resume(session)
+    real = _Real()
+    if _converse(front, real, patient=session is not None):
+        real.run(*front.handed())
+    else:
+        os._exit(0)  # a thread that is still importing would be torn down half-way
+
+
+def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
+    """Answer the host until the real server is needed and there; False when the host hung up before that.
+
+    A *patient* front imports nothing until it has to: it was here before, and no call came.
+    """
+    listening = True
+    while not (front.wanted and real.ready):
+        if front.wanted or (front.answered and not patient and sys.platform == "win32"):
+            real.start()
+        heard, silent = _wait(real, listening, _limit(front, real, patient))
+        if heard:
+            data = os.read(0, _CHUNK)
+            listening = bool(data)
+            if not _tell(front.hear(data) if data else front.end()) or not (listening or front.wanted):
+                return False
+        elif silent and real.ready:
+            _start_over(front)
+            patient = True  # that was not possible: stay as we are
+        elif silent:
+            real.start()
+    return True
+
+
+def _limit(front: Front, real: _Real, patient: bool) -> float | None:
+    """Seconds of silence after which something is to be done."""
+    if front.wanted or patient or not front.answered:
+        return None
+    if real.ready:
+        return _IDLE_S
+    return None if real.started else _PAUSE_S
+
+
+def _wait(real: _Real, listening: bool, limit: float | None) -> tuple[bool, bool]:
+    """Whether the host sent something, and whether *limit* passed in silence; neither when the imports ended."""
+    if sys.platform == "win32":  # no pipe can be waited for there: read, or wait for the imports
+        if real.started and not real.ready:
+            real.join()
+            return False, False
+        return True, False
+    from select import select
+
+    sources = ([0] if listening else []) + ([real.done] if real.started and not real.ready else [])
+    found = select(sources, [], [], limit)[0]
+    if real.done in found:
+        real.join()
+    return 0 in found, not found
+
+
+def _tell(answer: bytes) -> bool:
+    """Write *answer*; False when nobody reads it any more."""
+    try:
+        while answer:
+            answer = answer[os.write(1, answer) :]
+    except OSError:
+        return False
+    return True
+
+
+def _say(sentence: str) -> None:
+    os.write(2, f"{sentence}\n".encode())
+
+
+def _leave_on_signal() -> None:
+    """Nothing is open yet that would have to be closed."""
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
+
+
+def _start_over(front: Front) -> None:
+    """Become a fresh interpreter that goes on where this one is; the input that was not read stays in its pipe."""
+    session = front.session()
+    if sys.platform == "win32" or not sys.executable or session is None or len(session) > _LONGEST_SESSION:
+        return
+    os.environ[_SESSION] = session
+    try:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - there is no shell to avoid
+    except OSError:
+        del os.environ[_SESSION]
+
+
+class _Real:
+    """The real server, imported in a thread so that the host is answered meanwhile."""
+
+    def __init__(self) -> None:
+        self.started = self.ready = False
+        self.done = -1
+        """Becomes readable when the imports have ended."""
+        self._server: Any = None
+        self._error: BaseException | None = None
+
+    def start(self) -> None:
+        if self.started:
+            return
+        import threading
+
+        self.started = True
+        self.done, self._writer = os.pipe()
+        self._thread = threading.Thread(target=self._import, name="moot-import", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+        self.ready = True
+
+    def run(self, heard: bytes, repeated: list[str], *, renew: bool = False) -> None:
+        """Let the real server read *heard* and then the rest; what it answers to *repeated* is dropped.
+
+        With *renew* it leaves a snapshot for the next start.
+        """
+        if not self.started:
+            self._import()
+        if self._error is not None:
+            raise self._error
+        from functools import partial
+
+        import anyio
+
+        from core.metrics import set_up_exporter
+        from server.stdio import serve_stdio
+
+        set_up_exporter(os.environ)
+        anyio.run(partial(serve_stdio, self._server, heard, repeated, renew=renew))
+
+    def _import(self) -> None:
+        import gc
+
+        gc.disable()  # nothing that is imported becomes garbage: a sixth of the time
+        try:
+            from core.logs import configure_logging
+            from server.stdio import create_stdio_server
+
+            configure_logging()  # before the SDK sets up a handler of its own, which would print keys
+            self._server = create_stdio_server()
+        except BaseException as error:  # raised again where the server is needed
+            self._error = error
+        finally:
+            gc.freeze()
+            gc.enable()
+            if self.started:
+                os.write(self._writer, b"!")

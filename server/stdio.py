@@ -1,0 +1,101 @@
+"""The MCP server on stdin and stdout, from the moment the host needs more than a snapshot.
+
+It starts where `server/serve.py` ends: it hears again what settled the connection, and keeps those answers to itself.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+
+import anyio
+from mcp.server.mcpserver import MCPServer
+from mcp.server.stdio import stdio_server
+from mcp.shared._stream_protocols import WriteStream
+from mcp.shared.message import SessionMessage
+from mcp.types import JSONRPCError, JSONRPCResponse
+
+from ai.warm import warm
+from core.lifecycle import App, open_app
+from server.hangup import interpose_stdin
+from server.mcp_app import create_mcp_server
+from server.worker import start_worker
+
+_QUIET_S = 2.0
+"""Seconds after the start in which the host's own requests have the processor to themselves."""
+
+
+def create_stdio_server() -> MCPServer[App]:
+    """The server, whose AIs' SDKs are imported while nothing else is to be done."""
+    return create_mcp_server(_warming_app, detach=start_worker)
+
+
+async def serve_stdio(
+    server: MCPServer[App], heard: bytes = b"", repeated: Sequence[str] = (), *, renew: bool = False
+) -> None:
+    """Serve until the host hangs up or asks us to stop.
+
+    *heard* was read from stdin already; the answers to the requests with the ids *repeated* are dropped. With *renew*,
+    a snapshot for the next start is left in the user's data folder.
+    """
+    inner = server._lowlevel_server  # as `run_stdio_async` does, which takes no stream of ours
+    hang_up = interpose_stdin(heard)
+    async with anyio.create_task_group() as tasks:
+        if sys.platform != "win32":  # where hosts end a server without a signal
+            tasks.start_soon(_stop_on_signal, hang_up)
+        if renew:
+            tasks.start_soon(_renew)
+        async with stdio_server() as (reader, writer):
+            await inner.run(reader, _Unheard(writer, repeated), inner.create_initialization_options())
+        tasks.cancel_scope.cancel()
+
+
+async def _stop_on_signal(hang_up: Callable[[], None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            hang_up()
+
+
+async def _renew() -> None:
+    from server.snapshot import save_for_user
+
+    await anyio.sleep(_QUIET_S)
+    await save_for_user(create_mcp_server())
+
+
+@asynccontextmanager
+async def _warming_app() -> AsyncIterator[App]:
+    async with open_app() as app, anyio.create_task_group() as tasks:
+        tasks.start_soon(warm, app.roster, _QUIET_S)
+        yield app
+        tasks.cancel_scope.cancel()
+
+
+class _Unheard:
+    """A write stream that drops the answers to some requests: the host has them already."""
+
+    def __init__(self, stream: WriteStream[SessionMessage], ids: Sequence[str]) -> None:
+        self._stream = stream
+        self._ids = set(ids)
+
+    async def send(self, item: SessionMessage, /) -> None:
+        message = item.message
+        if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id in self._ids:
+            self._ids.discard(str(message.id))
+        else:
+            await self._stream.send(item)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> _Unheard:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        await self.aclose()
+        return None
