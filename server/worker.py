@@ -66,7 +66,7 @@ async def open_runner(app: App) -> Runner:
     module = await load("core.jobs.runner")
     await load("ai.memo")
     runner: Runner = module.Runner(engine, KINDS, _work(app))
-    app.jobs.changed = runner.wake
+    app.jobs.changed, app.jobs.cancelling = runner.wake, runner.cancel
     return runner
 
 

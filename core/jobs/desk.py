@@ -42,6 +42,8 @@ class Jobs:
         """Whether a job goes on after this process has ended, without another one being started by hand."""
         self.changed: Callable[[], None] = lambda: None
         """Called when there may be something new to do; a worker in this process sets it."""
+        self.cancelling: Callable[[str, CancelMode], None] = lambda job, mode: None
+        """Called with a job that shall stop, so that a worker in this process need not find out; it sets it."""
 
     async def engine(self) -> JobEngine:
         async with self._lock:
@@ -67,7 +69,9 @@ class Jobs:
         return await (await self.engine()).calls(id, after=after, limit=limit)
 
     async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
-        return await (await self.engine()).cancel(id, mode)
+        job = await (await self.engine()).cancel(id, mode)
+        self.cancelling(id, mode)
+        return job
 
     async def resume(self, id: str) -> Job:
         job = await (await self.engine()).resume(id)

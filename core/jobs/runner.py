@@ -68,6 +68,11 @@ class Runner:
         """Look at the jobs now, not at the next poll."""
         self._wake.set()
 
+    def cancel(self, id: str, mode: CancelMode) -> None:
+        """Stop a job that runs here now, not when the store is looked at next."""
+        if one := self._running.get(id):
+            self._heed(one, mine=True, cancel=mode)
+
     async def run(self, *, idle_exit_s: float = math.inf) -> None:
         """Work until cancelled, or until there was nothing to do for so long."""
         async with anyio.create_task_group() as tasks:

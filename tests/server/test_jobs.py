@@ -88,6 +88,18 @@ async def test_a_running_job_is_cancelled_and_its_request_with_it() -> None:
         assert app.clients["a"].cancelled == 1
 
 
+async def test_a_drained_job_keeps_the_answer_under_way_and_asks_nobody_else() -> None:
+    ais: dict[str, list[Step]] = {"a": [hold := Hold("One.\nPOSITION: yes")], "b": ["Two.\nPOSITION: no"], "c": []}
+    async with working(ais) as app:
+        job = await app.jobs.submit("debate", {"question": "Well?", "rounds": 1})
+        await hold.reached.wait()
+        await app.jobs.cancel(job.id, "drain")
+        await anyio.wait_all_tasks_blocked()
+        hold.gate.set()
+        ended = await app.jobs.wait(job.id, 5)
+        assert (ended.state, ended.calls) == ("cancelled", 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
