@@ -199,9 +199,10 @@ def keyring_key(name: str) -> str | None:
     except ImportError:
         raise ConfigError(f"{FILE}: ais.{name}.keyring needs the extra: uv tool install '.[keyring]'.") from None
     try:
-        return keyring.get_password(KEYRING_SERVICE, name)
+        stored: str | None = keyring.get_password(KEYRING_SERVICE, name)
     except (KeyringError, OSError, RuntimeError) as error:
         raise ConfigError(f"The keyring cannot be read for {name!r}: {type(error).__name__}. Unlock it.") from error
+    return stored
 
 
 def _check(raw: object, *, warnings: list[str]) -> Config:
