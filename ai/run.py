@@ -6,7 +6,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -53,6 +53,8 @@ class Run:
     ) -> None:
         self.id = run_id
         self.jobs = jobs
+        self.local_only = False
+        """Set once a recipe has read something that may not leave this machine: no request of this run may, then."""
         self._desk = desk or Desk()
         self._caller = caller
         self._bus = bus
@@ -76,16 +78,15 @@ class Run:
         Raises:
             AIError: It gave no answer.
         """
-        if self._memo is not None:
-            (outcome,) = await self._memo.call_many(self._caller, [(ai, request)], run=self.id, role=role)
-        else:
-            outcome = await self._caller.call(ai, request, run=self.id, role=role)
+        (outcome,) = await self.ask_many([(ai, request)], role=role)
         if isinstance(outcome, Failure):
             raise outcome.error
         return outcome
 
     async def ask_many(self, asks: Sequence[tuple[str, Request]], *, role: str = "") -> list[Outcome]:
         """Ask many at once; an outcome for each, in the order asked."""
+        if self.local_only:
+            asks = [(ai, replace(request, local_only=True)) for ai, request in asks]
         if self._memo is not None:
             return await self._memo.call_many(self._caller, asks, run=self.id, role=role)
         return await self._caller.call_many(asks, run=self.id, role=role)

@@ -97,6 +97,8 @@ class Defaults(_Strict):
     concurrency: Annotated[int, Field(gt=0, le=10_000)] = 10
     budget: BudgetLimits | None = None
     attempts: Annotated[int, Field(gt=0, le=10)] = 3
+    reply_within: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    """Seconds within which a host gets a reply, if need be a partial one with a job; 0: it waits; None: by host."""
     detach: bool = True
     """Whether a worker of its own carries on with jobs when the last window closes."""
     timeout: Seconds = 300.0

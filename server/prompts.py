@@ -5,13 +5,22 @@ Every role is one, and so are debate, consensus and review. Names are completed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
+import anyio.to_thread
+from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.prompts import Prompt
-from mcp.types import Completion
+from mcp.types import (
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+)
 from pydantic import Field
 
+from core.lifecycle import App
 from core.roles import Role
 
 Task = Annotated[str, Field(description="What it is about.")]
@@ -30,6 +39,29 @@ def prompts(roles: Mapping[str, Role]) -> list[Prompt]:
         Prompt.from_function(_review, "review", "Review changes", "Let several AIs review what git says has changed."),
     ]
     return [*panels, *(_role(role) for role in roles.values())]
+
+
+def add_prompts(server: MCPServer[App], roles: Mapping[str, Role], app: Callable[[], App]) -> None:
+    """Register every prompt, and the completion of their arguments and of a thread's name."""
+    for prompt in prompts(roles):
+        server.add_prompt(prompt)
+
+    @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
+    async def complete_argument(
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None,
+    ) -> Completion | None:
+        match argument.name:
+            case "ai" | "ais":
+                return complete(argument.name, argument.value, app().roster.names)
+            case "rounds":
+                return complete(argument.name, argument.value, "01234")
+            case "name" if isinstance(ref, ResourceTemplateReference):
+                listed = await anyio.to_thread.run_sync(app().desk.threads.all)
+                return complete(argument.name, argument.value, [thread.name for thread in listed])
+            case _:
+                return None
 
 
 def complete(argument: str, value: str, names: Iterable[str]) -> Completion:

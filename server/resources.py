@@ -12,12 +12,13 @@ from mcp.server.mcpserver.exceptions import ResourceError
 from core.errors import MootError
 from core.ledger import usage_report
 from core.lifecycle import App
+from server.reply import Results
 
 T = TypeVar("T")
 THREAD = "moot://threads/{name}"
 
 
-def add_resources(server: MCPServer[App], app: Callable[[], App]) -> None:
+def add_resources(server: MCPServer[App], app: Callable[[], App], results: Results) -> None:
     """Register every resource; *app* gives the one that is open when a resource is read."""
 
     @server.resource(
@@ -48,6 +49,16 @@ def add_resources(server: MCPServer[App], app: Callable[[], App]) -> None:
     )
     def thread(name: str) -> str:
         return _read(lambda: app().desk.threads.markdown(name))
+
+    @server.resource(
+        "moot://results/{id}",
+        name="result",
+        title="Full result",
+        description="A tool's result that was too long for one reply.",
+        mime_type="text/markdown",
+    )
+    def result(id: str) -> str:
+        return _read(lambda: results.read(id))
 
 
 def _read(source: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 
 import anyio
+import anyio.to_thread
 from mcp.server.mcpserver import MCPServer
 from mcp.server.stdio import stdio_server
 from mcp.shared._stream_protocols import WriteStream
@@ -19,7 +20,10 @@ from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCError, JSONRPCResponse
 
 from ai.warm import warm
+from core.config import load_config
 from core.lifecycle import App, open_app
+from core.paths import credentials_path
+from core.roles import Role, all_roles
 from server.hangup import interpose_stdin
 from server.mcp_app import create_mcp_server
 from server.worker import start_worker
@@ -30,7 +34,7 @@ _QUIET_S = 2.0
 
 def create_stdio_server() -> MCPServer[App]:
     """The server, whose AIs' SDKs are imported while nothing else is to be done."""
-    return create_mcp_server(_warming_app, detach=start_worker)
+    return create_mcp_server(_warming_app, detach=start_worker, roles=_roles())
 
 
 async def serve_stdio(
@@ -53,6 +57,11 @@ async def serve_stdio(
         tasks.cancel_scope.cancel()
 
 
+def _roles() -> dict[str, Role]:
+    """The roles that are offered as prompts, with the user's own. Blocks."""
+    return all_roles(load_config(credentials_path()).roles)
+
+
 async def _stop_on_signal(hang_up: Callable[[], None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
@@ -63,7 +72,7 @@ async def _renew() -> None:
     from server.snapshot import save_for_user
 
     await anyio.sleep(_QUIET_S)
-    await save_for_user(create_mcp_server())
+    await save_for_user(create_mcp_server(roles=await anyio.to_thread.run_sync(_roles)))
 
 
 @asynccontextmanager

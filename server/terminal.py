@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -31,8 +32,11 @@ _WIDEST_ROW = 4
 _BORDER = {"done": "green", "failed": "red", "cancelled": "red", "retrying": "yellow"}
 
 
-def run_recipe(name: str, arguments: dict[str, Any], as_json: bool) -> int:
-    """Run the recipe and print its result; the exit code says whether all, some or none answered."""
+def run_recipe(name: str, arguments: dict[str, Any], as_json: bool, *, save: tuple[str, str] | None = None) -> int:
+    """Run the recipe and print its result; the exit code says whether all, some or none answered.
+
+    *save* names a field of the result, and the file to write it to as JSON instead.
+    """
     try:
         result = anyio.run(_run, name, arguments, as_json)
     except KeyboardInterrupt:
@@ -41,6 +45,10 @@ def run_recipe(name: str, arguments: dict[str, Any], as_json: bool) -> int:
         return _complain(error, as_json, _USAGE)
     except MootError as error:
         return _complain(error, as_json, _NONE)
+    if save is not None:
+        field, path = save
+        Path(path).write_text(json.dumps(getattr(result, field), indent=2, ensure_ascii=False), encoding="utf-8")
+        result = result.model_copy(update={field: None})
     _print(result, as_json)
     return _SOME if _is_partial(result) else _OK
 

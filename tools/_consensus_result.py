@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from tools._kit import Cost, Reply
+from tools._kit import Cost, Reply, along
 from tools._panel import said
 
 Outcome = Literal["consensus", "no consensus", "partial", "tie", "single voice", "no answer", "ungrouped"]
@@ -63,6 +63,14 @@ class Consensus(BaseModel):
     failed: list[str]
     calls: int
     cost: Cost
+    sent_along: list[str] = []
+
+    @property
+    def told(self) -> str:
+        """The outcome in short, as a thread keeps it."""
+        positions = "\n".join(map(_position, self.positions))
+        answer = f"Answer: {self.verdict}\n" if self.verdict is not None else ""
+        return f"{answer}{self.summary}\n{positions}"
 
     def markdown(self) -> str:
         parts = [self.summary]
@@ -81,7 +89,7 @@ class Consensus(BaseModel):
             parts += ["## Reasons" if self.verdict is not None else "## Answers", *map(_seat, others)]
         if self.failed:
             parts.append("## Not heard\n" + "\n".join(f"- {reason}" for reason in self.failed))
-        return "\n\n".join(parts)
+        return "\n\n".join(parts) + along(self.sent_along)
 
 
 def _position(position: Position) -> str:

@@ -19,27 +19,27 @@ from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 
 MOST_AIS = 16
 
-Prompt = Annotated[str, Field(description="The whole question with all context; the AI sees nothing else.")]
-AIName = Annotated[str | None, Field(description="Which AI, see status. Default: the configured one.")]
-AINames = Annotated[list[str] | None, Field(description="Which AIs, see status. Default: all.", max_length=MOST_AIS)]
-System = Annotated[str | None, Field(description="System prompt.")]
+# What several tools take is explained once, in the server's instructions, and bare here: every byte of a tool's schema
+# is paid for in every conversation.
+Prompt = Annotated[str, Field(description="All of it, with context; an AI sees nothing else.")]
+AIName = Annotated[str | None, Field(description="See status.")]
+AINames = Annotated[list[str] | None, Field(description="Default: all.", max_length=MOST_AIS)]
+System = str | None
 Temperature = Annotated[float | None, Field(ge=0, le=2)]
 MaxTokens = Annotated[int | None, Field(ge=1)]
-EffortLevel = Annotated[Effort | None, Field(description="Reasoning effort.")]
-TimeoutS = Annotated[float | None, Field(gt=0, le=3600, description="Give up on an AI after so many seconds.")]
+EffortLevel = Effort | None
+TimeoutS = Annotated[float | None, Field(gt=0, le=3600)]
 
 
-DryRun = Annotated[bool, Field(description="Only say what it would cost; send nothing.")]
-Background = Annotated[bool, Field(description="Return a job id at once; read it with jobs.")]
+DryRun = bool
+Background = bool
 """Not a parameter of any recipe: doors add it to those that may run as jobs."""
 
 
-Role = Annotated[str | None, Field(description="How to work: reviewer, architect, debugger, security_auditor, ...")]
-Files = Annotated[
-    list[str] | None, Field(description="Text, code or PDF files to send along; patterns too.", max_length=50)
-]
-Images = Annotated[list[str] | None, Field(description="Picture files to send along.", max_length=10)]
-Thread = Annotated[str | None, Field(description="Name of a conversation to continue or start.")]
+Role = Annotated[str | None, Field(description="E.g. reviewer, architect, debugger, tester.")]
+Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
+Images = Annotated[list[str] | None, Field(description="Picture files.", max_length=10)]
+Thread = Annotated[str | None, Field(description="Conversation to continue or start, by name.")]
 
 
 def quoted(text: str) -> str:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from ai.roster import Roster
 from core.errors import PartialPanelError
 from tools._kit import Cost, Reply, quoted
 
-OnPartial = Annotated[Literal["return", "refuse"], Field(description="If AIs fail: return what is there, or an error.")]
+OnPartial = Literal["return", "refuse"]
 Kind = Literal["full", "partial", "single voice", "none"]
 
 

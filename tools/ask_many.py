@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,22 +12,29 @@ from pydantic import BaseModel
 from ai.run import Run
 from core.errors import InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
+from tools._context import Context, gather
 from tools._judging import Candidate, cases_for, request_for
 from tools._kit import (
     AINames,
     Cost,
     DryRun,
     EffortLevel,
+    Files,
+    Images,
     MaxTokens,
     Prompt,
     Reply,
+    Role,
     System,
     Temperature,
+    Thread,
     TimeoutS,
     all_failed,
+    along,
     build_request,
     check_question,
     choose,
+    noted,
     plan,
     price_range,
 )
@@ -54,10 +62,12 @@ class Replies(BaseModel):
     summary: str
     replies: list[Reply]
     synthesis: Synthesis | None = None
+    sent_along: list[str] = []
 
     def markdown(self) -> str:
         made = [self.synthesis.markdown()] if self.synthesis else []
-        return "\n\n".join([self.summary, *made, *(reply.markdown(quote=True) for reply in self.replies)])
+        parts = [self.summary, *made, *(reply.markdown(quote=True) for reply in self.replies)]
+        return "\n\n".join(parts) + along(self.sent_along)
 
 
 @dataclass
@@ -69,12 +79,16 @@ class _Asking:
     samples: int
     synthesize: Method
     options: Mapping[str, Any]
+    context: Context = field(default_factory=Context)
+    notes: dict[str, str | None] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
 
     def request(self, run: Run, ai: str, sample: int) -> tuple[str, Request]:
         by_value = self.samples > 1 or self.synthesize == "vote"
         prompt = asked_for_value(self.prompt, sample, self.samples) if by_value else self.prompt
-        return ai, build_request(prompt, run.roster, ai, **self.options)
+        make = partial(build_request, roster=run.roster, ai=ai, **self.options)
+        request, self.notes[ai] = self.context.request(run, ai, prompt, make)
+        return ai, request
 
     def answers(self, ai: str) -> list[Answer]:
         return [outcome for outcome in self.outcomes[ai] if isinstance(outcome, Answer)]
@@ -91,6 +105,10 @@ async def ask_many(
     ais: AINames = None,
     synthesize: Synthesize = "none",
     samples: Samples = 1,
+    role: Role = None,
+    files: Files = None,
+    images: Images = None,
+    thread: Thread = None,
     system: System = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
@@ -106,12 +124,13 @@ async def ask_many(
         raise InvalidInputError(f"'samples' must be between 1 and {MOST_SAMPLES}.")
     options = {
         "timeout_s": timeout_s,
-        "system": system,
         "temperature": temperature,
         "max_tokens": max_tokens,
         "effort": effort,
     }
-    asking = _Asking(prompt, choose(run.roster, ais), samples, synthesize, options)
+    names = choose(run.roster, ais)
+    context = await gather(run, names, role=role, system=system, files=files, images=images, thread=thread)
+    asking = _Asking(prompt, names, samples, synthesize, options, context)
     if synthesize == "best":
         _check_judges(run, asking.names)
     if dry_run:
@@ -128,7 +147,15 @@ async def ask_many(
     refuse_partial(on_partial, turnout, Cost.of(outcomes), known, why)
     paid = list(outcomes)
     synthesis = await _synthesis(run, asking, max_tokens, paid)
-    return Replies(summary=_summary(asking, turnout, synthesis, paid, failures), replies=replies, synthesis=synthesis)
+    await context.keep(
+        run, "ask_many", prompt, [(answer.ai, answer.text) for name in names for answer in asking.answers(name)]
+    )
+    return Replies(
+        summary=_summary(asking, turnout, synthesis, paid, failures),
+        replies=replies,
+        synthesis=synthesis,
+        sent_along=list(context.receipt),
+    )
 
 
 async def _ask(run: Run, asking: _Asking) -> None:
@@ -160,7 +187,7 @@ def _replies(run: Run, asking: _Asking) -> list[Reply]:
             if asking.samples > 1:
                 which = f"Sample {number} of {len(outcomes)}."
                 reply.note = f"{which} {reply.note}" if reply.note else which
-            replies.append(reply)
+            replies.append(noted(reply, asking.notes.get(name)))
     return replies
 
 
@@ -220,7 +247,8 @@ async def _plan(run: Run, asking: _Asking, max_tokens: int | None) -> Replies:
     most = "at most " if asking.samples > 1 else ""
     parts = f": {len(answers)} answers and {len(more)} to {asking.synthesize}" if more else ""
     summary = f"DRY RUN: nothing was sent. {most}{len(every)} calls, {price_range(every)}{parts}."
-    return Replies(summary=summary, replies=[Reply.planned(estimate) for estimate in answers])
+    replies = [Reply.planned(estimate) for estimate in answers]
+    return Replies(summary=summary, replies=replies, sent_along=list(asking.context.receipt))
 
 
 def _synthesis_asks(run: Run, asking: _Asking, text: str, max_tokens: int | None) -> list[tuple[str, Request]]:

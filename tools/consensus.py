@@ -19,13 +19,16 @@ from tools._consensus_report import report
 from tools._consensus_result import Consensus, Seat
 from tools._consensus_text import Take, critique_prompt, first_prompt
 from tools._consensus_vote import Count, Member, Panel, count_answers, independent_votes
+from tools._context import gather
 from tools._kit import (
     AINames,
     Cost,
     DryRun,
+    Files,
     MaxTokens,
     Prompt,
     Reply,
+    Thread,
     TimeoutS,
     all_failed,
     build_request,
@@ -48,6 +51,8 @@ async def consensus(
     ais: AINames = None,
     threshold: Threshold = 0.8,
     referee: Referee = None,
+    files: Files = None,
+    thread: Thread = None,
     max_tokens: MaxTokens = None,
     timeout_s: TimeoutS = None,
     on_partial: OnPartial = "return",
@@ -59,15 +64,19 @@ async def consensus(
     if not 0.5 <= threshold <= 1:
         raise InvalidInputError("'threshold' must be between 0.5 and 1: the share of AIs that has to agree.")
     panel = _seated(run, question, ais, referee, max_tokens, timeout_s)
+    context = await gather(run, panel.asked, files=files, thread=thread)
+    panel.question, receipt = context.question(run, panel.asked, question)
     if dry_run:
-        return await _plan(run, panel)
+        return (await _plan(run, panel)).model_copy(update={"sent_along": receipt})
     await _answer_independently(run, panel)
     refuse_partial(on_partial, panel.turnout, panel.cost, _known(panel), panel.failed)
     count = await count_answers(run, panel)
     if count is not None and _worth_a_critique(count, threshold):
         await _critique(run, panel)
         count = await count_answers(run, panel) or count
-    return report(run, panel, count, threshold)
+    result = report(run, panel, count, threshold)
+    await context.keep(run, "consensus", question, [("the panel", result.told)])
+    return result.model_copy(update={"sent_along": receipt})
 
 
 def _seated(

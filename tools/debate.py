@@ -18,15 +18,19 @@ from pydantic import BaseModel, Field
 from ai.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
+from tools._context import gather
 from tools._debate_text import Ruling, Statement, judge_prompt, opening_prompt, rebuttal_prompt
 from tools._kit import (
     AINames,
     Cost,
     DryRun,
+    Files,
     MaxTokens,
     Prompt,
     Reply,
+    Thread,
     all_failed,
+    along,
     build_request,
     check_question,
     choose,
@@ -62,6 +66,14 @@ class Debate(BaseModel):
     seats: list[Seat]
     failed: list[str]
     cost: Cost
+    sent_along: list[str] = []
+
+    @property
+    def told(self) -> str:
+        """The outcome in short, as a thread keeps it."""
+        positions = "\n".join(f"- {seat.ai}: {seat.position}" for seat in self.seats)
+        verdict = f"Verdict: {self.verdict}\n" if self.verdict else ""
+        return f"{verdict}{self.summary}\n{positions}"
 
     def markdown(self) -> str:
         parts = [self.summary]
@@ -76,7 +88,7 @@ class Debate(BaseModel):
         parts += [self._seat_markdown(seat) for seat in self.seats]
         if self.failed:
             parts.append("## Not heard\n" + "\n".join(f"- {reason}" for reason in self.failed))
-        return "\n\n".join(parts)
+        return "\n\n".join(parts) + along(self.sent_along)
 
     def _no_dissent(self) -> str:
         if self.verdict is None or any(seat.dissents is None for seat in self.seats):
@@ -124,6 +136,8 @@ async def debate(
     rounds: Rounds = 1,
     judge: Judge = None,
     stances: Stances = None,
+    files: Files = None,
+    thread: Thread = None,
     max_tokens: MaxTokens = None,
     on_partial: OnPartial = "return",
     dry_run: DryRun = False,
@@ -132,9 +146,11 @@ async def debate(
     n AIs x (1 + rounds) + 1 calls."""
     check_question(question)
     names, judges = _seating(run, ais, judge, stances or {})
-    table = _Table(question, _lettered(run, names), max_tokens)
+    context = await gather(run, names, files=files, thread=thread)
+    asked, receipt = context.question(run, names, question)
+    table = _Table(asked, _lettered(run, names), max_tokens)
     if dry_run:
-        return await _plan(run, table, rounds, judges[0])
+        return (await _plan(run, table, rounds, judges[0])).model_copy(update={"sent_along": receipt})
     await _opening(run, table, stances or {})
     _refuse_partial(table, on_partial, names)
     for number in range(1, rounds + 1):
@@ -142,7 +158,9 @@ async def debate(
             await _rebuttals(run, table, number)
         _refuse_partial(table, on_partial, names)
     ruling, judged_by = await _verdict(run, table, judges)
-    return _result(table, ruling, judged_by, names)
+    result = _result(table, ruling, judged_by, names)
+    await context.keep(run, "debate", question, [("the panel", result.told)])
+    return result.model_copy(update={"sent_along": receipt})
 
 
 def _refuse_partial(table: _Table, on_partial: str, asked: list[str]) -> None:

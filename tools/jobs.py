@@ -66,6 +66,18 @@ class FinishedCall(BaseModel):
     name: str
     text: str
 
+    @classmethod
+    def of(cls, call: KeptCall) -> FinishedCall:
+        value = call.value
+        name, text = "call", json.dumps(value, ensure_ascii=False)
+        if isinstance(value, dict) and isinstance(value.get("ai"), str):
+            role = call.key.partition(":")[0]
+            name = f"{value['ai']} ({role})" if role else value["ai"]
+            text = str(value.get("text", ""))
+        if len(text) > _TEXT_SHOWN:
+            text = f"{text[:_TEXT_SHOWN]} ... ({len(text):,} characters; all of it is in the job's result)"
+        return cls(cursor=call.seq, name=name, text=text)
+
 
 class JobReport(BaseModel):
     """Jobs, newest first, or one job with its finished calls and, when it is done, its tool's own result."""
@@ -120,7 +132,7 @@ async def _read(desk: Jobs, job: Job, after: int | None) -> JobReport:
     return JobReport(
         summary=f"Job {job.id} is {job.state}.",
         jobs=[view],
-        calls=[_shown(call) for call in kept],
+        calls=[FinishedCall.of(call) for call in kept],
         text=result.markdown if result else "",
         result=dict(result.structured) if result else None,
     )
@@ -128,18 +140,6 @@ async def _read(desk: Jobs, job: Job, after: int | None) -> JobReport:
 
 def _steered(job: Job) -> JobReport:
     return JobReport(summary=f"Job {job.id} is {job.state}.", jobs=[JobView.of(job)])
-
-
-def _shown(call: KeptCall) -> FinishedCall:
-    value = call.value
-    name, text = "call", json.dumps(value, ensure_ascii=False)
-    if isinstance(value, dict) and isinstance(value.get("ai"), str):
-        role = call.key.partition(":")[0]
-        name = f"{value['ai']} ({role})" if role else value["ai"]
-        text = str(value.get("text", ""))
-    if len(text) > _TEXT_SHOWN:
-        text = f"{text[:_TEXT_SHOWN]} ... ({len(text):,} characters; all of it is in the job's result)"
-    return FinishedCall(cursor=call.seq, name=name, text=text)
 
 
 def _time(at: float) -> str:

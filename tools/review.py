@@ -7,7 +7,7 @@ one finding that names them all, which says more than any of their severities. T
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -25,13 +25,13 @@ from tools._review_text import LINES, SCHEMA, read_findings, review_prompt
 from tools._sarif import sarif as as_sarif
 from tools._structured import structured_request
 
-Diff = Annotated[str | None, Field(description="A unified diff. Default without files: what git says has changed.")]
-Base = Annotated[str | None, Field(description="Review everything since this branch or commit.")]
-Staged = Annotated[bool, Field(description="Only what is staged.")]
-Paths = Annotated[list[str] | None, Field(description="Only these paths of the diff.", max_length=100)]
-Repo = Annotated[str | None, Field(description="Folder of the repository, where there are several.")]
-Focus = Annotated[str | None, Field(description="What to look for above all.", max_length=4_000)]
-Sarif = Annotated[bool, Field(description="Also return SARIF.")]
+Diff = Annotated[str | None, Field(description="Default without files: what git says has changed.")]
+Base = Annotated[str | None, Field(description="Since this branch or commit.")]
+Staged = Annotated[bool, Field(description="What is staged only.")]
+Paths = Annotated[list[str] | None, Field(max_length=100)]
+Repo = Annotated[str | None, Field(description="Folder of the repository.")]
+Focus = Annotated[str | None, Field(description="What to look for.", max_length=4_000)]
+Sarif = bool
 
 
 class Claim(BaseModel):
@@ -146,12 +146,13 @@ async def review(
     dry_run: DryRun = False,
 ) -> Review:
     """Let several AIs review a change (git diff by default) or files; findings are checked against the code and
-    merged. n AIs x parts calls, one part for about 100 KB."""
+    merged. n AIs x parts of 100 KB calls."""
     if files and (diff or base or staged or paths):
         raise InvalidInputError("Give either 'files' to review as they stand, or a change ('diff', 'base', 'staged').")
     names = choose(run.roster, ais)
     material = await read_material(run, diff=diff, files=files, base=base, staged=staged, paths=paths, repo=repo)
     _check_private(run, names, material)
+    run.local_only = material.local_only is not None
     reading = _assign(run, names, material, focus, max_tokens)
     if dry_run:
         estimates = await plan(run, reading.asks)
@@ -179,13 +180,9 @@ def _assign(run: Run, names: list[str], material: Material, focus: str | None, m
         prompt = review_prompt(part, focus, run.rng("review", number))
         for name in names:
             request = structured_request(run, name, prompt, schema=SCHEMA, lines=LINES, max_tokens=max_tokens)
-            reading.asks.append((name, _private(request, material)))
+            reading.asks.append((name, request))
             reading.parts.append(part)
     return reading
-
-
-def _private(request: Request, material: Material) -> Request:
-    return replace(request, local_only=True) if material.local_only else request
 
 
 def _collect(reading: _Reading) -> list[Merged]:

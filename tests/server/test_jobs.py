@@ -17,13 +17,13 @@ from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 
 from core.errors import MootError, ServerError, UnknownAIError
 from core.jobs.runner import MOST_AT_ONCE
-from core.jobs.values import JobResult
 from server import worker
 from server.background import JobHandle, start
 from server.cli import cli
 from server.mcp_app import create_mcp_server
 from server.toolbox import KINDS
 from server.worker import serving_jobs
+from tools.ask_many import Replies
 
 
 @asynccontextmanager
@@ -125,7 +125,7 @@ async def test_a_slip_of_the_pen_does_not_become_a_job() -> None:
 async def test_starting_with_patience_gives_the_result_or_else_the_handle() -> None:
     async with working({"a": ["one", hold := Hold("two")]}) as app:
         result = await start(app, KINDS["ask_many"], {"prompt": "hi"}, wait_s=5)
-        assert isinstance(result, JobResult) and "one" in result.markdown
+        assert isinstance(result, Replies) and "one" in result.markdown()
         handle = await start(app, KINDS["ask_many"], {"prompt": "again"}, wait_s=0.05)
         assert isinstance(handle, JobHandle)
         await hold.reached.wait()
