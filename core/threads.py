@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,11 +94,14 @@ class Threads:
         )
         return [Turn(*row) for row in self._store.read(lambda c: c.execute(query, (name,)).fetchall())]
 
-    def add(self, name: str, turns: Sequence[Turn]) -> None:
-        """Append *turns* to thread *name*, which begins with them when it is new. Written soon; never blocks."""
+    def add(self, name: str, turns: Sequence[Turn]) -> Future[None]:
+        """Append *turns* to thread *name*, which begins with them when it is new.
+
+        Never blocks; the future is done when they are written, or has a StoreError.
+        """
         check_name(name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._store.post(lambda connection: _add(connection, name, turns, now))
+        return self._store.submit(lambda connection: _add(connection, name, turns, now))
 
     def all(self) -> list[ThreadInfo]:
         """The threads, latest first; at most 200."""

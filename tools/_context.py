@@ -6,6 +6,7 @@ oldest turns first, and the answer says so.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import anyio.to_thread
 from ai.roster import Roster, Seat
 from ai.run import Run
 from ai.tokens import input_tokens, text_tokens
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, StoreError
 from core.roles import find_role
 from core.threads import USER, Turn, check_name
 from core.untrusted import Fence
@@ -82,20 +83,29 @@ class Context:
                 receipt.append(f"thread (the {dropped} oldest turns left out: they do not fit)")
         return "\n\n".join(parts), receipt
 
-    async def keep(self, run: Run, tool: str, prompt: str, said: Sequence[tuple[str, str]]) -> None:
-        """Add the prompt and what was *said* to the thread, by author."""
+    async def keep(self, run: Run, tool: str, prompt: str, said: Sequence[tuple[str, str]]) -> list[str]:
+        """Add the prompt and what was *said* to the thread, by author; returns the receipt, which tells if that failed.
+
+        An answer is worth more than its place in a thread, so a store that cannot be written is no error.
+        """
+        receipt = list(self.receipt)
         if self.thread is None or not said:
-            return
-        names = [line.split(" (", 1)[0] for line in self.receipt if "left out" not in line]
+            return receipt
+        names = [line.split(" (", 1)[0] for line in receipt if "left out" not in line]
         asked = f"{prompt}\n\n[sent along: {', '.join(names)}]" if names else prompt
         turns = [Turn(USER, asked, tool), *(Turn(author, text, tool) for author, text in said)]
         thread = self.thread
 
-        async def add() -> bool:
-            run.threads.add(thread, turns)
-            return True
+        async def add() -> str:
+            try:
+                await asyncio.wrap_future(run.threads.add(thread, turns))
+            except StoreError as error:
+                return str(error)
+            return ""
 
-        await run.call("thread", add)
+        if problem := await run.call("thread", add):
+            receipt.append(f"thread {thread!r} (not kept: {problem})")
+        return receipt
 
 
 async def gather(

@@ -147,14 +147,13 @@ async def ask_many(
     refuse_partial(on_partial, turnout, Cost.of(outcomes), known, why)
     paid = list(outcomes)
     synthesis = await _synthesis(run, asking, max_tokens, paid)
-    await context.keep(
-        run, "ask_many", prompt, [(answer.ai, answer.text) for name in names for answer in asking.answers(name)]
-    )
+    said = [(answer.ai, answer.text) for name in names for answer in asking.answers(name)]
+    receipt = await context.keep(run, "ask_many", prompt, said)
     return Replies(
         summary=_summary(asking, turnout, synthesis, paid, failures),
         replies=replies,
         synthesis=synthesis,
-        sent_along=list(context.receipt),
+        sent_along=receipt,
     )
 
 

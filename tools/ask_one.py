@@ -57,13 +57,14 @@ async def ask_one(
         effort=effort,
     )
     request, note = context.request(run, name, prompt, make)
-    receipt = {"sent_along": list(context.receipt)}
+    receipt = list(context.receipt)
     if dry_run:
-        return noted(Reply.planned(*await plan(run, [(name, request)])), note).model_copy(update=receipt)
+        reply = Reply.planned(*await plan(run, [(name, request)]))
+        return noted(reply, note).model_copy(update={"sent_along": receipt})
     (outcome,) = await run.ask_many([(name, request)])
     if isinstance(outcome, Failure):
         if not outcome.error.partial:
             raise all_failed([outcome])
     else:
-        await context.keep(run, "ask_one", prompt, [(name, outcome.text)])
-    return noted(Reply.of(outcome, run.roster), note).model_copy(update=receipt)
+        receipt = await context.keep(run, "ask_one", prompt, [(name, outcome.text)])
+    return noted(Reply.of(outcome, run.roster), note).model_copy(update={"sent_along": receipt})

@@ -75,8 +75,8 @@ async def consensus(
         await _critique(run, panel)
         count = await count_answers(run, panel) or count
     result = report(run, panel, count, threshold)
-    await context.keep(run, "consensus", question, [("the panel", result.told)])
-    return result.model_copy(update={"sent_along": receipt})
+    kept = await context.keep(run, "consensus", question, [("the panel", result.told)])
+    return result.model_copy(update={"sent_along": list(dict.fromkeys([*receipt, *kept]))})
 
 
 def _seated(

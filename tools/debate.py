@@ -159,8 +159,8 @@ async def debate(
         _refuse_partial(table, on_partial, names)
     ruling, judged_by = await _verdict(run, table, judges)
     result = _result(table, ruling, judged_by, names)
-    await context.keep(run, "debate", question, [("the panel", result.told)])
-    return result.model_copy(update={"sent_along": receipt})
+    kept = await context.keep(run, "debate", question, [("the panel", result.told)])
+    return result.model_copy(update={"sent_along": list(dict.fromkeys([*receipt, *kept]))})
 
 
 def _refuse_partial(table: _Table, on_partial: str, asked: list[str]) -> None:

@@ -10,11 +10,10 @@ import pypdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import PNG, pdf
 
 from core.redact import register_secret
 from core.workspace import MAX_TEXT_BYTES, FileRefusedError, Workspace
-
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
 
 @pytest.fixture
@@ -164,7 +163,7 @@ def test_a_text_with_a_byte_order_mark_is_read(space: Workspace, root: Path) -> 
 
 
 def test_a_pdf_gives_its_text_page_by_page_and_a_broken_one_a_reason(space: Workspace, root: Path) -> None:
-    (root / "a.pdf").write_bytes(_pdf("Hello from page one"))
+    (root / "a.pdf").write_bytes(pdf("Hello from page one"))
     assert space.read_text("a.pdf").text == "[page 1]\nHello from page one"
     (root / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
     assert "cannot be read" in refusal(space, "broken.pdf")
@@ -211,22 +210,3 @@ def test_patterns_mark_what_must_stay_on_this_machine(root: Path) -> None:
     (root / "b.md").write_text("b")
     assert space.read_text("src/a.py").local_only
     assert not space.read_text("b.md").local_only
-
-
-def _pdf(text: str) -> bytes:
-    """The smallest PDF with one line of text."""
-    stream = f"BT /F1 12 Tf 10 50 Td ({text}) Tj ET".encode()
-    objects = [
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 100]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
-        b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream),
-        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
-    ]
-    out, offsets = bytearray(b"%PDF-1.4\n"), []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj%s endobj\n" % (number, body)
-    table = len(out)
-    out += b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return bytes(out + b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % table)

@@ -46,7 +46,10 @@ async def read(client: Client, uri: str) -> dict[str, Any]:
 async def test_usage_is_a_resource_with_the_last_30_days_by_day_and_by_ai() -> None:
     answer = Response("Yes.", "gpt-6.1-sol", usage=Usage(1_000, 100))
     async with talk(a=[answer, Response("No.", "unheard-of", usage=Usage(10, 1))], b=[]) as (client, app):
-        assert [str(resource.uri) for resource in (await client.list_resources()).resources] == ["moot://usage", "moot://threads"]
+        assert [str(resource.uri) for resource in (await client.list_resources()).resources] == [
+            "moot://usage",
+            "moot://threads",
+        ]
         for _ in range(2):
             await client.call_tool("ask_one", {"prompt": "Well?", "ai": "a"})
         await anyio.to_thread.run_sync(app.ledger.flush)

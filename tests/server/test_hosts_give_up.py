@@ -1,0 +1,98 @@
+"""What a host gets that would give up, or cut the reply: through the MCP server and a real client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult, Implementation, ResourceLink, TextContent, TextResourceContents
+from scripted_ai import Hold, ScriptedApp, scripted_app
+
+from core.errors import BudgetExceededError
+from server.mcp_app import create_mcp_server
+
+
+@asynccontextmanager
+async def host(name: str, mode: Any, ais: dict[str, Any], **defaults: Any) -> AsyncIterator[tuple[Client, ScriptedApp]]:
+    async with scripted_app(ais, **defaults) as app:
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[ScriptedApp]:
+            yield app
+
+        info = Implementation(name=name, version="1")
+        with anyio.fail_after(20):
+            async with Client(create_mcp_server(opened), mode=mode, client_info=info) as client:
+                yield client, app
+
+
+async def call(client: Client, tool: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    result = await client.call_tool(tool, arguments)
+    assert isinstance(result, CallToolResult)
+    text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+    return text, {"error": True} if result.is_error else dict(result.structured_content or {})
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_an_impatient_host_gets_what_is_answered_and_a_job_with_the_rest(mode: Any) -> None:
+    slow = Hold("late")
+    async with host("codex-mcp-client", mode, {"a": ["early"], "b": [slow]}, reply_within=0.3) as (client, app):
+        text, data = await call(client, "ask_many", {"prompt": "Well?"})
+        assert text.startswith("PARTIAL: not finished within the 0 s this host waits; 1 calls have finished")
+        assert "early" in text
+        slow.gate.set()
+        text, data = await call(client, "jobs", {"action": "get", "id": data["job"]["id"], "wait_s": 10})
+    assert data["jobs"][0]["state"] == "done"
+    assert "early" in text
+    assert "late" in text
+    assert len(app.clients["a"].requests) == 1, "what was answered is not asked again"
+
+
+async def test_a_patient_enough_host_gets_the_result_itself() -> None:
+    async with host("codex-mcp-client", "legacy", {"a": ["yes"], "b": ["no"]}, reply_within=20) as (client, _):
+        text, data = await call(client, "ask_many", {"prompt": "Well?"})
+    assert text.startswith("2 of 2 AIs answered")
+    assert [reply["text"] for reply in data["replies"]] == ["yes", "no"]
+
+
+async def test_a_failed_call_is_an_error_for_an_impatient_host_too() -> None:
+    refused = BudgetExceededError("Over budget: nothing was sent.")
+    async with host("codex-mcp-client", "legacy", {"a": [refused]}, reply_within=20) as (client, _):
+        text, data = await call(client, "ask_many", {"prompt": "Well?", "ais": ["a"]})
+        assert data == {"error": True}
+        assert "Over budget" in text
+
+
+async def test_a_host_that_cancels_ends_the_job_it_does_not_know_of() -> None:
+    slow = Hold("never")
+    async with host("codex-mcp-client", "legacy", {"a": [slow]}, reply_within=20) as (client, app):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call_tool, "ask_many", {"prompt": "Well?"})
+            await slow.reached.wait()
+            tasks.cancel_scope.cancel()
+        while not app.clients["a"].cancelled:
+            await anyio.lowlevel.checkpoint()
+        (job,) = await app.jobs.list_jobs()
+        while not job.over:
+            await anyio.lowlevel.checkpoint()
+            job = await app.jobs.get(job.id)
+        assert job.state == "cancelled"
+
+
+async def test_a_result_too_long_for_a_host_is_a_digest_with_a_link_to_all_of_it() -> None:
+    long = "word " * 20_000
+    async with host("mcp", "legacy", {"a": [long], "b": ["short"]}) as (client, _):
+        result = await client.call_tool("ask_many", {"prompt": "Well?"})
+        assert isinstance(result, CallToolResult)
+        text, link = result.content
+        assert isinstance(text, TextContent) and isinstance(link, ResourceLink)
+        assert text.text.startswith("DIGEST: all of it is too long")
+        assert "more characters" in text.text and "short" in text.text
+        assert len(text.text) < 8_000
+        (whole,) = (await client.read_resource(link.uri)).contents
+    assert isinstance(whole, TextResourceContents) and long.strip() in whole.text
