@@ -30,6 +30,7 @@ BENCHMARKS = (
     "faults",
     "articles",
     "panel",
+    "review",
     "jobs",
 )
 

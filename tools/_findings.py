@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -13,11 +13,11 @@ Severity = Literal["critical", "high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 CATEGORIES = ("bug", "security", "concurrency", "performance", "error handling", "tests", "design", "docs")
 
+_ABOUT_FORM = frozenset({"tests", "design", "docs"})
 _SHORTEST_QUOTE = 4
 """A shorter quotation, such as a brace, proves a line only near the number that is given with it."""
 _NEAR = 2
-_ALIKE_HERE = 0.34
-_ALIKE_NEARBY = 0.5
+_ALIKE = 0.34
 _STOP = set(
     """the and for that this with not are was but can will would should could when then than from into have has had its
     here there which while where does did may might use used using because line code""".split()  # noqa: SIM905
@@ -66,22 +66,23 @@ def anchored(raw: Raw, sources: Mapping[str, Sequence[Source]]) -> tuple[str, in
     name = _named(raw.file, sources)
     if name is None:
         return "no such file was shown"
-    quote = [_squeezed(line) for line in raw.evidence.splitlines() if _squeezed(line)]
-    if not quote:
+    quotes = _quotes(raw.evidence)
+    if not quotes:
         return "it quotes no line"
-    found = [place for source in sources[name] for place in _places(source, quote)]
-    if len("".join(quote)) < _SHORTEST_QUOTE:
-        found = [place for place in found if abs(place - raw.line) <= _NEAR]
-    if not found:
-        return "the line it quotes does not exist"
-    return name, min(found, key=lambda place: abs(place - raw.line))
+    for quote in quotes:
+        found = [place for source in sources[name] for place in _places(source, quote)]
+        if len("".join(quote)) < _SHORTEST_QUOTE:
+            found = [place for place in found if abs(place - raw.line) <= _NEAR]
+        if found:
+            return name, min(found, key=lambda place: abs(place - raw.line))
+    return "the line it quotes does not exist"
 
 
 def merged(found: Iterable[tuple[Raw, str, int]]) -> list[Merged]:
     """One entry per defect, worst and most agreed first.
 
-    Two findings of one AI stay two. Of different AIs they are one when they are about the same line and of one kind
-    or in like words, or about lines next to each other and in much the same words.
+    Two findings of one AI stay two, and so do findings about two lines, however near. About the same line those of
+    different AIs are one, unless one says what goes wrong and the other, in other words, how it is written.
     """
     groups: list[Merged] = []
     by_file: dict[str, list[Merged]] = {}
@@ -98,15 +99,11 @@ def merged(found: Iterable[tuple[Raw, str, int]]) -> list[Merged]:
 
 def _sameness(group: Merged, raw: Raw, line: int) -> float:
     """Above 0 when *raw* belongs into *group*; the more, the surer."""
-    distance = abs(group.line - line)
-    if distance > _NEAR:
+    if group.line != line or any(other.ai == raw.ai for other in group.raw):
         return 0.0
     alike = max(_alike(other.claim, raw.claim) for other in group.raw)
-    if any(other.ai == raw.ai for other in group.raw):
-        return 0.0
-    if distance == 0 and (alike >= _ALIKE_HERE or raw.category == group.category):
-        return 1.0 + alike
-    return alike if alike >= _ALIKE_NEARBY else 0.0
+    of_a_kind = (raw.category in _ABOUT_FORM) == (group.category in _ABOUT_FORM)
+    return 1.0 + alike if of_a_kind or alike >= _ALIKE else 0.0
 
 
 def _alike(one: str, other: str) -> float:
@@ -130,28 +127,50 @@ def _named(given: str, sources: Mapping[str, Sequence[Source]]) -> str | None:
 
 
 def _places(source: Source, quote: Sequence[str]) -> list[int]:
-    """The numbers of the lines at which *quote* begins, in what is there or in what a diff removes."""
-    numbers = sorted(source.lines)
-    texts = [_squeezed(source.lines[number]) for number in numbers]
-    found = [
-        numbers[start]
-        for start in range(len(numbers) - len(quote) + 1)
-        if all(_holds(text, line) for text, line in zip(texts[start:], quote, strict=False))
+    """The numbers of the lines at which *quote* begins, in what is there or in what a diff removes.
+
+    Lines that are the quote go before lines that contain it.
+    """
+    for holds in (_is, _contains):
+        numbers = sorted(source.lines)
+        found = [numbers[n] for n in _starts([_squeezed(source.lines[number]) for number in numbers], quote, holds)]
+        for number, gone in source.removed.items():
+            if _starts([_squeezed(line) for line in gone], quote, holds):
+                found.append(number)
+        if found:
+            return found
+    return []
+
+
+def _starts(lines: Sequence[str], quote: Sequence[str], holds: Callable[[str, str], bool]) -> list[int]:
+    """Where *quote* begins in *lines*."""
+    return [
+        start
+        for start in range(len(lines) - len(quote) + 1)
+        if all(holds(line, part) for line, part in zip(lines[start:], quote, strict=False))
     ]
-    for number, gone in source.removed.items():
-        lines = [_squeezed(line) for line in gone]
-        if any(
-            all(_holds(text, line) for text, line in zip(lines[start:], quote, strict=False))
-            for start in range(len(lines) - len(quote) + 1)
-        ):
-            found.append(number)
-    return found
 
 
-def _holds(text: str, quote: str) -> bool:
-    return quote == text or (len(quote) >= 2 * _SHORTEST_QUOTE and quote in text)
+def _is(line: str, quote: str) -> bool:
+    return line == quote
+
+
+def _contains(line: str, quote: str) -> bool:
+    return len(quote) >= 2 * _SHORTEST_QUOTE and quote in line
+
+
+def _quotes(evidence: str) -> list[list[str]]:
+    """The lines that may be meant: as quoted, without the numbers reviewers copy along, without a diff's signs."""
+    lines = [line for line in evidence.splitlines() if _squeezed(line)]
+    forms = (lines, [_NUMBER.sub("", line) for line in lines], [_SIGN.sub("", _NUMBER.sub("", line)) for line in lines])
+    squeezed = [[part for line in form if (part := _squeezed(line))] for form in forms]
+    return [form for n, form in enumerate(squeezed) if form and form not in squeezed[:n]]
+
+
+_NUMBER = re.compile(r"^\s*\d*\s*[+-]?\s*\| ?")
+_SIGN = re.compile(r"^\s*[+-]\s")
 
 
 def _squeezed(line: str) -> str:
-    """*line* without what reviewers add or lose in quoting: number, sign, blanks."""
-    return "".join(re.sub(r"^\s*(?:\d*\s*[+-]?\s*\||[+-]\s)", "", line).strip("`").split())
+    """*line* without what gets lost in quoting: blanks, and the marks around code."""
+    return "".join(line.strip().strip("`").split())

@@ -59,11 +59,16 @@ def test_the_same_defect_seen_by_several_is_one_finding_with_all_their_words() -
                 "f",
                 4,
             ),
-            (raw(ai="c", claim="ZeroDivisionError when called: division by zero"), "f", 5),
+            (raw(ai="c", claim="ZeroDivisionError when called"), "f", 4),
+            (raw(ai="d", claim="Division by zero."), "f", 5),
             (raw(ai="c", claim="The name says nothing.", category="design", severity="low"), "f", 4),
         ]
     )
-    assert [(one.severity, one.ais) for one in found] == [("critical", ["a", "b", "c"]), ("low", ["c"])]
+    assert [(one.severity, one.ais) for one in found] == [
+        ("critical", ["a", "b", "c"]),
+        ("high", ["d"]),
+        ("low", ["c"]),
+    ]
     assert [one.claim for one in found[0].raw][1] == "This divides by zero and crashes."
 
 
