@@ -15,6 +15,8 @@ from ai.providers.catalog import PROVIDERS
 from core import redact
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_CONNECT = socket.socket.connect
+"""As it was before any test: wrapped anew by every one, a thousand tests would make a thousand wrappers."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +34,11 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail any test that would talk to another machine."""
-    connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in _LOOPBACK:
             pytest.fail(f"this test tried to reach {address[0]}")
-        connect(self, address)
+        _CONNECT(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
