@@ -14,6 +14,7 @@ import anyio
 from ai.caller import Caller
 from core.events import EventBus, RunFinished, RunStarted, StepDone
 from core.threads import Threads
+from core.track_record import TrackRecord
 from core.values import Answer, Failure, Outcome, Request
 from core.workspace import Workspace
 
@@ -27,10 +28,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Desk:
-    """What recipes work with besides AIs: the files that may be read, and the user's threads."""
+    """What recipes work with besides AIs: files that may be read, the user's threads, and how panels went before."""
 
     workspace: Workspace = field(default_factory=Workspace)
     threads: Threads = field(default_factory=Threads)
+    track_record: TrackRecord = field(default_factory=TrackRecord)
 
 
 class Run:
@@ -67,6 +69,10 @@ class Run:
     @property
     def workspace(self) -> Workspace:
         return self._desk.workspace
+
+    @property
+    def track_record(self) -> TrackRecord:
+        return self._desk.track_record
 
     @property
     def threads(self) -> Threads:

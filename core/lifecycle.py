@@ -83,6 +83,7 @@ async def _close(roster: Roster, ledger: Ledger, desk: Desk, jobs: Jobs) -> None
     async with AsyncExitStack() as stack:  # each is closed, whatever the others do
         stack.push_async_callback(anyio.to_thread.run_sync, ledger.close)
         stack.push_async_callback(anyio.to_thread.run_sync, desk.threads.close)
+        stack.push_async_callback(anyio.to_thread.run_sync, desk.track_record.close)
         stack.push_async_callback(roster.aclose)
         stack.push_async_callback(jobs.aclose)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai.run import Run
 from tools._consensus_result import Claim, Consensus, Flip, Outcome, Position, Seat
-from tools._consensus_vote import Count, Member, Panel, independent_votes
+from tools._consensus_vote import Count, Member, Panel
 from tools._panel import heading
 
 
-def report(run: Run, panel: Panel, count: Count | None, threshold: float) -> Consensus:
+def report(panel: Panel, count: Count | None, threshold: float, votes: float) -> Consensus:
     how = _how(panel, count, threshold)
     winner = count.vote.winner if count else None
     verdict = count.matching.wording[winner] if count and winner is not None else None
@@ -21,14 +20,14 @@ def report(run: Run, panel: Panel, count: Count | None, threshold: float) -> Con
             panel.turnout,
             "answered",
             panel.cost,
-            then=_then(run, panel, count, how, verdict),
+            then=_then(panel, count, how, verdict, votes),
             incomplete=silent or unmatched or bool(panel.failed),
         ),
         outcome=how,
         verdict=verdict,
         agreement=count.rounds[-1].agreement if count else None,
         first_agreement=count.rounds[0].agreement if count else None,
-        effective_votes=independent_votes(run, panel.turnout.answered),
+        effective_votes=votes,
         positions=_positions(count) if count else [],
         flips=_flips(panel, count) if count else [],
         claims=_claims(count) if count else [],
@@ -59,9 +58,9 @@ def _how(panel: Panel, count: Count | None, threshold: float) -> Outcome:
     return "consensus" if agreed else "no consensus"
 
 
-def _then(run: Run, panel: Panel, count: Count | None, how: Outcome, verdict: str | None) -> str:
+def _then(panel: Panel, count: Count | None, how: Outcome, verdict: str | None, votes: float) -> str:
     """What came of it, after who was heard."""
-    worth = f"{len(panel.members)} seats, about {independent_votes(run, panel.turnout.answered):.1f} independent votes"
+    worth = f"{len(panel.members)} seats, about {votes:.1f} independent votes"
     if count is None:
         return f", but no referee could match the answers, so agreement is unknown and there is no verdict; {worth}"
     last = count.rounds[-1].groups

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+import anyio.to_thread
+
 from ai.run import Run
+from core.errors import StoreError
 from core.values import Outcome
 from tools._consensus_text import Take
 from tools._kit import Cost, Reply
 from tools._panel import Turnout, family
 from tools._referee import Matching, Refereeing, match
-from tools._votes import Ballot, Tally, agreement, effective_votes, tally
+from tools._votes import Ballot, Tally, agreement, dissents, effective_votes, prior_correlations, tally
 
 
 @dataclass
@@ -95,5 +100,32 @@ async def count_answers(run: Run, panel: Panel) -> Count | None:
     )
 
 
-def independent_votes(run: Run, ais: Sequence[str]) -> float:
-    return round(effective_votes([family(run.roster, ai) for ai in ais]), 2)
+async def independent_votes(run: Run, ais: Sequence[str]) -> float:
+    """What the panel is worth by the families of *ais*, and by how these have dissented together so far."""
+    families = [family(run.roster, ai) for ai in ais]
+    prior = prior_correlations(families)
+
+    async def measured() -> list[tuple[list[str], float]]:
+        try:
+            found = await anyio.to_thread.run_sync(run.track_record.correlations, families, prior)
+        except StoreError:  # it only makes the figure better
+            return []
+        return [(sorted(pair), value) for pair, value in found.items()]
+
+    known = {frozenset(pair): value for pair, value in await run.call("correlations", measured)}
+    return round(effective_votes(families, known), 2)
+
+
+async def remember(run: Run, count: Count) -> None:
+    """Keep who dissented when nobody had seen the others."""
+    groups = count.rounds[0].groups
+    left = dissents(list(groups.values()))
+    told = [(family(run.roster, ai), away) for ai, away in zip(groups, left, strict=True) if away is not None]
+
+    async def keep() -> bool:
+        with suppress(StoreError):
+            await asyncio.wrap_future(run.track_record.add(told))
+        return True
+
+    if len(told) > 1:
+        await run.call("dissents", keep)

@@ -76,6 +76,23 @@ def effective_votes(families: Sequence[str], measured: Mapping[frozenset[str], f
     return n / (1 + (n - 1) * max(mean, 0.0))
 
 
+def prior_correlations(families: Sequence[str]) -> dict[frozenset[str], float]:
+    """What is assumed of each two of *families* before anything was measured."""
+    return {
+        frozenset((a, b)): WITHIN_FAMILY if a == b else ACROSS_FAMILIES
+        for i, a in enumerate(families)
+        for b in families[i + 1 :]
+    }
+
+
+def dissents(groups: Sequence[int | None]) -> list[bool | None]:
+    """Of each seat whether it left the largest group; None for who abstained, and for all when two are the largest."""
+    sizes = Counter(group for group in groups if group is not None).most_common(2)
+    if not sizes or (len(sizes) > 1 and sizes[0][1] == sizes[1][1]):
+        return [None] * len(groups)
+    return [None if group is None else group != sizes[0][0] for group in groups]
+
+
 def weights(ballots: Sequence[Ballot]) -> list[float]:
     """What each ballot counts by its confidence relative to the others'; a seat that states none is of the middle."""
     stated = sorted(ballot.confidence for ballot in ballots if ballot.confidence is not None)

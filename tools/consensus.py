@@ -18,7 +18,7 @@ from core.values import Answer, Failure, Request
 from tools._consensus_report import report
 from tools._consensus_result import Consensus, Seat
 from tools._consensus_text import Take, critique_prompt, first_prompt
-from tools._consensus_vote import Count, Member, Panel, count_answers, independent_votes
+from tools._consensus_vote import Count, Member, Panel, count_answers, independent_votes, remember
 from tools._context import gather
 from tools._kit import (
     AINames,
@@ -74,7 +74,10 @@ async def consensus(
     if count is not None and _worth_a_critique(count, threshold):
         await _critique(run, panel)
         count = await count_answers(run, panel) or count
-    result = report(run, panel, count, threshold)
+    votes = await independent_votes(run, panel.turnout.answered)
+    if count is not None:
+        await remember(run, count)
+    result = report(panel, count, threshold, votes)
     kept = await context.keep(run, "consensus", question, [("the panel", result.told)])
     return result.model_copy(update={"sent_along": list(dict.fromkeys([*receipt, *kept]))})
 
@@ -127,7 +130,7 @@ async def _plan(run: Run, panel: Panel) -> Consensus:
         verdict=None,
         agreement=None,
         first_agreement=None,
-        effective_votes=independent_votes(run, panel.asked),
+        effective_votes=await independent_votes(run, panel.asked),
         positions=[],
         flips=[],
         claims=[],
