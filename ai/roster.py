@@ -24,11 +24,12 @@ from ai.layers.cache import Cache
 from ai.layers.concurrency import Concurrency
 from ai.layers.deadline import Deadline
 from ai.layers.fallback import Fallback
+from ai.layers.hedge import Hedge
 from ai.layers.key_pool import KeyPool, PooledKey
 from ai.layers.retry import Retry, RetryBudget
 from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, persona
-from ai.pipeline import Complete, build_pipeline
+from ai.pipeline import Complete, Layer, build_pipeline
 from ai.providers.catalog import PROVIDERS, Provider, retirement_warning
 from ai.settings import ClientSettings, Endpoint
 from ai.transport import SharedHTTP
@@ -84,8 +85,12 @@ class Seat(AsyncAIClient):
         ]
         self.pool = KeyPool(name, [_pooled(lane) for lane in self.lanes]) if len(self.lanes) > 1 else None
         # The budget stands above all of this, in the caller, where a fan-out can be reserved as a whole.
-        retry = Retry(defaults.attempts, budget=RetryBudget())
-        self.alone: Complete = build_pipeline([cache, retry] if cache else [retry], self.pool or self.lanes[0].complete)
+        spare = RetryBudget()
+        layers: list[Layer] = [cache] if cache else []
+        layers.append(Retry(defaults.attempts, budget=spare))
+        if row.hedge_after:
+            layers.append(Hedge(row.hedge_after, allow=spare.allow_retry))
+        self.alone: Complete = build_pipeline(layers, self.pool or self.lanes[0].complete)
         self._complete = (
             build_pipeline([Fallback(row.fallback, find)], self.without_fallback)
             if row.fallback

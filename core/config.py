@@ -70,6 +70,8 @@ class AIConfig(_Strict):
     idle_timeout: Seconds | None = None
     fallback: list[str] = []
     budget: BudgetLimits | None = None
+    hedge_after: Seconds | None = None
+    """Ask a second time after so much silence, and take the first answer; both may be billed. None: never."""
     cache_ttl: Seconds | None = None
     """How long an answer to exactly the same request may be given again; None: never."""
     context_window: Annotated[int, Field(gt=0)] | None = None
