@@ -14,10 +14,10 @@ _SDK_DEFAULT_S = 60.0
 """What the TypeScript SDK waits, and so every host that sets nothing; progress does not extend it by default."""
 
 _LIMITS_S: tuple[tuple[str, float | None], ...] = (
-    ("claude-code", None),  # sets its own limit by MCP_TOOL_TIMEOUT; progress keeps a call alive
+    ("claude-code", None),  # 2.1 did not give up in 25 minutes, unless MCP_TOOL_TIMEOUT says so
     ("claude", _SDK_DEFAULT_S),  # Claude Desktop calls itself claude-ai
-    ("codex", _SDK_DEFAULT_S),  # tool_timeout_sec is absolute: progress does not extend it
-    ("gemini", 600.0),
+    ("codex", 300.0),  # measured with 0.169; tool_timeout_sec is absolute: progress does not extend it
+    ("gemini", 600.0),  # measured with 0.61
     ("mcp", None),  # the Python SDK's client under its own name waits as long as its program says
     ("inspector", None),
 )

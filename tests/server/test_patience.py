@@ -8,7 +8,7 @@ from server.patience import patience_s
 @pytest.mark.parametrize(
     ("client", "environment", "configured", "seconds"),
     [
-        ("codex-mcp-client", {}, None, 51.0),
+        ("codex-mcp-client", {}, None, 255.0),
         ("claude-ai", {}, None, 51.0),
         ("claude-code", {}, None, None),
         ("claude-code", {"MCP_TOOL_TIMEOUT": "100000"}, None, 85.0),
