@@ -26,7 +26,6 @@ def home(tmp_path: Path, provider: FakeProvider) -> Path:
     """A home with two AIs that say different words, and a project."""
     home = tmp_path / "user"
     (home / "project").mkdir(parents=True)
-    subprocess.run(["git", "init", "-q"], cwd=home / "project", check=True)
     credentials = home / DATA / "credentials.json"
     credentials.parent.mkdir(parents=True)
     ais = {

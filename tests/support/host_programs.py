@@ -50,7 +50,7 @@ class Program:
         return command
 
     def variables(self, home: Path, url: str) -> dict[str, str]:
-        """All that its process sees: itself on PATH, by which Moot finds it, a home of its own, a dummy key, and no way out but loopback."""
+        """All that its process sees: itself on PATH, where Moot finds it, a home of its own, and only loopback."""
         given = {name: value.replace("URL", url) for name, value in self.environment.items()}
         no_way_out = {"HTTPS_PROXY": _DEAD_END, "HTTP_PROXY": _DEAD_END, "NO_PROXY": "127.0.0.1,localhost"}
         path = f"{self.installed().parent}{os.pathsep}{os.environ['PATH']}"

@@ -257,7 +257,8 @@ def _handler(model: ScriptedModel) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self._refuse()
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            self._refuse()
 
         def _refuse(self) -> None:
             model.refused.append(f"{self.command} {self.path}")
