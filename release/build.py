@@ -87,7 +87,7 @@ def manifest(project: dict[str, Any]) -> dict[str, Any]:
             "mcp_config": {
                 "command": "uv",
                 "args": ["run", "--directory", "${__dirname}", "--frozen", "--no-default-groups", "moot", "serve"],
-                "env": {"UV_COMPILE_BYTECODE": "1"} | {p.env_keys[0]: f"${{user_config.{_key(p)}}}" for p in providers},
+                "env": {provider.env_keys[0]: f"${{user_config.{_key(provider)}}}" for provider in providers},
             },
         },
         "tools": [{"name": recipe.name, "description": _first_sentence(recipe)} for recipe in RECIPES],

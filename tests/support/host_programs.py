@@ -1,4 +1,4 @@
-"""The hosts that npm has, each with the one command that has its model take a turn, against a model on loopback.
+"""Programs from npm, among them hosts, each with the one command that has its model take a turn on loopback.
 
 They are installed once into a folder of their own: $MOOT_TEST_HOSTS, or the user's cache.
 """
@@ -41,13 +41,7 @@ class Program:
         Raises:
             FileNotFoundError: npm, or the package, is not to be had here.
         """
-        folder = _folder() / f"{self.host}-{self.version}"
-        command = folder / "node_modules" / ".bin" / HOSTS[self.host].program
-        if not command.exists():
-            _npm_install(f"{self.package}@{self.version}", folder)
-        if not command.exists():
-            raise FileNotFoundError(f"{self.package} {self.version} has no command {command.name} on this machine.")
-        return command
+        return npm_command(self.package, self.version, HOSTS[self.host].program)
 
     def variables(self, home: Path, url: str) -> dict[str, str]:
         """All that its process sees: itself on PATH, where Moot finds it, a home of its own, and only loopback."""
@@ -65,6 +59,21 @@ class Program:
             file = home / HOSTS[self.host].user_file.removeprefix("~/")
             file.parent.mkdir(parents=True)
             file.write_text(json.dumps(self.settings))
+
+
+def npm_command(package: str, version: str, name: str) -> Path:
+    """The command *name* of an npm package, which is installed if it is not there yet.
+
+    Raises:
+        FileNotFoundError: npm, or the package, is not to be had here.
+    """
+    folder = _folder() / f"{name}-{version}"
+    command = folder / "node_modules" / ".bin" / name
+    if not command.exists():
+        _npm_install(f"{package}@{version}", folder)
+    if not command.exists():
+        raise FileNotFoundError(f"{package} {version} has no command {name} on this machine.")
+    return command
 
 
 def _folder() -> Path:
