@@ -30,6 +30,8 @@ SUMMARY = "Ask other AIs from your assistant: one, many at once, or a panel that
 
 _ENTRY_POINT = "moot_entry.py"
 _BESIDE_THE_CODE = ("pyproject.toml", "uv.lock", "README.md", "LICENSE")
+_PACKED = (".py", ".json", ".typed")
+"""Nothing else is part of the package, whatever an editor or a test run left there."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The same sources give the same bytes: no file says when it was packed."""
 
@@ -141,7 +143,7 @@ def _files() -> Iterator[Path]:
     for name in _pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]:
         place = ROOT / name
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
-        yield from (file for file in inside if file.is_file() and "__pycache__" not in file.parts)
+        yield from (file for file in inside if file.suffix in _PACKED)
 
 
 def _add(bundle: zipfile.ZipFile, name: str, content: bytes) -> None:

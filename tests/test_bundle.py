@@ -108,6 +108,7 @@ def test_the_same_sources_give_the_same_bundle(bundle: Path, tmp_path: Path) -> 
         [sys.executable, str(ROOT / "release" / "build.py"), "-o", str(tmp_path)], check=True, capture_output=True
     )
     assert (tmp_path / bundle.name).read_bytes() == bundle.read_bytes()
+    assert {file.date_time for file in zipfile.ZipFile(bundle).infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_the_registry_entry_keeps_the_registrys_rules(entry: dict[str, Any]) -> None:
@@ -177,6 +178,16 @@ def as_a_host_starts_it(
     env |= {"HOME": str(home), "MOOT_HOME": str(home), "UV_CACHE_DIR": cache}
     env |= {name: replaced(value) for name, value in config["env"].items()}
     return StdioServerParameters(command=uv, args=[replaced(one) for one in config["args"]], env=env, cwd=str(home))
+
+
+@pytest.mark.slow
+def test_the_bundle_holds_every_file_of_the_wheel(bundle: Path, tmp_path: Path) -> None:
+    uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
+    subprocess.run([uv, "build", "--wheel", "-o", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    code = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    beside = {"manifest.json", "pyproject.toml", "uv.lock", "README.md", "LICENSE"}
+    assert set(zipfile.ZipFile(bundle).namelist()) == code | beside
 
 
 @pytest.mark.slow
