@@ -163,25 +163,6 @@ def shell(line: str, sandbox: tuple[Path, dict[str, str]], input: str = "") -> s
     )
 
 
-@pytest.mark.slow
-def test_the_install_lines_give_a_moot_that_answers(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    environment |= {
-        "MOOT_HOME": str(tmp_path / "home"),
-        "UV_TOOL_DIR": str(tmp_path / "tools"),
-        "UV_TOOL_BIN_DIR": str(tmp_path / "bin"),
-        "PATH": f"{tmp_path / 'bin'}:{ROOT / '.uv' / 'bin'}:{os.environ['PATH']}",
-    }
-    lines = [line for line in SHELL if " mcp add " not in line]
-    assert len(lines) == 2
-    for line in [*lines, "moot ask -a local-plain 'What is 7+5?'"]:
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-    assert "12" in done.stdout
-
-
 def host_entries() -> list[dict[str, Any]]:
     documents = [json.loads(text) for text in blocks("json")] + [tomllib.loads(text) for text in blocks("toml")]
     return [

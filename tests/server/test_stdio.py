@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.text import TextReceiveStream
 from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
@@ -71,22 +72,55 @@ async def test_a_host_can_start_it_in_a_workspace_full_of_packages_named_like_ou
     assert refused.is_error and SECRET not in refused.model_dump_json()
 
 
+@pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26"])
+async def test_a_client_of_an_old_protocol_is_served_from_the_handshake_to_an_answer(
+    workspace: Path, version: str
+) -> None:
+    """The handshake and the list come from the snapshot, the answer from the real server that takes over."""
+    with anyio.fail_after(30):
+        async with spawned(workspace) as process:
+            assert process.stdout is not None
+            lines = BufferedByteReceiveStream(process.stdout)
+            await send(process, {"id": 1, "method": "initialize", "params": hello(version)})
+            greeting = json.loads(await lines.receive_until(b"\n", 100_000))
+            await send(process, {"method": "notifications/initialized"})
+            await send(process, {"id": 2, "method": "tools/list"})
+            listed = json.loads(await lines.receive_until(b"\n", 100_000))
+            call = {"name": "ask_one", "arguments": {"prompt": "hi", "ai": "quick"}}
+            await send(process, {"id": 3, "method": "tools/call", "params": call})
+            answer = json.loads(await lines.receive_until(b"\n", 100_000))
+    assert greeting["result"]["protocolVersion"] == version
+    assert [tool["name"] for tool in listed["result"]["tools"]] == [recipe.name for recipe in RECIPES]
+    assert answer["id"] == 3 and not answer["result"].get("isError")
+    assert "tok tok" in answer["result"]["content"][0]["text"], "an old client reads nothing but this"
+
+
 @asynccontextmanager
-async def started(workspace: Path) -> AsyncIterator[Process]:
-    """The server as a bare process, already initialised."""
+async def spawned(workspace: Path) -> AsyncIterator[Process]:
+    """The server as a bare process."""
     async with await anyio.open_process(
         [sys.executable, ENTRY, "serve"], env=environment(workspace), cwd=workspace, stderr=subprocess.PIPE
     ) as process:
         try:
-            hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-            await send(process, {"id": 1, "method": "initialize", "params": hello})
-            assert process.stdout is not None
-            await TextReceiveStream(process.stdout).receive()
-            await send(process, {"method": "notifications/initialized"})
             yield process
         finally:
             if process.returncode is None:
                 process.kill()
+
+
+@asynccontextmanager
+async def started(workspace: Path) -> AsyncIterator[Process]:
+    """The server as a bare process, already initialised."""
+    async with spawned(workspace) as process:
+        await send(process, {"id": 1, "method": "initialize", "params": hello("2025-06-18")})
+        assert process.stdout is not None
+        await TextReceiveStream(process.stdout).receive()
+        await send(process, {"method": "notifications/initialized"})
+        yield process
+
+
+def hello(version: str) -> dict[str, Any]:
+    return {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
 
 async def send(process: Process, message: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ The model name is a list of settings, such as `delay=0.2,tokens=50,gap=0.01`:
 
     delay   seconds before the answer begins          tokens  how many pieces it has
     gap     seconds between two pieces                status  answer with this HTTP status instead
+    word    what a piece says, `tok` if nothing else
     fault   html | null | no_choices | garbage | cut | reset | hang | silent | error_event | drip
     times   the first so many requests behave so, later ones answer normally
     rpm     requests per minute and key, told in headers and enforced with 429
@@ -50,13 +51,13 @@ def ending(tokens: int) -> bytes:
 
 
 @lru_cache
-def whole_stream(tokens: int) -> bytes:
-    return b"".join(piece("tok ") for _ in range(tokens)) + ending(tokens)
+def whole_stream(tokens: int, word: str) -> bytes:
+    return b"".join(piece(f"{word} ") for _ in range(tokens)) + ending(tokens)
 
 
 @lru_cache
-def whole_answer(tokens: int) -> bytes:
-    message = {"role": "assistant", "content": "tok " * tokens}
+def whole_answer(tokens: int, word: str) -> bytes:
+    message = {"role": "assistant", "content": f"{word} " * tokens}
     usage = {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": tokens + 7}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     fields = {"id": "c1", "object": "chat.completion", "created": 1, "model": "fake-1"}
@@ -202,7 +203,7 @@ class _Connection(asyncio.Protocol):
             return
         asked = json.loads(body)
         settings = dict(part.split("=", 1) for part in asked["model"].split(",") if "=" in part)
-        plain = set(settings) <= {"delay", "tokens", "rpm", "tpm"}
+        plain = set(settings) <= {"delay", "tokens", "word", "rpm", "tpm"}
         provider = self.provider
         provider.requests.append(asked)
         provider.headers.append(headers)
@@ -226,9 +227,9 @@ class _Connection(asyncio.Protocol):
             self.task = asyncio.create_task(self._answer(asked, settings))
 
     def _whole(self, asked: dict[str, Any], settings: dict[str, str]) -> None:
-        tokens = int(settings.get("tokens", 1))
+        said = int(settings.get("tokens", 1)), settings.get("word", "tok")
         streamed = bool(asked.get("stream"))
-        body = whole_stream(tokens) if streamed else whole_answer(tokens)
+        body = whole_stream(*said) if streamed else whole_answer(*said)
         kind = "text/event-stream" if streamed else "application/json"
         self.provider.in_flight -= 1
         self.provider.changed.set()
