@@ -41,11 +41,13 @@ def with_sync_rescue(client: AsyncAIClient, sync_client: AIClient) -> Complete:
 
 
 def complete_sync(seat: Seat, request: Request) -> Response:
-    """One blocking call within its total deadline, for code without an event loop.
+    """One blocking call within its rate limit and total deadline, for code without an event loop.
 
     Raises:
         AITimeoutError: It did not finish in time.
+        RateLimitedError: Its turn comes too late.
     """
+    seat.lanes[0].rate_limit.hold_blocking(request)
     deadlines = request.deadlines or seat.deadlines
     cancelled = threading.Event()
     timer = threading.Timer(deadlines.total or threading.TIMEOUT_MAX, cancelled.set)

@@ -243,6 +243,23 @@ class Buckets:
             work.add_done_callback(lambda done: self._undo(key, wanted, done))
             raise
 
+    def reserve_blocking(
+        self, key: str, wanted: Mapping[Kind, float], limits: Mapping[Kind, Limit], *, longest_s: float
+    ) -> Grant:
+        """The same for code without an event loop. Blocks for the store, not for the wait."""
+
+        def change(shelf: _Shelf) -> Grant:
+            return _reserve(shelf, key, wanted, limits, "interactive", longest_s, self._clock())
+
+        if time.monotonic() < self._paused_until:
+            return change(self._memory)
+        try:
+            work = self._store.submit(lambda connection: change(_Table(connection, self._memory)))
+            return work.result(_STORE_PATIENCE_S)
+        except (StoreError, TimeoutError) as error:
+            self._pause(error)
+            return change(self._memory)
+
     def give(self, key: str, unused: Mapping[Kind, float]) -> None:
         """Correct a reservation by what was not used after all; negative when more was.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -116,6 +117,20 @@ class RateLimit:
             listener.reset(token)
             self._under_way.discard(call)
             self._spread_news()
+
+    def hold_blocking(self, request: Request, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Wait for a turn in code without an event loop. What the answer really takes is not corrected afterwards.
+
+        Raises:
+            RateLimitedError: The turn comes later than the call may take.
+        """
+        longest = (request.deadlines or self._deadlines).total or math.inf
+        if self.limits:
+            wanted = self._estimate(request)
+            grant = self._buckets.reserve_blocking(self._key, wanted, self.limits, longest_s=longest)
+            if not grant.taken:
+                raise self._too_long(grant.wait_s, grant.reason, longest)
+            sleep(grant.wait_s)
 
     async def _wait_turn(self, call: _Call, request: Request, emit: Emit) -> None:
         longest = (request.deadlines or self._deadlines).total or math.inf

@@ -226,3 +226,17 @@ def test_a_waiting_call_shows_its_wait_and_why() -> None:
     )
     assert view.calls["c"].note == "waits 4.0 s for its turn: 60 requests per minute"
     assert view.calls["c"].state == "waiting"
+
+
+def test_code_without_an_event_loop_waits_for_its_turn_too(tmp_path: Path) -> None:
+    buckets = Buckets(tmp_path / "limits.db")
+    layer = RateLimit("a", "k", buckets, configured={"requests": Limit(60)}, deadlines=Deadlines(total=30))
+    waited: list[float] = []
+    for _ in range(80):
+        layer.hold_blocking(Request.of("hi"), sleep=waited.append)
+    assert waited[0] == 0
+    assert 15 < waited[-1] < 30
+    with pytest.raises(RateLimitedError, match="its next turn is in"):
+        for _ in range(40):
+            layer.hold_blocking(Request.of("hi"), sleep=waited.append)
+    buckets.close()
