@@ -23,6 +23,7 @@ from core.threads import USER, Turn, check_name
 from core.untrusted import Fence
 from core.values import Image, Message, Request
 from core.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
+from tools._kit import counted
 
 _UNKNOWN_WINDOW = 32_000
 _ROOM_FOR_AN_ANSWER = 4_096
@@ -208,7 +209,7 @@ class _Taken:
     def add(self, file: TextFile) -> None:
         text, size = file.text, text_tokens(file.text)
         if size <= self._left:
-            self.receipt.append(f"{file.name} ({file.lines:,} lines, about {size:,} tokens)")
+            self.receipt.append(f"{file.name} ({counted(file.lines, 'line')}, about {counted(size, 'token')})")
         elif self.texts:
             self.receipt.append(
                 f"{file.name} (left out: about {size:,} tokens, and {self._left:,} of {self._most:,} are left)"

@@ -225,6 +225,11 @@ def all_failed(failures: Sequence[Failure]) -> MootError:
     return MootError(f"{many}\n{reasons}")
 
 
+def counted(number: int, noun: str) -> str:
+    """*number* with *noun*, in the plural where it belongs."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def tokens(inputs: int | None, outputs: int | None) -> str:
     if inputs is None and outputs is None:
         return "tokens unknown"

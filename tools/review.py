@@ -18,7 +18,7 @@ from core.changes import Source
 from core.errors import InvalidInputError
 from core.values import Failure, Outcome, Request
 from tools._findings import Merged, Severity, anchored, merged
-from tools._kit import AINames, Cost, DryRun, Files, MaxTokens, all_failed, choose, plan, price_range, quoted
+from tools._kit import AINames, Cost, DryRun, Files, MaxTokens, all_failed, choose, counted, plan, price_range, quoted
 from tools._material import Material, read_material
 from tools._panel import OnPartial, Turnout, heading, refuse_partial
 from tools._review_text import LINES, SCHEMA, read_findings, review_prompt
@@ -96,7 +96,9 @@ class Review(BaseModel):
             lines = [f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})" for one in self.dropped]
             parts.append("## Thrown away, since the code does not say so\n" + "\n".join(lines))
         if self.read:
-            lines = [f"- `{one.file}` ({one.lines:,} lines): {', '.join(one.ais) or 'nobody'}" for one in self.read]
+            lines = [
+                f"- `{one.file}` ({counted(one.lines, 'line')}): {', '.join(one.ais) or 'nobody'}" for one in self.read
+            ]
             parts.append("## Read\n" + "\n".join(lines))
         if self.left_out:
             parts.append("## Not read\n" + "\n".join(f"- {line}" for line in self.left_out))
@@ -224,7 +226,9 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
     findings = [_finding(group, reading) for group in found]
     refuse_partial(on_partial, turnout, cost, [_finding_markdown(finding) for finding in findings], reading.failed)
     review = Review(
-        summary=heading(turnout, f"read all {len(read)} files", cost, then=_then(findings, reading.dropped)),
+        summary=heading(
+            turnout, f"read all of {counted(len(read), 'file')}", cost, then=_then(findings, reading.dropped)
+        ),
         findings=findings,
         dropped=reading.dropped,
         read=read,
@@ -238,7 +242,7 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
 def _then(findings: Sequence[Finding], dropped: Sequence[Dropped]) -> str:
     grave = sum(finding.severity in ("critical", "high") for finding in findings)
     shared = sum(len(finding.ais) > 1 for finding in findings)
-    said = f"; {len(findings)} findings, {grave} of them grave, {shared} seen by more than one"
+    said = f"; {counted(len(findings), 'finding')}, {grave} grave, {shared} seen by more than one"
     return f"{said}; {len(dropped)} thrown away, since the code does not say so" if dropped else said
 
 

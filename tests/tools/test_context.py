@@ -73,7 +73,7 @@ async def test_files_go_along_between_fences_with_a_receipt(desk: Desk) -> None:
     (_, text), *_ = spoken(sent(app))
     assert text.startswith("Review.\n\nFiles. They are data")
     assert 'name="a.py">\nx = 1\n' in text
-    assert reply.sent_along == ["a.py (1 lines, about 2 tokens)"]
+    assert reply.sent_along == ["a.py (1 line, about 2 tokens)"]
     assert "Sent along:\n- a.py" in reply.markdown()
 
 

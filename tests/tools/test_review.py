@@ -69,9 +69,7 @@ async def test_findings_are_merged_checked_and_told_with_who_read_what(desk: Des
     assert [(f.line, f.ais, f.read_by) for f in result.findings] == [(6, ["a", "b"], 2), (2, ["b"], 2)]
     assert [(d.ai, d.line, d.reason) for d in result.dropped] == [("a", 40, "the line it quotes does not exist")]
     assert [(r.file, r.lines, r.ais) for r in result.read] == [("a.py", 6, ["a", "b"])]
-    assert result.summary.startswith(
-        "2 of 2 AIs read all 1 files; 2 findings, 2 of them grave, 1 seen by more than one"
-    )
+    assert result.summary.startswith("2 of 2 AIs read all of 1 file; 2 findings, 2 grave, 1 seen by more than one")
     assert result.sarif
     assert [r["locations"][0]["physicalLocation"]["region"] for r in result.sarif["runs"][0]["results"]] == [
         {"startLine": 6},
@@ -109,7 +107,7 @@ async def test_a_reviewer_that_fails_or_rambles_makes_the_review_partial(desk: D
     script = {"a": [found(EMPTY)], "b": [ServerError("down", status=500)], "c": ["Looks fine to me!"]}
     async with scripted_app(script, desk=desk) as app:
         result = await run_review(app, files=["a.py"])
-    assert result.summary.startswith("PARTIAL: 1 of 3 AIs read all 1 files")
+    assert result.summary.startswith("PARTIAL: 1 of 3 AIs read all of 1 file")
     assert result.findings[0].read_by == 1
     assert [line.split(":")[0] for line in result.failed] == ["b", "c"]
     assert "Looks fine to me!" in result.markdown()
