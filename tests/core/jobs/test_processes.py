@@ -84,7 +84,9 @@ async def answers(folder: Path) -> list[int]:
     """How many answers each job came to."""
     engine = SQLiteJobs(folder)
     try:
-        results = [await engine.result(job.id) for job in await engine.list_jobs(limit=100)]
+        jobs = await engine.list_jobs(limit=100)
+        assert [(job.state, job.reason) for job in jobs if job.state != "done"] == []
+        results = [await engine.result(job.id) for job in jobs]
         return [result.structured["answers"] if result else 0 for result in results]
     finally:
         await engine.aclose()
@@ -118,6 +120,8 @@ async def test_six_processes_share_a_store_and_two_are_killed(isolated: Path) ->
             _, told = started[label].communicate(timeout=60)
             assert started[label].returncode == 0
             assert "locked" not in told
+    with process(log.path) as last:  # should one of the two have been so slow that the others had gone before
+        assert last.wait(60) == 0
     log.read()
     assert log.made_again() == []
     assert [log.repeated(label) for label in labels[2:]] == [0] * 4
