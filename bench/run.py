@@ -30,6 +30,7 @@ BENCHMARKS = (
     "articles",
     "panel",
     "jobs",
+    "batch",
 )
 
 

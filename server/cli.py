@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from core.logs import configure_logging
-from server import jobs_cli
+from server import batch_cli, jobs_cli
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 
@@ -223,6 +223,7 @@ def serve() -> None:
     anyio.run(serve_stdio)
 
 
+cli.add_command(batch_cli.batch)
 cli.add_command(jobs_cli.jobs)
 cli.add_command(jobs_cli.worker)
 

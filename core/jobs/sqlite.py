@@ -153,6 +153,9 @@ class SQLiteJobs:
     async def set_total(self, id: str, total: int) -> None:
         await self._write(partial(rows.set_total, id=id, total=total))
 
+    async def set_progress(self, id: str, progress: Mapping[str, Any]) -> None:
+        await self._write(partial(rows.set_progress, id=id, progress=progress))
+
     async def finish(self, job: Job, state: JobState, *, result: JobResult | None = None, reason: str = "") -> None:
         write = partial(rows.finish, job=job, state=state, result=result, reason=reason, now=now())
         try:

@@ -1,0 +1,422 @@
+"""What the tool `batch`, `moot batch` and the job itself share: a prepared batch, starting it, and doing it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict
+
+from ai.batch import Ask, Batch, Result
+from ai.batch_answers import Schema, record
+from ai.lazy import load
+from ai.roster import Roster
+from ai.run import Run
+from core.batch_input import BadRow, BatchInput, Row, Survey, survey
+from core.batch_output import DiskFullError, Record, Results, Sidecar, Tally, begin_again, find_run, retry_path
+from core.batch_template import Template
+from core.budget import Estimate
+from core.errors import ConfigError, MootError, StoreError, UnknownJobError
+from tools._kit import Cost, build_request, price_range, quoted
+
+if TYPE_CHECKING:
+    from core.jobs.desk import Jobs
+    from core.jobs.values import Job
+
+KIND = "batch"
+_CHUNK = 100
+_TELL_S = 0.5
+_AGAIN_S = 1.0
+_SIDECAR_S = 5.0
+_SHOWN_ROWS = 200
+_SHOWN_TEXT = 4_000
+
+
+class BatchSpec(BaseModel):
+    """All that a job has to know of a batch. Paths are absolute; they never reach a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    output: str
+    ais: list[str]
+    run: dict[str, str]
+    total: int
+    size: int
+    name: str = ""
+    template: str | None = None
+    answer_schema: dict[str, Any] | None = None
+    options: dict[str, Any] = {}
+    strict: bool = False
+    send_secrets: bool = False
+    shown: bool = False
+    """Whether the rows belong into the result, because nobody is told of a file."""
+
+    def source(self, local_only: Sequence[str]) -> BatchInput:
+        template = Template(self.template) if self.template is not None else None
+        return BatchInput(
+            Path(self.path),
+            template,
+            strict=self.strict,
+            send_secrets=self.send_secrets,
+            name=self.name,
+            local_only=tuple(local_only),
+        )
+
+
+class BatchReport(BaseModel):
+    """How a batch went. `cost` is of what was asked for it; `rows` are only there for prompts given inline."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    summary: str
+    total: int
+    done: int
+    failed: int
+    cost: Cost
+    output: str = ""
+    errors: list[str] = []
+    rows: list[dict[str, Any]] = []
+    job: str | None = None
+
+    def markdown(self) -> str:
+        errors = [f"- {error}" for error in self.errors]
+        rows = [_row_text(row) for row in self.rows]
+        return "\n\n".join(part for part in (self.summary, "\n".join(errors), *rows) if part)
+
+
+def _digests(asked: str, ais: Sequence[str], schema: object, options: Mapping[str, Any]) -> dict[str, str]:
+    """What makes a run this run and no other, by the names that are told when it is another."""
+    given = {"input or template": asked, "AIs": list(ais), "options or schema": [schema, dict(options)]}
+    return {
+        name: hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+        for name, value in given.items()
+    }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch that can be started, and what looking at its input brought to light."""
+
+    spec: BatchSpec
+    survey: Survey
+    fresh: bool
+    """Whether nothing of it was ever started."""
+    width: int | None = None
+
+    @property
+    def calls(self) -> int:
+        return self.spec.total * len(self.spec.ais)
+
+
+def prepare(
+    source: BatchInput,
+    output: Path,
+    ais: Sequence[str],
+    *,
+    schema: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    width: int | None = None,
+    shown: bool = False,
+) -> Prepared:
+    """Look at everything before anything is sent. Blocks: the input is read once.
+
+    Raises:
+        InvalidInputError: Input, schema or output cannot be used; the message says why.
+    """
+    if schema is not None:
+        Schema(schema)
+    looked = survey(source)
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    run = _digests(looked.digest, ais, schema, given)
+    spec = BatchSpec(
+        path=str(source.path.absolute()),
+        output=str(output.absolute()),
+        ais=list(ais),
+        run=run,
+        total=looked.total,
+        size=_size(source.path),
+        name=source.name,
+        template=source.template.text if source.template else None,
+        answer_schema=dict(schema) if schema is not None else None,
+        options=given,
+        strict=source.strict,
+        send_secrets=source.send_secrets,
+        shown=shown,
+    )
+    return Prepared(spec, looked, fresh=not find_run(output, run).job, width=width)
+
+
+async def estimated(roster: Roster, batch: Prepared) -> str:
+    """What the whole may take, from a sample of its prompts. Nothing is sent.
+
+    Raises:
+        ConfigError: One of the AIs cannot be asked.
+    """
+    estimate = (await load("ai.estimate")).estimate
+    spec, sample = batch.spec, batch.survey.sample
+    found: list[Estimate] = []
+    for ai in spec.ais:
+        seat = roster.seat(ai)
+        found += [estimate(seat, build_request(prompt, roster, ai, **spec.options)) for prompt in sample]
+        await anyio.lowlevel.checkpoint()
+    scale = spec.total / len(sample)
+    scaled = [
+        replace(
+            one,
+            low_usd=None if one.low_usd is None else one.low_usd * scale,
+            high_usd=None if one.high_usd is None else one.high_usd * scale,
+        )
+        for one in found
+    ]
+    inputs = round(sum(one.input_tokens for one in found) * scale)
+    outputs = round(sum(one.output_tokens for one in found) * scale)
+    return (
+        f"{spec.total:,} rows for {', '.join(spec.ais)}: {batch.calls:,} calls, about {inputs:,} tokens in, "
+        f"up to {outputs:,} out, {price_range(scaled)}."
+    )
+
+
+def _size(path: Path) -> int:
+    """What shows cheaply that a file is not the one that was looked at; 0 for folders. Blocks."""
+    return 0 if path.is_dir() else path.stat().st_size
+
+
+async def start_batch(jobs: Jobs, batch: Prepared, *, retry_failed: bool = False) -> Job:
+    """Start the job of a batch, or go on with the one its output belongs to.
+
+    Raises:
+        MootError: It cannot be started; the message says why.
+    """
+    spec, output = batch.spec, Path(batch.spec.output)
+    found = replace(await anyio.to_thread.run_sync(find_run, output, spec.run), width=batch.width)
+    job = await _known(jobs, found.job)
+    if job is None:
+        return await _submitted(jobs, spec, found)
+    if job.state in ("queued", "running"):
+        return job
+    await anyio.to_thread.run_sync(found.write, output)
+    if job.state != "done":
+        return await jobs.resume(job.id)
+    missing = not await anyio.to_thread.run_sync(output.exists)
+    return await jobs.retry(job.id) if retry_failed or missing else job
+
+
+async def _submitted(jobs: Jobs, spec: BatchSpec, found: Sidecar) -> Job:
+    """A new job, named beside its output. Of two starts at the same time only one gets through."""
+    output = Path(spec.output)
+    job = await jobs.submit(KIND, {"spec": spec.model_dump(mode="json")})
+    claimed = replace(found, job=job.id)
+    if found.job:
+        await anyio.to_thread.run_sync(claimed.write, output)
+    elif (other := await anyio.to_thread.run_sync(claimed.claim, output)).job != job.id:
+        await jobs.cancel(job.id)
+        return await jobs.get(other.job)
+    return job
+
+
+async def _known(jobs: Jobs, id: str) -> Job | None:
+    try:
+        return await jobs.get(id) if id else None
+    except UnknownJobError:
+        return None
+
+
+async def run_batch(run: Run, spec: BatchSpec) -> BatchReport:
+    """Ask every row of the input, and write the results."""
+    for ai in spec.ais:
+        run.roster.seat(ai)
+    work = _Work(run, spec)
+    try:
+        await work.open()
+        await work.pass_through()
+        tally = await work.finish()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(work.close)
+    return await anyio.to_thread.run_sync(report, spec, tally)
+
+
+def report(spec: BatchSpec, tally: Tally) -> BatchReport:
+    """What there is to say of the output of *spec*. Blocks."""
+    total, name = spec.total * len(spec.ais), Path(spec.output).name
+    cost = Cost(known_usd=tally.cost_usd, complete=tally.cost_complete)
+    words = f"{tally.ok:,} of {total:,} answered ({cost})"
+    words = f"PARTIAL: {words}, {tally.failed:,} failed." if tally.ok < total else f"{words}."
+    rows = list(islice(Results(Path(spec.output), spec.ais).records(), _SHOWN_ROWS)) if spec.shown else []
+    return BatchReport(
+        summary=words if spec.shown else f"{words} The results are in {name}.",
+        total=total,
+        done=tally.done,
+        failed=tally.failed,
+        cost=cost,
+        output="" if spec.shown else name,
+        errors=tally.first_errors,
+        rows=[_shown(row) for row in rows],
+    )
+
+
+class _Work:
+    """One run of the job: from the sidecar through all rows to a finished output."""
+
+    def __init__(self, run: Run, spec: BatchSpec) -> None:
+        self._run = run
+        self._spec = spec
+        self._output = Path(spec.output)
+        self._schema = Schema(spec.answer_schema) if spec.answer_schema else None
+        self._sidecar = Sidecar(spec.run)
+        self._results = Results(self._output, spec.ais)
+        self._tally = Tally()
+        self._asks: Iterator[Ask] = iter(())
+        self._told = float("-inf")
+
+    async def open(self) -> None:
+        await self._wait_for_sidecar()
+        try:
+            await anyio.to_thread.run_sync(self._open)
+        except StoreError as error:
+            raise ConfigError(str(error)) from error  # the job is paused with it
+        width = self._width
+        for ai in self._spec.ais:
+            seat = self._run.roster.seat(ai)
+            if seat.row.concurrency is None and not seat.local:
+                seat.concurrency.widen(width)
+
+    async def pass_through(self) -> None:
+        """Ask what is not written yet."""
+        passing = Batch(
+            self._run.caller,
+            width=self._width,
+            run=self._run.id,
+            role=f"row{self._sidecar.generation or ''}",
+            memory=self._run.memory,
+        )
+        await self._tell()
+        await passing.run(self._read, self._write)
+
+    async def finish(self) -> Tally:
+        await anyio.to_thread.run_sync(self._finish)
+        await self._tell()
+        return self._tally
+
+    def close(self) -> None:
+        self._results.close()
+
+    @property
+    def _width(self) -> int:
+        seats = [self._run.roster.seat(ai) for ai in self._spec.ais]
+        return self._sidecar.width or max(seat.concurrency.ceiling for seat in seats)
+
+    async def _wait_for_sidecar(self) -> None:
+        """Whoever started this job names it beside the output, a moment after the job exists."""
+        with anyio.move_on_after(_SIDECAR_S):
+            while True:
+                found = await anyio.to_thread.run_sync(Sidecar.of, self._output)
+                if found is not None and (found.job == self._run.id or not self._run.memory):
+                    self._sidecar = found
+                    return
+                await anyio.sleep(0.02)
+        raise MootError(f"{self._output.name!r} belongs to another job by now. Start the batch with another output.")
+
+    def _open(self) -> None:
+        spec, sidecar = self._spec, self._sidecar
+        path = Path(spec.path)
+        if not path.exists() or _size(path) != spec.size:
+            raise ConfigError(f"The input {path.name!r} is not what it was. Put it back, or start with another output.")
+        if sidecar.finished:
+            sidecar = begin_again(sidecar, self._output) if self._output.exists() else replace(sidecar, finished=False)
+        self._sidecar = sidecar
+        before: Iterator[Record] = iter(())
+        if sidecar.generation:
+            before = self._results.records()
+            self._results = Results(retry_path(self._output), spec.ais)
+        self._tally = self._results.open()
+        self._asks = islice(self._all_asks(before), self._tally.done, None)
+
+    def _all_asks(self, before: Iterator[Record]) -> Iterator[Ask]:
+        """Every row for every AI; what was answered *before* is known."""
+        source = self._spec.source(self._run.workspace.local_only)
+        for row in source.rows():
+            if isinstance(row, BadRow):
+                continue
+            for ai in self._spec.ais:
+                old = next(before, None)
+                known = old if old is not None and old["status"] == "ok" else None
+                yield Ask(row, row.index, ai, self._request(row, ai), known)
+
+    def _request(self, row: Row, ai: str) -> Any:
+        return build_request(
+            row.prompt,
+            self._run.roster,
+            ai,
+            priority="batch",
+            local_only=row.local_only,
+            json_schema=self._spec.answer_schema,
+            **self._spec.options,
+        )
+
+    def _finish(self) -> None:
+        self._results.close()
+        if self._sidecar.generation and self._results.path.exists():
+            self._results.path.replace(self._output)
+        replace(self._sidecar, finished=True).write(self._output)
+
+    async def _read(self) -> Sequence[Ask]:
+        return await anyio.to_thread.run_sync(lambda: list(islice(self._asks, _CHUNK)))
+
+    async def _write(self, results: Sequence[Result]) -> None:
+        while True:
+            try:
+                await anyio.to_thread.run_sync(self._append, results)
+            except DiskFullError as error:
+                await self._tell(problem=str(error))
+                await anyio.sleep(_AGAIN_S)
+            except StoreError as error:
+                raise ConfigError(str(error)) from error
+            else:
+                break
+        if time.monotonic() - self._told >= _TELL_S:
+            await self._tell()
+
+    def _append(self, results: Sequence[Result]) -> None:
+        records = [self._record(result) for result in results]
+        self._results.append(records)
+        for one in records:
+            self._tally.add(one)
+
+    def _record(self, result: Result) -> Record:
+        ask = result.ask
+        if ask.known is not None:
+            return ask.known
+        return record(result.value, index=ask.index, id=ask.row.id, ai=ask.ai, schema=self._schema)
+
+    async def _tell(self, problem: str = "") -> None:
+        self._told = time.monotonic()
+        tally = self._tally
+        progress: dict[str, Any] = {"done": tally.done, "failed": tally.failed, "cost_usd": tally.cost_usd}
+        progress |= {"cost_complete": tally.cost_complete, "problem": problem}
+        try:
+            await self._run.tell(self._spec.total * len(self._spec.ais), progress)
+        except StoreError:  # how far it is can be told later
+            return
+
+
+def _shown(row: Record) -> dict[str, Any]:
+    text = row["text"]
+    cut = f"{text[:_SHOWN_TEXT]} ... ({len(text):,} characters)" if len(text) > _SHOWN_TEXT else text
+    return {name: value for name, value in {**row, "text": cut}.items() if value is not None}
+
+
+def _row_text(row: Mapping[str, Any]) -> str:
+    if row["status"] != "ok":
+        return f"## {row['id']} · {row['ai']} failed\n{row['error']}"
+    return f"## {row['id']} · {row['ai']}\n{quoted(row['text'])}"
