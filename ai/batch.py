@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
-import anyio.lowlevel
 
 from ai.batch_answers import answer_value, failure_value
 from ai.caller import Caller
-from ai.layers.cache import request_key
 from core.errors import (
     AIError,
     AuthenticationError,
@@ -32,7 +30,6 @@ from core.values import Answer, Failure, Outcome, Request
 
 WINDOW = 400
 """Results that wait for an earlier one, at most; a few more where more are asked at once."""
-_HASHED_AT_ONCE = 50
 _UNCONFIRMED = 1_000
 _CONFIRMED_AT_ONCE = 500
 _LINGER_S = 0.03
@@ -46,12 +43,19 @@ Value = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request of a row to one AI. *row* is handed through; what is *known* already is not asked."""
+    """One request of a row to one AI.
+
+    Args:
+        row: Handed through.
+        key: The same for the same request to the same AI, and for no other.
+        known: The result, when there is one already: nothing is asked then.
+    """
 
     row: Any
     index: int
     ai: str
     request: Request
+    key: str
     known: Value | None = None
 
 
@@ -148,11 +152,7 @@ class Batch:
             raise failure
 
     async def _take(self, asks: Sequence[Ask], start_soon: Callable[..., object]) -> None:
-        keys = []
-        for position, ask in enumerate(asks, 1):
-            keys.append(f"{self._role}:{ask.ai}:{request_key(ask.ai, ask.request)}")
-            if position % _HASHED_AT_ONCE == 0:
-                await anyio.lowlevel.checkpoint()
+        keys = [f"{self._role}:{ask.ai}:{ask.key}" for ask in asks]
         kept = await self._memory.recall(keys)
         for ask, key in zip(asks, keys, strict=True):
             await self._window.acquire()

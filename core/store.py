@@ -179,34 +179,34 @@ class Store:
         return False
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Write]) -> None:
-        """All of *batch* in one transaction; one that fails by itself is undone alone."""
+        """All of *batch* in one transaction; where one fails, once more, and that one is undone alone."""
+        try:
+            results = self._transact(connection, batch, one_by_one=False)
+        except sqlite3.OperationalError:
+            raise  # the disk or the file, not the operation
+        except Exception:
+            results = self._transact(connection, batch, one_by_one=True)
+        for future, result, failure in results:
+            if future.set_running_or_notify_cancel():  # whoever waited may be gone
+                future.set_exception(failure) if failure else future.set_result(result)
+
+    def _transact(
+        self, connection: sqlite3.Connection, batch: list[_Write], *, one_by_one: bool
+    ) -> list[tuple[Future[Any], Any, Exception | None]]:
         results: list[tuple[Future[Any], Any, Exception | None]] = []
+        run = _undone_alone if one_by_one else _run
         connection.execute("BEGIN IMMEDIATE")
         try:
             for write in batch:
-                operation, future = write.operation, write.future
-                connection.execute("SAVEPOINT one")
-                result, failure = None, None
-                try:
-                    result = operation(connection)
-                except sqlite3.OperationalError:
-                    raise  # the disk or the file, not the operation
-                except Exception as error:
-                    connection.execute("ROLLBACK TO one")
-                    failure = error
-                    if future is None:
-                        log.exception("A write to the store failed")
-                connection.execute("RELEASE one")
-                if future is not None:
-                    results.append((future, result, failure))
+                result, failure = run(connection, write)
+                if write.future is not None:
+                    results.append((write.future, result, failure))
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
-        for future, result, failure in results:
-            if future.set_running_or_notify_cancel():  # whoever waited may be gone
-                future.set_exception(failure) if failure else future.set_result(result)
+        return results
 
     def _keep(self, batch: list[_Write], error: sqlite3.Error) -> list[_Write]:
         """Answer those who wait for a result; keep the posts for a better moment."""
@@ -249,6 +249,27 @@ class Store:
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         return connection
+
+
+def _run(connection: sqlite3.Connection, write: _Write) -> tuple[Any, None]:
+    return write.operation(connection), None
+
+
+def _undone_alone(connection: sqlite3.Connection, write: _Write) -> tuple[Any, Exception | None]:
+    """What the operation gave, or its failure, with nothing of it left."""
+    result, failure = None, None
+    connection.execute("SAVEPOINT one")
+    try:
+        result = write.operation(connection)
+    except sqlite3.OperationalError:
+        raise
+    except Exception as error:
+        connection.execute("ROLLBACK TO one")
+        failure = error
+        if write.future is None:
+            log.exception("A write to the store failed")
+    connection.execute("RELEASE one")
+    return result, failure
 
 
 def _give_up(writes: list[_Write], problem: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ai.batch import Ask, Batch, Result
 from ai.batch_answers import Schema, record
+from ai.layers.cache import request_key
 from ai.lazy import load
 from ai.roster import Roster
 from ai.run import Run
@@ -26,6 +27,7 @@ from core.batch_output import DiskFullError, Record, Results, Sidecar, Tally, be
 from core.batch_template import Template
 from core.budget import Estimate
 from core.errors import ConfigError, MootError, StoreError, UnknownJobError
+from core.values import Message, Request
 from tools._kit import Cost, build_request, price_range, quoted
 
 if TYPE_CHECKING:
@@ -345,24 +347,14 @@ class _Work:
     def _all_asks(self, before: Iterator[Record]) -> Iterator[Ask]:
         """Every row for every AI; what was answered *before* is known."""
         source = self._spec.source(self._run.workspace.local_only)
+        made = {ai: _requests(self._run.roster, ai, self._spec) for ai in self._spec.ais}
         for row in source.rows():
             if isinstance(row, BadRow):
                 continue
-            for ai in self._spec.ais:
+            for ai, request in made.items():
                 old = next(before, None)
                 known = old if old is not None and old["status"] == "ok" else None
-                yield Ask(row, row.index, ai, self._request(row, ai), known)
-
-    def _request(self, row: Row, ai: str) -> Any:
-        return build_request(
-            row.prompt,
-            self._run.roster,
-            ai,
-            priority="batch",
-            local_only=row.local_only,
-            json_schema=self._spec.answer_schema,
-            **self._spec.options,
-        )
+                yield Ask(row, row.index, ai, *request(row), known)
 
     def _finish(self) -> None:
         self._results.close()
@@ -408,6 +400,21 @@ class _Work:
             await self._run.tell(self._spec.total * len(self._spec.ais), progress)
         except StoreError:  # how far it is can be told later
             return
+
+
+def _requests(roster: Roster, ai: str, spec: BatchSpec) -> Callable[[Row], tuple[Request, str]]:
+    """Makes the request of a row, and the key under which it is known: all but the prompt is the same for all."""
+    bare = build_request("", roster, ai, priority="batch", json_schema=spec.answer_schema, **spec.options)
+    common = request_key(ai, bare).encode()
+
+    def make(row: Row) -> tuple[Request, str]:
+        request = replace(bare, messages=(Message.user(row.prompt),), local_only=row.local_only)
+        digest = hashlib.sha256(common)
+        digest.update(b"local" if row.local_only else b"any")
+        digest.update(row.prompt.encode())
+        return request, digest.hexdigest()[:40]
+
+    return make
 
 
 def _shown(row: Record) -> dict[str, Any]:

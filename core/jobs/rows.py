@@ -67,17 +67,17 @@ def memo(connection: sqlite3.Connection, id: str, keys: Sequence[str]) -> dict[s
     return found
 
 
-def keep_call(connection: sqlite3.Connection, job: str, key: str, value: str, at: float) -> None:
-    """Keep the first value of *key*, unless the job was deleted meanwhile."""
-    kept = connection.execute(
-        "INSERT OR IGNORE INTO calls (job, key, value, at) "
-        "SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ?)",
-        (job, key, value, at, job),
-    )
-    if kept.rowcount > 0:
-        connection.execute(
-            "UPDATE jobs SET calls = calls + 1, bytes = bytes + ? WHERE id = ?", (len(key) + len(value), job)
-        )
+def keep_calls(connection: sqlite3.Connection, job: str, calls: Sequence[tuple[str, str, float]]) -> None:
+    """Keep key, value and time of *calls*: the first value of each key, unless the job was deleted meanwhile."""
+    if connection.execute("SELECT 1 FROM jobs WHERE id = ?", (job,)).fetchone() is None:
+        return
+    kept, size = 0, 0
+    for key, value, at in calls:
+        insert = "INSERT OR IGNORE INTO calls (job, key, value, at) VALUES (?, ?, ?, ?)"
+        if connection.execute(insert, (job, key, value, at)).rowcount > 0:
+            kept += 1
+            size += len(key) + len(value)
+    connection.execute("UPDATE jobs SET calls = calls + ?, bytes = bytes + ? WHERE id = ?", (kept, size, job))
 
 
 def holders(connection: sqlite3.Connection, me: str) -> set[str]:
