@@ -14,6 +14,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -128,7 +129,7 @@ class AsyncArticleProcessor:
         asks = iter([self._ask(prompt, n) for n, prompt in enumerate(prompts)])
 
         async def read() -> list[Ask]:
-            return [ask for ask, _ in zip(asks, range(_CHUNK), strict=False)]
+            return list(islice(asks, _CHUNK))
 
         async def write(results: Sequence[Result]) -> None:
             for result in results:
