@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
@@ -121,7 +122,7 @@ class Batch:
         self._memory: Memory = memory or NoMemory()
         self._forgets = memory is not None
         self._width = width
-        self._turns: dict[str, anyio.Semaphore] = {}
+        self._queues: dict[str, _Queue] = {}
         self._window = anyio.Semaphore(max(WINDOW, 2 * width), fast_acquire=True)
         self._waiting: deque[Result] = deque()
         self._flights: dict[str, list[Result]] = {}
@@ -146,6 +147,8 @@ class Batch:
                     await self._take(asks, tasks.start_soon)
                 self._ended = True
                 self._wake.set()
+                for queue in self._queues.values():
+                    queue.end()
         except* Exception as group:  # one sentence is wanted, not a group of them
             failure = _first(group)
         if failure is not None:
@@ -166,15 +169,22 @@ class Batch:
                 self._finish([result], value)
             else:
                 self._flights[key] = [result]
-                start_soon(self._ask, ask, key)
+                self._queue(ask.ai).put(ask, key, partial(start_soon, self._work, ask.ai))
 
-    def _turn(self, ai: str) -> anyio.Semaphore:
-        return self._turns.setdefault(ai, anyio.Semaphore(self._width, fast_acquire=True))
+    def _queue(self, ai: str) -> _Queue:
+        if ai not in self._queues:
+            self._queues[ai] = _Queue(self._width)
+        return self._queues[ai]
+
+    async def _work(self, ai: str) -> None:
+        """Ask one after the other; as many of these run as calls may be under way."""
+        queue = self._queues[ai]
+        while (taken := await queue.take()) is not None:
+            await self._ask(*taken)
 
     async def _ask(self, ask: Ask, key: str) -> None:
         guard = _Keeping(self._memory, key, ask.index)
-        async with self._turn(ask.ai):
-            outcome = await self._asked(ask, guard)
+        outcome = await self._asked(ask, guard)
         if isinstance(outcome, Answer):
             value = guard.kept or answer_value(outcome, ask.index)
         else:
@@ -233,6 +243,38 @@ class Batch:
         keys = list(self._recent)[:_CONFIRMED_AT_ONCE]
         for key in await self._memory.recall(keys):
             del self._recent[key]
+
+
+class _Queue:
+    """Asks of one AI, for at most *width* workers, who are started when there is work for them."""
+
+    def __init__(self, width: int) -> None:
+        self._asks: deque[tuple[Ask, str]] = deque()
+        self._idle: list[anyio.Event] = []
+        self._free = width
+        self._ended = False
+
+    def put(self, ask: Ask, key: str, start_worker: Callable[[], object]) -> None:
+        self._asks.append((ask, key))
+        if self._idle:
+            self._idle.pop().set()
+        elif self._free:
+            self._free -= 1
+            start_worker()
+
+    async def take(self) -> tuple[Ask, str] | None:
+        """The next ask; None when there will be none."""
+        while not self._asks:
+            if self._ended:
+                return None
+            self._idle.append(woken := anyio.Event())
+            await woken.wait()
+        return self._asks.popleft()
+
+    def end(self) -> None:
+        self._ended = True
+        while self._idle:
+            self._idle.pop().set()
 
 
 class _Keeping:
