@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tools._batch import KIND as BATCH
-from tools._batch import run_batch
+from tools._batch_run import run_batch
 from tools.ask_many import ask_many
 from tools.ask_one import ask_one
 from tools.batch import batch

@@ -56,7 +56,7 @@ async def test_the_tools_are_listed_with_described_parameters_and_within_8_kb(ta
     assert [tool.name for tool in listed.tools] == [recipe.name for recipe in RECIPES]
     for tool in listed.tools:
         assert tool.description and tool.title and tool.output_schema
-        assert tool.annotations and tool.annotations.read_only_hint is (tool.name != "jobs")
+        assert tool.annotations and tool.annotations.read_only_hint is (tool.name not in ("batch", "jobs"))
         assert tool.input_schema["additionalProperties"] is False
     size = len(json.dumps(listed.model_dump(by_alias=True, exclude_none=True, mode="json"), separators=(",", ":")))
     assert size <= 8_000, size

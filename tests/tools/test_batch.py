@@ -138,7 +138,7 @@ async def test_a_dry_run_says_what_it_may_cost_and_sends_nothing() -> None:
 
 async def test_a_long_batch_gives_its_job_at_once_and_its_progress_in_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.batch._PATIENCE_S", 0.05)
-    monkeypatch.setattr("tools._batch._TELL_S", 0.0)
+    monkeypatch.setattr("tools._batch_run._TELL_S", 0.0)
     hold = Hold("late")
     async with working({"a": ["first", hold]}) as app:
         app.roster.seats["a"].concurrency.limit = app.roster.seats["a"].concurrency.ceiling = 1
@@ -212,7 +212,7 @@ async def test_a_refused_key_pauses_and_the_same_start_goes_on(tmp_path: Path) -
 
 
 async def test_a_full_disk_is_told_and_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tools._batch._AGAIN_S", 0.01)
+    monkeypatch.setattr("tools._batch_run._AGAIN_S", 0.01)
     append: Callable[..., None] = Results.append
     full = [True]
 
