@@ -264,7 +264,9 @@ def _lines(batch: Prepared) -> Show:
 
 def _cost(job: Job) -> str:
     progress = job.progress
-    return str(Cost(known_usd=progress.get("cost_usd", 0.0), complete=progress.get("cost_complete", True)))
+    if not progress.get("done"):
+        return "nothing spent yet"
+    return str(Cost(known_usd=progress["cost_usd"], complete=progress["cost_complete"]))
 
 
 def _note(job: Job) -> str:
