@@ -67,6 +67,7 @@ class Store:
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._hurry = threading.Event()
         self.problem: str | None = None
         """Why writes do not arrive at the moment; None when they do."""
         self.lost = 0
@@ -90,6 +91,8 @@ class Store:
         self._start()
         future: Future[T] = Future()
         self._queue.put(_Write(operation, future, patient=patient, hurried=hurried))
+        if hurried:
+            self._hurry.set()
         return future
 
     def read(self, operation: Operation[T]) -> T:
@@ -115,6 +118,7 @@ class Store:
         writer, self._writer = self._writer, None
         if writer is not None:
             self._queue.put(None)
+            self._hurry.set()
             writer.join(_BUSY_S)
 
     def _start(self) -> None:
@@ -151,6 +155,7 @@ class Store:
     def _gather(self, *, block: bool) -> tuple[list[_Write], bool]:
         """What waits in the queue, and whether that is the end of it."""
         gathered: list[_Write] = []
+        self._hurry.clear()  # before looking: whoever comes after that sets it again
         try:
             item = self._queue.get() if block else self._queue.get_nowait()
             while len(gathered) < _MOST_AT_ONCE:
@@ -158,25 +163,22 @@ class Store:
                     return gathered, True
                 gathered.append(item)
                 item = self._queue.get_nowait()
-            gathered.append(item) if item is not None else None
+            if item is None:
+                return gathered, True
+            gathered.append(item)
         except queue.Empty:
             pass
         return gathered, False
 
     def _linger(self, batch: list[_Write]) -> bool:
-        """Let further posts join *batch* for a moment; at once over when somebody waits for a result, or at the end."""
-        until = time.monotonic() + _LINGER_S
-        while len(batch) < _MOST_AT_ONCE and (left := until - time.monotonic()) > 0:
-            try:
-                item = self._queue.get(timeout=left)
-            except queue.Empty:
-                break
-            if item is None:
-                return True
-            batch.append(item)
-            if item.hurried:
-                break
-        return False
+        """Let further posts join *batch* for a moment; at once over when somebody waits for a result, or at the end.
+
+        This thread sleeps meanwhile: woken by each post, it would take turns with the thread that posts.
+        """
+        self._hurry.wait(_LINGER_S)
+        more, stopping = self._gather(block=False)
+        batch += more
+        return stopping
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Write]) -> None:
         """All of *batch* in one transaction; where one fails, once more, and that one is undone alone."""
