@@ -92,6 +92,10 @@ class Memo:
         if self._draining and not self._under_way:
             self._idle.set()
 
+    async def recall(self, keys: Sequence[str]) -> Mapping[str, Any]:
+        """What is kept under *keys*; of calls that finished just now it may not know yet."""
+        return await self._journal.memo(self._job, keys)
+
     def keep(self, key: str, value: Any) -> None:
         self._journal.record(self._job, key, value)
 

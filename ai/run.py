@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -63,6 +63,16 @@ class Run:
         self._memo = memo
 
     @property
+    def caller(self) -> Caller:
+        """For what asks by the thousand and looks after its own keys, as `ai/batch.py` does; recipes use `ask_many`."""
+        return self._caller
+
+    @property
+    def memory(self) -> Memo | None:
+        """What the job remembers; None where the run is no job."""
+        return self._memo
+
+    @property
     def roster(self) -> Roster:
         return self._caller.roster
 
@@ -108,6 +118,11 @@ class Run:
     def rng(self, *label: object) -> random.Random:
         """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""
         return random.Random(f"{self.id}:{label}")  # noqa: S311 - shuffles and fences; no other AI knows the run's id
+
+    async def tell(self, total: int, progress: Mapping[str, Any]) -> None:
+        """Write down how far the job is; harmless where the run is none."""
+        if self._memo is not None and self.jobs is not None:
+            await self.jobs.set_progress(self.id, total, progress)
 
     def step(self, name: str) -> None:
         """Tell that a milestone of the recipe is reached."""

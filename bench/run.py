@@ -32,6 +32,7 @@ BENCHMARKS = (
     "panel",
     "review",
     "jobs",
+    "batch",
 )
 
 

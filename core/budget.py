@@ -265,6 +265,7 @@ def _refuse_above(scope: _Scope, setting: str, limit: float | None, spent: float
         f"Over budget: this may take up to {shown(wanted)}, and {scope.setting}.{setting} allows {shown(limit)}{used}. "
         "Nothing was sent. Ask fewer AIs, set a smaller max_tokens, or raise the limit in credentials.json.",
         ai=ai,
+        alone=setting.startswith("per_call"),
     )
 
 

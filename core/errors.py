@@ -161,7 +161,11 @@ class ConnectionFailedError(AIError):
 
 
 class BudgetExceededError(AIError):
-    """The call may cost more than a budget allows; nothing was sent."""
+    """The call may cost more than a budget allows; nothing was sent. `alone`: by itself, whatever else is spent."""
+
+    def __init__(self, message: str, *, ai: str = "", alone: bool = False) -> None:
+        super().__init__(message, ai=ai)
+        self.alone = alone
 
 
 class NotLocalError(AIError):

@@ -67,6 +67,7 @@ class Store:
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._hurry = threading.Event()
         self.problem: str | None = None
         """Why writes do not arrive at the moment; None when they do."""
         self.lost = 0
@@ -90,6 +91,8 @@ class Store:
         self._start()
         future: Future[T] = Future()
         self._queue.put(_Write(operation, future, patient=patient, hurried=hurried))
+        if hurried:
+            self._hurry.set()
         return future
 
     def read(self, operation: Operation[T]) -> T:
@@ -115,6 +118,7 @@ class Store:
         writer, self._writer = self._writer, None
         if writer is not None:
             self._queue.put(None)
+            self._hurry.set()
             writer.join(_BUSY_S)
 
     def _start(self) -> None:
@@ -151,6 +155,7 @@ class Store:
     def _gather(self, *, block: bool) -> tuple[list[_Write], bool]:
         """What waits in the queue, and whether that is the end of it."""
         gathered: list[_Write] = []
+        self._hurry.clear()  # before looking: whoever comes after that sets it again
         try:
             item = self._queue.get() if block else self._queue.get_nowait()
             while len(gathered) < _MOST_AT_ONCE:
@@ -158,55 +163,52 @@ class Store:
                     return gathered, True
                 gathered.append(item)
                 item = self._queue.get_nowait()
-            gathered.append(item) if item is not None else None
+            if item is None:
+                return gathered, True
+            gathered.append(item)
         except queue.Empty:
             pass
         return gathered, False
 
     def _linger(self, batch: list[_Write]) -> bool:
-        """Let further posts join *batch* for a moment; at once over when somebody waits for a result, or at the end."""
-        until = time.monotonic() + _LINGER_S
-        while len(batch) < _MOST_AT_ONCE and (left := until - time.monotonic()) > 0:
-            try:
-                item = self._queue.get(timeout=left)
-            except queue.Empty:
-                break
-            if item is None:
-                return True
-            batch.append(item)
-            if item.hurried:
-                break
-        return False
+        """Let further posts join *batch* for a moment; at once over when somebody waits for a result, or at the end.
+
+        This thread sleeps meanwhile: woken by each post, it would take turns with the thread that posts.
+        """
+        self._hurry.wait(_LINGER_S)
+        more, stopping = self._gather(block=False)
+        batch += more
+        return stopping
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Write]) -> None:
-        """All of *batch* in one transaction; one that fails by itself is undone alone."""
+        """All of *batch* in one transaction; where one fails, once more, and that one is undone alone."""
+        try:
+            results = self._transact(connection, batch, one_by_one=False)
+        except sqlite3.OperationalError:
+            raise  # the disk or the file, not the operation
+        except Exception:
+            results = self._transact(connection, batch, one_by_one=True)
+        for future, result, failure in results:
+            if future.set_running_or_notify_cancel():  # whoever waited may be gone
+                future.set_exception(failure) if failure else future.set_result(result)
+
+    def _transact(
+        self, connection: sqlite3.Connection, batch: list[_Write], *, one_by_one: bool
+    ) -> list[tuple[Future[Any], Any, Exception | None]]:
         results: list[tuple[Future[Any], Any, Exception | None]] = []
+        run = _undone_alone if one_by_one else _run
         connection.execute("BEGIN IMMEDIATE")
         try:
             for write in batch:
-                operation, future = write.operation, write.future
-                connection.execute("SAVEPOINT one")
-                result, failure = None, None
-                try:
-                    result = operation(connection)
-                except sqlite3.OperationalError:
-                    raise  # the disk or the file, not the operation
-                except Exception as error:
-                    connection.execute("ROLLBACK TO one")
-                    failure = error
-                    if future is None:
-                        log.exception("A write to the store failed")
-                connection.execute("RELEASE one")
-                if future is not None:
-                    results.append((future, result, failure))
+                result, failure = run(connection, write)
+                if write.future is not None:
+                    results.append((write.future, result, failure))
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
-        for future, result, failure in results:
-            if future.set_running_or_notify_cancel():  # whoever waited may be gone
-                future.set_exception(failure) if failure else future.set_result(result)
+        return results
 
     def _keep(self, batch: list[_Write], error: sqlite3.Error) -> list[_Write]:
         """Answer those who wait for a result; keep the posts for a better moment."""
@@ -249,6 +251,27 @@ class Store:
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         return connection
+
+
+def _run(connection: sqlite3.Connection, write: _Write) -> tuple[Any, None]:
+    return write.operation(connection), None
+
+
+def _undone_alone(connection: sqlite3.Connection, write: _Write) -> tuple[Any, Exception | None]:
+    """What the operation gave, or its failure, with nothing of it left."""
+    result, failure = None, None
+    connection.execute("SAVEPOINT one")
+    try:
+        result = write.operation(connection)
+    except sqlite3.OperationalError:
+        raise
+    except Exception as error:
+        connection.execute("ROLLBACK TO one")
+        failure = error
+        if write.future is None:
+            log.exception("A write to the store failed")
+    connection.execute("RELEASE one")
+    return result, failure
 
 
 def _give_up(writes: list[_Write], problem: str | None) -> None:

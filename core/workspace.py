@@ -111,6 +111,19 @@ class Workspace:
             raise FileRefusedError(f"{given!r} is no picture that AIs read: use PNG, JPEG, GIF or WebP.")
         return Image(data, kind), self.is_local_only(path.relative_to(root).as_posix())
 
+    def place(self, given: str) -> tuple[Path, Path]:
+        """A root, and the file or folder *given* below it, which is not the root itself and no secret by its name.
+
+        Raises:
+            FileRefusedError: It may not be used.
+        """
+        root, path = self._find(given)
+        if path == root:
+            raise FileRefusedError(f"{given!r} is a root itself. Name a file or folder below it.")
+        if reason := secret_name(path, root):
+            raise FileRefusedError(f"{given!r} is not sent: {reason}.")
+        return root, path
+
     def folder(self, given: str) -> Path:
         """The folder *given* below a root.
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from core.logs import configure_logging
-from server import ask_commands, jobs_cli, setup_commands, thread_commands
+from server import ask_commands, batch_cli, jobs_cli, setup_commands, thread_commands
 from server.ask_commands import JSON, finish
 
 
@@ -25,6 +25,7 @@ def cli() -> None:
 
 for _command in (
     *ask_commands.COMMANDS,
+    batch_cli.batch,
     thread_commands.threads,
     jobs_cli.jobs,
     jobs_cli.worker,

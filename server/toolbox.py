@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from tools._batch import KIND as BATCH
+from tools._batch_run import run_batch
 from tools.ask_many import ask_many
 from tools.ask_one import ask_one
+from tools.batch import batch
 from tools.consensus import consensus
 from tools.debate import debate
 from tools.jobs import jobs
@@ -38,15 +41,18 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe(ask_one, "Ask one AI"),
+    Recipe(ask_one, "Ask one AI", background=True),
     Recipe(ask_many, "Ask several AIs", background=True),
     Recipe(consensus, "Consensus", background=True),
     Recipe(debate, "Debate", background=True),
     Recipe(judge, "Judge answers", background=True),
     Recipe(review, "Review code", background=True),
+    Recipe(batch, "Batch", read_only=False),
     Recipe(status, "Status", asks_others=False),
     Recipe(jobs, "Jobs", asks_others=False, read_only=False),
 )
 
-KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background}
+KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background} | {
+    BATCH: Recipe(run_batch, "Batch", background=True)  # what the tool `batch` and `moot batch` start
+}
 """What a job can be."""

@@ -146,7 +146,7 @@ async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
 
     recipe = KINDS[job.kind]
     arguments = read_arguments(recipe, job.arguments)
-    async with app.run(recipe.name, run_id=job.id, memo=memo) as run:
+    async with app.run(job.kind, run_id=job.id, memo=memo) as run:
         if job.calls:
             run.step(f"resumed with {job.calls} finished calls")
         result: Any = await recipe.run(run, **arguments)

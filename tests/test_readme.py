@@ -55,6 +55,8 @@ def sandbox(tmp_path: Path, base_url: str) -> tuple[Path, dict[str, str]]:
     project = tmp_path / "project"
     project.mkdir()
     (project / "plan.md").write_text("Ship on Friday.")
+    (project / "questions.jsonl").write_text('"What is 2+2?"\n{"prompt": "Name a prime."}\n')
+    (project / "articles.csv").write_text("title,text\nBees,They dance.\n")
     (project / "other-plan.md").write_text("Ship on Monday.")
     for folder in ("src", "docs"):
         (project / folder).mkdir()

@@ -12,6 +12,7 @@ from ai.run import Run
 from core.errors import InvalidInputError
 from core.jobs.desk import Jobs
 from core.jobs.states import CancelMode, JobState
+from tools._kit import Cost
 
 if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall
@@ -37,6 +38,7 @@ class JobView(BaseModel):
     reason: str = ""
     calls: int
     total: int | None = None
+    progress: dict[str, Any] = {}
     created: str
     finished: str | None = None
 
@@ -46,17 +48,25 @@ class JobView(BaseModel):
             id=job.id,
             kind=job.kind,
             state=job.state,
-            reason=job.reason or ("It is being cancelled." if job.cancel and not job.over else ""),
+            reason=job.reason or _problem(job) or ("It is being cancelled." if job.cancel and not job.over else ""),
             calls=job.calls,
             total=job.total,
+            progress=dict(job.progress),
             created=_time(job.created),
             finished=_time(job.finished) if job.finished else None,
         )
 
     def markdown(self) -> str:
-        done = f"{self.calls} of {self.total}" if self.total is not None else str(self.calls)
         why = f" {self.reason}" if self.reason else ""
-        return f"**{self.id}** {self.kind}: {self.state}, {done} calls finished, since {self.created}.{why}"
+        return f"**{self.id}** {self.kind}: {self.state}, {self._done()}, since {self.created}.{why}"
+
+    def _done(self) -> str:
+        if "done" in self.progress:
+            cost = Cost(known_usd=self.progress["cost_usd"], complete=self.progress["cost_complete"])
+            return f"{self.progress['done']:,} of {self.total:,} written, {self.progress['failed']:,} failed, {cost}"
+        return (
+            f"{self.calls} of {self.total} calls finished" if self.total is not None else f"{self.calls} calls finished"
+        )
 
 
 class FinishedCall(BaseModel):
@@ -140,6 +150,10 @@ async def _read(desk: Jobs, job: Job, after: int | None) -> JobReport:
 
 def _steered(job: Job) -> JobReport:
     return JobReport(summary=f"Job {job.id} is {job.state}.", jobs=[JobView.of(job)])
+
+
+def _problem(job: Job) -> str:
+    return str(job.progress.get("problem", "")) if job.state == "running" else ""
 
 
 def _time(at: float) -> str:

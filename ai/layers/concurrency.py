@@ -68,6 +68,11 @@ class Concurrency:
         self._waiting: deque[anyio.Event] = deque()
         self._launching: asyncio.AbstractEventLoop | None = None
 
+    def widen(self, ceiling: int) -> None:
+        """Allow as many as *ceiling*, if that is more than before."""
+        self.limit += max(0, ceiling - self.ceiling)
+        self.ceiling = max(self.ceiling, ceiling)
+
     async def __call__(self, request: Request, emit: Emit, call_next: Complete) -> Response:
         await self._enter()
         started = self._clock()

@@ -83,6 +83,11 @@ class Jobs:
         self.changed()
         return job
 
+    async def set_progress(self, id: str, total: int, progress: Mapping[str, Any]) -> None:
+        engine = await self.engine()
+        await engine.set_total(id, total)
+        await engine.set_progress(id, progress)
+
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         return await (await self.engine()).clean(older_than_s=older_than_s, most_bytes=most_bytes)
 

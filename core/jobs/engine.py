@@ -86,6 +86,9 @@ class JobEngine(Journal, Protocol):
 
     async def set_total(self, id: str, total: int) -> None: ...
 
+    async def set_progress(self, id: str, progress: Mapping[str, Any]) -> None:
+        """Replace what the job's recipe says of its progress; JSON, a few figures."""
+
     async def finish(self, job: Job, state: JobState, *, result: JobResult | None = None, reason: str = "") -> None:
         """End or pause a job this process owns; waits for as long as the store cannot be written.
 

@@ -12,7 +12,10 @@ from core.errors import InvalidInputError, LostJobError, UnknownJobError
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import MOST_ATTEMPTS, Claim, Job, JobResult, KeptCall
 
-_COLUMNS = "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, created, started, finished"
+_COLUMNS = (
+    "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, progress, created, started, "
+    "finished"
+)
 _MOST_VARIABLES = 500
 _OPEN = "state IN ('queued', 'running')"
 _CANDIDATES = 200
@@ -31,7 +34,7 @@ def get(connection: sqlite3.Connection, id: str) -> Job:
     row = connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (id,)).fetchone()  # noqa: S608 - ours
     if row is None:
         raise UnknownJobError(id)
-    return Job(**row)
+    return _job(row)
 
 
 def result(connection: sqlite3.Connection, id: str) -> JobResult | None:
@@ -44,7 +47,7 @@ def result(connection: sqlite3.Connection, id: str) -> JobResult | None:
 def list_jobs(connection: sqlite3.Connection, states: Collection[JobState], limit: int) -> list[Job]:
     where = f"WHERE state IN ({_marks(states)})" if states else ""
     query = f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608 - ours
-    return [Job(**row) for row in connection.execute(query, (*states, limit))]
+    return [_job(row) for row in connection.execute(query, (*states, limit))]
 
 
 def calls_after(connection: sqlite3.Connection, id: str, after: int, limit: int) -> list[KeptCall]:
@@ -64,17 +67,17 @@ def memo(connection: sqlite3.Connection, id: str, keys: Sequence[str]) -> dict[s
     return found
 
 
-def keep_call(connection: sqlite3.Connection, job: str, key: str, value: str, at: float) -> None:
-    """Keep the first value of *key*, unless the job was deleted meanwhile."""
-    kept = connection.execute(
-        "INSERT OR IGNORE INTO calls (job, key, value, at) "
-        "SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ?)",
-        (job, key, value, at, job),
-    )
-    if kept.rowcount > 0:
-        connection.execute(
-            "UPDATE jobs SET calls = calls + 1, bytes = bytes + ? WHERE id = ?", (len(key) + len(value), job)
-        )
+def keep_calls(connection: sqlite3.Connection, job: str, calls: Sequence[tuple[str, str, float]]) -> None:
+    """Keep key, value and time of *calls*: the first value of each key, unless the job was deleted meanwhile."""
+    if connection.execute("SELECT 1 FROM jobs WHERE id = ?", (job,)).fetchone() is None:
+        return
+    kept, size = 0, 0
+    for key, value, at in calls:
+        insert = "INSERT OR IGNORE INTO calls (job, key, value, at) VALUES (?, ?, ?, ?)"
+        if connection.execute(insert, (job, key, value, at)).rowcount > 0:
+            kept += 1
+            size += len(key) + len(value)
+    connection.execute("UPDATE jobs SET calls = calls + ?, bytes = bytes + ? WHERE id = ?", (kept, size, job))
 
 
 def holders(connection: sqlite3.Connection, me: str) -> set[str]:
@@ -113,7 +116,7 @@ def _free(connection: sqlite3.Connection, me: str, gone: Collection[str], kinds:
         "ORDER BY creator = ? DESC, created LIMIT ?"
     )
     rows = connection.execute(query, (me, *kinds, me, *gone, me, _CANDIDATES)).fetchall()
-    return (Job(**row) for row in rows)
+    return (_job(row) for row in rows)
 
 
 def watch(connection: sqlite3.Connection, jobs: Sequence[Job]) -> dict[str, Claim]:
@@ -174,6 +177,10 @@ def set_total(connection: sqlite3.Connection, id: str, total: int) -> None:
     connection.execute("UPDATE jobs SET total = ? WHERE id = ?", (total, id))
 
 
+def set_progress(connection: sqlite3.Connection, id: str, progress: Mapping[str, Any]) -> None:
+    connection.execute("UPDATE jobs SET progress = ? WHERE id = ?", (json.dumps(progress, ensure_ascii=False), id))
+
+
 def clean(connection: sqlite3.Connection, before: float, most_bytes: int) -> int:
     """Delete what ended *before*, then the oldest of what is over until the rest has *most_bytes*."""
     over = connection.execute(
@@ -194,6 +201,10 @@ def clean(connection: sqlite3.Connection, before: float, most_bytes: int) -> int
         for _ in range(min(free, _MOST_PAGES)):  # Python's driver stops after the first page of each
             connection.execute("PRAGMA incremental_vacuum")
     return deleted
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(**{**row, "progress": json.loads(row["progress"] or "{}")})
 
 
 def _own(connection: sqlite3.Connection, job: Job) -> None:

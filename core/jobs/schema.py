@@ -38,4 +38,6 @@ CREATE TABLE calls (
 CREATE INDEX calls_in_order ON calls (job, seq)
 """
 
-MIGRATIONS: tuple[str, ...] = (_JOBS,)
+_PROGRESS = "ALTER TABLE jobs ADD COLUMN progress TEXT"
+
+MIGRATIONS: tuple[str, ...] = (_JOBS, _PROGRESS)

@@ -13,6 +13,7 @@ import json
 import logging
 import secrets
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
@@ -56,6 +57,8 @@ class SQLiteJobs:
         self._owner = Owner(folder / "owners")
         self._spool = Spool(self._spools, self._owner.name)
         self._held: set[str] = set()
+        self._gathering = threading.Lock()
+        self._bundle: _Bundle | None = None
 
     @property
     def owner(self) -> str:
@@ -153,6 +156,9 @@ class SQLiteJobs:
     async def set_total(self, id: str, total: int) -> None:
         await self._write(partial(rows.set_total, id=id, total=total))
 
+    async def set_progress(self, id: str, progress: Mapping[str, Any]) -> None:
+        await self._write(partial(rows.set_progress, id=id, progress=progress))
+
     async def finish(self, job: Job, state: JobState, *, result: JobResult | None = None, reason: str = "") -> None:
         write = partial(rows.finish, job=job, state=state, result=result, reason=reason, now=now())
         try:
@@ -170,12 +176,26 @@ class SQLiteJobs:
     def record(self, job: str, key: str, value: Any) -> None:
         text, at = json.dumps(value, ensure_ascii=False), now()
         segment = self._spool.put(job, key, text, at)
-        write = partial(rows.keep_call, job=job, key=key, value=text, at=at)
-        self._store.submit(write, patient=True, hurried=False).add_done_callback(partial(self._recorded, segment))
+        with self._gathering:
+            bundle, fresh = self._bundle, self._bundle is None
+            if bundle is None:
+                bundle = self._bundle = _Bundle()
+            bundle.lines.append((job, key, text, at))
+            bundle.segments.append(segment)
+        if fresh:
+            written = self._store.submit(partial(self._keep, bundle), patient=True, hurried=False)
+            written.add_done_callback(partial(self._recorded, bundle))
 
-    def _recorded(self, segment: Segment, written: Future[None]) -> None:
+    def _keep(self, bundle: _Bundle, connection: sqlite3.Connection) -> None:
+        with self._gathering:
+            if self._bundle is bundle:  # whoever comes now joins the next one
+                self._bundle = None
+        _keep_all(connection, bundle.lines)
+
+    def _recorded(self, bundle: _Bundle, written: Future[None]) -> None:
         if written.exception() is None:
-            self._spool.done(segment)
+            for segment in bundle.segments:
+                self._spool.done(segment)
 
     async def ready(self) -> None:
         while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
@@ -233,14 +253,25 @@ class SQLiteJobs:
         return self._store.read(operation)
 
 
+class _Bundle:
+    """Finished calls on their way into the store together: one operation costs as much as ten inserts."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, str, float]] = []
+        self.segments: list[Segment] = []
+
+
 def new_id() -> str:
     """An id that sorts by time and cannot be guessed."""
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(8)}"
 
 
 def _keep_all(connection: sqlite3.Connection, lines: Sequence[tuple[str, str, str, float]]) -> None:
+    by_job: dict[str, list[tuple[str, str, float]]] = {}
     for job, key, value, at in lines:
-        rows.keep_call(connection, job, key, value, at)
+        by_job.setdefault(job, []).append((key, value, at))
+    for job, calls in by_job.items():
+        rows.keep_calls(connection, job, calls)
 
 
 def _nothing(connection: sqlite3.Connection) -> None:

@@ -45,6 +45,8 @@ class Job:
     calls: int = 0
     total: int | None = None
     """How many calls there will be, where the recipe knows."""
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    """What the recipe says of it, where it says anything: for a batch `done`, `failed`, `cost_usd`."""
     created: float = 0.0
     started: float | None = None
     finished: float | None = None

@@ -59,7 +59,7 @@ async def test_the_tools_are_listed_with_described_parameters_and_within_8_kb(ta
     assert [tool.name for tool in listed.tools] == [recipe.name for recipe in RECIPES]
     for tool in listed.tools:
         assert tool.description and tool.title
-        assert tool.annotations and tool.annotations.read_only_hint is (tool.name != "jobs")
+        assert tool.annotations and tool.annotations.read_only_hint is (tool.name not in ("batch", "jobs"))
         for name, parameter in tool.input_schema["properties"].items():
             said = parameter.get("description") or "enum" in parameter
             assert said or name in INSTRUCTIONS or name in _SAY_IT_THEMSELVES, f"{tool.name}.{name} is not explained"

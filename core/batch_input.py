@@ -1,0 +1,256 @@
+"""What a batch reads: the rows of a JSONL or CSV file, or the files of a folder, one after the other.
+
+Everything here streams and blocks: call it in a thread. A row that cannot be asked, because it is broken, lacks a
+field of the template or holds a key, is a `BadRow` with its place and the reason; it never ends the reading.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from core.batch_template import Template
+from core.errors import InvalidInputError
+from core.secrets_check import holds_key, secret_in
+from core.workspace import FileRefusedError, Workspace
+
+LONGEST_ROW = 8_000_000
+"""Bytes of one line; nothing longer fits a prompt."""
+_BAD_SHOWN = 10
+_SAMPLED = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One prompt; *index* counts the good rows from 0, *id* is the row's own or its place in the input."""
+
+    index: int
+    id: str | int
+    prompt: str
+    local_only: bool = False
+    """Whether it may go only to AIs on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class BatchInput:
+    """Where rows come from.
+
+    Args:
+        path: A `.csv` or `.tsv` file, a folder, or anything else, which is read as JSONL.
+        strict: A model named the path: every row is searched for secrets of any kind, which takes 2 ms each. Else
+            only API keys and private keys are looked for; *send_secrets* leaves that out too.
+    """
+
+    path: Path
+    template: Template | None = None
+    strict: bool = False
+    send_secrets: bool = False
+    name: str = ""
+    """What *local_only* patterns are compared with: its name below its root."""
+    local_only: tuple[str, ...] = ()
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """The rows in order.
+
+        Raises:
+            InvalidInputError: The file cannot be read at all.
+        """
+        index = 0
+        for id_, place, fields in self._records():
+            if isinstance(fields, BadRow):
+                yield fields
+                continue
+            try:
+                prompt = self._prompt(fields)
+            except InvalidInputError as error:
+                yield BadRow(place, str(error))
+                continue
+            if reason := self._refused(prompt):
+                yield BadRow(place, reason)
+                continue
+            yield Row(index, id_, prompt, self._stays(id_))
+            index += 1
+
+    def _records(self) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
+        try:
+            if self.path.is_dir():
+                yield from _folder(self.path)
+                return
+            if self.path.suffix.lower() in (".csv", ".tsv"):
+                yield from _csv(self.path)
+                return
+            with self.path.open("rb") as file:
+                yield from _jsonl(file)
+        except FileNotFoundError:
+            raise InvalidInputError(f"There is no file {self.path.name!r}. Correct the path of the input.") from None
+        except OSError as error:
+            raise InvalidInputError(
+                f"{self.path.name!r} cannot be read ({error.strerror}). Check the path and its permissions."
+            ) from None
+
+    def _prompt(self, fields: Mapping[str, Any]) -> str:
+        if self.template is not None:
+            text = self.template.fill(fields)
+        elif isinstance(fields.get("prompt"), str):
+            text = fields["prompt"]
+        elif self.path.is_dir():
+            text = fields["text"]
+        else:
+            raise InvalidInputError(
+                f"has no field 'prompt' that is text; it has: {', '.join(fields) or 'none'}. Name fields in a template."
+            )
+        if not text.strip():
+            raise InvalidInputError("the prompt is empty.")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidInputError("is not valid UTF-8.") from None
+        return text
+
+    def _refused(self, prompt: str) -> str | None:
+        if self.strict:
+            found = secret_in(prompt, "")
+            return f"not sent: {found}." if found else None
+        if not self.send_secrets and holds_key(prompt):
+            return "not sent: it holds what looks like a key."
+        return None
+
+    def _stays(self, id_: str | int) -> bool:
+        name = self.name or self.path.name
+        workspace = Workspace(local_only=self.local_only)
+        return bool(self.local_only) and workspace.is_local_only(f"{name}/{id_}" if self.path.is_dir() else name)
+
+
+@dataclass
+class Survey:
+    """What one pass over the input found."""
+
+    total: int = 0
+    bad: int = 0
+    first_bad: list[BadRow] = field(default_factory=list)
+    sample: list[str] = field(default_factory=list)
+    """Some prompts, drawn evenly, for an estimate of the whole."""
+    digest: str = ""
+    """Of the ids and prompts of all good rows: two inputs with the same one ask the same."""
+
+
+def survey(source: BatchInput) -> Survey:
+    """Read everything once. Blocks, some 10 µs a row.
+
+    Raises:
+        InvalidInputError: The input cannot be read, or holds no row that can be asked.
+    """
+    found, digest, rng = Survey(), hashlib.sha256(), random.Random(0)  # noqa: S311 - which prompts are measured
+    for row in source.rows():
+        if isinstance(row, BadRow):
+            found.bad += 1
+            if len(found.first_bad) < _BAD_SHOWN:
+                found.first_bad.append(row)
+            continue
+        found.total += 1
+        digest.update(f"{row.id}\0{len(row.prompt)}\0{row.prompt}".encode("utf-8", "surrogatepass"))
+        if len(found.sample) < _SAMPLED:
+            found.sample.append(row.prompt)
+        elif (place := rng.randrange(found.total)) < _SAMPLED:
+            found.sample[place] = row.prompt
+    found.digest = digest.hexdigest()
+    if not found.total:
+        name = source.path.name
+        if found.bad:
+            raise InvalidInputError(f"No row of {name!r} can be asked. The first: {found.first_bad[0]}")
+        raise InvalidInputError(f"{name!r} is empty: there is nothing to ask.")
+    return found
+
+
+def _jsonl(file: IO[bytes]) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
+    number = 0
+    while line := file.readline(LONGEST_ROW):
+        number += 1
+        place = f"line {number}"
+        if len(line) == LONGEST_ROW and not line.endswith(b"\n"):
+            while (rest := file.readline(LONGEST_ROW)) and not rest.endswith(b"\n"):
+                pass
+            yield number, place, BadRow(place, f"is longer than {LONGEST_ROW:,} bytes.")
+            continue
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if line.strip():
+            fields = _parsed(line, place)
+            yield _own_id(fields, number), place, fields
+
+
+def _parsed(line: bytes, place: str) -> Mapping[str, Any] | BadRow:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return BadRow(place, "is not valid JSON.")
+    if isinstance(value, str):
+        return {"prompt": value}
+    if isinstance(value, dict):
+        return value
+    return BadRow(place, "is neither an object nor a string: write one of them on each line.")
+
+
+def _csv(path: Path) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
+    csv.field_size_limit(LONGEST_ROW)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        names = next(reader, [])
+        number = 0
+        while True:
+            place = f"line {reader.line_num + 1}"
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                yield place, place, BadRow(place, f"is not valid CSV ({error}).")
+                continue
+            if cells is None:
+                return
+            if cells:
+                number += 1
+                fields = _cells(names, cells, place)
+                yield _own_id(fields, number), place, fields
+
+
+def _cells(names: list[str], cells: list[str], place: str) -> Mapping[str, Any] | BadRow:
+    if len(cells) != len(names):
+        return BadRow(place, f"has {len(cells)} columns, the heading has {len(names)}.")
+    return dict(zip(names, cells, strict=True))
+
+
+def _own_id(fields: Mapping[str, Any] | BadRow, number: int) -> str | int:
+    given = None if isinstance(fields, BadRow) else fields.get("id")
+    return given if isinstance(given, str | int) and not isinstance(given, bool) else number
+
+
+def _folder(folder: Path) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
+    """The files of *folder* and below, by name; hidden ones are left out."""
+    workspace = Workspace(roots=(folder.resolve(),))
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.startswith("."):
+                continue
+            path = (Path(parent) / name).relative_to(folder).as_posix()
+            try:
+                text = workspace.read_text(path).text
+            except FileRefusedError as error:
+                yield path, path, BadRow(path, str(error))
+            else:
+                yield path, path, {"text": text, "name": name, "path": path}

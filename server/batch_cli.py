@@ -1,0 +1,47 @@
+"""`moot batch`: the command for many rows. Imports click alone until it is run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
+
+
+@click.command()
+@click.argument("input", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="JSONL, or CSV by its name. Default: beside INPUT."
+)
+@click.option("-a", "--ai", "ais", multiple=True, metavar="NAME", help="Which AI; repeat, or a,b, for several.")
+@click.option("--template", help="The prompt, with {field}s of the row; @FILE reads it from a file.")
+@click.option("--schema", type=click.Path(path_type=Path), help="A file with a JSON Schema for the answers.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Calls at once for each AI.")
+@click.option("-s", "--system", help="System prompt.")
+@click.option("-t", "--temperature", type=click.FloatRange(0, 2))
+@click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, in tokens.")
+@click.option("--effort", type=click.Choice(_EFFORTS), help="Reasoning effort.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0, 3600, min_open=True), help="Seconds for each call.")
+@click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read.")
+@click.option("--retry-failed", is_flag=True, help="Of a batch that is complete, ask the failed rows again.")
+@click.option("--send-secrets", is_flag=True, help="Also send rows that hold what looks like an API key.")
+@click.option("-y", "--yes", is_flag=True, help="Answer every question with yes.")
+@click.option("--dry-run", is_flag=True, help="Only say what it may cost; send nothing.")
+@click.option("--background", is_flag=True, help="Start it as a job and print its id; see moot jobs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def batch(input: Path, output: Path | None, ais: tuple[str, ...], **options: Any) -> None:
+    """Ask AIs about every row of INPUT: a JSONL or CSV file, or a folder of texts.
+
+    The same command goes on where it stopped. Without a template, rows are strings or have a field "prompt".
+    """
+    from server.batch_terminal import run_command
+
+    names = [name.strip() for given in ais for name in given.split(",") if name.strip()]
+    sys.exit(run_command(input, output or _beside(input), list(dict.fromkeys(names)), **options))
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.results.jsonl")

@@ -1,0 +1,151 @@
+"""Rows of a batch: what is read, what is refused and where, and that nothing is held."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.batch_input import BadRow, BatchInput, Row, survey
+from core.batch_template import Template
+from core.errors import InvalidInputError
+
+
+def written(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def read(path: Path, template: str | None = None, **options: bool) -> list[Row | BadRow]:
+    return list(BatchInput(path, Template(template) if template else None, **options).rows())
+
+
+def prompts(rows: list[Row | BadRow]) -> list[str]:
+    return [row.prompt for row in rows if isinstance(row, Row)]
+
+
+def bad(rows: list[Row | BadRow]) -> list[str]:
+    return [str(row) for row in rows if isinstance(row, BadRow)]
+
+
+def test_jsonl_rows_are_strings_or_objects_with_a_prompt(tmp_path: Path) -> None:
+    path = written(tmp_path, "in.jsonl", '"first"\n\n{"prompt": "second", "id": "x7"}\n')
+    assert read(path) == [Row(0, 1, "first"), Row(1, "x7", "second")]
+
+
+def test_what_cannot_be_read_is_told_by_its_line_and_the_rest_is_read(tmp_path: Path) -> None:
+    text = b'"good"\n{"prompt": \n42\n{"title": "no prompt"}\n\xff\xfe\n"\\ud800"\n"  "\n"also good"'
+    rows = read(written(tmp_path, "in.jsonl", text))
+    assert prompts(rows) == ["good", "also good"]
+    assert bad(rows) == [
+        "line 2: is not valid JSON.",
+        "line 3: is neither an object nor a string: write one of them on each line.",
+        "line 4: has no field 'prompt' that is text; it has: title. Name fields in a template.",
+        "line 5: is not valid JSON.",
+        "line 6: is not valid UTF-8.",
+        "line 7: the prompt is empty.",
+    ]
+
+
+def test_a_template_takes_fields_and_says_which_there_are(tmp_path: Path) -> None:
+    path = written(tmp_path, "in.jsonl", '{"title": "T", "n": 3, "tags": ["a"], "none": null}\n{"titel": "x"}\n')
+    rows = read(path, 'As {{"json": 1}}: {title} {n} {tags}{none}')
+    assert prompts(rows) == ['As {"json": 1}: T 3 ["a"]']
+    assert bad(rows) == ["line 2: has no field 'title', which the template wants; it has: titel."]
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "{title", "title}", "{}", "{title!r}", "{title:>9}"])
+def test_a_template_that_is_none_is_refused_with_the_way_to_write_braces(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="Write {{ and }} for braces"):
+        Template(text)
+
+
+@given(st.text(), st.dictionaries(st.text(st.characters(codec="ascii", categories=["L"]), min_size=1), st.text()))
+def test_literal_text_comes_through_a_template_unchanged(literal: str, fields: dict[str, str]) -> None:
+    escaped = literal.replace("{", "{{").replace("}", "}}")
+    wanted = "".join(f"{{{name}}}" for name in fields)
+    assert Template(escaped + wanted).fill(fields) == literal + "".join(fields.values())
+
+
+def test_csv_columns_are_fields_also_with_line_breaks_inside(tmp_path: Path) -> None:
+    path = written(tmp_path, "in.csv", '\ufeffid,the text\nr1,"two\nlines"\nr2,one\nr3,too,many\nr4,"Ümlaut"\n')
+    rows = read(path, "Read: {the text}")
+    assert [row.id for row in rows if isinstance(row, Row)] == ["r1", "r2", "r4"]
+    assert prompts(rows)[0] == "Read: two\nlines"
+    assert bad(rows) == ["line 5: has 3 columns, the heading has 2."]
+
+
+def test_a_csv_that_is_not_utf8_is_told_row_by_row(tmp_path: Path) -> None:
+    rows = read(written(tmp_path, "in.csv", b"prompt\ngood\nM\xfcnchen\n"))
+    assert prompts(rows) == ["good"] and bad(rows) == ["line 3: is not valid UTF-8."]
+
+
+def test_a_folder_is_read_by_name_without_hidden_binary_and_secret_files(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("b.txt", "a.md", "deep/c.txt", ".hidden", "id_rsa"):
+        written(folder, name, f"text of {name}")
+    written(folder, "z.bin", b"\0\1\2")
+    rows = read(folder, "{name}: {text}")
+    assert prompts(rows) == ["a.md: text of a.md", "b.txt: text of b.txt", "c.txt: text of deep/c.txt"]
+    assert [row.id for row in rows if isinstance(row, Row)] == ["a.md", "b.txt", "deep/c.txt"]
+    assert [line.split(":")[0] for line in bad(rows)] == ["id_rsa", "z.bin"]
+
+
+KEY = "sk-" + "a1B2" * 8
+
+
+def test_a_row_that_holds_a_key_is_not_sent_unless_that_is_meant(tmp_path: Path) -> None:
+    path = written(tmp_path, "in.jsonl", json.dumps(f"my key is {KEY}") + '\n"fine"\n')
+    assert prompts(read(path)) == ["fine"]
+    assert KEY not in bad(read(path))[0] and "looks like a key" in bad(read(path))[0]
+    assert len(prompts(read(path, send_secrets=True))) == 2
+
+
+def test_what_a_model_named_is_searched_for_every_kind_of_secret(tmp_path: Path) -> None:
+    path = written(tmp_path, "in.jsonl", '"postgres://admin:Xk29fkQm2@db.internal/x"\n"fine"\n')
+    assert len(prompts(read(path))) == 2
+    assert prompts(read(path, strict=True)) == ["fine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"), [("", "is empty"), ("\n\n", "is empty"), ("{\n", "No row of 'in.jsonl' can be asked")]
+)
+def test_an_input_without_a_row_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(InvalidInputError, match=complaint):
+        survey(BatchInput(written(tmp_path, "in.jsonl", text)))
+
+
+def test_a_missing_input_is_refused_by_its_name_alone(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="There is no file 'nope.jsonl'") as caught:
+        survey(BatchInput(tmp_path / "nope.jsonl"))
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_the_digest_is_of_what_is_asked_and_not_of_how_it_is_written(tmp_path: Path) -> None:
+    lines = written(tmp_path, "a.jsonl", '{"id": "1", "t": "x"}\n')
+    table = written(tmp_path, "a.csv", "id,t\n1,x\n")
+    one, same = (survey(BatchInput(path, Template("Say {t}"))).digest for path in (lines, table))
+    assert one == same != survey(BatchInput(lines, Template("say {t}"))).digest
+
+
+def test_a_large_input_is_not_held_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    with path.open("w") as file:
+        file.writelines(json.dumps({"prompt": f"{number} " + "x" * 500}) + "\n" for number in range(20_000))
+    tracemalloc.start()
+    assert survey(BatchInput(path)).total == 20_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size > 10_000_000 and peak < 2_000_000
+
+
+def test_a_line_of_absurd_length_is_told_and_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.batch_input.LONGEST_ROW", 100)
+    rows = read(written(tmp_path, "in.jsonl", f'"{"x" * 350}"\n"good"\n'))
+    assert prompts(rows) == ["good"] and bad(rows) == ["line 1: is longer than 100 bytes."]

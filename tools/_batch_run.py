@@ -1,0 +1,196 @@
+"""The job of a batch: from its sidecar through all rows to a finished output."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from ai.batch import Ask, Batch, Result
+from ai.batch_answers import Schema, record
+from ai.layers.cache import request_key
+from ai.roster import Roster
+from ai.run import Run
+from core.batch_input import BadRow, Row
+from core.batch_output import DiskFullError, Record, Results, Sidecar, Tally, begin_again, retry_path
+from core.errors import ConfigError, MootError, StoreError
+from core.values import Message, Request
+from tools._batch import BatchReport, BatchSpec, report, size_of
+from tools._kit import build_request
+
+_CHUNK = 100
+_TELL_S = 0.5
+_AGAIN_S = 1.0
+_SIDECAR_S = 5.0
+
+
+async def run_batch(run: Run, spec: BatchSpec) -> BatchReport:
+    """Ask every row of the input, and write the results."""
+    for ai in spec.ais:
+        run.roster.seat(ai)
+    work = _Work(run, spec)
+    try:
+        await work.open()
+        await work.pass_through()
+        tally = await work.finish()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(work.close)
+    return await anyio.to_thread.run_sync(report, spec, tally)
+
+
+class _Work:
+    """One run of the job: from the sidecar through all rows to a finished output."""
+
+    def __init__(self, run: Run, spec: BatchSpec) -> None:
+        self._run = run
+        self._spec = spec
+        self._output = Path(spec.output)
+        self._schema = Schema(spec.answer_schema) if spec.answer_schema else None
+        self._sidecar = Sidecar(spec.run)
+        self._results = Results(self._output, spec.ais)
+        self._tally = Tally()
+        self._asks: Iterator[Ask] = iter(())
+        self._told = float("-inf")
+
+    async def open(self) -> None:
+        await self._wait_for_sidecar()
+        try:
+            await anyio.to_thread.run_sync(self._open)
+        except StoreError as error:
+            raise ConfigError(str(error)) from error  # the job is paused with it
+        width = self._width
+        for ai in self._spec.ais:
+            seat = self._run.roster.seat(ai)
+            if seat.row.concurrency is None and not seat.local:
+                seat.concurrency.widen(width)
+
+    async def pass_through(self) -> None:
+        """Ask what is not written yet."""
+        passing = Batch(
+            self._run.caller,
+            width=self._width,
+            run=self._run.id,
+            role=f"row{self._sidecar.generation or ''}",
+            memory=self._run.memory,
+        )
+        await self._tell()
+        await passing.run(self._read, self._write)
+
+    async def finish(self) -> Tally:
+        await anyio.to_thread.run_sync(self._finish)
+        await self._tell()
+        return self._tally
+
+    def close(self) -> None:
+        self._results.close()
+
+    @property
+    def _width(self) -> int:
+        seats = [self._run.roster.seat(ai) for ai in self._spec.ais]
+        return self._sidecar.width or max(seat.concurrency.ceiling for seat in seats)
+
+    async def _wait_for_sidecar(self) -> None:
+        """Whoever started this job names it beside the output, a moment after the job exists."""
+        with anyio.move_on_after(_SIDECAR_S):
+            while True:
+                found = await anyio.to_thread.run_sync(Sidecar.of, self._output)
+                if found is not None and (found.job == self._run.id or not self._run.memory):
+                    self._sidecar = found
+                    return
+                await anyio.sleep(0.02)
+        raise MootError(f"{self._output.name!r} belongs to another job by now. Start the batch with another output.")
+
+    def _open(self) -> None:
+        spec, sidecar = self._spec, self._sidecar
+        path = Path(spec.path)
+        if not path.exists() or size_of(path) != spec.size:
+            raise ConfigError(f"The input {path.name!r} is not what it was. Put it back, or start with another output.")
+        if sidecar.finished:
+            sidecar = begin_again(sidecar, self._output) if self._output.exists() else replace(sidecar, finished=False)
+        self._sidecar = sidecar
+        before: Iterator[Record] = iter(())
+        if sidecar.generation:
+            before = self._results.records()
+            self._results = Results(retry_path(self._output), spec.ais)
+        self._tally = self._results.open()
+        self._asks = islice(self._all_asks(before), self._tally.done, None)
+
+    def _all_asks(self, before: Iterator[Record]) -> Iterator[Ask]:
+        """Every row for every AI; what was answered *before* is known."""
+        source = self._spec.source(self._run.workspace.local_only)
+        made = {ai: _requests(self._run.roster, ai, self._spec) for ai in self._spec.ais}
+        for row in source.rows():
+            if isinstance(row, BadRow):
+                continue
+            for ai, request in made.items():
+                old = next(before, None)
+                known = old if old is not None and old["status"] == "ok" else None
+                yield Ask(row, row.index, ai, *request(row), known)
+
+    def _finish(self) -> None:
+        self._results.close()
+        if self._sidecar.generation and self._results.path.exists():
+            self._results.path.replace(self._output)
+        replace(self._sidecar, finished=True).write(self._output)
+
+    async def _read(self) -> Sequence[Ask]:
+        return await anyio.to_thread.run_sync(lambda: list(islice(self._asks, _CHUNK)))
+
+    async def _write(self, results: Sequence[Result]) -> None:
+        while True:
+            try:
+                await anyio.to_thread.run_sync(self._append, results)
+            except DiskFullError as error:
+                await self._tell(problem=str(error))
+                await anyio.sleep(_AGAIN_S)
+            except StoreError as error:
+                raise ConfigError(str(error)) from error
+            else:
+                break
+        if time.monotonic() - self._told >= _TELL_S:
+            await self._tell()
+
+    def _append(self, results: Sequence[Result]) -> None:
+        records = [self._record(result) for result in results]
+        self._results.append(records)
+        for one in records:
+            self._tally.add(one)
+
+    def _record(self, result: Result) -> Record:
+        ask = result.ask
+        if ask.known is not None:
+            return ask.known
+        return record(result.value, index=ask.index, id=ask.row.id, ai=ask.ai, schema=self._schema)
+
+    async def _tell(self, problem: str = "") -> None:
+        self._told = time.monotonic()
+        tally = self._tally
+        progress: dict[str, Any] = {"done": tally.done, "failed": tally.failed, "cost_usd": tally.cost_usd}
+        progress |= {"cost_complete": tally.cost_complete, "problem": problem}
+        try:
+            await self._run.tell(self._spec.total * len(self._spec.ais), progress)
+        except StoreError:  # how far it is can be told later
+            return
+
+
+def _requests(roster: Roster, ai: str, spec: BatchSpec) -> Callable[[Row], tuple[Request, str]]:
+    """Makes the request of a row, and the key under which it is known: all but the prompt is the same for all."""
+    bare = build_request("", roster, ai, priority="batch", json_schema=spec.answer_schema, **spec.options)
+    common = request_key(ai, bare).encode()
+
+    def make(row: Row) -> tuple[Request, str]:
+        request = replace(bare, messages=(Message.user(row.prompt),), local_only=row.local_only)
+        digest = hashlib.sha256(common)
+        digest.update(b"local" if row.local_only else b"any")
+        digest.update(row.prompt.encode())
+        return request, digest.hexdigest()[:40]
+
+    return make

@@ -1,0 +1,120 @@
+"""Ask the same of many rows: a job by nature, which survives its window."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio.to_thread
+from pydantic import Field
+
+from ai.run import Run
+from core.batch_input import BatchInput
+from core.batch_template import Template
+from core.errors import InvalidInputError, MootError
+from core.jobs.desk import Jobs
+from core.paths import data_dir
+from tools._batch import BatchReport, Prepared, estimated, prepare, start_batch
+from tools._kit import AINames, Cost, DryRun, MaxTokens, System
+
+Items = Annotated[
+    list[str | dict[str, Any]] | None, Field(description="Prompts, or objects for the template.", max_length=200)
+]
+File = Annotated[str | None, Field(description="Instead: JSONL, CSV, or a folder of texts.")]
+TemplateText = Annotated[str | None, Field(description="The prompt, with {field}; a folder has {text}, {name}.")]
+AnswerSchema = Annotated[dict[str, Any] | None, Field(description="JSON Schema of the answers.")]
+SkipBad = Annotated[bool, Field(description="Leave out rows that cannot be read.")]
+
+_PATIENCE_S = 3.0
+_KEPT_S = 30 * 86_400
+
+
+async def batch(
+    run: Run,
+    *,
+    items: Items = None,
+    file: File = None,
+    template: TemplateText = None,
+    ais: AINames = None,
+    schema: AnswerSchema = None,
+    system: System = None,
+    max_tokens: MaxTokens = None,
+    skip_bad: SkipBad = False,
+    dry_run: DryRun = False,
+) -> BatchReport:
+    """Ask one prompt per row. Runs as a job: read it with jobs; results of a file go to FILE.results.jsonl."""
+    assert run.jobs is not None, "every door opens jobs"
+    names = list(dict.fromkeys(ais)) if ais else [run.roster.default().name]
+    for name in names:
+        run.roster.seat(name)
+    source, output = await anyio.to_thread.run_sync(_places, run, items, file, template)
+    options = {"system": system, "max_tokens": max_tokens}
+    batch = await anyio.to_thread.run_sync(
+        lambda: prepare(source, output, names, schema=schema, options=options, shown=items is not None)
+    )
+    if batch.survey.bad and not skip_bad:
+        listed = "; ".join(map(str, batch.survey.first_bad))
+        raise InvalidInputError(f"{batch.survey.bad:,} rows cannot be asked: {listed}. Mend them, or set skip_bad.")
+    if dry_run:
+        return _unsent(batch, f"Dry run, nothing was sent: {await estimated(run.roster, batch)}")
+    job = await start_batch(run.jobs, batch)
+    return await _answer(run.jobs, batch, job.id)
+
+
+async def _answer(jobs: Jobs, batch: Prepared, id: str) -> BatchReport:
+    """The result if it is there soon, else where to look."""
+    job = await jobs.wait(id, _PATIENCE_S)
+    if job.state == "failed":
+        raise MootError(job.reason)
+    if job.state == "done" and (result := await jobs.result(id)):
+        return BatchReport.model_validate(result.structured).model_copy(update={"job": id})
+    where = "" if batch.spec.shown else f" Results are appended to {Path(batch.spec.output).name} beside the input."
+    why = f" {job.reason}" if job.reason else ""
+    reading = f'Read it with jobs(action="get", id="{id}", wait_s=50).'
+    return _unsent(batch, f"Job {id}: {job.state}, {batch.calls:,} calls.{why} {reading}{where}").model_copy(
+        update={"job": id, "done": job.progress.get("done", 0), "failed": job.progress.get("failed", 0)}
+    )
+
+
+def _unsent(batch: Prepared, summary: str) -> BatchReport:
+    output = "" if batch.spec.shown else Path(batch.spec.output).name
+    return BatchReport(
+        summary=summary,
+        total=batch.calls,
+        done=0,
+        failed=0,
+        cost=Cost(known_usd=0.0, complete=True),
+        output=output,
+    )
+
+
+def _places(
+    run: Run, items: list[str | dict[str, Any]] | None, file: str | None, template: str | None
+) -> tuple[BatchInput, Path]:
+    """Where to read and to write. Blocks."""
+    if (items is None) == (file is None):
+        raise InvalidInputError("Give either 'items' or 'file'.")
+    wanted = Template(template) if template is not None else None
+    if items is not None:
+        path = _kept(items)
+        return BatchInput(path, wanted, send_secrets=True), path.with_suffix(".results.jsonl")
+    assert file is not None
+    root, path = run.workspace.place(file)
+    source = BatchInput(path, wanted, strict=True, name=path.relative_to(root).as_posix())
+    return source, path.with_name(f"{path.name}.results.jsonl")
+
+
+def _kept(items: list[str | dict[str, Any]]) -> Path:
+    """A file of Moot's own with *items*, and those of long ago removed."""
+    folder = data_dir() / "batches"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        if time.time() - old.stat().st_mtime > _KEPT_S:
+            old.unlink(missing_ok=True)
+    path = folder / f"{secrets.token_hex(8)}.jsonl"
+    with path.open("x", encoding="utf-8") as file:
+        file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+    return path
