@@ -69,7 +69,7 @@ class Memo:
         await self.enter()
         try:
             value = await fn()
-            self.keep(name, value)
+            await self.keep(name, value)
             return value
         finally:
             self.leave()
@@ -92,8 +92,9 @@ class Memo:
         if self._draining and not self._under_way:
             self._idle.set()
 
-    def keep(self, key: str, value: Any) -> None:
+    async def keep(self, key: str, value: Any) -> None:
         self._journal.record(self._job, key, value)
+        await self._journal.settle()
 
     def _key(self, role: str, ai: str, request: Request) -> str:
         name = f"{role}:{ai}:{request_key(ai, request)}"
@@ -132,12 +133,14 @@ class _Kept:
         self._memo.leave()
         self._release()
 
-    def keep(self, answer: Answer) -> None:
-        self._memo.keep(self._key, dump_answer(answer))
+    async def keep(self, answer: Answer) -> None:
+        self._release()  # the AI is free again, whether the answer has arrived in the store or not
+        await self._memo.keep(self._key, dump_answer(answer))
 
     def _release(self) -> None:
-        if self._slot is not None:
-            self._slot.release()
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot.release()
 
 
 def dump_answer(answer: Answer) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def test_calls_made_while_the_store_is_locked_are_recorded_later(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.store._BUSY_S", 0.02)
-    monkeypatch.setattr("core.store._RETRY_S", 0.01)
+    monkeypatch.setattr("core.writer._RETRY_S", 0.01)
     bus = bus_of(ledger)
     finish(bus, "c1", answer())
     ledger.flush()

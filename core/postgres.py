@@ -1,0 +1,369 @@
+"""A store in PostgreSQL, shared by a fleet: what `core.store.Store` is for one machine. Needs the extra `cluster`.
+
+Each store is a PostgreSQL schema of its own, made and migrated under an advisory lock. Queries are written once, with
+SQLite's question marks; rows are read by name or by position, as there.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+import psycopg.conninfo
+import psycopg_pool
+
+from core.cluster_schema import SCHEMAS
+from core.errors import ConfigError, StoreError
+from core.redact import redact, register_secret
+from core.writer import Writer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+Operation = Callable[["Connection"], T]
+
+_CONNECT_S = 5
+_READ_S = 8.0
+_READERS = 4
+_LINGER_S = 0.01
+_LOCK = 0x6D6F6F74
+"""The first half of every advisory lock of ours."""
+_NEWER = (
+    "The store MOOT_STORE names was written by a newer version of Moot. Update Moot here; until then nothing is recorded."
+)
+
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it tells of every attempt while the server is away
+
+
+class Row(tuple[Any, ...]):
+    """One row, by position or by name, as `sqlite3.Row` is."""
+
+    _names: dict[str, int]
+
+    def __getitem__(self, key: Any) -> Any:
+        return tuple.__getitem__(self, self._names[key] if isinstance(key, str) else key)
+
+    def keys(self) -> Iterator[str]:
+        return iter(self._names)
+
+
+def _rows(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Row]:
+    names = {column.name: position for position, column in enumerate(cursor.description or ())}
+    kind = type("Row", (Row,), {"_names": names})
+    return kind
+
+
+class Connection:
+    """A connection that takes the queries written for SQLite."""
+
+    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+        self.raw = raw
+
+    def execute(self, query: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
+        return self.raw.execute(_marks(query), parameters or None)
+
+    def executemany(self, query: str, rows: Sequence[Sequence[Any]], /) -> None:
+        self.raw.cursor().executemany(_marks(query), rows)
+
+    def close(self) -> None:
+        self.raw.close()
+
+
+@lru_cache(maxsize=256)
+def _marks(query: str) -> bytes:
+    return query.replace("?", "%s").encode()
+
+
+_OPTIONS: dict[str, Any] = {"autocommit": True, "cursor_factory": psycopg.ClientCursor, "row_factory": _rows}
+
+
+class Address:
+    """The server and database that MOOT_STORE names; its text never shows the password.
+
+    Raises:
+        ConfigError: It cannot be understood.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            raise ConfigError(
+                "MOOT_STORE cannot be read. Write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE, with special "
+                "characters of the password percent-encoded."
+            ) from None
+        if password := parts.get("password"):
+            register_secret(str(password))
+        self._info = psycopg.conninfo.make_conninfo(url, **{**_DEFAULTS, **parts})  # type: ignore[arg-type]
+        self._shown = f"{parts.get('host') or 'localhost'}/{parts.get('dbname') or parts.get('user') or ''}"
+
+    def __str__(self) -> str:
+        return self._shown
+
+    @property
+    def conninfo(self) -> str:
+        """For connecting alone: the password is in it."""
+        return self._info
+
+    def connect(self, schema: str) -> psycopg.Connection[Any]:
+        raw = psycopg.Connection.connect(self._info, **_OPTIONS)
+        try:
+            configure(raw, schema)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+
+_DEFAULTS = {
+    "connect_timeout": _CONNECT_S,
+    "application_name": "moot",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+class PostgresStore:
+    """The store called *name* at *url*. Use it like a `Store`; nothing is opened before the first use.
+
+    Args:
+        serial: Whether its transactions run one after the other in the whole fleet, as SQLite's do.
+        durable: False for what may be lost in a power cut.
+        also: Does further work on a new schema, or an old one, under the lock that guards migrations.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        serial: bool = False,
+        durable: bool = True,
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
+        self.address = Address(url)
+        self.schema = schema_of(name)
+        self._database = _Server(self.address, name, serial=serial, durable=durable, also=also)
+        self._writer = Writer(self._database)
+        self._pool: psycopg_pool.ConnectionPool[psycopg.Connection[Any]] | None = None
+        self._lock = threading.Lock()
+        self.post = self._writer.post
+        self.submit = self._writer.submit
+        self.clock = self._database.clock
+
+    @property
+    def problem(self) -> str | None:
+        """Why writes do not arrive at the moment; None when they do."""
+        return self._writer.problem
+
+    @property
+    def lost(self) -> int:
+        return self._writer.lost
+
+    def exists(self) -> bool:
+        return True
+
+    def read(self, operation: Operation[T]) -> T:
+        """Run a query; blocks.
+
+        Raises:
+            StoreError: The server does not answer, or refuses; the message says why.
+        """
+        try:
+            with self._readers().connection(_READ_S) as raw:
+                return operation(Connection(raw))
+        except psycopg_pool.PoolTimeout:
+            raise StoreError(self._why_not()) from None
+        except psycopg.Error as error:
+            raise StoreError(self._database.explain(error)) from error
+
+    def close(self) -> None:
+        """Write what waits, as far as the server takes it, and stop. Blocks."""
+        self._writer.close()
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def explain(self, error: Exception) -> str:
+        """One sentence for what PostgreSQL says, with the next step."""
+        return self._database.explain(error)
+
+    def _readers(self) -> psycopg_pool.ConnectionPool[psycopg.Connection[Any]]:
+        with self._lock:
+            if self._pool is None:
+                made: Future[None] = self.submit(lambda connection: None)
+                made.result()
+                self._pool = psycopg_pool.ConnectionPool(
+                    self.address.conninfo,
+                    kwargs=_OPTIONS,
+                    min_size=0,
+                    max_size=_READERS,
+                    configure=lambda raw: configure(raw, self.schema),
+                    check=psycopg_pool.ConnectionPool.check_connection,
+                    open=True,
+                )
+            return self._pool
+
+    def _why_not(self) -> str:
+        try:
+            self.address.connect(self.schema).close()
+        except psycopg.Error as error:
+            return self._database.explain(error)
+        return f"PostgreSQL ({self.address}) is busy. Try again in a moment."
+
+
+class _Server:
+    """What a `Writer` must know of PostgreSQL."""
+
+    errors: tuple[type[Exception], ...] = (psycopg.Error, StoreError)
+    outages: tuple[type[Exception], ...] = (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        psycopg.errors.InternalError,
+        psycopg.errors.InsufficientPrivilege,
+    )
+    linger_s = _LINGER_S
+
+    def __init__(
+        self,
+        address: Address,
+        name: str,
+        *,
+        serial: bool,
+        durable: bool,
+        also: Callable[[Connection], None] | None,
+    ) -> None:
+        self._address = address
+        self._name = name
+        self._durable = durable
+        self._also = also
+        self._ahead_s = 0.0
+        clock = "SELECT extract(epoch FROM clock_timestamp())::float8"
+        wait = f"SELECT pg_advisory_xact_lock({_LOCK}, {_number(name)});" if serial else ""
+        self._begin = f"BEGIN; {wait} {clock}".encode()
+
+    def clock(self) -> float:
+        """The server's wall clock, as far as we know it: what all machines agree on."""
+        return time.time() + self._ahead_s
+
+    def open(self) -> Connection:
+        connection = Connection(self._address.connect(schema_of(self._name)))
+        try:
+            if not self._durable:
+                connection.execute("SET synchronous_commit TO off")
+            migrate(connection, self._name, self._also)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def begin(self, connection: Connection) -> None:
+        cursor = connection.raw.execute(self._begin)
+        while cursor.nextset():
+            pass
+        (now,) = cursor.fetchone() or (time.time(),)
+        self._ahead_s = now - time.time()
+
+    def explain(self, error: Exception) -> str:
+        return explain(error, self._address)
+
+
+def schema_of(name: str) -> str:
+    return f"moot_{name}"
+
+
+def configure(raw: psycopg.Connection[Any], schema: str) -> None:
+    raw.execute(f"SET search_path TO {schema}, public".encode())
+
+
+def _number(name: str) -> int:
+    return list(SCHEMAS).index(name) + 1
+
+
+def migrate(connection: Connection, name: str, also: Callable[[Connection], None] | None = None) -> None:
+    """Bring the schema of the store *name* to the current version. Several processes may come at once.
+
+    Raises:
+        StoreError: It is of a newer version.
+    """
+    known = SCHEMAS[name]
+    if _version(connection, name) == len(known) and also is None:
+        return
+    with locked(connection):
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema_of(name)}")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {schema_of(name)}.version (number integer NOT NULL)")
+        version = _version(connection, name)
+        if version > len(known):
+            raise StoreError(_NEWER)
+        for script in known[version:]:
+            connection.execute(script)
+        if version < len(known):
+            connection.execute("DELETE FROM version")
+            connection.execute("INSERT INTO version VALUES (?)", (len(known),))
+        if also is not None:
+            also(connection)
+
+
+def _version(connection: Connection, name: str) -> int:
+    found = connection.execute("SELECT to_regclass(?)", (f"{schema_of(name)}.version",)).fetchone()
+    if found is None or found[0] is None:
+        return 0
+    row = connection.execute(f"SELECT number FROM {schema_of(name)}.version").fetchone()  # noqa: S608 - ours
+    return int(row[0]) if row else 0
+
+
+@contextmanager
+def locked(connection: Connection) -> Iterator[None]:
+    """A transaction that no other process of ours sets up tables in."""
+    with connection.raw.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(?, 0)", (_LOCK,))
+        yield
+
+
+_REASONS = (
+    (r"password authentication failed|no password supplied|authentication failed", "refuses the user or password"),
+    (r"role .* does not exist", "knows no such user"),
+    (r"database .* does not exist", "has no such database"),
+    (r"name or service not known|translate host name|nodename nor servname|no address", "cannot be found"),
+    (r"too many (clients|connections)|remaining connection slots", "has no connection left"),
+    (r"permission denied|must be owner", "does not let this user make or write its tables"),
+    (r"no space left|disk full", "has a full disk"),
+    (r"read-only|recovery is in progress", "is a standby that cannot be written"),
+)
+_STEPS = {
+    "refuses the user or password": "Correct them in MOOT_STORE.",
+    "knows no such user": "Correct it in MOOT_STORE.",
+    "has no such database": "Create it (createdb), or correct MOOT_STORE.",
+    "cannot be found": "Correct the host in MOOT_STORE.",
+    "has no connection left": "Raise max_connections, or run fewer workers.",
+    "does not let this user make or write its tables": "Grant CREATE on the database to that user.",
+    "has a full disk": "Free some space; what is waiting will be recorded then.",
+    "is a standby that cannot be written": "Name the primary in MOOT_STORE.",
+}
+
+
+def explain(error: Exception, address: Address) -> str:
+    """One sentence for what PostgreSQL says, with the next step; never with the password."""
+    if isinstance(error, StoreError):
+        return str(error)
+    words = str(error).lower()
+    for pattern, reason in _REASONS:
+        if re.search(pattern, words):
+            return redact(f"PostgreSQL ({address}) {reason}. {_STEPS[reason]}")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return redact(
+            f"PostgreSQL ({address}) does not answer. Start it, or correct MOOT_STORE; "
+            "what is waiting is recorded as soon as it is back."
+        )
+    return redact(f"PostgreSQL ({address}) refuses a write ({type(error).__name__}). Run: moot doctor")

@@ -1,0 +1,83 @@
+"""Where Moot keeps what its processes share: files in the data folder, or the database that MOOT_STORE names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from importlib.util import find_spec
+from typing import Any, Protocol, TypeVar
+
+from core.errors import ConfigError
+from core.paths import data_dir
+from core.store import Durability, Store
+
+T = TypeVar("T")
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+class AnyStore(Protocol):
+    """What `core.store.Store` and `core.postgres.PostgresStore` have in common; their docstrings say what each does."""
+
+    @property
+    def problem(self) -> str | None: ...
+    @property
+    def lost(self) -> int: ...
+    def exists(self) -> bool: ...
+    def post(self, operation: Callable[[Any], Any], /) -> None: ...
+    def submit(
+        self, operation: Callable[[Any], T], /, *, patient: bool = False, hurried: bool = True
+    ) -> Future[T]: ...
+    def read(self, operation: Callable[[Any], T], /) -> T: ...
+    def clock(self) -> float: ...
+    def close(self) -> None: ...
+
+
+def store_url() -> str | None:
+    """The database of a fleet; None for a single machine.
+
+    Raises:
+        ConfigError: MOOT_STORE names something else.
+    """
+    url = os.environ.get("MOOT_STORE", "").strip()
+    if not url:
+        return None
+    if not url.startswith(_SCHEMES):
+        raise ConfigError(
+            "MOOT_STORE must begin with postgresql://. Correct it, or unset it to keep everything on this machine."
+        )
+    return url
+
+
+def open_store(
+    name: str, migrations: Sequence[str], *, durability: Durability = "FULL", serial: bool = False
+) -> AnyStore:
+    """The store called *name*. Opens nothing yet.
+
+    Args:
+        migrations: What makes the file `NAME.db`; for PostgreSQL it is in `core.cluster_schema`.
+        serial: Whether transactions must run one after the other; in a file they always do.
+
+    Raises:
+        ConfigError: MOOT_STORE is wrong, or the extra it needs is not installed.
+    """
+    url = store_url()
+    if url is None:
+        return Store(data_dir() / f"{name}.db", migrations, durability=durability)
+    require_extra()
+    from core.postgres import PostgresStore
+
+    return PostgresStore(url, name, serial=serial, durable=durability == "FULL")
+
+
+def require_extra() -> None:
+    """Make sure that what PostgreSQL needs is installed.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not all(find_spec(name) for name in ("procrastinate", "psycopg", "psycopg_pool")):
+        raise ConfigError(
+            "MOOT_STORE names a PostgreSQL database, and the extra for it is not installed. "
+            "Install it: pip install 'moot-mcp[cluster]'"
+        )
