@@ -134,13 +134,11 @@ class _Kept:
         self._release()
 
     async def keep(self, answer: Answer) -> None:
-        self._release()  # the AI is free again, whether the answer has arrived in the store or not
         await self._memo.keep(self._key, dump_answer(answer))
 
     def _release(self) -> None:
-        slot, self._slot = self._slot, None
-        if slot is not None:
-            slot.release()
+        if self._slot is not None:
+            self._slot.release()
 
 
 def dump_answer(answer: Answer) -> dict[str, Any]:

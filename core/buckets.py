@@ -11,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from core.errors import StoreError
-from core.store import Store
+from core.stores import AnyStore, open_store
 from core.values import Priority
 
 log = logging.getLogger(__name__)
@@ -178,7 +176,7 @@ class _Memory:
 class _Table:
     """The buckets of all processes, inside a transaction of the store; memory follows, for when the store is gone."""
 
-    connection: sqlite3.Connection
+    connection: Any
     memory: _Memory
 
     def bucket(self, key: str, kind: Kind) -> Bucket | None:
@@ -188,7 +186,7 @@ class _Table:
 
     def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
         row = (key, kind, bucket.limit.amount, bucket.limit.period_s, bucket.level, bucket.at)
-        self.connection.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?)", row)
+        self.connection.execute(_PUT_BUCKET, row)
         self.memory.put(key, kind, bucket)
 
     def rest(self, key: str) -> Rest:
@@ -197,17 +195,36 @@ class _Table:
 
     def put_rest(self, key: str, rest: Rest) -> None:
         row = (key, rest.until, rest.seconds, rest.reason)
-        self.connection.execute("INSERT OR REPLACE INTO rests VALUES (?, ?, ?, ?)", row)
+        self.connection.execute(_PUT_REST, row)
         self.memory.put_rest(key, rest)
 
 
-class Buckets:
-    """All keys' buckets. Nothing is opened before the first limit is known."""
+_PUT_BUCKET = (
+    "INSERT INTO buckets (key, kind, amount, period_s, level, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key, kind) "
+    "DO UPDATE SET amount = excluded.amount, period_s = excluded.period_s, level = excluded.level, at = excluded.at"
+)
+_PUT_REST = (
+    "INSERT INTO rests (key, until, seconds, reason) VALUES (?, ?, ?, ?) ON CONFLICT (key) "
+    "DO UPDATE SET until = excluded.until, seconds = excluded.seconds, reason = excluded.reason"
+)
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self._store = Store(path, MIGRATIONS, durability="OFF")
+
+def open_buckets() -> Buckets:
+    """The buckets that all processes of this user share, or all of a fleet."""
+    return Buckets(open_store("limits", MIGRATIONS, durability="OFF", serial=True))
+
+
+class Buckets:
+    """All keys' buckets, in *store*. Nothing is opened before the first limit is known.
+
+    Args:
+        clock: Seconds since the epoch by a clock that all who share the store agree on; by default the store's.
+    """
+
+    def __init__(self, store: AnyStore, *, clock: Callable[[], float] | None = None) -> None:
+        self._store = store
         self._memory = _Memory()
-        self._clock = clock
+        self._clock = clock or store.clock
         self._corrections: dict[str, float] = {}
         self._paused_until = 0.0
         self._warned = False

@@ -7,7 +7,6 @@ store that is locked, full or damaged stops nothing. Neither file nor thread exi
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
@@ -26,9 +25,9 @@ from core.errors import (
     ProviderError,
 )
 from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
-from core.paths import data_dir
 from core.schema import MIGRATIONS
 from core.store import Store
+from core.stores import AnyStore, open_store
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +100,7 @@ class Ledger:
     """Records calls in *path*, by default `moot.db` in the data folder. A sink for the bus; close it in the end."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._store = Store(path or data_dir() / "moot.db", MIGRATIONS)
+        self._store: AnyStore = Store(path, MIGRATIONS) if path else open_store("moot", MIGRATIONS)
         self._tools: dict[str, str] = {}
         self._started: dict[str, CallStarted] = {}
         self._hear: dict[type[Any], Callable[[Any], None]] = {
@@ -117,9 +116,9 @@ class Ledger:
         if hear is not None:
             hear(event)
 
-    @property
-    def path(self) -> Path:
-        return self._store.path
+    def exists(self) -> bool:
+        """Whether there may be anything to read. Blocks for a moment."""
+        return self._store.exists()
 
     @property
     def problem(self) -> str | None:
@@ -132,7 +131,7 @@ class Ledger:
         Raises:
             StoreError: The ledger cannot be read; the message says why.
         """
-        if not self.path.exists() or not self.path.stat().st_size:
+        if not self.exists():
             return []
         query = _QUERY.format(group=_GROUPS[by])
         found = self._store.read(lambda c: c.execute(query, (_stamp(since), _stamp(until))).fetchall())
@@ -246,8 +245,8 @@ def days_back(days: int, now: datetime) -> datetime:
 _QUERY = """
 SELECT {group} AS key, substr(at, 1, 10) AS day,
     COUNT(*) AS calls,
-    SUM(outcome NOT IN ('ok', 'cancelled')) AS failed,
-    SUM(outcome = 'cancelled') AS cancelled,
+    COUNT(*) FILTER (WHERE outcome NOT IN ('ok', 'cancelled')) AS failed,
+    COUNT(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
     COALESCE(SUM(input_tokens) FILTER (WHERE NOT cached), 0) AS input_tokens,
     COALESCE(SUM(output_tokens) FILTER (WHERE NOT cached), 0) AS output_tokens,
     COALESCE(SUM(cached_tokens) FILTER (WHERE NOT cached), 0) AS cached_tokens,
@@ -262,14 +261,14 @@ GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-def _by_key(found: Iterable[sqlite3.Row]) -> Iterator[tuple[str, list[sqlite3.Row]]]:
-    groups: dict[str, list[sqlite3.Row]] = {}
+def _by_key(found: Iterable[Any]) -> Iterator[tuple[str, list[Any]]]:
+    groups: dict[str, list[Any]] = {}
     for row in found:
         groups.setdefault(row["key"], []).append(row)
     return iter(groups.items())
 
 
-def _fold(key: str, days: list[sqlite3.Row]) -> UsageRow:
+def _fold(key: str, days: list[Any]) -> UsageRow:
     def total(column: str) -> Any:
         return sum(day[column] for day in days)
 
@@ -293,7 +292,7 @@ def _fold(key: str, days: list[sqlite3.Row]) -> UsageRow:
     )
 
 
-def _insert(entry: _Entry, connection: sqlite3.Connection) -> None:
+def _insert(entry: _Entry, connection: Any) -> None:
     connection.execute(_INSERT, _values(entry))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,12 +34,11 @@ Operation = Callable[["Connection"], T]
 _CONNECT_S = 5
 _READ_S = 8.0
 _READERS = 4
-_LINGER_S = 0.01
+_LINGER_S = 0.004
 _LOCK = 0x6D6F6F74
 """The first half of every advisory lock of ours."""
-_NEWER = (
-    "The store MOOT_STORE names was written by a newer version of Moot. Update Moot here; until then nothing is recorded."
-)
+_SESSIONS = 0x6D6F6F75
+_NEWER = "The store MOOT_STORE names was written by a newer version of Moot. Update Moot here; until then nothing is recorded."
 
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it tells of every attempt while the server is away
 
@@ -258,18 +258,27 @@ class _Server:
         return time.time() + self._ahead_s
 
     def open(self) -> Connection:
-        connection = Connection(self._address.connect(schema_of(self._name)))
+        connection = Connection(self._connect())
         try:
-            if not self._durable:
-                connection.execute("SET synchronous_commit TO off")
             migrate(connection, self._name, self._also)
         except BaseException:
             connection.close()
             raise
         return connection
 
+    def _connect(self) -> psycopg.Connection[Any]:
+        raw = self._address.connect(schema_of(self._name))
+        if not self._durable:
+            raw.execute("SET synchronous_commit TO off")
+        return raw
+
     def begin(self, connection: Connection) -> None:
-        cursor = connection.raw.execute(self._begin)
+        try:
+            cursor = connection.raw.execute(self._begin)
+        except psycopg.OperationalError:  # the server was started anew since the last transaction
+            connection.raw.close()
+            connection.raw = self._connect()
+            cursor = connection.raw.execute(self._begin)
         while cursor.nextset():
             pass
         (now,) = cursor.fetchone() or (time.time(),)
@@ -277,6 +286,39 @@ class _Server:
 
     def explain(self, error: Exception) -> str:
         return explain(error, self._address)
+
+
+class Session:
+    """This process as others see it in the database: it holds a lock that the server frees when its connection ends."""
+
+    def __init__(self) -> None:
+        self.name = secrets.token_hex(8)
+        self._backend: int | None = None
+
+    def register(self, connection: Connection) -> bool:
+        """Take the lock, again after a lost connection; True when it was not held."""
+        if self._backend == (backend := connection.raw.info.backend_pid):
+            return False
+        connection.execute("SELECT pg_advisory_lock(?, ?)", (_SESSIONS, _half(self.name)))
+        self._backend = backend
+        return True
+
+    def alive(self, other: str, connection: Connection) -> bool:
+        held = (
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = ? AND objid = ? AND granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return connection.execute(held, (_SESSIONS, _half(other))).fetchone() is not None
+
+    def bury(self, other: str) -> None:
+        """Nothing is left of it."""
+
+    def close(self) -> None:
+        """The lock ends with the connection."""
+
+
+def _half(name: str) -> int:
+    return int(name[:8], 16) >> 1
 
 
 def schema_of(name: str) -> str:

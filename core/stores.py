@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from core.errors import ConfigError
+from core.owners import Owner
 from core.paths import data_dir
 from core.store import Durability, Store
 
@@ -25,9 +27,7 @@ class AnyStore(Protocol):
     def lost(self) -> int: ...
     def exists(self) -> bool: ...
     def post(self, operation: Callable[[Any], Any], /) -> None: ...
-    def submit(
-        self, operation: Callable[[Any], T], /, *, patient: bool = False, hurried: bool = True
-    ) -> Future[T]: ...
+    def submit(self, operation: Callable[[Any], T], /, *, patient: bool = False, hurried: bool = True) -> Future[T]: ...
     def read(self, operation: Callable[[Any], T], /) -> T: ...
     def clock(self) -> float: ...
     def close(self) -> None: ...
@@ -50,12 +50,18 @@ def store_url() -> str | None:
 
 
 def open_store(
-    name: str, migrations: Sequence[str], *, durability: Durability = "FULL", serial: bool = False
+    name: str,
+    migrations: Sequence[str],
+    *,
+    folder: Path | None = None,
+    durability: Durability = "FULL",
+    serial: bool = False,
 ) -> AnyStore:
     """The store called *name*. Opens nothing yet.
 
     Args:
         migrations: What makes the file `NAME.db`; for PostgreSQL it is in `core.cluster_schema`.
+        folder: Where the file is, if not in the data folder.
         serial: Whether transactions must run one after the other; in a file they always do.
 
     Raises:
@@ -63,11 +69,53 @@ def open_store(
     """
     url = store_url()
     if url is None:
-        return Store(data_dir() / f"{name}.db", migrations, durability=durability)
+        return Store((folder or data_dir()) / f"{name}.db", migrations, durability=durability)
     require_extra()
     from core.postgres import PostgresStore
 
     return PostgresStore(url, name, serial=serial, durable=durability == "FULL")
+
+
+class Presence(Protocol):
+    """This process, as the others that share a store see it."""
+
+    name: str
+
+    def register(self, connection: Any, /) -> bool:
+        """Let the others know that we live; True when they did not. Inside a transaction of the store."""
+
+    def alive(self, other: str, connection: Any, /) -> bool: ...
+    def bury(self, other: str, /) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Process:
+    """On one machine: the operating system's lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self._owner = Owner(folder)
+        self.name = self._owner.name
+
+    def register(self, connection: Any, /) -> bool:
+        return self._owner.register()
+
+    def alive(self, other: str, connection: Any, /) -> bool:
+        return self._owner.alive(other)
+
+    def bury(self, other: str, /) -> None:
+        self._owner.bury(other)
+
+    def close(self) -> None:
+        self._owner.close()
+
+
+def open_presence(folder: Path) -> Presence:
+    """This process: among those of this machine, with files in *folder*, or among those of a fleet."""
+    if store_url() is None:
+        return _Process(folder)
+    from core.postgres import Session
+
+    return Session()
 
 
 def require_extra() -> None:

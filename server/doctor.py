@@ -234,7 +234,7 @@ def _store(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "store", "warn", f"{data_dir()} is on a network file system ({kind}). Set MOOT_HOME to a local one."
         )
-    ledger = Ledger().path
+    ledger = data_dir() / "moot.db"
     if not ledger.exists():
         yield Finding("store", "ok", f"{ledger} does not exist yet; the first call makes it.")
     for path in sorted(data_dir().glob("*.db")):

@@ -152,4 +152,3 @@ def _wake(connection: Connection, id: str) -> None:
 
 _SETTLED = "('done', 'failed', 'cancelled', 'paused')"
 """A part that is paused does not hold up its job, which then tells of it."""
-

@@ -42,7 +42,12 @@ def queue_of(kind: str) -> str:
 def defer(connection: Connection, job: str, kind: str, priority: int = 0) -> None:
     """Queue *job* in the transaction of *connection*, so that it is accepted and queued or neither."""
     entry = jobs.Job(
-        queue=queue_of(kind), lock=None, queueing_lock=None, task_name=_TASK, priority=priority, task_kwargs={"job": job}
+        queue=queue_of(kind),
+        lock=None,
+        queueing_lock=None,
+        task_name=_TASK,
+        priority=priority,
+        task_kwargs={"job": job},
     )
     manager.JobManager(procrastinate.SyncPsycopgConnector()).defer_job(entry, connection=connection.raw)
 
@@ -114,15 +119,15 @@ class Queue:
         Raises:
             StoreError: The server does not answer.
         """
-        now = time.monotonic()
-        if now - self._beat_at < self._lease_s / _BEATS:
+        if time.monotonic() - self._beat_at < self._lease_s / _BEATS:
             return
         async with self._asked() as queue:
             if self._worker is None:
                 self._worker = await queue.register_worker()
             await queue.update_heartbeat(self._worker)
-            if self._heard_since is None:
-                self._heard_since = now
+            now = time.monotonic()
+            if self._heard_since is None or now - self._beat_at > self._lease_s / 2:
+                self._heard_since = now  # the server was away, or we were: others may not have been heard either
             self._beat_at = now
             if self._in_doubt:
                 ours = await queue.list_jobs_async(status="doing", worker_id=self._worker)

@@ -97,9 +97,7 @@ def holders(connection: SQL, me: str) -> set[str]:
     return {row["holder"] for row in connection.execute(query, (me,))}
 
 
-def take(
-    connection: SQL, me: str, gone: Collection[str], kinds: Collection[str], now: float
-) -> Job | None:
+def take(connection: SQL, me: str, gone: Collection[str], kinds: Collection[str], now: float) -> Job | None:
     """Take up a job of this process, or one that hangs on somebody who is *gone*."""
     for job in _free(connection, me, gone, kinds):
         if taken := take_up(connection, job, me, now):
@@ -146,9 +144,7 @@ def watch(connection: SQL, jobs: Sequence[Job]) -> dict[str, Claim]:
     return claims
 
 
-def finish(
-    connection: SQL, job: Job, state: JobState, result: JobResult | None, reason: str, now: float
-) -> None:
+def finish(connection: SQL, job: Job, state: JobState, result: JobResult | None, reason: str, now: float) -> None:
     own(connection, job)
     end(connection, job.id, state, reason, now if state != "paused" else None)
     if result is not None:
@@ -161,7 +157,8 @@ def release(connection: SQL, job: Job) -> None:
     """Back into the queue; a clean end does not count as an attempt."""
     own(connection, job)
     connection.execute(
-        "UPDATE jobs SET state = 'queued', owner = NULL, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END WHERE id = ?", (job.id,)
+        "UPDATE jobs SET state = 'queued', owner = NULL, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END WHERE id = ?",
+        (job.id,),
     )
 
 

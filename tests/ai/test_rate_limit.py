@@ -14,10 +14,11 @@ from ai.layers.rate_limit import RateLimit
 from ai.pipeline import Complete
 from ai.rate_headers import tell
 from ai.roster import Roster
-from core.buckets import Buckets, Limit
+from core.buckets import MIGRATIONS, Buckets, Limit
 from core.config import AIConfig, Config
 from core.errors import AIError, ConnectionFailedError, RateLimitedError, RequestRejectedError
 from core.events import CallStarted, CallWaiting, RunStarted
+from core.store import Store
 from core.values import Deadlines, Request, Response, Usage
 from core.view import RunView
 
@@ -51,7 +52,7 @@ def time() -> Time:
 
 @pytest.fixture
 async def buckets(tmp_path: Path, time: Time) -> AsyncIterator[Buckets]:
-    opened = Buckets(tmp_path / "limits.db", clock=time)
+    opened = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
     yield opened
     await anyio.to_thread.run_sync(opened.close)
 
