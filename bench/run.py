@@ -31,6 +31,7 @@ BENCHMARKS = (
     "articles",
     "panel",
     "jobs",
+    "cluster",
 )
 
 

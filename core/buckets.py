@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol, TypeVar, get_args
@@ -30,6 +32,8 @@ MINUTE_S = 60.0
 LONGEST_REST_S = 86_400.0
 _USABLE = 0.97
 """Requests do not travel equally fast, so what left evenly may arrive in a bunch: this much slack absorbs that."""
+_BURST = 0.1
+"""Of a limit per second, so much may go at once; the rest of what a second may see more is slack for bunches."""
 _RESERVE: dict[Priority, float] = {"interactive": 0.0, "background": 0.1, "batch": 0.25}
 """The part of a bucket each priority leaves for the more urgent ones."""
 _SMALL_CHANGE = 0.02
@@ -80,8 +84,8 @@ class Bucket:
         return self.limit.amount / self.limit.period_s
 
     def refilled(self, now: float) -> Bucket:
-        """The bucket at *now*. A clock that jumps gives nothing back, or at most one period."""
-        elapsed = min(max(now - self.at, 0.0), self.limit.period_s)
+        """The bucket at *now*. A clock that jumps gives nothing back, or at most one period, or a minute."""
+        elapsed = min(max(now - self.at, 0.0), max(self.limit.period_s, MINUTE_S))
         return replace(self, level=min(self.capacity, self.level + elapsed * self.rate), at=now)
 
     def limited(self, limit: Limit) -> Bucket:
@@ -109,7 +113,7 @@ class Bucket:
 
 
 def _capacity(limit: Limit) -> float:
-    return max(1.0, limit.amount * _USABLE)
+    return max(1.0, limit.amount * (_USABLE if limit.period_s >= MINUTE_S else _BURST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ class Grant:
     reason: str = ""
     headroom: float = 1.0
     """How full the emptier bucket is now, from 1 down; below 0 others wait already."""
+    at: float = field(default=0.0, compare=False)
+    """When that is, by the clock of the buckets."""
 
 
 _AWAKE = Rest()
@@ -199,6 +205,42 @@ class _Table:
         self.memory.put_rest(key, rest)
 
 
+@dataclass
+class _Desk:
+    """What several changes in one transaction work on: each bucket is taken from the shelf once, and put back once."""
+
+    shelf: _Shelf
+    buckets: dict[tuple[str, Kind], Bucket | None] = field(default_factory=dict)
+    rests: dict[str, Rest] = field(default_factory=dict)
+    changed: set[tuple[str, Kind] | str] = field(default_factory=set)
+
+    def bucket(self, key: str, kind: Kind) -> Bucket | None:
+        if (key, kind) not in self.buckets:
+            self.buckets[key, kind] = self.shelf.bucket(key, kind)
+        return self.buckets[key, kind]
+
+    def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
+        self.buckets[key, kind] = bucket
+        self.changed.add((key, kind))
+
+    def rest(self, key: str) -> Rest:
+        if key not in self.rests:
+            self.rests[key] = self.shelf.rest(key)
+        return self.rests[key]
+
+    def put_rest(self, key: str, rest: Rest) -> None:
+        self.rests[key] = rest
+        self.changed.add(key)
+
+    def put_back(self) -> None:
+        for place, bucket in self.buckets.items():
+            if bucket is not None and place in self.changed:
+                self.shelf.put(*place, bucket)
+        for key, rest in self.rests.items():
+            if key in self.changed:
+                self.shelf.put_rest(key, rest)
+
+
 _PUT_BUCKET = (
     "INSERT INTO buckets (key, kind, amount, period_s, level, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key, kind) "
     "DO UPDATE SET amount = excluded.amount, period_s = excluded.period_s, level = excluded.level, at = excluded.at"
@@ -225,6 +267,8 @@ class Buckets:
         self._store = store
         self._memory = _Memory()
         self._clock = clock or store.clock
+        self._due: list[tuple[Change[Grant], Future[Grant]]] = []
+        self._lock = threading.Lock()
         self._corrections: dict[str, float] = {}
         self._paused_until = 0.0
         self._warned = False
@@ -250,15 +294,48 @@ class Buckets:
 
         if time.monotonic() < self._paused_until:
             return change(self._memory)
-        work = asyncio.wrap_future(self._store.submit(lambda connection: change(_Table(connection, self._memory))))
+        work = asyncio.wrap_future(self._together(change))
         try:
-            return await asyncio.wait_for(asyncio.shield(work), _STORE_PATIENCE_S)
+            grant = await asyncio.wait_for(asyncio.shield(work), _STORE_PATIENCE_S)
+            return replace(grant, wait_s=max(0.0, grant.at - self._clock())) if grant.wait_s else grant
         except (StoreError, TimeoutError) as error:
             self._pause(error)
             return change(self._memory)
         except asyncio.CancelledError:
             work.add_done_callback(lambda done: self._undo(key, wanted, done))
             raise
+
+    def _together(self, change: Change[Grant]) -> Future[Grant]:
+        """Reserve with all others that wait for the store now, whose buckets are then read and written once."""
+        answer: Future[Grant] = Future()
+        with self._lock:
+            self._due.append((change, answer))
+            if len(self._due) > 1:
+                return answer
+        asked: list[tuple[Change[Grant], Future[Grant]]] = []
+
+        def grant(connection: Any) -> list[Grant]:
+            asked.extend(self._take())
+            shelf = _Desk(_Table(connection, self._memory))
+            grants = [change(shelf) for change, _ in asked]
+            shelf.put_back()
+            return grants
+
+        def granted(done: Future[list[Grant]]) -> None:
+            failure = done.exception()
+            for position, (_, waiting) in enumerate(asked or self._take()):
+                if failure is not None:
+                    waiting.set_exception(failure)
+                else:
+                    waiting.set_result(done.result()[position])
+
+        self._store.submit(grant).add_done_callback(granted)
+        return answer
+
+    def _take(self) -> list[tuple[Change[Grant], Future[Grant]]]:
+        with self._lock:
+            due, self._due = self._due, []
+            return due
 
     def give(self, key: str, unused: Mapping[Kind, float]) -> None:
         """Correct a reservation by what was not used after all; negative when more was.
@@ -366,7 +443,7 @@ def _reserve(
         slowest = max(waits, key=lambda kind: waits[kind])
         reason = f"{buckets[slowest].limit.amount:,.0f} {slowest} {_per(buckets[slowest].limit)}"
     headroom = min([1.0, *(bucket.level / bucket.capacity for bucket in buckets.values())])
-    return Grant(taken, wait_s, reason, headroom)
+    return Grant(taken, wait_s, reason, headroom, now + wait_s)
 
 
 def _rest(shelf: _Shelf, key: str, now: float) -> Rest:
@@ -394,4 +471,6 @@ def _observe(shelf: _Shelf, key: str, limits: Mapping[Kind, Limit], left: Mappin
 
 
 def _per(limit: Limit) -> str:
+    if limit.period_s == 1:
+        return "per second"
     return "per minute" if limit.period_s == MINUTE_S else f"per {limit.period_s:,.0f} s"

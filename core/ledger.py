@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -69,7 +68,10 @@ class _Entry:
 
 
 _COLUMNS = [field.name for field in fields(_Entry)]
-_INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - ours
+_INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)})"
+_MARKS = f"({', '.join('?' * len(_COLUMNS))})"
+_ROWS_AT_ONCE = 50
+"""SQLite takes a thousand values in one statement."""
 _values = attrgetter(*_COLUMNS)
 
 
@@ -101,6 +103,8 @@ class Ledger:
 
     def __init__(self, path: Path | None = None) -> None:
         self._store: AnyStore = Store(path, MIGRATIONS) if path else open_store("moot", MIGRATIONS)
+        self._due: list[_Entry] = []
+        self._lock = threading.Lock()
         self._tools: dict[str, str] = {}
         self._started: dict[str, CallStarted] = {}
         self._hear: dict[type[Any], Callable[[Any], None]] = {
@@ -209,7 +213,16 @@ class Ledger:
             "cached": False,
             **known,
         }
-        self._store.post(partial(_insert, _Entry(**values)))
+        with self._lock:
+            self._due.append(_Entry(**values))
+            if len(self._due) > 1:
+                return
+        self._store.post(_Batch(self._take))
+
+    def _take(self) -> list[_Entry]:
+        with self._lock:
+            due, self._due = self._due, []
+            return due
 
 
 def usage_report(ledger: Ledger, now: datetime) -> dict[str, Any]:
@@ -292,8 +305,21 @@ def _fold(key: str, days: list[Any]) -> UsageRow:
     )
 
 
-def _insert(entry: _Entry, connection: Any) -> None:
-    connection.execute(_INSERT, _values(entry))
+class _Batch:
+    """The calls of one moment, taken together when they are first written, and kept for when that fails."""
+
+    def __init__(self, take: Callable[[], list[_Entry]]) -> None:
+        self._take = take
+        self._entries: list[_Entry] | None = None
+
+    def __call__(self, connection: Any) -> None:
+        if self._entries is None:
+            self._entries = self._take()
+        for start in range(0, len(self._entries), _ROWS_AT_ONCE):
+            some = self._entries[start : start + _ROWS_AT_ONCE]
+            connection.execute(
+                f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [v for e in some for v in _values(e)]
+            )
 
 
 def _stamp(moment: datetime) -> str:
