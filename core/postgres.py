@@ -340,12 +340,12 @@ def migrate(connection: Connection, name: str, also: Callable[[Connection], None
         StoreError: It is of a newer version.
     """
     known = SCHEMAS[name]
-    if _version(connection, name) == len(known) and also is None:
+    if written_by(connection, name) == len(known) and also is None:
         return
     with locked(connection):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema_of(name)}")
         connection.execute(f"CREATE TABLE IF NOT EXISTS {schema_of(name)}.version (number integer NOT NULL)")
-        version = _version(connection, name)
+        version = written_by(connection, name)
         if version > len(known):
             raise StoreError(_NEWER)
         for script in known[version:]:
@@ -357,7 +357,8 @@ def migrate(connection: Connection, name: str, also: Callable[[Connection], None
             also(connection)
 
 
-def _version(connection: Connection, name: str) -> int:
+def written_by(connection: Connection, name: str) -> int:
+    """The version of the store *name*; 0 where there is none yet."""
     found = connection.execute("SELECT to_regclass(?)", (f"{schema_of(name)}.version",)).fetchone()
     if found is None or found[0] is None:
         return 0

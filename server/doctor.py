@@ -32,13 +32,14 @@ import click
 from ai.local.engine import LocalEngine, available_reason
 from ai.roster import Roster
 from core.config import Config, load_config
-from core.errors import EmptyAnswerError, LocalModelError
+from core.errors import ConfigError, EmptyAnswerError, LocalModelError
 from core.ledger import Ledger
 from core.lifecycle import open_app
 from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
 from core.schema import MIGRATIONS
 from core.store import explain
+from core.stores import require_extra, store_url
 from core.untrusted import clean
 from core.values import Failure, Request
 from server import answers
@@ -269,6 +270,17 @@ def _set_aside(path: Path) -> str:
     return f"{path} is damaged. Set it aside, and a new one is made: mv {here} {there}"
 
 
+def _fleet(patient: Patient) -> Iterator[Finding]:
+    try:
+        if url := store_url():
+            require_extra()
+            from core.jobs.health import examine
+
+            yield Finding("fleet", *examine(url))
+    except ConfigError as error:
+        yield Finding("fleet", "fail", str(error))
+
+
 def _disk(patient: Patient) -> Iterator[Finding]:
     folder = data_dir()
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
@@ -374,6 +386,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _probe,
     _embedded_model,
     _store,
+    _fleet,
     _disk,
     _handshake,
     _quick_start,

@@ -11,12 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import psycopg.conninfo
-
-from core.jobs.queue import install
-from core.postgres import Address, Connection, migrate, schema_of
-
 _TEMPLATE = "moot_template"
 
 
@@ -32,6 +26,11 @@ class PostgresServer:
         """Args:
         ready: With tables; False leaves it empty.
         """
+        import psycopg
+
+        from core.jobs.queue import install
+        from core.postgres import Address, Connection, migrate, schema_of
+
         name = f"moot_{secrets.token_hex(6)}"
         with psycopg.connect(self.uri, autocommit=True) as connection:
             if ready and not self._template:
@@ -45,10 +44,15 @@ class PostgresServer:
         return self._at(name)
 
     def query(self, url: str, sql: str) -> list[Any]:
+        import psycopg
+
         with psycopg.connect(url, autocommit=True) as connection:
-            return connection.execute(sql.encode()).fetchall()
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
 
     def drop(self, url: str) -> None:
+        import psycopg.conninfo
+
         name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
         with psycopg.connect(self.uri, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
