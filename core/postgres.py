@@ -375,6 +375,7 @@ def locked(connection: Connection) -> Iterator[None]:
 
 
 _REASONS = (
+    (r"invalid (integer )?(value|port)|invalid sslmode", "has an option in MOOT_STORE that cannot be read"),
     (r"password authentication failed|no password supplied|authentication failed", "refuses the user or password"),
     (r"role .* does not exist", "knows no such user"),
     (r"database .* does not exist", "has no such database"),
@@ -385,6 +386,7 @@ _REASONS = (
     (r"read-only|recovery is in progress", "is a standby that cannot be written"),
 )
 _STEPS = {
+    "has an option in MOOT_STORE that cannot be read": "Correct it; a port is a number.",
     "refuses the user or password": "Correct them in MOOT_STORE.",
     "knows no such user": "Correct it in MOOT_STORE.",
     "has no such database": "Create it (createdb), or correct MOOT_STORE.",

@@ -33,7 +33,7 @@ from ai.local.engine import LocalEngine, available_reason
 from ai.roster import Roster
 from core.config import Config, load_config
 from core.errors import ConfigError, EmptyAnswerError, LocalModelError
-from core.ledger import Ledger
+from core.jobs.desk import done_here
 from core.lifecycle import open_app
 from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
@@ -236,7 +236,7 @@ def _store(patient: Patient) -> Iterator[Finding]:
             "store", "warn", f"{data_dir()} is on a network file system ({kind}). Set MOOT_HOME to a local one."
         )
     ledger = data_dir() / "moot.db"
-    if not ledger.exists():
+    if done_here() and not ledger.exists():
         yield Finding("store", "ok", f"{ledger} does not exist yet; the first call makes it.")
     for path in sorted(data_dir().glob("*.db")):
         yield examine_database(path, len(MIGRATIONS) if path == ledger else None)

@@ -38,8 +38,8 @@ def show_usage(by: By, since: str, form: str, *, now: datetime | None = None) ->
     """
     now = now or datetime.now(UTC)
     start = parse_since(since, now)
-    ledger = Ledger()
     try:
+        ledger = Ledger()
         rows = ledger.usage(start, now + timedelta(days=1), by=by)
     except MootError as error:
         click.echo(f"moot: {error}", err=True)

@@ -12,7 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import anyio.to_thread
 import procrastinate
 import psycopg
 import psycopg_pool
@@ -89,6 +91,7 @@ class Queue:
         """Be ready to ask the server; connects only when it is asked."""
         if self._manager is not None:
             return
+        await anyio.to_thread.run_sync(ZoneInfo, "UTC")  # reads a file the first time; psycopg wants it on the loop
         connector = procrastinate.PsycopgConnector()
         self._pool = psycopg_pool.AsyncConnectionPool(
             self._address.conninfo,
@@ -190,5 +193,5 @@ async def _still_there() -> AsyncIterator[None]:
 
 
 async def _configure(raw: psycopg.AsyncConnection) -> None:
-    await raw.execute(f"SET search_path TO {schema_of('jobs')}, public".encode())
+    await raw.execute(f"SET search_path TO {schema_of('jobs')}, public; SET TIME ZONE 'UTC'".encode())
     await raw.commit()

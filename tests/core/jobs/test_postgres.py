@@ -47,9 +47,8 @@ class Workers:
 @pytest.fixture
 async def workers(fleet_url: str, tmp_path: Path) -> AsyncIterator[Workers]:
     opened = Workers(fleet_url, tmp_path)
-    with anyio.fail_after(30):
-        yield opened
-        await opened.close()
+    yield opened
+    await opened.close()
 
 
 async def claimed(engine: JobEngine, **arguments: Any) -> Job:
@@ -60,8 +59,9 @@ async def claimed(engine: JobEngine, **arguments: Any) -> Job:
 
 
 async def taken_over(engine: JobEngine) -> Job:
-    while (job := await engine.claim(KINDS)) is None:
-        await anyio.sleep(0.02)
+    with anyio.fail_after(20):
+        while (job := await engine.claim(KINDS)) is None:
+            await anyio.sleep(0.02)
     return job
 
 
@@ -157,9 +157,10 @@ async def test_a_job_that_kills_every_worker_fails_in_the_end(workers: Workers) 
         job = await taken_over(workers.open())
     last = workers.open()
     assert job is not None
-    while (await last.get(job.id)).state == "running":
-        assert await last.claim(KINDS) is None
-        await anyio.sleep(0.02)
+    with anyio.fail_after(20):
+        while (await last.get(job.id)).state == "running":
+            assert await last.claim(KINDS) is None
+            await anyio.sleep(0.02)
     assert "not tried again" in (await last.get(job.id)).reason
 
 
@@ -214,8 +215,9 @@ async def test_a_stop_of_the_server_is_told_and_passes(workers: Workers, postgre
     job = await claimed(engine)
     await anyio.to_thread.run_sync(postgres.stop_hard)
     engine.record(job.id, "k", "paid for")
-    while engine.problem is None:
-        await anyio.sleep(0.02)
+    with anyio.fail_after(20):
+        while engine.problem is None:
+            await anyio.sleep(0.02)
     assert "does not answer" in engine.problem
     with anyio.move_on_after(0.3) as held_back:
         await engine.ready()
@@ -256,6 +258,7 @@ async def test_a_newer_database_is_not_written(fleet_url: str, postgres: Postgre
     ("url", "sentence"),
     [
         ("postgresql://moot:s3cret-word@127.0.0.1:1/moot", "does not answer. Start it, or correct MOOT_STORE"),
+        ("postgresql://moot:s3cret-word@127.0.0.1:port/moot", "a port is a number"),
         ("postgresql://moot:s3cret-word@nowhere.invalid/moot", "cannot be found. Correct the host"),
     ],
 )
@@ -274,7 +277,7 @@ def test_a_store_that_is_no_postgresql_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MOOT_STORE", "mysql://me:s3cret@host/db")
     with pytest.raises(ConfigError, match=r"must begin with postgresql://"):
         store_url()
-    monkeypatch.setenv("MOOT_STORE", "postgresql://me:s3cret@host:port/db")
+    monkeypatch.setenv("MOOT_STORE", "postgresql://me:s3cret@host/db?nonsense=1")
     with pytest.raises(ConfigError) as caught:
         open_store("moot", ())
     assert "MOOT_STORE" in str(caught.value)
