@@ -179,15 +179,12 @@ class Caller:
             publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
             raise
         latency_s = time.perf_counter() - started
-        if keep is None:
+        with anyio.CancelScope(shield=keep is not None):  # an answer that is there must not be lost on the way
             answer = await self._answer(seat, response, latency_s, first_token_s)
-        else:
-            with anyio.CancelScope(shield=True):  # an answer that is there must not be lost on the way
-                answer = await self._answer(seat, response, latency_s, first_token_s)
         try:
             if keep is not None:
                 await keep(answer)
-        finally:  # also when the wait is broken off: it is recorded and paid for
+        finally:  # also where waiting for the store was broken off: it is paid for
             publish(CallFinished(run, call, answer))
         return answer
 

@@ -118,7 +118,7 @@ class Budget:
         scopes = [_Scope(everyone, None)] if everyone else []
         self._scopes = scopes + [_Scope(limits, ai) for ai, limits in by_ai.items()]
         self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True)
-        self._owner = open_presence(folder / "owners")
+        self._owner = open_presence(self._store, folder / "owners")
 
     @property
     def active(self) -> bool:

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from core.errors import ConfigError
+from core.errors import ConfigError, StoreError
 from core.owners import Owner
 from core.paths import data_dir
-from core.store import Durability, Store
+from core.store import Durability, Store, now
 
 T = TypeVar("T")
 _SCHEMES = ("postgresql://", "postgres://")
@@ -57,23 +57,49 @@ def open_store(
     durability: Durability = "FULL",
     serial: bool = False,
 ) -> AnyStore:
-    """The store called *name*. Opens nothing yet.
+    """The store called *name*. Opens nothing yet. Where MOOT_STORE is wrong its `problem` says so: calls go on without.
 
     Args:
         migrations: What makes the file `NAME.db`; for PostgreSQL it is in `core.cluster_schema`.
         folder: Where the file is, if not in the data folder.
         serial: Whether transactions must run one after the other; in a file they always do.
-
-    Raises:
-        ConfigError: MOOT_STORE is wrong, or the extra it needs is not installed.
     """
-    url = store_url()
-    if url is None:
-        return Store((folder or data_dir()) / f"{name}.db", migrations, durability=durability)
-    require_extra()
-    from core.postgres import PostgresStore
+    try:
+        if (url := store_url()) is None:
+            return Store((folder or data_dir()) / f"{name}.db", migrations, durability=durability)
+        require_extra()
+        from core.postgres import PostgresStore
 
-    return PostgresStore(url, name, serial=serial, durable=durability == "FULL")
+        return PostgresStore(url, name, serial=serial, durable=durability == "FULL")
+    except ConfigError as error:
+        return _Unusable(str(error))
+
+
+class _Unusable:
+    """What there is instead of a store that MOOT_STORE names wrongly."""
+
+    lost = 0
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        self.clock = now
+
+    def exists(self) -> bool:
+        return True
+
+    def post(self, operation: Callable[[Any], Any], /) -> None:
+        """Nothing is recorded; `problem` says why."""
+
+    def submit(self, operation: Callable[[Any], T], /, *, patient: bool = False, hurried: bool = True) -> Future[T]:
+        refused: Future[T] = Future()
+        refused.set_exception(StoreError(self.problem))
+        return refused
+
+    def read(self, operation: Callable[[Any], T], /) -> T:
+        raise StoreError(self.problem)
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 class Presence(Protocol):
@@ -109,9 +135,9 @@ class _Process:
         self._owner.close()
 
 
-def open_presence(folder: Path) -> Presence:
-    """This process: among those of this machine, with files in *folder*, or among those of a fleet."""
-    if store_url() is None:
+def open_presence(store: AnyStore, folder: Path) -> Presence:
+    """This process, among those that share *store*: of this machine, with files in *folder*, or of a fleet."""
+    if isinstance(store, Store | _Unusable):
         return _Process(folder)
     from core.postgres import Session
 

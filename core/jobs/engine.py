@@ -82,7 +82,7 @@ class JobEngine(Journal, Protocol):
         """Whether parts of a job may run on other machines at the same time."""
 
     async def spread(self, id: str, kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Job]:
-        """Do *parts* of a job this process owns as jobs of *kind*, each from its arguments; the parts when all are over.
+        """Do *parts* of a job this process owns, each from its arguments, as jobs of *kind*; they, when all are over.
 
         The first time they are queued. A part that failed or paused is among them, as such; its finished calls and
         result are read like those of any job. Cancelling or resuming the job does the same to its parts.

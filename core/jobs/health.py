@@ -8,9 +8,10 @@ from typing import Literal
 import psycopg
 
 from core.cluster_schema import SCHEMAS
+from core.jobs.fleet_queue import LEASE_S
 from core.jobs.pg_rows import workers
-from core.jobs.queue import LEASE_S
-from core.postgres import Address, Connection, explain, schema_of, written_by
+from core.pg_connection import Address, Connection, explain, schema_of
+from core.postgres import written_by
 
 State = Literal["ok", "warn", "fail"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from core.errors import LostJobError, UnknownJobError
 from core.jobs import rows
-from core.jobs.queue import defer
+from core.jobs.fleet_queue import defer
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Job, JobResult
-from core.postgres import Connection
+from core.pg_connection import Connection
 
 Line = tuple[str, str, str, float]
 """Job, key, value and time of a finished call."""
@@ -141,7 +141,7 @@ def wake_parent(connection: Connection, id: str) -> None:
 
 def _wake(connection: Connection, id: str) -> None:
     waits = "state = 'running' AND owner IS NULL"
-    over = f"NOT EXISTS (SELECT 1 FROM jobs WHERE parent = ? AND state NOT IN {_SETTLED})"
+    over = f"NOT EXISTS (SELECT 1 FROM jobs WHERE parent = ? AND state NOT IN {_SETTLED})"  # noqa: S608 - ours
     woken = connection.execute(
         f"UPDATE jobs SET state = 'queued' WHERE id = ? AND {waits} AND {over} RETURNING kind",  # noqa: S608 - ours
         (id, id),

@@ -25,13 +25,14 @@ import psycopg
 
 from core.errors import InvalidInputError, PartsPendingError, StoreError
 from core.jobs import pg_rows, rows
+from core.jobs.fleet_queue import LEASE_S, Queue, install
 from core.jobs.pg_rows import Line
-from core.jobs.queue import LEASE_S, Queue, install
 from core.jobs.spool import Segment, Spool, left_behind, read_spool
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
 from core.owners import Owner
-from core.postgres import Connection, PostgresStore
+from core.pg_connection import Connection
+from core.postgres import PostgresStore
 
 log = logging.getLogger(__name__)
 

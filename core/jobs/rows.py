@@ -157,7 +157,8 @@ def release(connection: SQL, job: Job) -> None:
     """Back into the queue; a clean end does not count as an attempt."""
     own(connection, job)
     connection.execute(
-        "UPDATE jobs SET state = 'queued', owner = NULL, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END WHERE id = ?",
+        "UPDATE jobs SET state = 'queued', owner = NULL, "
+        "attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END WHERE id = ?",
         (job.id,),
     )
 

@@ -14,7 +14,8 @@ from ai.layers.rate_limit import RateLimit
 from ai.pipeline import Complete
 from ai.rate_headers import tell
 from ai.roster import Roster
-from core.buckets import MIGRATIONS, Buckets, Limit
+from core.bucket import MIGRATIONS, Limit
+from core.buckets import Buckets
 from core.config import AIConfig, Config
 from core.errors import AIError, ConnectionFailedError, RateLimitedError, RequestRejectedError
 from core.events import CallStarted, CallWaiting, RunStarted

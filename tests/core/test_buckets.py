@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.buckets import LONGEST_REST_S, MIGRATIONS, Bucket, Buckets, Grant, Limit, key_id
+from core.bucket import MIGRATIONS, Bucket, Grant, Limit
+from core.buckets import LONGEST_REST_S, Buckets, key_id
 from core.store import Store
 from core.values import Priority
 

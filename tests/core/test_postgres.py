@@ -10,8 +10,9 @@ import anyio.to_thread
 import pytest
 from postgres_server import PostgresServer
 
+from core.bucket import Limit
+from core.buckets import Buckets, open_buckets
 from core.budget import Budget, BudgetLimits, Estimate
-from core.buckets import Buckets, Limit, open_buckets
 from core.errors import BudgetExceededError, StoreError
 from core.events import CallFinished, CallStarted
 from core.ledger import Ledger

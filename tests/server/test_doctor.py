@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from core.ledger import Ledger
+from core.paths import data_dir
 from core.schema import MIGRATIONS
 from server import doctor
 from server.cli import cli

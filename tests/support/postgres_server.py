@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests and measurements: the one MOOT_TEST_POSTGRES names, or one of our own on a Unix socket."""
+"""A real PostgreSQL for tests and measurements: the one MOOT_TEST_POSTGRES names, or our own on a Unix socket."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class PostgresServer:
         """
         import psycopg
 
-        from core.jobs.queue import install
-        from core.postgres import Address, Connection, migrate, schema_of
+        from core.jobs.fleet_queue import install
+        from core.pg_connection import Address, Connection, schema_of
+        from core.postgres import migrate
 
         name = f"moot_{secrets.token_hex(6)}"
         with psycopg.connect(self.uri, autocommit=True) as connection:

@@ -13,7 +13,7 @@ import pytest
 from postgres_server import PostgresServer
 
 from core.errors import ConfigError, LostJobError, PartsPendingError, StoreError, UnknownJobError
-from core.jobs.desk import Jobs
+from core.jobs.desk import Jobs, open_engine
 from core.jobs.engine import JobEngine
 from core.jobs.postgres import PostgresJobs
 from core.jobs.runner import Runner
@@ -278,14 +278,16 @@ def test_a_store_that_is_no_postgresql_is_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigError, match=r"must begin with postgresql://"):
         store_url()
     monkeypatch.setenv("MOOT_STORE", "postgresql://me:s3cret@host/db?nonsense=1")
-    with pytest.raises(ConfigError) as caught:
-        open_store("moot", ())
-    assert "MOOT_STORE" in str(caught.value)
-    assert "s3cret" not in str(caught.value)
+    store = open_store("moot", ())
+    assert "MOOT_STORE cannot be read" in str(store.problem)
+    assert "s3cret" not in str(store.problem)
+    with pytest.raises(StoreError, match="MOOT_STORE cannot be read"):
+        store.submit(lambda connection: None).result()
 
 
 def test_without_the_extra_the_way_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOOT_STORE", "postgresql://host/db")
     monkeypatch.setattr("core.stores.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"moot-mcp\[cluster\]"):
-        open_store("moot", ())
+    assert "pip install 'moot-mcp[cluster]'" in str(open_store("moot", ()).problem)
+    with pytest.raises(ConfigError, match="extra"):
+        open_engine()

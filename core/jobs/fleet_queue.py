@@ -21,7 +21,7 @@ import psycopg_pool
 from procrastinate import exceptions, jobs, manager, schema
 
 from core.errors import StoreError
-from core.postgres import Address, Connection, explain, schema_of
+from core.pg_connection import Address, Connection, explain, schema_of
 
 LEASE_S = 12.0
 """A worker that was not heard of for so long is taken for dead."""
