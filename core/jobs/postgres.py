@@ -25,7 +25,7 @@ import psycopg
 
 from core.errors import InvalidInputError, PartsPendingError, StoreError
 from core.jobs import pg_rows, rows
-from core.jobs.fleet_queue import LEASE_S, Queue, install
+from core.jobs.fleet_queue import LEASE_S, Entry, Queue, install
 from core.jobs.pg_rows import Line
 from core.jobs.spool import Segment, Spool, left_behind, read_spool
 from core.jobs.states import CancelMode, JobState
@@ -65,6 +65,8 @@ class PostgresJobs:
         self._batches = _Batches(self._store, self._spool)
         self._held: dict[str, int] = {}
         """The entries of the queue that are ours, by their jobs."""
+        self._fetched: set[int] = set()
+        """Entries that are ours, though what they stand for is not known yet."""
         self._due: set[int] = set()
         """Entries we are done with that the queue has not heard of yet."""
         self._lock = anyio.Lock()
@@ -128,18 +130,28 @@ class PostgresJobs:
     async def claim(self, kinds: Collection[str]) -> Job | None:
         await self._attend()
         await anyio.to_thread.run_sync(self._take_over)
-        while entry := await self._queue.fetch(kinds):
+        while entry := await self._fetch(kinds):
             try:
                 take = partial(pg_rows.take, id=entry.job, entry=entry.id, me=self.owner, now=self._store.clock())
                 job = await self._write(take)
-            except StoreError:
+            except BaseException:
                 self._queue.doubt()
                 raise
+            finally:
+                self._fetched.discard(entry.id)
             if job is not None:
                 self._held[job.id] = entry.id
                 return job
             await self._done_with(entry.id)
         return None
+
+    async def _fetch(self, kinds: Collection[str]) -> Entry | None:
+        """The next entry, held from the moment it is ours: a heartbeat gives back what nobody holds."""
+        async with self._lock:
+            entry = await self._queue.fetch(kinds)
+            if entry is not None:
+                self._fetched.add(entry.id)
+            return entry
 
     async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
         await self._attend()
@@ -152,7 +164,7 @@ class PostgresJobs:
                 raise StoreError("The store is closed.")
             await anyio.to_thread.run_sync(self._prepare)
             await self._queue.open()
-            await self._queue.beat({*self._held.values()})
+            await self._queue.beat({*self._held.values(), *self._fetched, *self._due})
             for entry in [*self._due]:
                 await self._queue.finish(entry)
                 self._due.discard(entry)

@@ -6,7 +6,8 @@
 With MOOT_STORE set it is a worker of a fleet, with one job at once, and is taken for dead after LEASE_S.
 
 The log has a line `w LABEL PID` when a process takes a job up, `s LABEL:N` for each call that reached the AI, and
-`f LABEL:N` for each whose answer somebody could see. Lines are appended by one write each, so they are there whatever happens to the process. SIGTERM ends it cleanly.
+`f LABEL:N` for each whose answer somebody could see. Lines are appended by one write each, so they are there whatever
+happens to the process. SIGTERM ends it cleanly.
 """
 
 from __future__ import annotations
