@@ -15,6 +15,7 @@ from postgres_server import PostgresServer
 from core.errors import ConfigError, LostJobError, PartsPendingError, StoreError, UnknownJobError
 from core.jobs.desk import Jobs, open_engine
 from core.jobs.engine import JobEngine
+from core.jobs.health import examine
 from core.jobs.postgres import PostgresJobs
 from core.jobs.runner import Runner
 from core.jobs.spool import Spool
@@ -227,6 +228,23 @@ async def test_a_stop_of_the_server_is_told_and_passes(workers: Workers, postgre
     await engine.ready()
     assert await engine.memo(job.id, ["k"]) == {"k": "paid for"}
     await engine.finish(job, "done")
+
+
+async def test_the_doctor_tells_of_the_database_its_tables_and_the_workers(
+    workers: Workers, fleet_url: str, empty_url: str, postgres: PostgresServer
+) -> None:
+    async def told(url: str) -> tuple[str, str]:
+        return await anyio.to_thread.run_sync(examine, url)
+
+    assert (await told(empty_url))[1].endswith("its tables are made with the first job or call.")
+    assert (await told(fleet_url))[0] == "warn"
+    await workers.open().claim(KINDS)
+    state, sentence = await told(fleet_url)
+    assert state == "ok"
+    assert sentence.endswith("1 worker is alive.")
+    await anyio.to_thread.run_sync(postgres.query, fleet_url, "UPDATE moot_jobs.version SET number = 99")
+    assert "newer Moot (jobs)" in (await told(fleet_url))[1]
+    assert (await told("postgresql://moot:s3cret-word@127.0.0.1:1/moot"))[0] == "fail"
 
 
 @pytest.fixture
