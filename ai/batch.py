@@ -85,7 +85,7 @@ class Memory(Protocol):
     async def recall(self, keys: Sequence[str]) -> Mapping[str, Any]: ...
     async def enter(self) -> None: ...
     def leave(self) -> None: ...
-    def keep(self, key: str, value: Any) -> None: ...
+    async def keep(self, key: str, value: Any) -> None: ...
 
 
 class NoMemory:
@@ -100,7 +100,7 @@ class NoMemory:
     def leave(self) -> None:
         return
 
-    def keep(self, key: str, value: Any) -> None:
+    async def keep(self, key: str, value: Any) -> None:
         return
 
 
@@ -189,7 +189,7 @@ class Batch:
             value = guard.kept or answer_value(outcome, ask.index)
         else:
             value = failure_value(outcome, ask.index)
-            self._memory.keep(key, value)
+            await self._memory.keep(key, value)
         self._recent[key] = value
         self._finish(self._flights.pop(key), value)
 
@@ -292,9 +292,9 @@ class _Keeping:
     async def __aexit__(self, *raised: object) -> None:
         self._memory.leave()
 
-    def keep(self, answer: Answer) -> None:
+    async def keep(self, answer: Answer) -> None:
         self.kept = answer_value(answer, self._index)
-        self._memory.keep(self._key, self.kept)
+        await self._memory.keep(self._key, self.kept)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,7 +48,7 @@ class Guard(Protocol):
     async def __aenter__(self) -> object: ...
     async def __aexit__(self, *raised: object) -> bool | None: ...
 
-    def keep(self, answer: Answer) -> None: ...
+    async def keep(self, answer: Answer) -> None: ...
 
 
 class Caller:
@@ -150,7 +150,7 @@ class Caller:
             return await self._call(seat, request, run, role, guard.keep)
 
     async def _call(
-        self, seat: Seat, request: Request, run: str, role: str, keep: Callable[[Answer], None] | None = None
+        self, seat: Seat, request: Request, run: str, role: str, keep: Callable[[Answer], Awaitable[None]] | None = None
     ) -> Outcome:
         call = f"c{next(_call_ids)}"
         publish = self._bus.publish
@@ -179,13 +179,13 @@ class Caller:
             publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
             raise
         latency_s = time.perf_counter() - started
-        if keep is None:
+        with anyio.CancelScope(shield=keep is not None):  # an answer that is there must not be lost on the way
             answer = await self._answer(seat, response, latency_s, first_token_s)
-        else:
-            with anyio.CancelScope(shield=True):  # an answer that is there must not be lost on the way
-                answer = await self._answer(seat, response, latency_s, first_token_s)
-            keep(answer)
-        publish(CallFinished(run, call, answer))
+        try:
+            if keep is not None:
+                await keep(answer)
+        finally:  # also where waiting for the store was broken off: it is paid for
+            publish(CallFinished(run, call, answer))
         return answer
 
     async def _answer(self, seat: Seat, response: Response, latency_s: float, first_token_s: float | None) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from ai.layers.breaker import Breaker
 from ai.layers.rate_limit import RateLimit
 from ai.pipeline import Layer, build_pipeline
 from ai.rescue import with_sync_rescue
-from core.buckets import Buckets, Kind, Limit
+from core.bucket import MINUTE_S, Kind, Limit
+from core.buckets import Buckets
 from core.config import AIConfig
 from core.values import Deadlines
 
@@ -60,6 +62,8 @@ def _configured(row: AIConfig) -> Mapping[Kind, Limit]:
     limits: dict[Kind, Limit] = {}
     if row.rpm:
         limits["requests"] = Limit(row.rpm)
+    if row.rps and row.rps * MINUTE_S <= (row.rpm or math.inf):  # one bucket: the tighter of the two
+        limits["requests"] = Limit(row.rps, 1.0)
     if row.tpm:
         limits["tokens"] = Limit(row.tpm)
     return limits

@@ -69,7 +69,7 @@ class Memo:
         await self.enter()
         try:
             value = await fn()
-            self.keep(name, value)
+            await self.keep(name, value)
             return value
         finally:
             self.leave()
@@ -96,8 +96,9 @@ class Memo:
         """What is kept under *keys*; of calls that finished just now it may not know yet."""
         return await self._journal.memo(self._job, keys)
 
-    def keep(self, key: str, value: Any) -> None:
+    async def keep(self, key: str, value: Any) -> None:
         self._journal.record(self._job, key, value)
+        await self._journal.settle()
 
     def _key(self, role: str, ai: str, request: Request) -> str:
         name = f"{role}:{ai}:{request_key(ai, request)}"
@@ -136,8 +137,8 @@ class _Kept:
         self._memo.leave()
         self._release()
 
-    def keep(self, answer: Answer) -> None:
-        self._memo.keep(self._key, dump_answer(answer))
+    async def keep(self, answer: Answer) -> None:
+        await self._memo.keep(self._key, dump_answer(answer))
 
     def _release(self) -> None:
         if self._slot is not None:

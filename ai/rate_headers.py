@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ai.classify import retry_after_s
-from core.buckets import LONGEST_REST_S, MINUTE_S, Kind, Limit
+from core.bucket import MINUTE_S, Kind, Limit
+from core.buckets import LONGEST_REST_S
 
 Listener = Callable[[Mapping[str, str]], None]
 listener: ContextVar[Listener | None] = ContextVar("rate_limit_listener", default=None)

@@ -33,7 +33,7 @@ from ai.pipeline import Complete, Layer, build_pipeline
 from ai.providers.catalog import PROVIDERS, Provider, retirement_warning
 from ai.settings import ClientSettings, Endpoint
 from ai.transport import SharedHTTP
-from core.buckets import Buckets, key_id
+from core.buckets import Buckets, key_id, open_buckets
 from core.budget import Budget
 from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
 from core.errors import ConfigError, MissingKeyError, NotLocalError, UnknownAIError
@@ -75,7 +75,7 @@ class Seat(AsyncAIClient):
             Lane(
                 name,
                 keyed,
-                buckets=buckets or Buckets(data_dir() / "limits.db"),
+                buckets=buckets or open_buckets(),
                 inner=[self.concurrency, Deadline(name, provider.name, self.deadlines)],
                 row=row,
                 deadlines=self.deadlines,
@@ -169,7 +169,7 @@ class Roster:
     seats: dict[str, Seat] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     budget: Budget | None = None
-    buckets: Buckets = field(default_factory=lambda: Buckets(data_dir() / "limits.db"))
+    buckets: Buckets = field(default_factory=open_buckets)
     answers: Store = field(default_factory=lambda: Store(data_dir() / "cache.db", CACHE_MIGRATIONS, durability="OFF"))
 
     @classmethod

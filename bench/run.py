@@ -33,6 +33,7 @@ BENCHMARKS = (
     "review",
     "jobs",
     "batch",
+    "cluster",
 )
 
 

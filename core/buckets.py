@@ -11,203 +11,59 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Literal, Protocol, TypeVar, get_args
+from typing import Any, get_args
 
+from core.bucket import (
+    MIGRATIONS,
+    MINUTE_S,
+    Bucket,
+    Change,
+    Desk,
+    Grant,
+    Kind,
+    Limit,
+    Memory,
+    Rest,
+    Shelf,
+    Table,
+)
 from core.errors import StoreError
-from core.store import Store
+from core.stores import AnyStore, open_store
 from core.values import Priority
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["requests", "tokens"]
-T = TypeVar("T")
-
-MINUTE_S = 60.0
 LONGEST_REST_S = 86_400.0
-_USABLE = 0.97
-"""Requests do not travel equally fast, so what left evenly may arrive in a bunch: this much slack absorbs that."""
-_RESERVE: dict[Priority, float] = {"interactive": 0.0, "background": 0.1, "batch": 0.25}
-"""The part of a bucket each priority leaves for the more urgent ones."""
 _SMALL_CHANGE = 0.02
 _AT_ONCE_S = 0.001
 _STORE_PATIENCE_S = 1.0
 _STORE_PAUSE_S = 30.0
 
-MIGRATIONS = (
-    """
-    CREATE TABLE buckets (
-        key TEXT NOT NULL, kind TEXT NOT NULL,
-        amount REAL NOT NULL, period_s REAL NOT NULL, level REAL NOT NULL, at REAL NOT NULL,
-        PRIMARY KEY (key, kind)
-    ) WITHOUT ROWID;
-    CREATE TABLE rests (
-        key TEXT PRIMARY KEY, until REAL NOT NULL, seconds REAL NOT NULL, reason TEXT NOT NULL
-    ) WITHOUT ROWID
-    """,
-)
 
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """*amount* per *period_s* seconds."""
-
-    amount: float
-    period_s: float = MINUTE_S
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """How full a bucket was at a moment of the wall clock. Below zero, that much is promised to those who wait."""
-
-    limit: Limit
-    level: float
-    at: float
-
-    @classmethod
-    def full(cls, limit: Limit, now: float) -> Bucket:
-        return cls(limit, _capacity(limit), now)
-
-    @property
-    def capacity(self) -> float:
-        return _capacity(self.limit)
-
-    @property
-    def rate(self) -> float:
-        return self.limit.amount / self.limit.period_s
-
-    def refilled(self, now: float) -> Bucket:
-        """The bucket at *now*. A clock that jumps gives nothing back, or at most one period."""
-        elapsed = min(max(now - self.at, 0.0), self.limit.period_s)
-        return replace(self, level=min(self.capacity, self.level + elapsed * self.rate), at=now)
-
-    def limited(self, limit: Limit) -> Bucket:
-        """The same bucket under another limit."""
-        changed = replace(self, limit=limit)
-        return replace(changed, level=min(self.level, changed.capacity))
-
-    def wait_s(self, amount: float, priority: Priority) -> float:
-        """Seconds until *amount* may be used by somebody of *priority* who asks now."""
-        wanted = min(amount, self.capacity) + _RESERVE[priority] * self.capacity
-        return max(0.0, min(wanted, self.capacity) - self.level) / self.rate
-
-    def take(self, amount: float) -> Bucket:
-        """One request may be larger than the bucket: it waits for a full one, not for ever."""
-        return replace(self, level=self.level - min(amount, self.capacity))
-
-    def give(self, amount: float) -> Bucket:
-        """Return what was not used; a negative *amount* takes what was used beyond the estimate."""
-        bounded = min(max(amount, -self.capacity), self.capacity)
-        return replace(self, level=min(self.capacity, self.level + bounded))
-
-    def at_most(self, level: float) -> Bucket:
-        """The provider knows better how much is left, unless that is more than we think."""
-        return replace(self, level=min(self.level, level))
-
-
-def _capacity(limit: Limit) -> float:
-    return max(1.0, limit.amount * _USABLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """A key is left alone until a moment of the wall clock, and for *seconds* at most from whenever one looks."""
-
-    until: float = 0.0
-    seconds: float = 0.0
-    reason: str = ""
-
-    def left_s(self, now: float) -> float:
-        return min(max(self.until - now, 0.0), self.seconds)
-
-    def at(self, now: float) -> Rest:
-        """The same rest by a clock that was set back."""
-        return replace(self, until=now + self.left_s(now))
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """The answer to a reservation: go after *wait_s* seconds if *taken*, else ask again then."""
-
-    taken: bool
-    wait_s: float = 0.0
-    reason: str = ""
-    headroom: float = 1.0
-    """How full the emptier bucket is now, from 1 down; below 0 others wait already."""
-
-
-_AWAKE = Rest()
-
-
-class _Shelf(Protocol):
-    def bucket(self, key: str, kind: Kind) -> Bucket | None: ...
-    def put(self, key: str, kind: Kind, bucket: Bucket) -> None: ...
-    def rest(self, key: str) -> Rest: ...
-    def put_rest(self, key: str, rest: Rest) -> None: ...
-
-
-Change = Callable[[_Shelf], T]
-
-
-@dataclass
-class _Memory:
-    """The buckets of this process alone."""
-
-    buckets: dict[tuple[str, Kind], Bucket] = field(default_factory=dict)
-    rests: dict[str, Rest] = field(default_factory=dict)
-
-    def bucket(self, key: str, kind: Kind) -> Bucket | None:
-        return self.buckets.get((key, kind))
-
-    def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
-        self.buckets[key, kind] = bucket
-
-    def rest(self, key: str) -> Rest:
-        return self.rests.get(key, _AWAKE)
-
-    def put_rest(self, key: str, rest: Rest) -> None:
-        self.rests[key] = rest
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The buckets of all processes, inside a transaction of the store; memory follows, for when the store is gone."""
-
-    connection: sqlite3.Connection
-    memory: _Memory
-
-    def bucket(self, key: str, kind: Kind) -> Bucket | None:
-        query = "SELECT amount, period_s, level, at FROM buckets WHERE key = ? AND kind = ?"
-        row = self.connection.execute(query, (key, kind)).fetchone()
-        return Bucket(Limit(row[0], row[1]), row[2], row[3]) if row and row[0] > 0 and row[1] > 0 else None
-
-    def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
-        row = (key, kind, bucket.limit.amount, bucket.limit.period_s, bucket.level, bucket.at)
-        self.connection.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?, ?, ?)", row)
-        self.memory.put(key, kind, bucket)
-
-    def rest(self, key: str) -> Rest:
-        row = self.connection.execute("SELECT until, seconds, reason FROM rests WHERE key = ?", (key,)).fetchone()
-        return Rest(*row) if row else _AWAKE
-
-    def put_rest(self, key: str, rest: Rest) -> None:
-        row = (key, rest.until, rest.seconds, rest.reason)
-        self.connection.execute("INSERT OR REPLACE INTO rests VALUES (?, ?, ?, ?)", row)
-        self.memory.put_rest(key, rest)
+def open_buckets() -> Buckets:
+    """The buckets that all processes of this user share, or all of a fleet."""
+    return Buckets(open_store("limits", MIGRATIONS, durability="OFF", serial=True))
 
 
 class Buckets:
-    """All keys' buckets. Nothing is opened before the first limit is known."""
+    """All keys' buckets, in *store*. Nothing is opened before the first limit is known.
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self._store = Store(path, MIGRATIONS, durability="OFF")
-        self._memory = _Memory()
-        self._clock = clock
+    Args:
+        clock: Seconds since the epoch by a clock that all who share the store agree on; by default the store's.
+    """
+
+    def __init__(self, store: AnyStore, *, clock: Callable[[], float] | None = None) -> None:
+        self._store = store
+        self._memory = Memory()
+        self._clock = clock or store.clock
+        self._due: list[tuple[Change[Grant], Future[Grant]]] = []
+        self._lock = threading.Lock()
         self._corrections: dict[str, float] = {}
         self._paused_until = 0.0
         self._warned = False
@@ -225,7 +81,7 @@ class Buckets:
 
         corrections = self._corrections.pop(key, 0.0)
 
-        def change(shelf: _Shelf) -> Grant:
+        def change(shelf: Shelf) -> Grant:
             # The clock is read inside the transaction: times out of order would refill the bucket twice.
             now = self._clock()
             _give(shelf, key, {"tokens": corrections}, now)
@@ -233,9 +89,10 @@ class Buckets:
 
         if time.monotonic() < self._paused_until:
             return change(self._memory)
-        work = asyncio.wrap_future(self._store.submit(lambda connection: change(_Table(connection, self._memory))))
+        work = asyncio.wrap_future(self._together(change))
         try:
-            return await asyncio.wait_for(asyncio.shield(work), _STORE_PATIENCE_S)
+            grant = await asyncio.wait_for(asyncio.shield(work), _STORE_PATIENCE_S)
+            return replace(grant, wait_s=max(0.0, grant.at - self._clock())) if grant.wait_s else grant
         except (StoreError, TimeoutError) as error:
             self._pause(error)
             return change(self._memory)
@@ -248,17 +105,48 @@ class Buckets:
     ) -> Grant:
         """The same for code without an event loop. Blocks for the store, not for the wait."""
 
-        def change(shelf: _Shelf) -> Grant:
+        def change(shelf: Shelf) -> Grant:
             return _reserve(shelf, key, wanted, limits, "interactive", longest_s, self._clock())
 
         if time.monotonic() < self._paused_until:
             return change(self._memory)
         try:
-            work = self._store.submit(lambda connection: change(_Table(connection, self._memory)))
-            return work.result(_STORE_PATIENCE_S)
+            return self._together(change).result(_STORE_PATIENCE_S)
         except (StoreError, TimeoutError) as error:
             self._pause(error)
             return change(self._memory)
+
+    def _together(self, change: Change[Grant]) -> Future[Grant]:
+        """Reserve with all others that wait for the store now, whose buckets are then read and written once."""
+        answer: Future[Grant] = Future()
+        with self._lock:
+            self._due.append((change, answer))
+            if len(self._due) > 1:
+                return answer
+        asked: list[tuple[Change[Grant], Future[Grant]]] = []
+
+        def grant(connection: Any) -> list[Grant]:
+            asked.extend(self._take())
+            shelf = Desk(Table(connection, self._memory))
+            grants = [change(shelf) for change, _ in asked]
+            shelf.put_back()
+            return grants
+
+        def granted(done: Future[list[Grant]]) -> None:
+            failure = done.exception()
+            for position, (_, waiting) in enumerate(asked or self._take()):
+                if failure is not None:
+                    waiting.set_exception(failure)
+                else:
+                    waiting.set_result(done.result()[position])
+
+        self._store.submit(grant).add_done_callback(granted)
+        return answer
+
+    def _take(self) -> list[tuple[Change[Grant], Future[Grant]]]:
+        with self._lock:
+            due, self._due = self._due, []
+            return due
 
     def give(self, key: str, unused: Mapping[Kind, float]) -> None:
         """Correct a reservation by what was not used after all; negative when more was.
@@ -296,7 +184,7 @@ class Buckets:
         """Let nobody use *key* for *seconds*."""
         seconds = min(max(seconds, 0.0), LONGEST_REST_S)
 
-        def change(shelf: _Shelf, now: float) -> None:
+        def change(shelf: Shelf, now: float) -> None:
             if seconds > _rest(shelf, key, now).left_s(now):
                 shelf.put_rest(key, Rest(now + seconds, seconds, reason))
 
@@ -309,11 +197,11 @@ class Buckets:
             self._change(partial(_give_tokens, key, tokens))
         self._store.close()
 
-    def _change(self, change: Callable[[_Shelf, float], None]) -> None:
+    def _change(self, change: Callable[[Shelf, float], None]) -> None:
         if time.monotonic() < self._paused_until:
             change(self._memory, self._clock())
         else:
-            self._store.post(lambda connection: change(_Table(connection, self._memory), self._clock()))
+            self._store.post(lambda connection: change(Table(connection, self._memory), self._clock()))
 
     def _knows(self, key: str, kind: Kind, limit: Limit, left: float | None) -> bool:
         """Whether hearing that *left* is left changes nothing: true of nearly every response."""
@@ -340,7 +228,7 @@ def key_id(*parts: str) -> str:
 
 
 def _reserve(
-    shelf: _Shelf,
+    shelf: Shelf,
     key: str,
     wanted: Mapping[Kind, float],
     limits: Mapping[Kind, Limit],
@@ -366,10 +254,10 @@ def _reserve(
         slowest = max(waits, key=lambda kind: waits[kind])
         reason = f"{buckets[slowest].limit.amount:,.0f} {slowest} {_per(buckets[slowest].limit)}"
     headroom = min([1.0, *(bucket.level / bucket.capacity for bucket in buckets.values())])
-    return Grant(taken, wait_s, reason, headroom)
+    return Grant(taken, wait_s, reason, headroom, now + wait_s)
 
 
-def _rest(shelf: _Shelf, key: str, now: float) -> Rest:
+def _rest(shelf: Shelf, key: str, now: float) -> Rest:
     rest = shelf.rest(key)
     if rest.until - now > rest.seconds:  # the clock was set back
         rest = rest.at(now)
@@ -377,21 +265,23 @@ def _rest(shelf: _Shelf, key: str, now: float) -> Rest:
     return rest
 
 
-def _give(shelf: _Shelf, key: str, unused: Mapping[Kind, float], now: float) -> None:
+def _give(shelf: Shelf, key: str, unused: Mapping[Kind, float], now: float) -> None:
     for kind, amount in unused.items():
         if amount and (bucket := shelf.bucket(key, kind)):
             shelf.put(key, kind, bucket.refilled(now).give(amount))
 
 
-def _give_tokens(key: str, tokens: float, shelf: _Shelf, now: float) -> None:
+def _give_tokens(key: str, tokens: float, shelf: Shelf, now: float) -> None:
     _give(shelf, key, {"tokens": tokens}, now)
 
 
-def _observe(shelf: _Shelf, key: str, limits: Mapping[Kind, Limit], left: Mapping[Kind, float], now: float) -> None:
+def _observe(shelf: Shelf, key: str, limits: Mapping[Kind, Limit], left: Mapping[Kind, float], now: float) -> None:
     for kind, limit in limits.items():
         bucket = (shelf.bucket(key, kind) or Bucket.full(limit, now)).refilled(now).limited(limit)
         shelf.put(key, kind, bucket.at_most(left[kind]) if kind in left else bucket)
 
 
 def _per(limit: Limit) -> str:
+    if limit.period_s == 1:
+        return "per second"
     return "per minute" if limit.period_s == MINUTE_S else f"per {limit.period_s:,.0f} s"

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import BudgetExceededError
-from core.owners import Owner
-from core.store import Store
+from core.stores import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
 """No limit looks further back than a day, and no run lasts longer than two."""
@@ -119,8 +117,8 @@ class Budget:
     def __init__(self, folder: Path, everyone: BudgetLimits | None, by_ai: dict[str, BudgetLimits]) -> None:
         scopes = [_Scope(everyone, None)] if everyone else []
         self._scopes = scopes + [_Scope(limits, ai) for ai, limits in by_ai.items()]
-        self._store = Store(folder / "budget.db", MIGRATIONS)
-        self._owner = Owner(folder / "owners")
+        self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True)
+        self._owner = open_presence(self._store, folder / "owners")
 
     @property
     def active(self) -> bool:
@@ -170,8 +168,8 @@ class Budget:
         for scope in self._scopes:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
 
-        def take(connection: sqlite3.Connection) -> list[Hold]:
-            first = self._owner.register()
+        def take(connection: Any) -> list[Hold]:
+            first = self._owner.register(connection)
             _void_the_dead(self._owner, connection)
             if first:
                 connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
@@ -186,11 +184,11 @@ class Budget:
         return self._store.submit(take)
 
 
-def _void_the_dead(owner: Owner, connection: sqlite3.Connection) -> None:
+def _void_the_dead(owner: Presence, connection: Any) -> None:
     """Drop the open reservations of processes that are gone."""
     rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (owner.name,)).fetchall()
     for (other,) in rows:
-        if not owner.alive(other):
+        if not owner.alive(other, connection):
             for hold, ai in connection.execute("SELECT id, ai FROM holds WHERE owner = ?", (other,)).fetchall():
                 _close_hold(connection, hold, ai, 0, 0)
             owner.bury(other)
@@ -209,9 +207,7 @@ def _check_calls(scope: _Scope, estimates: Sequence[Estimate]) -> None:
         _refuse_above(scope, "per_call_tokens", limits.per_call_tokens, 0, estimate.tokens, estimate.ai)
 
 
-def _check_sums(
-    connection: sqlite3.Connection, scope: _Scope, run: str, day: str, estimates: Sequence[Estimate]
-) -> None:
+def _check_sums(connection: Any, scope: _Scope, run: str, day: str, estimates: Sequence[Estimate]) -> None:
     if not estimates:
         return
     limits, usd = scope.limits, sum(estimate.high_usd or 0 for estimate in estimates)
@@ -224,23 +220,23 @@ def _check_sums(
         if usd_limit is None and token_limit is None:
             continue
         spent = connection.execute(
-            "SELECT COALESCE(SUM(MAX(usd, 0)), 0), COALESCE(SUM(MAX(tokens, 0)), 0) FROM totals "
-            "WHERE span = ? AND value = ? AND (? IS NULL OR ai = ?)",
+            "SELECT COALESCE(SUM(usd) FILTER (WHERE usd > 0), 0), COALESCE(SUM(tokens) FILTER (WHERE tokens > 0), 0) "
+            "FROM totals WHERE span = ? AND value = ? AND (? IS NULL OR ai = ?)",
             (span, value, scope.ai, scope.ai),
         ).fetchone()
         _refuse_above(scope, f"per_{span}_usd", usd_limit, spent[0], usd, estimates[0].ai)
         _refuse_above(scope, f"per_{span}_tokens", token_limit, spent[1], tokens, estimates[0].ai)
 
 
-def _open_hold(connection: sqlite3.Connection, hold: Hold, owner: str, day: str, run: str) -> None:
+def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> None:
     estimate = hold.estimate
     usd, tokens = estimate.high_usd or 0, estimate.tokens
-    row = (hold.id, owner, day, run, estimate.ai, usd, tokens)
-    connection.execute("INSERT INTO holds VALUES (?, ?, 1, ?, ?, ?, ?, ?)", row)
+    row = (hold.id, owner, True, day, run, estimate.ai, usd, tokens)
+    connection.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     _add(connection, day, run, estimate.ai, usd, tokens)
 
 
-def _close_hold(connection: sqlite3.Connection, hold: str, ai: str, usd: float, tokens: int) -> None:
+def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) -> None:
     """Put what was taken in place of what was held. A hold that was voided meanwhile counts by what was taken."""
     query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
     day, run, held_usd, held_tokens = connection.execute(query, (hold,)).fetchone() or (_today(), "", 0, 0)
@@ -248,10 +244,11 @@ def _close_hold(connection: sqlite3.Connection, hold: str, ai: str, usd: float, 
     _add(connection, day, run, ai, usd - held_usd, tokens - held_tokens)
 
 
-def _add(connection: sqlite3.Connection, day: str, run: str, ai: str, usd: float, tokens: int) -> None:
+def _add(connection: Any, day: str, run: str, ai: str, usd: float, tokens: int) -> None:
     connection.executemany(
         "INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (span, value, ai) DO UPDATE "
-        "SET day = MAX(day, excluded.day), usd = usd + excluded.usd, tokens = tokens + excluded.tokens",
+        "SET day = CASE WHEN totals.day < excluded.day THEN excluded.day ELSE totals.day END, "
+        "usd = totals.usd + excluded.usd, tokens = totals.tokens + excluded.tokens",
         [("day", day, ai, day, usd, tokens), ("run", run, ai, day, usd, tokens)],
     )
 

@@ -63,6 +63,7 @@ class AIConfig(_Strict):
     extra: dict[str, Any] = {}
     concurrency: Annotated[int, Field(gt=0, le=10_000)] | None = None
     rpm: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
+    rps: Annotated[float, Field(ge=1, le=100_000)] | None = None
     tpm: Annotated[int, Field(gt=0, le=100_000_000_000)] | None = None
     timeout: Seconds | None = None
     connect_timeout: Seconds | None = None

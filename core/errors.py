@@ -8,6 +8,7 @@
     + MissingKeyError
   x PartialPanelError                        part of a panel is missing, and the caller wants all or nothing
   x StoreError                               the store in the data folder cannot be read or written
+  x PartsPendingError                        a job waits for its parts
   x LostJobError                             another process owns the job by now
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
@@ -93,6 +94,13 @@ class UnknownJobError(InvalidInputError):
 
 class LostJobError(MootError):
     """Another process owns the job by now; this one must leave it alone."""
+
+
+class PartsPendingError(MootError):
+    """A job waits for its parts; whoever runs it parks it, and it runs again when they are over."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"Job {job} waits for its parts.")
 
 
 class AIError(MootError):

@@ -7,12 +7,10 @@ store that is locked, full or damaged stops nothing. Neither file nor thread exi
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -26,9 +24,9 @@ from core.errors import (
     ProviderError,
 )
 from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
-from core.paths import data_dir
 from core.schema import MIGRATIONS
 from core.store import Store
+from core.stores import AnyStore, open_store
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +68,10 @@ class _Entry:
 
 
 _COLUMNS = [field.name for field in fields(_Entry)]
-_INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - ours
+_INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)})"
+_MARKS = f"({', '.join('?' * len(_COLUMNS))})"
+_ROWS_AT_ONCE = 50
+"""SQLite takes a thousand values in one statement."""
 _values = attrgetter(*_COLUMNS)
 
 
@@ -101,7 +102,9 @@ class Ledger:
     """Records calls in *path*, by default `moot.db` in the data folder. A sink for the bus; close it in the end."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._store = Store(path or data_dir() / "moot.db", MIGRATIONS)
+        self._store: AnyStore = Store(path, MIGRATIONS) if path else open_store("moot", MIGRATIONS)
+        self._due: list[_Entry] = []
+        self._lock = threading.Lock()
         self._tools: dict[str, str] = {}
         self._started: dict[str, CallStarted] = {}
         self._hear: dict[type[Any], Callable[[Any], None]] = {
@@ -117,9 +120,9 @@ class Ledger:
         if hear is not None:
             hear(event)
 
-    @property
-    def path(self) -> Path:
-        return self._store.path
+    def exists(self) -> bool:
+        """Whether there may be anything to read. Blocks for a moment."""
+        return self._store.exists()
 
     @property
     def problem(self) -> str | None:
@@ -132,7 +135,7 @@ class Ledger:
         Raises:
             StoreError: The ledger cannot be read; the message says why.
         """
-        if not self.path.exists() or not self.path.stat().st_size:
+        if not self.exists():
             return []
         query = _QUERY.format(group=_GROUPS[by])
         found = self._store.read(lambda c: c.execute(query, (_stamp(since), _stamp(until))).fetchall())
@@ -210,7 +213,16 @@ class Ledger:
             "cached": False,
             **known,
         }
-        self._store.post(partial(_insert, _Entry(**values)))
+        with self._lock:
+            self._due.append(_Entry(**values))
+            if len(self._due) > 1:
+                return
+        self._store.post(_Batch(self._take))
+
+    def _take(self) -> list[_Entry]:
+        with self._lock:
+            due, self._due = self._due, []
+            return due
 
 
 def usage_report(ledger: Ledger, now: datetime) -> dict[str, Any]:
@@ -246,8 +258,8 @@ def days_back(days: int, now: datetime) -> datetime:
 _QUERY = """
 SELECT {group} AS key, substr(at, 1, 10) AS day,
     COUNT(*) AS calls,
-    SUM(outcome NOT IN ('ok', 'cancelled')) AS failed,
-    SUM(outcome = 'cancelled') AS cancelled,
+    COUNT(*) FILTER (WHERE outcome NOT IN ('ok', 'cancelled')) AS failed,
+    COUNT(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
     COALESCE(SUM(input_tokens) FILTER (WHERE NOT cached), 0) AS input_tokens,
     COALESCE(SUM(output_tokens) FILTER (WHERE NOT cached), 0) AS output_tokens,
     COALESCE(SUM(cached_tokens) FILTER (WHERE NOT cached), 0) AS cached_tokens,
@@ -262,14 +274,14 @@ GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-def _by_key(found: Iterable[sqlite3.Row]) -> Iterator[tuple[str, list[sqlite3.Row]]]:
-    groups: dict[str, list[sqlite3.Row]] = {}
+def _by_key(found: Iterable[Any]) -> Iterator[tuple[str, list[Any]]]:
+    groups: dict[str, list[Any]] = {}
     for row in found:
         groups.setdefault(row["key"], []).append(row)
     return iter(groups.items())
 
 
-def _fold(key: str, days: list[sqlite3.Row]) -> UsageRow:
+def _fold(key: str, days: list[Any]) -> UsageRow:
     def total(column: str) -> Any:
         return sum(day[column] for day in days)
 
@@ -293,8 +305,21 @@ def _fold(key: str, days: list[sqlite3.Row]) -> UsageRow:
     )
 
 
-def _insert(entry: _Entry, connection: sqlite3.Connection) -> None:
-    connection.execute(_INSERT, _values(entry))
+class _Batch:
+    """The calls of one moment, taken together when they are first written, and kept for when that fails."""
+
+    def __init__(self, take: Callable[[], list[_Entry]]) -> None:
+        self._take = take
+        self._entries: list[_Entry] | None = None
+
+    def __call__(self, connection: Any) -> None:
+        if self._entries is None:
+            self._entries = self._take()
+        for start in range(0, len(self._entries), _ROWS_AT_ONCE):
+            some = self._entries[start : start + _ROWS_AT_ONCE]
+            connection.execute(
+                f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [v for e in some for v in _values(e)]
+            )
 
 
 def _stamp(moment: datetime) -> str:

@@ -32,13 +32,14 @@ import click
 from ai.local.engine import LocalEngine, available_reason
 from ai.roster import Roster
 from core.config import Config, load_config
-from core.errors import EmptyAnswerError, LocalModelError
-from core.ledger import Ledger
+from core.errors import ConfigError, EmptyAnswerError, LocalModelError
+from core.jobs.desk import done_here
 from core.lifecycle import open_app
 from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
 from core.schema import MIGRATIONS
 from core.store import explain
+from core.stores import require_extra, store_url
 from core.untrusted import clean
 from core.values import Failure, Request
 from server import answers
@@ -234,8 +235,8 @@ def _store(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "store", "warn", f"{data_dir()} is on a network file system ({kind}). Set MOOT_HOME to a local one."
         )
-    ledger = Ledger().path
-    if not ledger.exists():
+    ledger = data_dir() / "moot.db"
+    if done_here() and not ledger.exists():
         yield Finding("store", "ok", f"{ledger} does not exist yet; the first call makes it.")
     for path in sorted(data_dir().glob("*.db")):
         yield examine_database(path, len(MIGRATIONS) if path == ledger else None)
@@ -267,6 +268,17 @@ def examine_database(path: Path, known_version: int | None) -> Finding:
 def _set_aside(path: Path) -> str:
     here, there = shlex.quote(str(path)), shlex.quote(f"{path}.damaged")
     return f"{path} is damaged. Set it aside, and a new one is made: mv {here} {there}"
+
+
+def _fleet(patient: Patient) -> Iterator[Finding]:
+    try:
+        if url := store_url():
+            require_extra()
+            from core.jobs.health import examine
+
+            yield Finding("fleet", *examine(url))
+    except ConfigError as error:
+        yield Finding("fleet", "fail", str(error))
 
 
 def _disk(patient: Patient) -> Iterator[Finding]:
@@ -374,6 +386,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _probe,
     _embedded_model,
     _store,
+    _fleet,
     _disk,
     _handshake,
     _quick_start,

@@ -93,15 +93,24 @@ def clean(older_than: float) -> None:
 
 
 @click.command()
-@click.option("--idle-exit", type=click.FloatRange(0), default=60, show_default=True, metavar="SECONDS")
-def worker(idle_exit: float) -> None:
-    """Work on jobs that no window owns, and end when there was none for a while."""
+@click.option("--idle-exit", type=click.FloatRange(0), metavar="SECONDS", help="End when there was no job for so long.")
+@click.option("--concurrency", type=click.IntRange(1, 1_000), metavar="N", help="Jobs at once; 4 if not given.")
+def worker(idle_exit: float | None, concurrency: int | None) -> None:
+    """Work on jobs that no window owns; in a fleet (MOOT_STORE) on all, until it is stopped.
+
+    Without --idle-exit a worker of a fleet stays; any other ends when there was no job for a minute.
+    """
+    from functools import partial
+
     import anyio
 
-    from server.worker import work_until_idle
+    from core.errors import MootError
+    from server.worker import work
 
     try:
-        anyio.run(work_until_idle, idle_exit)
+        anyio.run(partial(work, idle_exit, at_once=concurrency))
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         sys.exit(130)
 

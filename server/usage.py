@@ -38,8 +38,8 @@ def show_usage(by: By, since: str, form: str, *, now: datetime | None = None) ->
     """
     now = now or datetime.now(UTC)
     start = parse_since(since, now)
-    ledger = Ledger()
     try:
+        ledger = Ledger()
         rows = ledger.usage(start, now + timedelta(days=1), by=by)
     except MootError as error:
         click.echo(f"moot: {error}", err=True)
@@ -49,7 +49,7 @@ def show_usage(by: By, since: str, form: str, *, now: datetime | None = None) ->
     elif form == "csv":
         click.echo(_csv(rows, by), nl=False)
     elif not rows:
-        click.echo(_EMPTY.format(when=f"since {start.date()}" if ledger.path.exists() else "yet"))
+        click.echo(_EMPTY.format(when=f"since {start.date()}" if ledger.exists() else "yet"))
     else:
         _print_table(rows, by, start.date(), now.date())
     return 0

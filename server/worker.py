@@ -7,7 +7,9 @@ job. When it stops with jobs unfinished, it starts a worker that outlives it.
 from __future__ import annotations
 
 import inspect
+import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ai.lazy import load
 from core.errors import InvalidInputError, StoreError
-from core.jobs.desk import may_exist
+from core.jobs.desk import done_here, may_exist
 from core.lifecycle import App, open_app
 from core.paths import data_dir
 from server.toolbox import KINDS, Recipe
@@ -34,12 +36,16 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 _IDLE_EXIT_S = 10
+_IDLE_S = 60.0
 _ENTRY = Path(__file__).resolve().parent.parent / "moot_entry.py"
 
 
 @asynccontextmanager
 async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) -> AsyncIterator[None]:
     """Work on jobs while the block runs. *detach* starts a worker that carries on when unfinished ones are left."""
+    if not done_here():
+        yield
+        return
     if not app.config.defaults.detach:
         detach = None
     app.jobs.runs_on = detach is not None
@@ -54,24 +60,45 @@ async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) ->
             tasks.cancel_scope.cancel()
 
 
-async def work_until_idle(idle_s: float) -> None:
-    """A worker process: work on all jobs nobody else owns, and end when there was none for *idle_s* seconds."""
-    async with open_app() as app:
-        await (await open_runner(app)).run(idle_exit_s=idle_s)
+async def work(idle_s: float | None, *, at_once: int | None = None) -> None:
+    """A worker process: work on all jobs nobody else owns, until SIGTERM, or until there was none for *idle_s* seconds.
+
+    Without *idle_s* a worker of a fleet stays, and any other waits for a minute.
+    """
+    if idle_s is None:
+        idle_s = _IDLE_S if done_here() else math.inf
+    async with open_app() as app, anyio.create_task_group() as tasks:
+        tasks.start_soon(stop_on_sigterm, tasks.cancel_scope)
+        await (await open_runner(app, at_once=at_once)).run(idle_exit_s=idle_s)
+        tasks.cancel_scope.cancel()
 
 
-async def open_runner(app: App) -> Runner:
+async def stop_on_sigterm(scope: anyio.CancelScope) -> None:
+    """Cancel *scope* when this process is told to end, so that its jobs are given back."""
+    if sys.platform == "win32":
+        return
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+async def open_runner(app: App, *, at_once: int | None = None) -> Runner:
     """A runner for the jobs of *app*'s engine; not yet started."""
     engine = await app.jobs.engine()
     module = await load("core.jobs.runner")
     await load("ai.memo")
-    runner: Runner = module.Runner(engine, KINDS, _work(app))
+    runner: Runner = module.Runner(engine, KINDS, _work(app), most=at_once or module.MOST_AT_ONCE)
     app.jobs.changed, app.jobs.cancelling = runner.wake, runner.cancel
     return runner
 
 
 def start_worker() -> None:
-    """Start `moot worker` so that it outlives this process, its terminal and its host. Blocks for a moment."""
+    """Start `moot worker` so that it outlives this process, its terminal and its host; a fleet has its own workers.
+
+    Blocks for a moment.
+    """
+    if not done_here():
+        return
     home = data_dir()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = 0x00000008 if sys.platform == "win32" else 0  # DETACHED_PROCESS

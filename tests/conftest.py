@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from fake_provider import FakeProvider
+from postgres_server import PostgresServer, postgres_server
 
 from ai.providers.catalog import PROVIDERS
 from core import redact
@@ -26,6 +27,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in provider.env_keys:
             monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("MOOT_CREDENTIALS", raising=False)
+    monkeypatch.delenv("MOOT_STORE", raising=False)
     monkeypatch.setenv("MOOT_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(redact, "_known", set())
     return tmp_path
@@ -54,6 +56,21 @@ def nothing_blocks() -> Iterator[BlockBuster]:
         # A few microseconds into the page cache, before an answer is handed on; a thread would be slower and too late.
         buster.functions["os.write"].can_block_in("core/jobs/spool.py", {"put"})
         yield buster
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole session; started for the first test that wants one."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def fleet_url(postgres: PostgresServer) -> Iterator[str]:
+    """A database of its own, with Moot's tables."""
+    url = postgres.database()
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture

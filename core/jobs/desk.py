@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
 from core.paths import data_dir
+from core.stores import require_extra, store_url
 
 if TYPE_CHECKING:
     from core.jobs.engine import JobEngine
@@ -20,15 +22,29 @@ _LOOK_S = 0.1
 
 
 def open_engine() -> JobEngine:
-    """The engine of this installation. Imports it, so not on the event loop."""
+    """The engine of this installation. Imports it, so not on the event loop.
+
+    Raises:
+        ConfigError: MOOT_STORE is wrong.
+    """
+    if url := store_url():
+        require_extra()
+        from core.jobs.postgres import PostgresJobs
+
+        return PostgresJobs(url, data_dir())
     from core.jobs.sqlite import SQLiteJobs
 
     return SQLiteJobs(data_dir())
 
 
 def may_exist() -> bool:
-    """Whether there may be a job to do: cheap, imports and opens nothing. Blocks for a moment."""
-    return (data_dir() / "jobs.db").exists()
+    """Whether there may be a job to do here: cheap, imports and opens nothing. Blocks for a moment."""
+    return done_here() and (data_dir() / "jobs.db").exists()
+
+
+def done_here() -> bool:
+    """Whether the processes that accept jobs also do them. A fleet leaves that to its workers."""
+    return not os.environ.get("MOOT_STORE", "").strip()
 
 
 class Jobs:
@@ -87,6 +103,11 @@ class Jobs:
         engine = await self.engine()
         await engine.set_total(id, total)
         await engine.set_progress(id, progress)
+
+    async def spread(self, id: str, kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Job] | None:
+        """The *parts* of the job *id* when all are over; None where one machine does it all, without parts."""
+        engine = await self.engine()
+        return await engine.spread(id, kind, parts) if engine.spreads else None
 
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         return await (await self.engine()).clean(older_than_s=older_than_s, most_bytes=most_bytes)

@@ -27,6 +27,13 @@ class Journal(Protocol):
         was paid for is kept, whoever owns the job by now.
         """
 
+    async def settle(self) -> None:
+        """Return once every owner would find what this task has just recorded.
+
+        At once where owners share a machine. In a fleet the spool of a lost machine is lost with it, so this waits for
+        the next commit; while the store is away it waits for that.
+        """
+
     async def ready(self) -> None:
         """Return once finished calls can be kept; a new call must not start before."""
 
@@ -70,6 +77,20 @@ class JobEngine(Journal, Protocol):
     async def retry(self, id: str) -> Job:
         """The same, and also for a job that is done: only the calls that failed are made again."""
 
+    @property
+    def spreads(self) -> bool:
+        """Whether parts of a job may run on other machines at the same time."""
+
+    async def spread(self, id: str, kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Job]:
+        """Do *parts* of a job this process owns, each from its arguments, as jobs of *kind*; they, when all are over.
+
+        The first time they are queued. A part that failed or paused is among them, as such; its finished calls and
+        result are read like those of any job. Cancelling or resuming the job does the same to its parts.
+
+        Raises:
+            PartsPendingError: They are not over yet; let it out of the recipe, which will run again when they are.
+        """
+
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         """Delete jobs that were over so long ago, and the oldest above *most_bytes* of kept data; how many."""
 
@@ -95,6 +116,9 @@ class JobEngine(Journal, Protocol):
         Raises:
             LostJobError: Another owner has it by now.
         """
+
+    async def park(self, job: Job) -> None:
+        """Let it wait without an owner until its parts are over; only after `spread`."""
 
     async def release(self, job: Job) -> None:
         """Give it back unfinished, for whoever takes it up next."""

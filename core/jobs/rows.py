@@ -1,12 +1,14 @@
-"""What the embedded engine does to its tables: functions on a connection, each run inside a transaction or a read."""
+"""What engines do to their tables: functions on a connection, each run inside a transaction or a read.
+
+All but `keep_calls`, `holders`, `take` and `vacuum`, which are the embedded engine's, run on PostgreSQL as well.
+"""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from core.errors import InvalidInputError, LostJobError, UnknownJobError
 from core.jobs.states import CancelMode, JobState
@@ -17,12 +19,18 @@ _COLUMNS = (
     "finished"
 )
 _MOST_VARIABLES = 500
-_OPEN = "state IN ('queued', 'running')"
+OPEN = "state IN ('queued', 'running')"
 _CANDIDATES = 200
 _MOST_PAGES = 50_000
 
 
-def insert_job(connection: sqlite3.Connection, job: Job, arguments: str) -> None:
+class SQL(Protocol):
+    """A connection of either kind, with question marks in its queries and rows that are read by name."""
+
+    def execute(self, query: str, parameters: Any = ..., /) -> Any: ...
+
+
+def insert_job(connection: SQL, job: Job, arguments: str) -> None:
     connection.execute(
         "INSERT INTO jobs (id, kind, state, creator, created, bytes) VALUES (?, ?, 'queued', ?, ?, ?)",
         (job.id, job.kind, job.creator, job.created, len(arguments)),
@@ -30,27 +38,33 @@ def insert_job(connection: sqlite3.Connection, job: Job, arguments: str) -> None
     connection.execute("INSERT INTO texts (job, arguments) VALUES (?, ?)", (job.id, arguments))
 
 
-def get(connection: sqlite3.Connection, id: str) -> Job:
+def get(connection: SQL, id: str) -> Job:
     row = connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (id,)).fetchone()  # noqa: S608 - ours
     if row is None:
         raise UnknownJobError(id)
     return _job(row)
 
 
-def result(connection: sqlite3.Connection, id: str) -> JobResult | None:
+def result(connection: SQL, id: str) -> JobResult | None:
     row = connection.execute("SELECT result FROM texts WHERE job = ?", (id,)).fetchone()
     if row is None:
         raise UnknownJobError(id)
     return JobResult(**json.loads(row["result"])) if row["result"] else None
 
 
-def list_jobs(connection: sqlite3.Connection, states: Collection[JobState], limit: int) -> list[Job]:
+def list_jobs(connection: SQL, states: Collection[JobState], limit: int) -> list[Job]:
     where = f"WHERE state IN ({_marks(states)})" if states else ""
     query = f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608 - ours
     return [_job(row) for row in connection.execute(query, (*states, limit))]
 
 
-def calls_after(connection: sqlite3.Connection, id: str, after: int, limit: int) -> list[KeptCall]:
+def jobs_where(connection: SQL, condition: str, parameters: Sequence[Any]) -> list[Job]:
+    """The jobs that meet a *condition* of ours, by their ids."""
+    query = f"SELECT {_COLUMNS} FROM jobs WHERE {condition} ORDER BY id"  # noqa: S608 - ours
+    return [_job(row) for row in connection.execute(query, parameters)]
+
+
+def calls_after(connection: SQL, id: str, after: int, limit: int) -> list[KeptCall]:
     get(connection, id)
     rows = connection.execute(
         "SELECT seq, key, value, at FROM calls WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?", (id, after, limit)
@@ -58,7 +72,7 @@ def calls_after(connection: sqlite3.Connection, id: str, after: int, limit: int)
     return [KeptCall(row["seq"], row["key"], json.loads(row["value"]), row["at"]) for row in rows]
 
 
-def memo(connection: sqlite3.Connection, id: str, keys: Sequence[str]) -> dict[str, Any]:
+def memo(connection: SQL, id: str, keys: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for start in range(0, len(keys), _MOST_VARIABLES):
         some = keys[start : start + _MOST_VARIABLES]
@@ -67,7 +81,7 @@ def memo(connection: sqlite3.Connection, id: str, keys: Sequence[str]) -> dict[s
     return found
 
 
-def keep_calls(connection: sqlite3.Connection, job: str, calls: Sequence[tuple[str, str, float]]) -> None:
+def keep_calls(connection: SQL, job: str, calls: Sequence[tuple[str, str, float]]) -> None:
     """Keep key, value and time of *calls*: the first value of each key, unless the job was deleted meanwhile."""
     if connection.execute("SELECT 1 FROM jobs WHERE id = ?", (job,)).fetchone() is None:
         return
@@ -80,38 +94,43 @@ def keep_calls(connection: sqlite3.Connection, job: str, calls: Sequence[tuple[s
     connection.execute("UPDATE jobs SET calls = calls + ?, bytes = bytes + ? WHERE id = ?", (kept, size, job))
 
 
-def holders(connection: sqlite3.Connection, me: str) -> set[str]:
+def holders(connection: SQL, me: str) -> set[str]:
     """On whom the open jobs depend: their owners, or who created them."""
-    query = f"SELECT DISTINCT COALESCE(owner, creator) AS holder FROM jobs WHERE {_OPEN} AND owner IS NOT ?"  # noqa: S608
+    query = f"SELECT DISTINCT COALESCE(owner, creator) AS holder FROM jobs WHERE {OPEN} AND owner IS NOT ?"  # noqa: S608
     return {row["holder"] for row in connection.execute(query, (me,))}
 
 
-def take(
-    connection: sqlite3.Connection, me: str, gone: Collection[str], kinds: Collection[str], now: float
-) -> Job | None:
+def take(connection: SQL, me: str, gone: Collection[str], kinds: Collection[str], now: float) -> Job | None:
     """Take up a job of this process, or one that hangs on somebody who is *gone*."""
     for job in _free(connection, me, gone, kinds):
-        progressed = connection.execute("SELECT calls > calls_at_claim FROM jobs WHERE id = ?", (job.id,)).fetchone()[0]
-        attempts = 0 if progressed else job.attempts
-        if job.cancel is not None:
-            _end(connection, job.id, "cancelled", "", now)
-        elif attempts >= MOST_ATTEMPTS:
-            ended = f"It ended its worker {attempts} times without finishing a call, so it is not tried again."
-            _end(connection, job.id, "failed", ended, now)
-        else:
-            connection.execute(
-                "UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, attempts = ?, "
-                "calls_at_claim = calls, started = COALESCE(started, ?) WHERE id = ?",
-                (me, attempts + 1, now, job.id),
-            )
-            arguments = connection.execute("SELECT arguments FROM texts WHERE job = ?", (job.id,)).fetchone()[0]
-            return replace(get(connection, job.id), arguments=json.loads(arguments))
+        if taken := take_up(connection, job, me, now):
+            return taken
     return None
 
 
-def _free(connection: sqlite3.Connection, me: str, gone: Collection[str], kinds: Collection[str]) -> Iterator[Job]:
+def take_up(connection: SQL, job: Job, me: str, now: float) -> Job | None:
+    """Make *job* run here; None where it ends instead, cancelled or tried too often."""
+    progressed = connection.execute("SELECT calls > calls_at_claim FROM jobs WHERE id = ?", (job.id,)).fetchone()[0]
+    attempts = 0 if progressed else job.attempts
+    if job.cancel is not None:
+        end(connection, job.id, "cancelled", "", now)
+        return None
+    if attempts >= MOST_ATTEMPTS:
+        ended = f"It ended its worker {attempts} times without finishing a call, so it is not tried again."
+        end(connection, job.id, "failed", ended, now)
+        return None
+    connection.execute(
+        "UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, attempts = ?, "
+        "calls_at_claim = calls, started = COALESCE(started, ?) WHERE id = ?",
+        (me, attempts + 1, now, job.id),
+    )
+    arguments = connection.execute("SELECT arguments FROM texts WHERE job = ?", (job.id,)).fetchone()[0]
+    return replace(get(connection, job.id), arguments=json.loads(arguments))
+
+
+def _free(connection: SQL, me: str, gone: Collection[str], kinds: Collection[str]) -> Iterator[Job]:
     query = (
-        f"SELECT {_COLUMNS} FROM jobs WHERE {_OPEN} AND owner IS NOT ? AND kind IN ({_marks(kinds)}) "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM jobs WHERE {OPEN} AND owner IS NOT ? AND kind IN ({_marks(kinds)}) "  # noqa: S608
         f"AND (COALESCE(owner, creator) = ? OR COALESCE(owner, creator) IN ({_marks(gone)})) "
         "ORDER BY creator = ? DESC, created LIMIT ?"
     )
@@ -119,7 +138,7 @@ def _free(connection: sqlite3.Connection, me: str, gone: Collection[str], kinds:
     return (_job(row) for row in rows)
 
 
-def watch(connection: sqlite3.Connection, jobs: Sequence[Job]) -> dict[str, Claim]:
+def watch(connection: SQL, jobs: Sequence[Job]) -> dict[str, Claim]:
     claims: dict[str, Claim] = {}
     for job in jobs:
         row = connection.execute("SELECT state, fence, cancel FROM jobs WHERE id = ?", (job.id,)).fetchone()
@@ -128,35 +147,35 @@ def watch(connection: sqlite3.Connection, jobs: Sequence[Job]) -> dict[str, Clai
     return claims
 
 
-def finish(
-    connection: sqlite3.Connection, job: Job, state: JobState, result: JobResult | None, reason: str, now: float
-) -> None:
-    _own(connection, job)
-    _end(connection, job.id, state, reason, now if state != "paused" else None)
+def finish(connection: SQL, job: Job, state: JobState, result: JobResult | None, reason: str, now: float) -> None:
+    own(connection, job)
+    end(connection, job.id, state, reason, now if state != "paused" else None)
     if result is not None:
         text = json.dumps({"markdown": result.markdown, "structured": result.structured}, ensure_ascii=False)
         connection.execute("UPDATE texts SET result = ? WHERE job = ?", (text, job.id))
         connection.execute("UPDATE jobs SET bytes = bytes + ? WHERE id = ?", (len(text), job.id))
 
 
-def release(connection: sqlite3.Connection, job: Job) -> None:
+def release(connection: SQL, job: Job) -> None:
     """Back into the queue; a clean end does not count as an attempt."""
-    _own(connection, job)
+    own(connection, job)
     connection.execute(
-        "UPDATE jobs SET state = 'queued', owner = NULL, attempts = MAX(attempts - 1, 0) WHERE id = ?", (job.id,)
+        "UPDATE jobs SET state = 'queued', owner = NULL, "
+        "attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END WHERE id = ?",
+        (job.id,),
     )
 
 
-def cancel(connection: sqlite3.Connection, id: str, mode: CancelMode, now: float) -> Job:
+def cancel(connection: SQL, id: str, mode: CancelMode, now: float) -> Job:
     job = get(connection, id)
     if job.state in ("queued", "paused"):
-        _end(connection, id, "cancelled", "", now)
+        end(connection, id, "cancelled", "", now)
     elif job.state == "running" and job.cancel != "abort":
         connection.execute("UPDATE jobs SET cancel = ? WHERE id = ?", (mode, id))
     return get(connection, id)
 
 
-def requeue(connection: sqlite3.Connection, id: str, me: str, *, also_done: bool) -> Job:
+def requeue(connection: SQL, id: str, me: str, *, also_done: bool) -> Job:
     """Queue a job that is not under way again, for this process first."""
     job = get(connection, id)
     if job.state == "done" and not also_done:
@@ -173,15 +192,15 @@ def requeue(connection: sqlite3.Connection, id: str, me: str, *, also_done: bool
     return get(connection, id)
 
 
-def set_total(connection: sqlite3.Connection, id: str, total: int) -> None:
+def set_total(connection: SQL, id: str, total: int) -> None:
     connection.execute("UPDATE jobs SET total = ? WHERE id = ?", (total, id))
 
 
-def set_progress(connection: sqlite3.Connection, id: str, progress: Mapping[str, Any]) -> None:
+def set_progress(connection: SQL, id: str, progress: Mapping[str, Any]) -> None:
     connection.execute("UPDATE jobs SET progress = ? WHERE id = ?", (json.dumps(progress, ensure_ascii=False), id))
 
 
-def clean(connection: sqlite3.Connection, before: float, most_bytes: int) -> int:
+def clean(connection: SQL, before: float, most_bytes: int) -> int:
     """Delete what ended *before*, then the oldest of what is over until the rest has *most_bytes*."""
     over = connection.execute(
         "SELECT id, bytes, finished FROM jobs WHERE state IN ('done', 'failed', 'cancelled') ORDER BY finished"
@@ -196,24 +215,27 @@ def clean(connection: sqlite3.Connection, before: float, most_bytes: int) -> int
         connection.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
         kept -= row["bytes"]
         deleted += 1
-    if deleted:
-        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-        for _ in range(min(free, _MOST_PAGES)):  # Python's driver stops after the first page of each
-            connection.execute("PRAGMA incremental_vacuum")
     return deleted
 
 
-def _job(row: sqlite3.Row) -> Job:
+def _job(row: Any) -> Job:
     return Job(**{**row, "progress": json.loads(row["progress"] or "{}")})
 
 
-def _own(connection: sqlite3.Connection, job: Job) -> None:
+def vacuum(connection: SQL) -> None:
+    """Give the space of what was deleted back to the disk."""
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    for _ in range(min(free, _MOST_PAGES)):  # Python's driver stops after the first page of each
+        connection.execute("PRAGMA incremental_vacuum")
+
+
+def own(connection: SQL, job: Job) -> None:
     row = connection.execute("SELECT state, fence FROM jobs WHERE id = ?", (job.id,)).fetchone()
     if row is None or row["state"] != "running" or row["fence"] != job.fence:
         raise LostJobError(f"Job {job.id} belongs to another process by now.")
 
 
-def _end(connection: sqlite3.Connection, id: str, state: JobState, reason: str, finished: float | None) -> None:
+def end(connection: SQL, id: str, state: JobState, reason: str, finished: float | None) -> None:
     connection.execute(
         "UPDATE jobs SET state = ?, reason = ?, owner = NULL, finished = ? WHERE id = ?", (state, reason, finished, id)
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.abc
 
-from core.errors import BudgetExceededError, ConfigError, LostJobError, MootError, StoreError
+from core.errors import BudgetExceededError, ConfigError, LostJobError, MootError, PartsPendingError, StoreError
 from core.jobs.engine import JobEngine
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Job, JobResult
@@ -106,6 +106,8 @@ class Runner:
             if one.cancelled:
                 state, result, reason = "cancelled", None, ""
             await self._engine.finish(one.job, state, result=result, reason=reason)
+        except PartsPendingError:
+            await self._park(one.job)
         except LostJobError:
             log.info("Job %s belongs to another process by now", one.job.id)
         except StoreError as error:
@@ -126,12 +128,20 @@ class Runner:
             result = await self._work(one.job, one.drain)
         except (BudgetExceededError, ConfigError) as error:
             return "paused", None, str(error)
+        except (PartsPendingError, LostJobError):
+            raise
         except MootError as error:
             return "failed", None, str(error)
         except Exception:
             log.exception("Job %s failed", one.job.id)
             return "failed", None, "It failed unexpectedly; the log of the process that ran it says more."
         return ("done", result, "") if result is not None else ("cancelled", None, "")
+
+    async def _park(self, job: Job) -> None:
+        try:
+            await self._engine.park(job)
+        except MootError as error:
+            log.info("Job %s does not wait for its parts: %s", job.id, error)
 
     async def _release(self, job: Job) -> None:
         try:

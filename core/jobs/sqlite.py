@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -30,7 +28,7 @@ from core.jobs import rows
 from core.jobs.schema import MIGRATIONS
 from core.jobs.spool import Segment, Spool, left_behind, read_spool
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Claim, Job, JobResult, KeptCall
+from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
 from core.owners import Owner
 from core.paths import network_folder
 from core.store import Store, explain, now
@@ -111,11 +109,24 @@ class SQLiteJobs:
         await self.get(id)
         return await self._write(partial(rows.requeue, id=id, me=self.owner, also_done=also_done))
 
+    @property
+    def spreads(self) -> bool:
+        return False
+
+    async def spread(self, id: str, kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Job]:
+        raise InvalidInputError("One machine does a job as a whole. Set MOOT_STORE to spread it over several.")
+
+    async def park(self, job: Job) -> None:
+        raise InvalidInputError("A job on one machine has no parts to wait for.")
+
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         if not await anyio.to_thread.run_sync(self.exists):
             return 0
         before = now() - older_than_s
-        return await self._write(partial(rows.clean, before=before, most_bytes=most_bytes))
+        deleted = await self._write(partial(rows.clean, before=before, most_bytes=most_bytes))
+        if deleted:
+            await self._write(rows.vacuum)
+        return deleted
 
     async def claim(self, kinds: Collection[str]) -> Job | None:
         try:
@@ -197,6 +208,9 @@ class SQLiteJobs:
             for segment in bundle.segments:
                 self._spool.done(segment)
 
+    async def settle(self) -> None:
+        """The spool has it, and whoever takes over reads that."""
+
     async def ready(self) -> None:
         while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
             if not self._spool.waiting:  # nothing is waiting that would show whether writing works again
@@ -259,11 +273,6 @@ class _Bundle:
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str, float]] = []
         self.segments: list[Segment] = []
-
-
-def new_id() -> str:
-    """An id that sorts by time and cannot be guessed."""
-    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(8)}"
 
 
 def _keep_all(connection: sqlite3.Connection, lines: Sequence[tuple[str, str, str, float]]) -> None:

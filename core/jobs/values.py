@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -59,6 +61,11 @@ class Job:
     def task_status(self) -> TaskStatus:
         """The state in the words of MCP's tasks extension."""
         return "working" if self.waits else _TASK_STATUS[self.state]
+
+
+def new_id() -> str:
+    """An id that sorts by time and cannot be guessed."""
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Kept:
     def leave(self) -> None:
         return
 
-    def keep(self, key: str, value: Any) -> None:
+    async def keep(self, key: str, value: Any) -> None:
         assert key not in self.values, "kept twice"
         self.values[key] = value
 

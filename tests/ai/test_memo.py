@@ -38,6 +38,8 @@ class Notebook:
     def record(self, job: str, key: str, value: Any) -> None:
         self.kept.setdefault(key, json.dumps(value))
 
+    async def settle(self) -> None: ...
+
     async def ready(self) -> None:
         await self.gate.wait()
 

@@ -16,7 +16,8 @@ from ai.rate_headers import Told, listener, read_headers, span_s
 from ai.rescue import _in_thread
 from ai.roster import Roster
 from ai.transport import SharedHTTP
-from core.buckets import LONGEST_REST_S, Limit
+from core.bucket import Limit
+from core.buckets import LONGEST_REST_S
 from core.config import AIConfig, Config
 from core.errors import RateLimitedError
 from core.values import Request

@@ -14,10 +14,12 @@ from ai.layers.rate_limit import RateLimit
 from ai.pipeline import Complete
 from ai.rate_headers import tell
 from ai.roster import Roster
-from core.buckets import Buckets, Limit
+from core.bucket import MIGRATIONS, Limit
+from core.buckets import Buckets
 from core.config import AIConfig, Config
 from core.errors import AIError, ConnectionFailedError, RateLimitedError, RequestRejectedError
 from core.events import CallStarted, CallWaiting, RunStarted
+from core.store import Store
 from core.values import Deadlines, Request, Response, Usage
 from core.view import RunView
 
@@ -51,7 +53,7 @@ def time() -> Time:
 
 @pytest.fixture
 async def buckets(tmp_path: Path, time: Time) -> AsyncIterator[Buckets]:
-    opened = Buckets(tmp_path / "limits.db", clock=time)
+    opened = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
     yield opened
     await anyio.to_thread.run_sync(opened.close)
 
@@ -229,7 +231,7 @@ def test_a_waiting_call_shows_its_wait_and_why() -> None:
 
 
 def test_code_without_an_event_loop_waits_for_its_turn_too(tmp_path: Path) -> None:
-    buckets = Buckets(tmp_path / "limits.db")
+    buckets = Buckets(Store(tmp_path / "limits.db", MIGRATIONS))
     layer = RateLimit("a", "k", buckets, configured={"requests": Limit(60)}, deadlines=Deadlines(total=30))
     waited: list[float] = []
     for _ in range(80):

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.buckets import LONGEST_REST_S, Bucket, Buckets, Grant, Limit, key_id
+from core.bucket import MIGRATIONS, Bucket, Grant, Limit
+from core.buckets import LONGEST_REST_S, Buckets, key_id
+from core.store import Store
 from core.values import Priority
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +85,7 @@ async def reserve(of: Buckets, key: str = "k", count: int = 1, **options: object
 
 
 async def opened(tmp_path: Path, clock: Clock) -> Buckets:
-    return Buckets(tmp_path / "limits.db", clock=clock)
+    return Buckets(Store(tmp_path / "limits.db", MIGRATIONS, durability="OFF"), clock=clock)
 
 
 async def closed(*many: Buckets) -> None:

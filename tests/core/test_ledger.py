@@ -51,9 +51,13 @@ def finish(bus: EventBus, call: str, found: Answer | AIError, *, run: str = "r1"
         bus.publish(CallFailed(run, call, Failure("a", found, 0.5), cancelled))
 
 
+def _path(ledger: Ledger) -> Path:
+    return ledger._store.path  # type: ignore[attr-defined,no-any-return]
+
+
 def rows(ledger: Ledger) -> list[dict[str, Any]]:
     ledger.flush()
-    with sqlite3.connect(ledger.path) as connection:
+    with sqlite3.connect(_path(ledger)) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute("SELECT * FROM calls ORDER BY id")]
 
@@ -145,7 +149,7 @@ def test_since_is_included_and_until_is_not(ledger: Ledger) -> None:
 def test_days_come_in_order_and_a_report_has_them_and_the_ais(ledger: Ledger) -> None:
     finish(bus_of(ledger), "c1", answer())
     ledger.flush()
-    with sqlite3.connect(ledger.path) as connection:
+    with sqlite3.connect(_path(ledger)) as connection:
         connection.execute("INSERT INTO calls SELECT NULL, '2026-01-02T10:00:00.000Z', run, tool, ai, provider, model, "
                            "key_alias, role, 1, 1, 0, 0, 5.0, 1, 1, 'ok', NULL, 0 FROM calls")  # fmt: skip
         connection.execute("UPDATE calls SET at = '2026-01-03T23:59:59.999Z' WHERE id = 1")
@@ -183,11 +187,11 @@ def test_calls_made_while_the_store_is_locked_are_recorded_later(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.store._BUSY_S", 0.02)
-    monkeypatch.setattr("core.store._RETRY_S", 0.01)
+    monkeypatch.setattr("core.writer._RETRY_S", 0.01)
     bus = bus_of(ledger)
     finish(bus, "c1", answer())
     ledger.flush()
-    blocker = sqlite3.connect(ledger.path, isolation_level=None)
+    blocker = sqlite3.connect(_path(ledger), isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
     finish(bus, "c2", answer())
     with pytest.raises(StoreError, match="locked"):
@@ -248,7 +252,7 @@ async def test_a_locked_store_holds_up_no_answer_and_not_the_end(
     await anyio.to_thread.run_sync(first.flush)
 
     def lock() -> sqlite3.Connection:
-        blocker = sqlite3.connect(first.path, isolation_level=None, check_same_thread=False)
+        blocker = sqlite3.connect(_path(first), isolation_level=None, check_same_thread=False)
         blocker.execute("BEGIN EXCLUSIVE")
         return blocker
 

@@ -79,7 +79,7 @@ def test_an_older_file_is_migrated_and_a_newer_one_is_left_alone(tmp_path: Path)
 
 def test_posts_wait_out_a_lock_and_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.store._BUSY_S", 0.05)
-    monkeypatch.setattr("core.store._RETRY_S", 0.01)
+    monkeypatch.setattr("core.writer._RETRY_S", 0.01)
     store = Store(tmp_path / "moot.db", NOTES)
     store.submit(lambda connection: None).result(5)
     blocker = sqlite3.connect(tmp_path / "moot.db", isolation_level=None)

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from core.ledger import Ledger
+from core.paths import data_dir
 from core.schema import MIGRATIONS
 from server import doctor
 from server.cli import cli
@@ -187,14 +188,14 @@ def test_a_store_is_told_as_whole_locked_or_newer(home: Path) -> None:
     ledger = Ledger()
     ledger.flush()
     ledger.close()
-    whole = examine_database(ledger.path, len(MIGRATIONS))
+    whole = examine_database(data_dir() / "moot.db", len(MIGRATIONS))
     assert whole.state == "ok" and f"version {len(MIGRATIONS)}" in whole.sentence
-    other = sqlite3.connect(ledger.path, isolation_level=None)
+    other = sqlite3.connect(data_dir() / "moot.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    assert examine_database(ledger.path, len(MIGRATIONS)).state == "warn"
+    assert examine_database(data_dir() / "moot.db", len(MIGRATIONS)).state == "warn"
     other.execute("ROLLBACK")
     other.close()
-    newer = examine_database(ledger.path, len(MIGRATIONS) - 1)
+    newer = examine_database(data_dir() / "moot.db", len(MIGRATIONS) - 1)
     assert newer.state == "fail" and "newer Moot" in newer.sentence
 
 

@@ -3,8 +3,11 @@
     python job_process.py LOG LABEL COUNT DELAY_S       submit a job of so many calls, and work until all jobs are over
     python job_process.py LOG - 0 DELAY_S               only work
 
-The log has a line `s LABEL:N` for each call that reached the AI, and `f LABEL:N` for each whose answer somebody could
-see. Lines are appended by one write each, so they are there whatever happens to the process. SIGTERM ends it cleanly.
+With MOOT_STORE set it is a worker of a fleet, with one job at once, and is taken for dead after LEASE_S.
+
+The log has a line `w LABEL PID` when a process takes a job up, `s LABEL:N` for each call that reached the AI, and
+`f LABEL:N` for each whose answer somebody could see. Lines are appended by one write each, so they are there whatever
+happens to the process. SIGTERM ends it cleanly.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import anyio
 from pydantic import BaseModel
@@ -22,13 +26,18 @@ from ai.client import AsyncAIClient, Emit
 from ai.roster import Roster
 from ai.run import Run
 from core.config import Config
+from core.errors import StoreError
 from core.events import CallFinished, Event, EventBus
+from core.jobs.desk import Jobs, done_here, open_engine
+from core.jobs.engine import JobEngine
 from core.lifecycle import App
+from core.paths import data_dir
 from core.values import Answer, Request, Response
 from server.toolbox import KINDS, Recipe
 from server.worker import open_runner
 
 WIDTH = 100
+LEASE_S = 2.0
 
 
 class Counted(BaseModel):
@@ -36,11 +45,6 @@ class Counted(BaseModel):
 
     def markdown(self) -> str:
         return f"{self.answers} answers"
-
-
-async def count_up(run: Run, label: str, count: int) -> Counted:
-    outcomes = await run.ask_many([("a", Request.of(f"{label}:{n}")) for n in range(count)])
-    return Counted(answers=sum(isinstance(outcome, Answer) for outcome in outcomes))
 
 
 class LoggingClient(AsyncAIClient):
@@ -56,6 +60,11 @@ class LoggingClient(AsyncAIClient):
 
 
 def make_app(log: int, delay_s: float) -> App:
+    async def count_up(run: Run, label: str, count: int) -> Counted:
+        os.write(log, f"w {label} {os.getpid()}\n".encode())
+        outcomes = await run.ask_many([("a", Request.of(f"{label}:{n}")) for n in range(count)])
+        return Counted(answers=sum(isinstance(outcome, Answer) for outcome in outcomes))
+
     KINDS["count_up"] = Recipe(count_up, "Count up", background=True)
     roster, bus = Roster(Config()), EventBus()
     roster.seats["a"] = scripted_seat("a", LoggingClient(log, delay_s), concurrency=WIDTH)
@@ -65,7 +74,15 @@ def make_app(log: int, delay_s: float) -> App:
             os.write(log, f"f {event.answer.text}\n".encode())
 
     bus.add_sink(finished)
-    return App(Config(), roster, bus, Caller(roster, bus))
+    return App(Config(), roster, bus, Caller(roster, bus), jobs=Jobs(_open_engine))
+
+
+def _open_engine() -> JobEngine:
+    if not (url := os.environ.get("MOOT_STORE")):
+        return open_engine()
+    from core.jobs.postgres import PostgresJobs
+
+    return PostgresJobs(url, data_dir(), lease_s=LEASE_S)
 
 
 async def main(log_path: str, label: str, count: int, delay_s: float) -> None:
@@ -74,7 +91,7 @@ async def main(log_path: str, label: str, count: int, delay_s: float) -> None:
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop_on_sigterm, tasks.cancel_scope)
-            tasks.start_soon((await open_runner(app)).run)
+            tasks.start_soon((await open_runner(app, at_once=None if done_here() else 1)).run)
             await until_all_are_over(app)
             if count:
                 await app.jobs.submit("count_up", {"label": label, "count": count})
@@ -88,7 +105,10 @@ async def main(log_path: str, label: str, count: int, delay_s: float) -> None:
 
 
 async def until_all_are_over(app: App) -> None:
-    while await app.jobs.list_jobs(("queued", "running")):
+    left = True
+    while left:
+        with suppress(StoreError):  # PostgreSQL may be away
+            left = bool(await app.jobs.list_jobs(("queued", "running")))
         await anyio.sleep(0.02)
 
 

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import job_process
 import pytest
+from call_log import Log
 
 from core.jobs.sqlite import SQLiteJobs
 
@@ -35,40 +35,6 @@ def process(log: Path, label: str = "-", count: int = 0) -> Iterator[subprocess.
             yield started
         finally:
             started.kill()
-
-
-class Log:
-    """What really happened, in order."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lines: list[str] = []
-        self.finished: Counter[str] = Counter()
-
-    def read(self) -> Log:
-        text = self.path.read_text() if self.path.exists() else ""
-        for line in text.splitlines()[len(self.lines) :]:
-            self.lines.append(line)
-            if line.startswith("f "):
-                self.finished[line[2:].partition(":")[0]] += 1
-        return self
-
-    def made_again(self) -> list[str]:
-        """Calls that were started after their answer could be seen."""
-        finished = set()
-        again = []
-        for line in self.lines:
-            kind, _, call = line.partition(" ")
-            if kind == "f":
-                finished.add(call)
-            elif kind == "s" and call in finished:
-                again.append(call)
-        return again
-
-    def repeated(self, label: str) -> int:
-        """How many calls of *label* were started more than once."""
-        starts = Counter(line for line in self.lines if line.startswith(f"s {label}:"))
-        return sum(count - 1 for count in starts.values())
 
 
 def wait_for(log: Log, condition: Callable[[Log], bool], who: subprocess.Popen[str], seconds: float = 60) -> None:

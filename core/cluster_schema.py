@@ -1,0 +1,100 @@
+"""The tables of a fleet's database, as migrations: for each store a PostgreSQL schema, where one machine has a file.
+
+Append to a list; a script that was released never changes, and each only ever adds.
+"""
+
+from __future__ import annotations
+
+_LEDGER = """
+CREATE TABLE calls (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at text NOT NULL,
+    run text NOT NULL,
+    tool text NOT NULL,
+    ai text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    key_alias text NOT NULL,
+    role text NOT NULL,
+    input_tokens bigint,
+    output_tokens bigint,
+    cached_tokens bigint,
+    reasoning_tokens bigint,
+    cost_usd double precision,
+    latency_s double precision NOT NULL,
+    first_token_s double precision,
+    outcome text NOT NULL,
+    answered_by text,
+    cached boolean NOT NULL
+);
+CREATE INDEX calls_by_time ON calls (at)
+"""
+
+_LIMITS = """
+CREATE TABLE buckets (
+    key text NOT NULL, kind text NOT NULL, amount double precision NOT NULL, period_s double precision NOT NULL,
+    level double precision NOT NULL, at double precision NOT NULL,
+    PRIMARY KEY (key, kind)
+) WITH (fillfactor = 50);
+CREATE TABLE rests (
+    key text PRIMARY KEY, until double precision NOT NULL, seconds double precision NOT NULL, reason text NOT NULL
+)
+"""
+
+_BUDGET = """
+CREATE TABLE holds (
+    id text PRIMARY KEY, owner text NOT NULL, open boolean NOT NULL,
+    day text NOT NULL, run text NOT NULL, ai text NOT NULL, usd double precision NOT NULL, tokens bigint NOT NULL
+);
+CREATE INDEX holds_open ON holds (owner) WHERE open;
+CREATE TABLE totals (
+    span text NOT NULL, value text NOT NULL, ai text NOT NULL,
+    day text NOT NULL, usd double precision NOT NULL, tokens bigint NOT NULL,
+    PRIMARY KEY (span, value, ai)
+)
+"""
+
+_JOBS = """
+CREATE TABLE jobs (
+    id text PRIMARY KEY,
+    kind text NOT NULL,
+    state text NOT NULL,
+    reason text NOT NULL DEFAULT '',
+    creator text NOT NULL,
+    owner text,
+    fence bigint NOT NULL DEFAULT 0,
+    attempts bigint NOT NULL DEFAULT 0,
+    calls_at_claim bigint NOT NULL DEFAULT 0,
+    cancel text,
+    calls bigint NOT NULL DEFAULT 0,
+    total bigint,
+    bytes bigint NOT NULL DEFAULT 0,
+    created double precision NOT NULL,
+    started double precision,
+    finished double precision,
+    entry bigint,
+    parent text
+) WITH (fillfactor = 80);
+CREATE TABLE texts (job text PRIMARY KEY, arguments text NOT NULL, result text);
+CREATE INDEX jobs_by_age ON jobs (created);
+CREATE INDEX jobs_by_parent ON jobs (parent) WHERE parent IS NOT NULL;
+CREATE TABLE calls (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job text NOT NULL,
+    key text NOT NULL,
+    value text NOT NULL,
+    at double precision NOT NULL,
+    UNIQUE (job, key)
+);
+CREATE INDEX calls_in_order ON calls (job, seq)
+"""
+
+_PROGRESS = "ALTER TABLE jobs ADD COLUMN progress text"
+
+SCHEMAS: dict[str, tuple[str, ...]] = {
+    "moot": (_LEDGER,),
+    "limits": (_LIMITS,),
+    "budget": (_BUDGET,),
+    "jobs": (_JOBS, _PROGRESS),
+}
+"""Migrations by the name of the store, which on one machine is a file `NAME.db`."""
