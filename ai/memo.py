@@ -61,18 +61,26 @@ class Memo:
 
     async def call(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
         """What *fn* gives, or gave."""
+
+        async def counted() -> T:
+            await self.enter()
+            try:
+                return await fn()
+            finally:
+                self.leave()
+
+        return await self.once(key, counted)
+
+    async def once(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
+        """The same for a step that costs nothing, such as waiting for the user: a drain does not wait for it."""
         name = f"call:{key}"
         kept = await self._look_up([name])
         if name in kept:
             value: T = kept[name]
             return value
-        await self.enter()
-        try:
-            value = await fn()
-            self.keep(name, value)
-            return value
-        finally:
-            self.leave()
+        value = await fn()
+        self.keep(name, value)
+        return value
 
     async def drain(self) -> None:
         """Start no further call, and return when those under way have ended."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.errors import InvalidInputError, LostJobError, UnknownJobError
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import MOST_ATTEMPTS, Claim, Job, JobResult, KeptCall
+from core.jobs.values import MOST_ATTEMPTS, WORN_OUT, Claim, Job, JobResult, KeptCall
 
 _COLUMNS = "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, created, started, finished"
 _MOST_VARIABLES = 500
@@ -93,8 +93,7 @@ def take(
         if job.cancel is not None:
             _end(connection, job.id, "cancelled", "", now)
         elif attempts >= MOST_ATTEMPTS:
-            ended = f"It ended its worker {attempts} times without finishing a call, so it is not tried again."
-            _end(connection, job.id, "failed", ended, now)
+            _end(connection, job.id, "failed", WORN_OUT, now)
         else:
             connection.execute(
                 "UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, attempts = ?, "
