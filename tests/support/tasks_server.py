@@ -75,7 +75,7 @@ async def multi_input(run: Run) -> Said:
     return Said(text=str(answers))
 
 
-async def test_tool_with_task(run: Run, user_name: str = "") -> Said:
+async def test_tool_with_task(run: Run, user_name: str) -> Said:
     await anyio.sleep(_LATER_S)
     return Said(text=f"Done for {user_name}.")
 
