@@ -1,17 +1,18 @@
 """A server with the tools the official checks of MCP's tasks ask for: Moot's own factory and jobs, served over HTTP.
 
-`python tasks_server.py PORT`. The tools are recipes like any other; what the checks want beside them, two tools that
+The tools are recipes like any other; what the checks want beside them, two tools that
 insist on the extension and one that first asks in the old way, stands in an extension of its own.
 """
 
 from __future__ import annotations
 
-import sys
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import uvicorn
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import require_client_extension
@@ -115,11 +116,15 @@ async def _app() -> AsyncIterator[App]:
         yield app
 
 
-async def serve(port: int) -> None:
+async def serve() -> None:
+    """Serve until told to stop; the first line of stdout is the port."""
     KINDS.update({recipe.name: recipe for recipe in RECIPES if recipe.background})
     server = create_mcp_server(_app, recipes=RECIPES, extensions=[Insisting()])
-    await server.run_streamable_http_async(host="127.0.0.1", port=port)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        print(listening.getsockname()[1], flush=True)
+        http = uvicorn.Config(server.streamable_http_app(host="127.0.0.1"), log_level="warning", ws="none")
+        await uvicorn.Server(http).serve(sockets=[listening])
 
 
 if __name__ == "__main__":
-    anyio.run(serve, int(sys.argv[1]))
+    anyio.run(serve)
