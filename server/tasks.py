@@ -26,7 +26,7 @@ from mcp.types import (
     RequestParams,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from core.errors import MootError, UnknownJobError
 from core.jobs.questions import Question
@@ -53,6 +53,8 @@ _COMPLETE = {"resultType": "complete"}
 
 
 class TaskParams(RequestParams):
+    model_config = ConfigDict(defer_build=True)  # a server starts faster
+
     task_id: str = Field(max_length=64)
 
 

@@ -80,19 +80,24 @@ class TasksClient(ClientExtension):
         """Set once there is a task."""
 
     def claims(self) -> Sequence[ResultClaim[Any]]:
-        return [ResultClaim(result_type="task", model=NewTask, resolve=self._finish)]
+        return [ResultClaim(result_type="task", model=NewTask, resolve=self._resolve)]
 
-    async def _finish(self, new: NewTask, ctx: ClaimContext) -> types.CallToolResult:
+    async def _resolve(self, new: NewTask, ctx: ClaimContext) -> types.CallToolResult:
         self.new.append(new)
         self.started.set()
         try:
-            return await self._poll(new.task_id, ctx.session)
+            return await self.finish(new.task_id, ctx.session)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await send(ctx.session, "tasks/cancel", new.task_id)
             raise
 
-    async def _poll(self, id: str, session: ClientSession) -> types.CallToolResult:
+    async def finish(self, id: str, session: ClientSession) -> types.CallToolResult:
+        """The result of a task, once it is there.
+
+        Raises:
+            MCPError: It failed or was cancelled.
+        """
         while True:
             task = await send(session, "tasks/get", id)
             assert isinstance(task, Task)
