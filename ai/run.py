@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import secrets
@@ -114,7 +115,8 @@ class Run:
         The answer is kept with the job: a resumed one asks only what was not answered.
 
         Args:
-            schema: A JSON schema of flat fields; the same message and schema are asked once in a run.
+            schema: A JSON schema of flat fields. Questions of one run must differ in it or in the message, by which
+                their answers are found again.
 
         Raises:
             InvalidInputError: This run is no job, so there is nobody to wait for.
@@ -122,7 +124,7 @@ class Run:
         if self._memo is None or self.jobs is None:
             raise InvalidInputError("This needs to ask the user something, which only a job can wait for.")
         questions, question = self.jobs.questions, Question(message, schema)
-        key = json.dumps([message, schema], sort_keys=True)
+        key = hashlib.sha256(json.dumps([message, schema], sort_keys=True).encode()).hexdigest()
         return await self._memo.once(f"user:{key}", lambda: questions.ask(self.id, question))
 
     def rng(self, *label: object) -> random.Random:

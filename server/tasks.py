@@ -28,14 +28,14 @@ from mcp.types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ConfigDict, Field, ValidationError
 
-from core.errors import MootError, UnknownJobError
+from core.errors import MootError, StoreError, UnknownJobError
 from core.jobs.questions import Question
 from core.jobs.states import KEPT_S
 from core.lifecycle import App
 from server.background import attended, finished, submit
 from server.reply import Results, as_reply
 from server.tool_adapter import failure
-from server.toolbox import KINDS, Recipe
+from server.toolbox import KINDS
 
 if TYPE_CHECKING:
     from core.jobs.values import Job
@@ -90,7 +90,15 @@ class TasksExtension(Extension):
         if recipe is None or not _declared(ctx):
             return await call_next(ctx)
         arguments = self._for_job(params)
-        return await (call_next(ctx) if arguments is None else self._start(recipe, arguments, ctx))
+        if arguments is None:
+            return await call_next(ctx)
+        try:
+            job = await submit(ctx.lifespan_context, recipe, arguments)
+        except StoreError:  # there is no job without a store, but there may be an answer
+            return await call_next(ctx)
+        except MootError as error:
+            return failure(str(error))
+        return await self._reply(job, ctx)
 
     def _for_job(self, params: CallToolRequestParams) -> dict[str, Any] | None:
         """The arguments of a call that becomes a job; None for one that is for the tool itself to answer.
@@ -103,17 +111,15 @@ class TasksExtension(Extension):
             return None
         return None if arguments.pop("background") or arguments.get("dry_run") else arguments
 
-    async def _start(self, recipe: Recipe, arguments: Mapping[str, Any], ctx: Context) -> HandlerResult:
+    async def _reply(self, job: Job, ctx: Context) -> HandlerResult:
+        """The result, or the task where that takes longer."""
+
         async def send(progress: float, message: str) -> None:
             await ctx.session.report_progress(progress, None, message)
 
-        app = ctx.lifespan_context
-        try:
-            job = await submit(app, recipe, arguments)
-            job = await attended(app, job, DIRECT_S, send)
-        except MootError as error:
-            return failure(str(error))
-        task = await self._task(job, ctx)
+        with _complaints():
+            job = await attended(ctx.lifespan_context, job, DIRECT_S, send)
+            task = await self._task(job, ctx)
         if "error" in task:
             raise MCPError(**task["error"])
         if "result" in task:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from mcp import Client, MCPError
 from mcp.client import advertise
@@ -203,6 +204,12 @@ async def test_wrong_arguments_a_plan_and_background_are_answered_by_the_tool_it
         await slow.reached.wait()
         slow.gate.set()
         assert (await app.jobs.wait((handle.structured_content or {})["job"]["id"], 5)).state == "done"
+
+
+async def test_where_no_job_can_be_kept_the_call_is_answered_as_ever(isolated: Path) -> None:
+    await anyio.to_thread.run_sync((isolated / "home").write_bytes, b"not a folder")
+    async with host({"a": ["yes"]}, TasksClient()) as (client, _):
+        assert "1 of 1" in text_of(await ask(client))
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
