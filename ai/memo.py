@@ -61,18 +61,32 @@ class Memo:
 
     async def call(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
         """What *fn* gives, or gave."""
+
+        async def kept() -> T:
+            await self.enter()
+            try:
+                return await self._made(key, fn)
+            finally:
+                self.leave()
+
+        return await self._known(key, kept)
+
+    async def once(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
+        """The same for a step that costs nothing, such as waiting for the user: a drain does not wait for it."""
+        return await self._known(key, lambda: self._made(key, fn))
+
+    async def _known(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
         name = f"call:{key}"
         kept = await self._look_up([name])
         if name in kept:
             value: T = kept[name]
             return value
-        await self.enter()
-        try:
-            value = await fn()
-            await self.keep(name, value)
-            return value
-        finally:
-            self.leave()
+        return await make()
+
+    async def _made(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
+        value = await fn()
+        await self.keep(f"call:{key}", value)
+        return value
 
     async def drain(self) -> None:
         """Start no further call, and return when those under way have ended."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from ai.caller import Caller
+from core.errors import InvalidInputError
 from core.events import EventBus, RunFinished, RunStarted, StepDone
+from core.jobs.questions import Question
 from core.threads import Threads
 from core.track_record import TrackRecord
 from core.values import Answer, Failure, Outcome, Request
@@ -114,6 +118,24 @@ class Run:
             key: A name for the step, the same every time; append a hash of what goes into it.
         """
         return await (self._memo.call(key, fn) if self._memo is not None else fn())
+
+    async def ask_user(self, message: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the user of a host that speaks MCP's tasks fills in; None when they decline.
+
+        The answer is kept with the job: a resumed one asks only what was not answered.
+
+        Args:
+            schema: A JSON schema of flat fields. Questions of one run must differ in it or in the message, by which
+                their answers are found again.
+
+        Raises:
+            InvalidInputError: This run is no job, so there is nobody to wait for.
+        """
+        if self._memo is None or self.jobs is None:
+            raise InvalidInputError("This needs to ask the user something, which only a job can wait for.")
+        questions, question = self.jobs.questions, Question(message, schema)
+        key = hashlib.sha256(json.dumps([message, schema], sort_keys=True).encode()).hexdigest()
+        return await self._memo.once(f"user:{key}", lambda: questions.ask(self.id, question))
 
     def rng(self, *label: object) -> random.Random:
         """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""

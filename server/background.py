@@ -6,10 +6,13 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import MootError
+from core.events import Subscription
 from core.lifecycle import App
+from server.progress import Send, report, watched
 from server.toolbox import Recipe
 from server.worker import read_arguments
 from tools._kit import quoted
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 _NAMED = ("ai", "ais", "judge", "judges", "referee")
 _CALLS_SHOWN = 20
+_CANCEL_S = 2.0
 
 
 class JobHandle(BaseModel):
@@ -67,6 +71,25 @@ async def start(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, wait_
     if wait_s:
         job = await app.jobs.wait(job.id, wait_s)
     return await finished(app, recipe, job)
+
+
+async def attended(app: App, job: Job, seconds: float, send: Send) -> Job:
+    """*job* once it is over or paused, after at most *seconds*; its progress is sent meanwhile.
+
+    Who stops waiting takes the job along: nobody else knows of it yet.
+    """
+
+    async def show(events: Subscription) -> None:
+        await report(events, send)
+
+    try:
+        async with watched(app.bus, job.id, show):
+            job = await app.jobs.wait(job.id, seconds)
+    except BaseException:
+        with anyio.move_on_after(_CANCEL_S, shield=True):
+            await app.jobs.cancel(job.id)
+        raise
+    return job
 
 
 async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:

@@ -7,10 +7,11 @@ requests on the wire. Hosts show their model either `content` or `structuredCont
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
+from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer
 
 from core.lifecycle import App, open_app
@@ -18,8 +19,9 @@ from core.roles import Role, all_roles
 from server.prompts import add_prompts
 from server.reply import Results
 from server.resources import add_resources
+from server.tasks import TasksExtension
 from server.tool_adapter import as_tool
-from server.toolbox import RECIPES
+from server.toolbox import RECIPES, Recipe
 from server.worker import serving_jobs
 
 INSTRUCTIONS = (
@@ -47,14 +49,19 @@ def create_mcp_server(
     *,
     detach: Callable[[], None] | None = None,
     roles: Mapping[str, Role] | None = None,
+    recipes: Sequence[Recipe] = RECIPES,
+    extensions: Sequence[Extension] = (),
 ) -> MCPServer[App]:
     """A server that opens its app when it starts to serve and closes it when it stops.
 
     Args:
         detach: Starts a worker that carries on with jobs that are unfinished then.
         roles: Every role that is offered as a prompt; None: the built-in ones.
+        recipes: What is offered as tools.
+        extensions: Of MCP, around the one for tasks.
     """
     results = Results()
+    tools = [as_tool(recipe, results) for recipe in recipes]
     opened: list[App] = []
     """The app while it is open: a resource without parameters and a completion are not told their request."""
 
@@ -73,7 +80,8 @@ def create_mcp_server(
         version=_VERSION,
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
-        tools=[as_tool(recipe, results) for recipe in RECIPES],
+        tools=tools,
+        extensions=[*extensions, TasksExtension({tool.name: tool for tool in tools}, results)],
         subscriptions=False,  # nothing listed ever changes; Claude Code would wait for the acknowledgement first
         log_level="WARNING",
     )

@@ -22,6 +22,7 @@ from pydantic import Field
 
 from core.lifecycle import App
 from core.roles import Role
+from server.resources import JOB
 
 Task = Annotated[str, Field(description="What it is about.")]
 AI = Annotated[str, Field(description="Which AI; empty: the configured one.")]
@@ -42,7 +43,7 @@ def prompts(roles: Mapping[str, Role]) -> list[Prompt]:
 
 
 def add_prompts(server: MCPServer[App], roles: Mapping[str, Role], app: Callable[[], App]) -> None:
-    """Register every prompt, and the completion of their arguments and of a thread's name."""
+    """Register every prompt, and the completion of their arguments, of a thread's name and of a job's id."""
     for prompt in prompts(roles):
         server.add_prompt(prompt)
 
@@ -60,6 +61,8 @@ def add_prompts(server: MCPServer[App], roles: Mapping[str, Role], app: Callable
             case "name" if isinstance(ref, ResourceTemplateReference):
                 listed = await anyio.to_thread.run_sync(app().desk.threads.all)
                 return complete(argument.name, argument.value, [thread.name for thread in listed])
+            case "id" if isinstance(ref, ResourceTemplateReference) and ref.uri == JOB:
+                return complete(argument.name, argument.value, [job.id for job in await app().jobs.list_jobs()])
             case _:
                 return None
 

@@ -1,8 +1,8 @@
-"""Resources: what hosts can attach or read without a tool: usage, and the threads."""
+"""Resources: what hosts can attach or read without a tool: usage, the threads, and the jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -13,9 +13,12 @@ from core.errors import MootError
 from core.ledger import usage_report
 from core.lifecycle import App
 from server.reply import Results
+from tools.jobs import JobView, read_job
 
 T = TypeVar("T")
 THREAD = "moot://threads/{name}"
+JOB = "moot://jobs/{id}"
+_CALLS_SHOWN = 100
 
 
 def add_resources(server: MCPServer[App], app: Callable[[], App], results: Results) -> None:
@@ -51,6 +54,28 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: Resul
         return _read(lambda: app().desk.threads.markdown(name))
 
     @server.resource(
+        "moot://jobs",
+        name="jobs",
+        title="Jobs",
+        description="Runs in the background, newest first: state, finished calls, and why one is paused or failed.",
+        mime_type="application/json",
+    )
+    async def jobs() -> list[dict[str, Any]]:
+        return [JobView.of(job).model_dump() for job in await _awaited(app().jobs.list_jobs())]
+
+    @server.resource(
+        JOB,
+        name="job",
+        title="Job",
+        description=f"A job's state, its first {_CALLS_SHOWN} finished calls, and its result once it is done.",
+        mime_type="application/json",
+    )
+    async def job(id: str) -> dict[str, Any]:
+        desk = app().jobs
+        report = read_job(desk, await _awaited(desk.get(id)), after=0, limit=_CALLS_SHOWN)
+        return (await _awaited(report)).model_dump()
+
+    @server.resource(
         "moot://results/{id}",
         name="result",
         title="Full result",
@@ -64,5 +89,12 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: Resul
 def _read(source: Callable[[], T]) -> T:
     try:
         return source()
+    except MootError as error:
+        raise ResourceError(str(error)) from error
+
+
+async def _awaited(source: Awaitable[T]) -> T:
+    try:
+        return await source
     except MootError as error:
         raise ResourceError(str(error)) from error

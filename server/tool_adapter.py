@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
@@ -21,14 +20,13 @@ from ai.run import new_run_id
 from core.errors import MootError
 from core.events import Subscription
 from core.lifecycle import App
-from server.background import JobHandle, finished, start, submit
+from server.background import JobHandle, attended, finished, start, submit
 from server.patience import patience_s
 from server.progress import report, watched
 from server.reply import Results, as_reply
 from server.toolbox import Recipe
 from tools._kit import Background
 
-_CANCEL_S = 2.0
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
 EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
 """Arguments of several tools, which the server's instructions explain."""
@@ -41,7 +39,7 @@ class _RecipeTool(Tool):
         try:
             self.fn_metadata.validate_arguments(arguments)
         except ValidationError as error:
-            return _failure(_complaint(self.name, error))
+            return failure(_complaint(self.name, error))
         return await super().run(arguments, context, convert_result)
 
 
@@ -89,7 +87,7 @@ def _handler(recipe: Recipe, results: Results) -> Callable[..., Any]:
         try:
             result = await call.result(arguments)
         except MootError as error:
-            return _failure(str(error))
+            return failure(str(error))
         return as_reply(result, call.id, results)
 
     signature = inspect.signature(recipe.run, eval_str=True)
@@ -134,27 +132,20 @@ class _Call:
 
     async def _run_within(self, patience: float, arguments: dict[str, Any]) -> BaseModel:
         """The result, or what there is after *patience* seconds, while a job goes on with the rest."""
-        jobs = self._app.jobs
         job = await submit(self._app, self._recipe, arguments)
         self.id = job.id
-        try:
-            async with watched(self._app.bus, job.id, self._show):
-                job = await jobs.wait(job.id, patience)
-        except BaseException:  # the host cancelled, and nobody else knows of this job
-            with anyio.move_on_after(_CANCEL_S, shield=True):
-                await jobs.cancel(job.id)
-            raise
+        job = await attended(self._app, job, patience, self._send)
         if job.state == "paused" and not job.waits:
-            await jobs.cancel(job.id)
+            await self._app.jobs.cancel(job.id)
             raise MootError(job.reason)
         result = await finished(self._app, self._recipe, job)
         return result.after(patience) if isinstance(result, JobHandle) else result
 
     async def _show(self, events: Subscription) -> None:
-        async def send(progress: float, message: str) -> None:
-            await self._ctx.report_progress(progress, None, message)
+        await report(events, self._send)
 
-        await report(events, send)
+    async def _send(self, progress: float, message: str) -> None:
+        await self._ctx.report_progress(progress, None, message)
 
     def _client(self) -> str:
         """The host by the name it gives itself."""
@@ -162,7 +153,8 @@ class _Call:
         return told.client_info.name if told and told.client_info else ""
 
 
-def _failure(text: str) -> CallToolResult:
+def failure(text: str) -> CallToolResult:
+    """What a host's model reads when a tool could not do it."""
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
 
 

@@ -125,7 +125,7 @@ async def jobs(
         raise InvalidInputError(f"'id' is missing: say which job to {action}. List the jobs to see their ids.")
     match action:
         case "get":
-            return await _read(run.jobs, await run.jobs.wait(id, wait_s, after=after), after)
+            return await read_job(run.jobs, await run.jobs.wait(id, wait_s, after=after), after=after)
         case "cancel":
             return _steered(await run.jobs.cancel(id, mode))
         case "resume":
@@ -134,10 +134,10 @@ async def jobs(
             return _steered(await run.jobs.retry(id))
 
 
-async def _read(desk: Jobs, job: Job, after: int | None) -> JobReport:
-    """Of a finished job its result, of any other the calls that have finished so far."""
+async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int = _CALLS_SHOWN) -> JobReport:
+    """Of a finished job its result, of any other, or where *after* is given, the calls that have finished so far."""
     result: JobResult | None = await desk.result(job.id) if job.state == "done" else None
-    kept = await desk.calls(job.id, after=after or 0, limit=_CALLS_SHOWN) if result is None or after is not None else []
+    kept = await desk.calls(job.id, after=after or 0, limit=limit) if result is None or after is not None else []
     view = JobView.of(job)
     return JobReport(
         summary=f"Job {job.id} is {job.state}.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from core.jobs.questions import Questions
 from core.paths import data_dir
 from core.stores import require_extra, store_url
 
@@ -54,6 +55,8 @@ class Jobs:
         self._open_engine = open_engine
         self._engine: JobEngine | None = None
         self._lock = anyio.Lock()
+        self.questions = Questions()
+        """What the jobs that run in this process want to know of the user."""
         self.runs_on = True
         """Whether a job goes on after this process has ended, without another one being started by hand."""
         self.changed: Callable[[], None] = lambda: None

@@ -116,8 +116,7 @@ def take_up(connection: SQL, job: Job, me: str, now: float) -> Job | None:
         end(connection, job.id, "cancelled", "", now)
         return None
     if attempts >= MOST_ATTEMPTS:
-        ended = f"It ended its worker {attempts} times without finishing a call, so it is not tried again."
-        end(connection, job.id, "failed", ended, now)
+        end(connection, job.id, "failed", WORN_OUT, now)
         return None
     connection.execute(
         "UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, attempts = ?, "

@@ -18,8 +18,8 @@ import anyio.abc
 
 from core.errors import BudgetExceededError, ConfigError, LostJobError, MootError, PartsPendingError, StoreError
 from core.jobs.engine import JobEngine
-from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Job, JobResult
+from core.jobs.states import KEPT_S, CancelMode, JobState
+from core.jobs.values import CRASHED, Job, JobResult
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ _POLL_S = 0.75
 _WATCH_S = 0.25
 _CLEAN_EVERY_S = 3600.0
 _RELEASE_S = 3.0
-KEPT_S = 30 * 86_400.0
 KEPT_BYTES = 500_000_000
 
 
@@ -134,7 +133,7 @@ class Runner:
             return "failed", None, str(error)
         except Exception:
             log.exception("Job %s failed", one.job.id)
-            return "failed", None, "It failed unexpectedly; the log of the process that ran it says more."
+            return "failed", None, CRASHED
         return ("done", result, "") if result is not None else ("cancelled", None, "")
 
     async def _park(self, job: Job) -> None:

@@ -16,12 +16,14 @@ _TASK_STATUS: dict[JobState, TaskStatus] = {
     "running": "working",
     "paused": "input_required",
     "done": "completed",
-    "failed": "failed",
+    "failed": "completed",  # with a result that says so: a tool that fails has run all the same
     "cancelled": "cancelled",
 }
 
 MOST_ATTEMPTS = 5
 """A job that killed its worker so often without a single new finished call is not tried again."""
+WORN_OUT = f"It ended its worker {MOST_ATTEMPTS} times without finishing a call, so it is not tried again."
+CRASHED = "It failed unexpectedly; the log of the process that ran it says more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,15 @@ class Job:
         return self.state in OVER
 
     @property
+    def broke(self) -> bool:
+        """Whether it failed by a fault of the program, not by anything its recipe can explain."""
+        return self.state == "failed" and self.reason in (CRASHED, WORN_OUT)
+
+    @property
     def task_status(self) -> TaskStatus:
-        """The state in the words of MCP's tasks extension."""
+        """The state in the words of MCP's tasks extension (SEP-2663)."""
+        if self.broke:
+            return "failed"
         return "working" if self.waits else _TASK_STATUS[self.state]
 
 

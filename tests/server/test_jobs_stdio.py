@@ -12,6 +12,7 @@ import pytest
 from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
+from tasks_client import NewTask, TasksClient
 
 from core.jobs.desk import Jobs
 
@@ -65,3 +66,20 @@ async def test_without_a_worker_the_job_waits_for_the_next_server(isolated: Path
     assert isinstance(read, CallToolResult) and read.structured_content
     assert read.structured_content["jobs"][0]["state"] == "done"
     await desk.aclose()
+
+
+async def test_a_task_outlives_the_server_that_made_it_and_another_one_gives_its_result(
+    isolated: Path, provider: FakeProvider
+) -> None:
+    parameters = server(isolated / "home", provider)
+    provider.gate.clear()
+    with anyio.fail_after(60):
+        async with Client(parameters, extensions=[TasksClient()]) as client:
+            new = await client.session.call_tool("ask_many", {"prompt": "hi"}, allow_claimed=True)
+            assert isinstance(new, NewTask)
+            await provider.until(lambda p: p.in_flight == 2)
+        await provider.until(lambda p: p.aborted == 2)
+        provider.gate.set()
+        async with Client(parameters, extensions=[user := TasksClient()]) as client:
+            result = await user.finish(new.task_id, client.session)
+    assert not result.is_error and "2 of 2 AIs answered" in str(result.content)

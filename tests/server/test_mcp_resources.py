@@ -12,8 +12,8 @@ import anyio
 import anyio.to_thread
 import pytest
 from mcp import Client, MCPError
-from mcp.types import TextResourceContents
-from scripted_ai import ScriptedApp, scripted_app
+from mcp.types import ResourceTemplateReference, TextResourceContents
+from scripted_ai import Hold, ScriptedApp, scripted_app
 
 from core.values import Response, Usage
 from server.mcp_app import create_mcp_server
@@ -35,12 +35,10 @@ async def talk(**ais: Any) -> AsyncIterator[tuple[Client, ScriptedApp]]:
                 yield client, app
 
 
-async def read(client: Client, uri: str) -> dict[str, Any]:
+async def read(client: Client, uri: str) -> Any:
     (content,) = (await client.read_resource(uri)).contents
     assert isinstance(content, TextResourceContents) and content.mime_type == "application/json"
-    parsed = json.loads(content.text)
-    assert isinstance(parsed, dict)
-    return parsed
+    return json.loads(content.text)
 
 
 async def test_usage_is_a_resource_with_the_last_30_days_by_day_and_by_ai() -> None:
@@ -49,6 +47,7 @@ async def test_usage_is_a_resource_with_the_last_30_days_by_day_and_by_ai() -> N
         assert [str(resource.uri) for resource in (await client.list_resources()).resources] == [
             "moot://usage",
             "moot://threads",
+            "moot://jobs",
         ]
         for _ in range(2):
             await client.call_tool("ask_one", {"prompt": "Well?", "ai": "a"})
@@ -73,3 +72,34 @@ async def test_a_damaged_ledger_is_told_to_the_reader_with_the_next_step(isolate
     async with talk(a=[]) as (client, _):
         with pytest.raises(MCPError, match="damaged. Run: moot doctor"):
             await client.read_resource("moot://usage")
+
+
+async def test_jobs_are_resources_from_their_first_finished_call_to_their_result() -> None:
+    async with talk(a=[slow := Hold("slow")], b=["quick"]) as (client, app):
+        assert await read(client, "moot://jobs") == []
+        job = await app.jobs.submit("ask_many", {"prompt": "Well?"})
+        await slow.reached.wait()
+        await app.jobs.wait(job.id, 5, after=0)
+        running = await read(client, f"moot://jobs/{job.id}")
+        assert (running["jobs"][0]["state"], running["result"]) == ("running", None)
+        assert [call["text"] for call in running["calls"]] == ["quick"]
+        slow.gate.set()
+        await app.jobs.wait(job.id, 5)
+        (listed,) = await read(client, "moot://jobs")
+        assert (listed["id"], listed["state"], listed["calls"]) == (job.id, "done", 2)
+        done = await read(client, f"moot://jobs/{job.id}")
+        assert [reply["text"] for reply in done["result"]["replies"]] == ["slow", "quick"]
+        assert "2 of 2 AIs answered" in done["text"] and len(done["calls"]) == 2
+
+
+async def test_a_job_nobody_knows_is_told_and_ids_are_completed() -> None:
+    async with talk(a=["yes"]) as (client, app):
+        template = ResourceTemplateReference(type="ref/resource", uri="moot://jobs/{id}")
+        assert (await client.complete(template, {"name": "id", "value": ""})).completion.values == []
+        with pytest.raises(MCPError, match="There is no job 'nope'"):
+            await client.read_resource("moot://jobs/nope")
+        job = await app.jobs.submit("ask_many", {"prompt": "Well?"})
+        assert (await app.jobs.wait(job.id, 5)).state == "done"
+        assert (await client.complete(template, {"name": "id", "value": job.id[:5]})).completion.values == [job.id]
+        results = ResourceTemplateReference(type="ref/resource", uri="moot://results/{id}")
+        assert (await client.complete(results, {"name": "id", "value": ""})).completion.values == []

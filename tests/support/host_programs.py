@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import platformdirs
 from server.hosts import HOSTS
 
 _INSTALL_S = 600
+_NODE_NEEDED = 22
+_NODE = "24.21.0"
 _DEAD_END = "http://127.0.0.1:9"
 """A proxy nobody answers at: what a host sends past the loopback model goes nowhere."""
 
@@ -74,6 +78,25 @@ def npm_command(package: str, version: str, name: str) -> Path:
     if not command.exists():
         raise FileNotFoundError(f"{package} {version} has no command {name} on this machine.")
     return command
+
+
+def node_command() -> Path:
+    """Node.js 22 or later: the one on PATH, or else npm's own.
+
+    Raises:
+        FileNotFoundError: Neither is to be had here.
+    """
+    if (found := shutil.which("node")) and _node_version(found) >= _NODE_NEEDED:
+        return Path(found)
+    system = {"linux": "linux", "darwin": "darwin", "win32": "win"}[sys.platform]
+    chip = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+    return npm_command(f"node-{system}-{chip}", _NODE, "node")
+
+
+def _node_version(node: str) -> int:
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    major = said.removeprefix("v").partition(".")[0]
+    return int(major) if major.isdigit() else 0
 
 
 def _folder() -> Path:
