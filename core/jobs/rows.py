@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from core.errors import InvalidInputError, LostJobError, UnknownJobError
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import MOST_ATTEMPTS, Claim, Job, JobResult, KeptCall
+from core.jobs.values import MOST_ATTEMPTS, WORN_OUT, Claim, Job, JobResult, KeptCall
 
 _COLUMNS = (
     "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, progress, created, started, "
