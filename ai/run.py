@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from ai.caller import Caller
-from core.events import EventBus, RunFinished, RunStarted, StepDone
+from ai.caller import Caller, attributed
+from ai.lazy import load
+from core.errors import AIError
+from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, StepDone
 from core.threads import Threads
 from core.track_record import TrackRecord
-from core.values import Answer, Failure, Outcome, Request
+from core.values import Answer, Failure, Outcome, Request, Response
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from core.jobs.desk import Jobs
 
 T = TypeVar("T")
+
+_batch_ids = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,28 @@ class Run:
             key: A name for the step, the same every time; append a hash of what goes into it.
         """
         return await (self._memo.call(key, fn) if self._memo is not None else fn())
+
+    async def received(
+        self, ai: str, outcome: Response | AIError, *, price: float, role: str, keep: Callable[[Outcome], None]
+    ) -> Outcome:
+        """What *ai* answered by another way than a call, at *price* times its list price: kept, then told of.
+
+        No latency is known of it, so none is told.
+        """
+        call = f"b{next(_batch_ids)}"
+        seat = self.roster.seat(ai)
+        made: Outcome
+        if isinstance(outcome, Response):
+            cost_usd = (await load("core.prices")).cost_usd
+            answer = attributed(seat, seat, replace(outcome, key=seat.lanes[0].alias), 0.0, None, cost_usd)
+            made = answer if answer.cost_usd is None else replace(answer, cost_usd=answer.cost_usd * price)
+        else:
+            made = Failure(ai, outcome)
+        keep(made)
+        self._bus.publish(CallStarted(self.id, call, seat.name, seat.model, role))
+        ended = CallFinished(self.id, call, made) if isinstance(made, Answer) else CallFailed(self.id, call, made)
+        self._bus.publish(ended)
+        return made
 
     def rng(self, *label: object) -> random.Random:
         """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""
