@@ -1,4 +1,4 @@
-"""Rows through the providers' batch endpoints: over the wire of each protocol, through deaths, troubles and refusals."""
+"""Rows through batch endpoints: over the wire of each protocol, through deaths, troubles and refusals."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def opened(fake: FakeBatches, isolated: Path, monkeypatch: pytest.MonkeyPatch, *
     return open_app()
 
 
-class Died(Exception):
+class DiedError(Exception):
     """The end of a process, as far as its job is concerned."""
 
 
@@ -73,7 +73,7 @@ class Journal:
 
     def keep(self, key: str, value: Any) -> None:
         if key.endswith(self.fatal):
-            raise Died
+            raise DiedError
         self.kept.setdefault(key, json.loads(json.dumps(value)))
 
     def results(self) -> dict[int, Any]:
@@ -162,7 +162,7 @@ async def test_a_death_between_the_provider_s_acceptance_and_the_record_hands_no
     other = asks(ai, "x", "y", "z")
     await passed_as(app, "other", other)
     journal.fatal = ":id"
-    with pytest.raises(Died):
+    with pytest.raises(DiedError):
         await passed(app, journal, wanted)
     assert not [key for key in journal.kept if key.endswith(":id")]
     journal.fatal = "never"
@@ -196,7 +196,7 @@ async def test_a_death_in_the_middle_of_the_results_keeps_each_once(app: App, fa
     journal = Journal()
     wanted = asks("gpt", "a", "b", "c")
     journal.fatal = f":{wanted[1].key}"
-    with pytest.raises(Died):
+    with pytest.raises(DiedError):
         await passed(app, journal, wanted)
     assert len(journal.results()) == 1
     journal.fatal = "never"
@@ -223,7 +223,7 @@ async def test_the_provider_s_limits_make_chunks(app: App, fake: FakeBatches, mo
     journal = Journal()
     wanted = asks("gpt", *(f"row {n}" for n in range(5)))
     journal.fatal = "2:plan"
-    with pytest.raises(Died):
+    with pytest.raises(DiedError):
         await passed(app, journal, wanted)
     assert len(fake.batches) == 2
     journal.fatal = "never"
@@ -256,7 +256,7 @@ async def test_a_row_without_a_result_is_an_error_that_may_have_cost_something(a
 async def test_a_batch_the_provider_does_not_know_pauses_the_job(app: App, fake: FakeBatches) -> None:
     journal = Journal()
     journal.fatal = "0:end"
-    with pytest.raises(Died):
+    with pytest.raises(DiedError):
         await passed(app, journal, asks("gpt", "a"))
     journal.kept["provider:row:gpt:0:id"] = "batch-of-another-account"
     journal.fatal = "never"

@@ -181,14 +181,14 @@ class FakeBatches:
     async def _content(self, request: web.Request) -> web.Response:
         part, _, name = request.match_info["id"].partition("-")
         batch = self.batches[name]
-        rows = [chat_row(id, body, batch) for id, body in reversed(batch.requests.items())]
+        rows = [chat_row(one, body, batch) for one, body in reversed(batch.requests.items())]
         split = batch.kind == "openai"
         wanted = [row for row in rows if row is not None and (not split or (part == "err") == bool(row.get("error")))]
         return web.Response(text="".join(json.dumps(row) + "\n" for row in wanted))
 
     async def _results(self, request: web.Request) -> web.Response:
         batch = self.batches[request.match_info["id"]]
-        rows = [message_row(id, body, batch) for id, body in reversed(batch.requests.items())]
+        rows = [message_row(one, body, batch) for one, body in reversed(batch.requests.items())]
         return web.Response(text="".join(json.dumps(row) + "\n" for row in rows if row is not None))
 
 
