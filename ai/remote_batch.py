@@ -58,6 +58,9 @@ class RemoteBatches(Protocol):
     marks: bool
     """Whether a batch carries the mark it was submitted with, so that `find` knows it for certain."""
 
+    async def open(self) -> None:
+        """Import and build what takes long; comes before everything else."""
+
     def line(self, custom_id: str, request: Request) -> bytes:
         """*request* as JSON on one line. A custom id has at most 64 letters, digits, `-` and `_`."""
 

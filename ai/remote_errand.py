@@ -129,6 +129,7 @@ class Errand:
     async def open(self, follow: Follow) -> None:
         """Take up what an earlier process handed in; *follow* is called with every chunk the provider has."""
         self._started = follow
+        await self._remote.open()
         while chunk := await self._recalled(len(self.chunks)):
             self.chunks.append(chunk)
             if chunk.id and not chunk.ended:

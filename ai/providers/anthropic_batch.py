@@ -40,6 +40,9 @@ class Batches:
         self._settings = settings
         self._http = BatchHTTP(settings, http, key)
 
+    async def open(self) -> None:
+        return
+
     def line(self, custom_id: str, request: Request) -> bytes:
         assert self._settings.model is not None
         body = build_body(request, self._settings.model, self._settings)

@@ -74,6 +74,7 @@ _ROWS = (
         env_keys=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         model="gemini-4-argon",
         price_id="google",
+        batches="gemini_batch",
     ),
     Provider("xai", base_url="https://api.x.ai/v1", env_keys=("XAI_API_KEY",), model="grok-4.7", price_id="x-ai"),
     Provider(

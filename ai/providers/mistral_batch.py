@@ -36,6 +36,9 @@ class Batches:
         self._settings = settings
         self._http = BatchHTTP(settings, http, {"authorization": f"Bearer {settings.endpoint.api_key}"})
 
+    async def open(self) -> None:
+        return
+
     def line(self, custom_id: str, request: Request) -> bytes:
         body = plain_body(request, self._settings)
         del body["model"]  # it stands in the job

@@ -46,6 +46,9 @@ class Batches:
         self._settings = settings
         self._http = BatchHTTP(settings, http, {"authorization": f"Bearer {settings.endpoint.api_key}"})
 
+    async def open(self) -> None:
+        return
+
     def line(self, custom_id: str, request: Request) -> bytes:
         body = plain_body(request, self._settings)
         return encoded({"custom_id": custom_id, "method": "POST", "url": _ENDPOINT, "body": body})

@@ -21,7 +21,8 @@ from core.errors import BudgetExceededError, ConfigError, InvalidInputError
 from core.lifecycle import App, open_app
 from core.values import Request
 
-AIS = {"gpt": "openai", "claude": "anthropic", "mistral": "mistral"}
+AIS = {"gpt": "openai", "claude": "anthropic", "mistral": "mistral", "gemini": "gemini"}
+PATHS = {"claude": "", "gemini": "/gemini"}
 each_ai = pytest.mark.parametrize("ai", list(AIS))
 
 
@@ -41,7 +42,11 @@ async def app(fake: FakeBatches, isolated: Path, monkeypatch: pytest.MonkeyPatch
 
 def opened(fake: FakeBatches, isolated: Path, monkeypatch: pytest.MonkeyPatch, **defaults: Any) -> Any:
     rows = {
-        name: {"provider": provider, "api_key": "k", "base_url": fake.base_url + ("" if name == "claude" else "/v1")}
+        name: {
+            "provider": provider,
+            "api_key": "k",
+            "base_url": fake.base_url + PATHS.get(name, "/v1"),
+        }
         for name, provider in AIS.items()
     }
     path = isolated / "credentials.json"
@@ -128,7 +133,7 @@ async def test_each_row_gets_the_answer_or_the_error_that_is_its_own(ai: str, ap
     assert "refused" in found[2]["error"] or "rejected" in found[2]["error"]
     assert "max_tokens" in found[3]["error"]
     assert "error" in found[4], "a line that is not as documented spoils its own row alone"
-    if ai != "mistral":
+    if ai in ("gpt", "claude"):
         assert "expired before this row" in found[1]["error"] and "--retry-failed" in found[1]["error"]
         assert not found[1]["billed"]
     assert not await going.missing(wanted)
@@ -232,8 +237,17 @@ async def test_the_provider_s_limits_make_chunks(app: App, fake: FakeBatches, mo
     assert len(journal.results()) == 5
 
 
-@pytest.mark.parametrize("ai", ["gpt", "mistral"])
-@pytest.mark.parametrize(("ending", "words"), [("failed", "bad file"), ("cancelled", "was cancelled")])
+@pytest.mark.parametrize(
+    ("ai", "ending", "words"),
+    [
+        ("gpt", "failed", "bad file"),
+        ("gpt", "cancelled", "was cancelled"),
+        ("mistral", "failed", "bad file"),
+        ("mistral", "cancelled", "was cancelled"),
+        ("gemini", "failed", "could not run the batch"),
+        ("gemini", "expired", "expired before this row"),
+    ],
+)
 async def test_rows_of_a_batch_that_ended_badly_say_why(
     ai: str, ending: str, words: str, app: App, fake: FakeBatches
 ) -> None:

@@ -1,4 +1,4 @@
-"""Batch endpoints on loopback in the protocols of OpenAI, Mistral and Anthropic, strict about what they are sent.
+"""Batch endpoints on loopback, of OpenAI, Mistral, Anthropic and Gemini, strict about what they are sent.
 
     python fake_batches.py            prints its base URL, serves until stdin closes
 
@@ -74,6 +74,10 @@ class FakeBatches:
                 web.get("/v1/messages/batches/{id}", self._show),
                 web.get("/v1/messages/batches/{id}/results", self._results),
                 web.post("/v1/messages/batches/{id}/cancel", self._cancel),
+                web.post("/gemini/v1/models/{rest}", self._create_gemini),
+                web.get("/gemini/v1/batches", self._list),
+                web.get("/gemini/v1/batches/{id}", self._show),
+                web.post("/gemini/v1/batches/{id}:cancel", self._cancel),
             ]
         )
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -122,6 +126,16 @@ class FakeBatches:
         check(all(set(line) == {"custom_id", "params"} and line["params"]["max_tokens"] > 0 for line in lines), "line")
         return await self._created(request, "anthropic", lines, "params", {})
 
+    async def _create_gemini(self, request: web.Request) -> web.StreamResponse:
+        check(request.headers["x-goog-api-key"] == "k", "key")
+        check(request.match_info["rest"].endswith(":batchGenerateContent"), "path")
+        batch = (await request.json())["batch"]
+        check(set(batch) == {"displayName", "inputConfig"}, "fields")
+        lines = batch["inputConfig"]["requests"]["requests"]
+        check(all(set(line) == {"request", "metadata"} and set(line["metadata"]) == {"key"} for line in lines), "line")
+        named = [{"custom_id": line["metadata"]["key"], "request": line["request"]} for line in lines]
+        return await self._created(request, "gemini", named, "request", {"moot": batch["displayName"]})
+
     async def _created(
         self, request: web.Request, kind: str, lines: list[dict[str, Any]], part: str, metadata: dict[str, str]
     ) -> web.StreamResponse:
@@ -139,9 +153,11 @@ class FakeBatches:
 
     async def _list(self, request: web.Request) -> web.Response:
         kind = {"batches": "openai", "jobs": "mistral"}.get(request.path.split("/")[-1], "")
-        kind = "anthropic" if "/messages/" in request.path else kind
+        kind = "anthropic" if "/messages/" in request.path else "gemini" if "/gemini/v1/" in request.path else kind
         names = [name for name, batch in reversed(self.batches.items()) if batch.kind == kind]
         data = [self._shown(name) for name in names]
+        if kind == "gemini":
+            return web.json_response({"operations": data})
         return web.json_response({"data": data, "has_more": False, "last_id": names[-1] if names else None})
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -167,6 +183,8 @@ class FakeBatches:
             status = "ended" if over else "in_progress"
             created = datetime.fromtimestamp(batch.created, UTC).isoformat()
             return {"id": name, "processing_status": status, "request_counts": counts, "created_at": created}
+        if batch.kind == "gemini":
+            return gemini_shown(name, batch, over=over)
         shown: dict[str, Any] = {"id": name, "metadata": batch.metadata, "created_at": int(batch.created)}
         if batch.kind == "mistral":
             endings = {"failed": "FAILED", "expired": "TIMEOUT_EXCEEDED", "cancelled": "CANCELLED", "": "SUCCESS"}
@@ -198,6 +216,8 @@ def check(holds: bool, what: str) -> None:
 
 
 def prompt(body: dict[str, Any]) -> str:
+    if "contents" in body:
+        return str(body["contents"][-1]["parts"][0]["text"])
     content = body["messages"][-1]["content"]
     return str(content if isinstance(content, str) else content[0]["text"])
 
@@ -218,6 +238,33 @@ def chat_row(id: str, body: dict[str, Any], batch: FakeBatch) -> dict[str, Any] 
     choices = [{"index": 0, "message": message, "finish_reason": "length" if cut else "stop"}]
     answer = {"id": "c", "model": body.get("model", "m"), "choices": choices, "usage": _USAGE}
     return {"custom_id": id, "response": {"status_code": 200, "request_id": "r", "body": answer}, "error": None}
+
+
+def gemini_shown(name: str, batch: FakeBatch, *, over: bool) -> dict[str, Any]:
+    state = (batch.ending or "succeeded").upper() if over else "RUNNING"
+    created = datetime.fromtimestamp(batch.created, UTC).isoformat()
+    metadata = {"displayName": batch.metadata["moot"], "state": f"BATCH_STATE_{state}", "createTime": created}
+    if over and not batch.ending:
+        rows = [gemini_row(one, body) for one, body in reversed(batch.requests.items())]
+        found = [row for row in rows if row is not None]
+        metadata |= {"output": {"inlinedResponses": {"inlinedResponses": found}}}  # type: ignore[dict-item]
+    return {"name": f"batches/{name}", "metadata": metadata, "done": over}
+
+
+def gemini_row(id: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    asked = prompt(body)
+    row: dict[str, Any] = {"metadata": {"key": id}}
+    if "skip" in asked:
+        return None
+    if "refuse" in asked:
+        return row | {"error": {"code": 3, "message": "not this"}}
+    if "garble" in asked:
+        return row
+    cut = "cut" in asked
+    parts = [] if cut else [{"text": f"answer to {asked}"}]
+    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "MAX_TOKENS" if cut else "STOP"}
+    usage = {"promptTokenCount": 100, "candidatesTokenCount": 10, "totalTokenCount": 110}
+    return row | {"response": {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-4-argon"}}
 
 
 def message_row(id: str, body: dict[str, Any], batch: FakeBatch) -> dict[str, Any] | None:
