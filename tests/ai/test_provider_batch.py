@@ -18,6 +18,7 @@ from ai.batch import Ask
 from ai.provider_batch import RemotePass
 from ai.remote_errand import Pauses
 from core.errors import BudgetExceededError, ConfigError, InvalidInputError
+from core.events import CallFinished
 from core.lifecycle import App, open_app
 from core.values import Request
 
@@ -165,10 +166,10 @@ async def test_a_death_between_the_provider_s_acceptance_and_the_record_hands_no
     journal = Journal()
     wanted = asks(ai, "a", "b", "c")
     other = asks(ai, "x", "y", "z")
-    await passed_as(app, "other", other)
     journal.fatal = ":id"
     with pytest.raises(DiedError):
         await passed(app, journal, wanted)
+    await passed_as(app, "other", other)  # as many rows, and newer
     assert not [key for key in journal.kept if key.endswith(":id")]
     journal.fatal = "never"
     await passed(app, journal, wanted)
@@ -198,7 +199,8 @@ async def test_a_submission_whose_reply_is_lost_is_found_and_not_repeated(ai: st
 
 
 async def test_a_death_in_the_middle_of_the_results_keeps_each_once(app: App, fake: FakeBatches) -> None:
-    journal = Journal()
+    journal, told = Journal(), []
+    app.bus.add_sink(lambda event: told.append(event.answer.text) if isinstance(event, CallFinished) else None)
     wanted = asks("gpt", "a", "b", "c")
     journal.fatal = f":{wanted[1].key}"
     with pytest.raises(DiedError):
@@ -207,6 +209,7 @@ async def test_a_death_in_the_middle_of_the_results_keeps_each_once(app: App, fa
     journal.fatal = "never"
     await passed(app, journal, wanted)
     assert len(journal.results()) == 3 and len(fake.batches) == 1
+    assert told == ["answer to c", "answer to b", "answer to a"], "events and ledger have each once"
 
 
 async def test_looks_grow_rarer_and_troubles_on_the_way_pass(app: App, fake: FakeBatches) -> None:
