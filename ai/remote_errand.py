@@ -151,6 +151,8 @@ class Errand:
         chunk = self._planned
         gathered, self._gathered = self._gathered, _Gathered()
         if not gathered.lines:
+            if chunk is not None:  # settings that changed since it was planned refuse every row of it
+                chunk.id, chunk.ended = "none", True
             return
         await self._reserve(gathered)
         fresh = chunk is None
