@@ -27,7 +27,7 @@ File = Annotated[str | None, Field(description="Instead: JSONL, CSV, or a folder
 TemplateText = Annotated[str | None, Field(description="The prompt, with {field}; a folder has {text}, {name}.")]
 AnswerSchema = Annotated[dict[str, Any] | None, Field(description="JSON Schema of the answers.")]
 SkipBad = Annotated[bool, Field(description="Leave out rows that cannot be read.")]
-ProviderBatch = Annotated[bool, Field(description="Half price; up to a day.")]
+ProviderBatch = Annotated[bool, Field(description="Half price, slow.")]
 
 _PATIENCE_S = 3.0
 _KEPT_S = 30 * 86_400
