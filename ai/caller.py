@@ -130,9 +130,9 @@ class Caller:
             budget.refund(hold)
             raise
         if isinstance(outcome, Answer):
-            _settle(budget, hold, outcome.cost_usd, Usage(0, 0) if outcome.cached else outcome.usage)
+            settle(budget, hold, outcome.cost_usd, Usage(0, 0) if outcome.cached else outcome.usage)
         else:
-            _settle_failure(budget, hold, outcome.error)
+            settle_failure(budget, hold, outcome.error)
         return outcome
 
     def check_name(self, ai: str) -> None:
@@ -191,7 +191,7 @@ class Caller:
     async def _answer(self, seat: Seat, response: Response, latency_s: float, first_token_s: float | None) -> Answer:
         cost_usd = (await load("core.prices")).cost_usd
         really = self.roster.seat(response.answered_by) if response.answered_by else seat
-        return _attributed(seat, really, response, latency_s, first_token_s, cost_usd)
+        return attributed(seat, really, response, latency_s, first_token_s, cost_usd)
 
     def call_blocking(self, ai: str, request: Request) -> Outcome:
         """Ask one AI through its synchronous client, for code without an event loop. Blocks.
@@ -214,12 +214,12 @@ class Caller:
             failure = Failure(seat.name, error, time.perf_counter() - started)
             self._bus.publish(CallFailed("", call, failure))
             if hold:
-                _settle_failure(budget, hold, error)
+                settle_failure(budget, hold, error)
             return failure
-        answer = _attributed(seat, seat, response, time.perf_counter() - started, None, cost_usd)
+        answer = attributed(seat, seat, response, time.perf_counter() - started, None, cost_usd)
         self._bus.publish(CallFinished("", call, answer))
         if hold:
-            _settle(budget, hold, answer.cost_usd, answer.usage)
+            settle(budget, hold, answer.cost_usd, answer.usage)
         return answer
 
     def _unusable(self, ai: str, error: ConfigError, run: str, role: str) -> Failure:
@@ -230,7 +230,7 @@ class Caller:
         return failure
 
 
-def _attributed(
+def attributed(
     seat: Seat,
     really: Seat,
     response: Response,
@@ -270,14 +270,14 @@ def check_request(request: Request) -> None:
         )
 
 
-def _settle(budget: Budget | None, hold: Hold, usd: float | None, usage: Usage) -> None:
+def settle(budget: Budget | None, hold: Hold, usd: float | None, usage: Usage) -> None:
     known = usage.input_tokens is not None and usage.output_tokens is not None
     tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else None
     if budget is not None:
         budget.settle(hold, usd=usd, tokens=tokens)
 
 
-def _settle_failure(budget: Budget | None, hold: Hold, error: AIError) -> None:
+def settle_failure(budget: Budget | None, hold: Hold, error: AIError) -> None:
     """The estimate stands where the call may be on the bill; else nothing was taken."""
     if budget is None:
         return

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from pydantic import SecretStr
@@ -40,6 +41,9 @@ from core.errors import ConfigError, MissingKeyError, NotLocalError, UnknownAIEr
 from core.paths import data_dir
 from core.store import Store
 from core.values import Request, Response
+
+if TYPE_CHECKING:
+    from ai.remote_batch import RemoteBatches
 
 _LOCAL_SLOTS = 3
 
@@ -266,6 +270,17 @@ class Roster:
             check=available_reason if provider.embedded else None,
             cache=self._cache(name, row, provider),
         )
+
+    def batches(self, name: str) -> RemoteBatches | None:
+        """The batch endpoint of the AI called *name*, with its first key; None where Moot knows none."""
+        seat = self.seat(name)
+        if seat.provider.batches is None:
+            return None
+        row = seat.row.model_copy(update={"api_key": SecretStr(seat.row.keys[0][1])}) if seat.row.keys else seat.row
+        settings = _settings(name, row, seat.provider, self.config.defaults, self.engine)
+        module = importlib.import_module(f"ai.providers.{seat.provider.batches}")
+        endpoint: RemoteBatches = module.Batches(settings, self.http)
+        return endpoint
 
     def _cache(self, name: str, row: AIConfig, provider: Provider) -> Cache | None:
         if row.cache_ttl is None:

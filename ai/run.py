@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
 import secrets
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from ai.caller import Caller
-from core.errors import InvalidInputError
-from core.events import EventBus, RunFinished, RunStarted, StepDone
+from ai.caller import Caller, attributed
+from ai.lazy import load
+from core.errors import AIError, InvalidInputError
+from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, StepDone
 from core.jobs.questions import Question
 from core.threads import Threads
 from core.track_record import TrackRecord
-from core.values import Answer, Failure, Outcome, Request
+from core.values import Answer, Failure, Outcome, Request, Response
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from core.jobs.desk import Jobs
 
 T = TypeVar("T")
+
+_batch_ids = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,34 @@ class Run:
         questions, question = self.jobs.questions, Question(message, schema)
         key = hashlib.sha256(json.dumps([message, schema], sort_keys=True).encode()).hexdigest()
         return await self._memo.once(f"user:{key}", lambda: questions.ask(self.id, question))
+
+    async def received(
+        self,
+        ai: str,
+        outcome: Response | AIError,
+        *,
+        price: float,
+        role: str,
+        keep: Callable[[Outcome], Awaitable[None]],
+    ) -> Outcome:
+        """What *ai* answered by another way than a call, at *price* times its list price: kept, then told of.
+
+        No latency is known of it, so none is told.
+        """
+        call = f"b{next(_batch_ids)}"
+        seat = self.roster.seat(ai)
+        made: Outcome
+        if isinstance(outcome, Response):
+            cost_usd = (await load("core.prices")).cost_usd
+            answer = attributed(seat, seat, replace(outcome, key=seat.lanes[0].alias), 0.0, None, cost_usd)
+            made = answer if answer.cost_usd is None else replace(answer, cost_usd=answer.cost_usd * price)
+        else:
+            made = Failure(ai, outcome)
+        await keep(made)
+        self._bus.publish(CallStarted(self.id, call, seat.name, seat.model, role))
+        ended = CallFinished(self.id, call, made) if isinstance(made, Answer) else CallFailed(self.id, call, made)
+        self._bus.publish(ended)
+        return made
 
     def rng(self, *label: object) -> random.Random:
         """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""

@@ -140,6 +140,11 @@ class Budget:
             reserving.add_done_callback(self._give_back)
             raise
 
+    def check_call(self, estimate: Estimate) -> None:
+        """Raise BudgetExceededError if one call of *estimate* is too much by itself, whatever else is spent."""
+        for scope in self._scopes:
+            _check_calls(scope, [estimate] if scope.covers(estimate) else [])
+
     def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
         """The same for code without an event loop."""
         return self._reserve(run, estimates).result() if self._scopes else []

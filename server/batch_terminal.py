@@ -23,7 +23,7 @@ from core.jobs.values import Job
 from core.lifecycle import App, open_app
 from core.secrets_check import named_like_a_secret
 from server.worker import serving_jobs, start_worker
-from tools._batch import BatchReport, Prepared, estimated, prepare, report, start_batch
+from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
 from tools._kit import Cost
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
@@ -45,6 +45,7 @@ class Wishes:
     dry_run: bool
     background: bool
     as_json: bool
+    provider_batch: bool = False
 
 
 def run_command(
@@ -62,10 +63,11 @@ def run_command(
     dry_run: bool,
     background: bool,
     as_json: bool,
+    provider_batch: bool,
     **options: Any,
 ) -> int:
     """Run `moot batch`; the exit code says whether all, some or none of the calls were answered."""
-    wishes = Wishes(skip_bad, retry_failed, yes, dry_run, background, as_json)
+    wishes = Wishes(skip_bad, retry_failed, yes, dry_run, background, as_json, provider_batch)
     try:
         source = _source(path, template, send_secrets=send_secrets)
         found = _schema(schema) if schema else None
@@ -92,8 +94,18 @@ async def _run(
         names = ais or [app.roster.default().name]
         for name in names:
             app.roster.seat(name)
+        if wishes.provider_batch:
+            check_endpoints(app.roster, names)
         batch = await anyio.to_thread.run_sync(
-            lambda: prepare(source, output, names, schema=schema, options=options, width=width)
+            lambda: prepare(
+                source,
+                output,
+                names,
+                schema=schema,
+                options=options,
+                width=width,
+                provider_batch=wishes.provider_batch,
+            )
         )
         if wishes.dry_run:
             return await _told(batch, f"Dry run, nothing was sent: {await estimated(app.roster, batch)}", wishes)
@@ -158,7 +170,8 @@ async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
             job = await _worked(app, job, batch, wishes)
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True):
-            await app.jobs.cancel(job.id)  # else an open window would take it up
+            # Else an open window would take it up. What a provider has stays there, and is found by the next start.
+            await app.jobs.cancel(job.id, "drain" if wishes.provider_batch else "abort")
         raise
     if job.state == "paused":
         raise ConfigError(f"Paused: {job.reason} Then start the same command again; what is finished is kept.")

@@ -51,6 +51,8 @@ class BatchSpec(BaseModel):
     options: dict[str, Any] = {}
     strict: bool = False
     send_secrets: bool = False
+    provider_batch: bool = False
+    """Whether the rows go through the providers' batch endpoints."""
     shown: bool = False
     """Whether the rows belong into the result, because nobody is told of a file."""
 
@@ -119,6 +121,7 @@ def prepare(
     schema: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     width: int | None = None,
+    provider_batch: bool = False,
     shown: bool = False,
 ) -> Prepared:
     """Look at everything before anything is sent. Blocks: the input is read once.
@@ -130,7 +133,8 @@ def prepare(
         Schema(schema)
     looked = survey(source)
     given = {name: value for name, value in (options or {}).items() if value is not None}
-    run = _digests(looked.digest, ais, schema, given)
+    way = {"provider_batch": True} if provider_batch else {}
+    run = _digests(looked.digest, ais, schema, given | way)
     spec = BatchSpec(
         path=str(source.path.absolute()),
         output=str(output.absolute()),
@@ -144,6 +148,7 @@ def prepare(
         options=given,
         strict=source.strict,
         send_secrets=source.send_secrets,
+        provider_batch=provider_batch,
         shown=shown,
     )
     return Prepared(spec, looked, fresh=not find_run(output, run).job, width=width)
@@ -163,11 +168,12 @@ async def estimated(roster: Roster, batch: Prepared) -> str:
         found += [estimate(seat, build_request(prompt, roster, ai, **spec.options)) for prompt in sample]
         await anyio.lowlevel.checkpoint()
     scale = spec.total / len(sample)
+    price = {ai: _price(roster, ai) if spec.provider_batch else 1.0 for ai in spec.ais}
     scaled = [
         replace(
             one,
-            low_usd=None if one.low_usd is None else one.low_usd * scale,
-            high_usd=None if one.high_usd is None else one.high_usd * scale,
+            low_usd=None if one.low_usd is None else one.low_usd * scale * price[one.ai],
+            high_usd=None if one.high_usd is None else one.high_usd * scale * price[one.ai],
         )
         for one in found
     ]
@@ -177,6 +183,18 @@ async def estimated(roster: Roster, batch: Prepared) -> str:
         f"{spec.total:,} rows for {', '.join(spec.ais)}: {batch.calls:,} calls, about {inputs:,} tokens in, "
         f"up to {outputs:,} out, {price_range(scaled)}."
     )
+
+
+def check_endpoints(roster: Roster, ais: Sequence[str]) -> None:
+    """Raise InvalidInputError unless each of *ais* has a batch endpoint."""
+    for ai in ais:
+        _price(roster, ai)
+
+
+def _price(roster: Roster, ai: str) -> float:
+    from ai.provider_batch import remote_batches
+
+    return remote_batches(roster, ai).terms.price
 
 
 def size_of(path: Path) -> int:

@@ -8,22 +8,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
 from ai.batch import Ask, Batch, Result
-from ai.batch_answers import Schema, record
+from ai.batch_answers import Schema, failure_value, record
 from ai.layers.cache import request_key
 from ai.roster import Roster
 from ai.run import Run
 from core.batch_input import BadRow, Row
 from core.batch_output import DiskFullError, Record, Results, Sidecar, Tally, begin_again, retry_path
-from core.errors import ConfigError, MootError, StoreError
-from core.values import Message, Request
+from core.errors import AIError, ConfigError, InvalidInputError, MootError, StoreError
+from core.values import Failure, Message, Request
 from tools._batch import BatchReport, BatchSpec, report, size_of
 from tools._kit import build_request
+
+if TYPE_CHECKING:
+    from ai.provider_batch import RemotePass
 
 _CHUNK = 100
 _TELL_S = 0.5
@@ -38,6 +41,8 @@ async def run_batch(run: Run, spec: BatchSpec) -> BatchReport:
     work = _Work(run, spec)
     try:
         await work.open()
+        if spec.provider_batch:
+            await work.ask_remotely()
         await work.pass_through()
         tally = await work.finish()
     finally:
@@ -59,6 +64,7 @@ class _Work:
         self._tally = Tally()
         self._asks: Iterator[Ask] = iter(())
         self._told = float("-inf")
+        self._remote: RemotePass | None = None
 
     async def open(self) -> None:
         await self._wait_for_sidecar()
@@ -72,17 +78,27 @@ class _Work:
             if seat.row.concurrency is None and not seat.local:
                 seat.concurrency.widen(width)
 
+    async def ask_remotely(self) -> None:
+        """Have what is not written yet answered by the providers' batch endpoints; the pass then finds it."""
+        from ai.provider_batch import RemotePass
+
+        if self._run.memory is None:
+            raise InvalidInputError("Provider batches need a job. Start them with moot batch or the tool batch.")
+        self._remote = RemotePass(self._run, self._spec.ais, memory=self._run.memory, role=self._role)
+        await self._remote.run(self._read, self._tell)
+        await anyio.to_thread.run_sync(self._rewind)
+
     async def pass_through(self) -> None:
         """Ask what is not written yet."""
         passing = Batch(
             self._run.caller,
             width=self._width,
             run=self._run.id,
-            role=f"row{self._sidecar.generation or ''}",
+            role=self._role,
             memory=self._run.memory,
         )
         await self._tell()
-        await passing.run(self._read, self._write)
+        await passing.run(self._read_known if self._remote else self._read, self._write)
 
     async def finish(self) -> Tally:
         await anyio.to_thread.run_sync(self._finish)
@@ -91,6 +107,10 @@ class _Work:
 
     def close(self) -> None:
         self._results.close()
+
+    @property
+    def _role(self) -> str:
+        return f"row{self._sidecar.generation or ''}"
 
     @property
     def _width(self) -> int:
@@ -116,11 +136,16 @@ class _Work:
         if sidecar.finished:
             sidecar = begin_again(sidecar, self._output) if self._output.exists() else replace(sidecar, finished=False)
         self._sidecar = sidecar
-        before: Iterator[Record] = iter(())
         if sidecar.generation:
-            before = self._results.records()
             self._results = Results(retry_path(self._output), spec.ais)
         self._tally = self._results.open()
+        self._rewind()
+
+    def _rewind(self) -> None:
+        """Begin with the first row that is not written yet."""
+        before: Iterator[Record] = iter(())
+        if self._sidecar.generation:
+            before = Results(self._output, self._spec.ais).records()
         self._asks = islice(self._all_asks(before), self._tally.done, None)
 
     def _all_asks(self, before: Iterator[Record]) -> Iterator[Ask]:
@@ -143,6 +168,19 @@ class _Work:
 
     async def _read(self) -> Sequence[Ask]:
         return await anyio.to_thread.run_sync(lambda: list(islice(self._asks, _CHUNK)))
+
+    async def _read_known(self) -> Sequence[Ask]:
+        """The same where every row was asked remotely: what has no result there is a failure, and asked nowhere."""
+        assert self._remote is not None
+        asks = await self._read()
+        missing = await self._remote.missing(asks)
+        return [
+            replace(ask, known=self._failed(ask, missing[name])) if (name := self._remote.name(ask)) in missing else ask
+            for ask in asks
+        ]
+
+    def _failed(self, ask: Ask, error: AIError) -> Record:
+        return record(failure_value(Failure(ask.ai, error), ask.index), index=ask.index, id=ask.row.id, ai=ask.ai)
 
     async def _write(self, results: Sequence[Result]) -> None:
         while True:

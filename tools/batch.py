@@ -17,7 +17,7 @@ from core.batch_template import Template
 from core.errors import InvalidInputError, MootError
 from core.jobs.desk import Jobs
 from core.paths import data_dir
-from tools._batch import BatchReport, Prepared, estimated, prepare, start_batch
+from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, start_batch
 from tools._kit import AINames, Cost, DryRun, MaxTokens, System
 
 Items = Annotated[
@@ -27,6 +27,7 @@ File = Annotated[str | None, Field(description="Instead: JSONL, CSV, or a folder
 TemplateText = Annotated[str | None, Field(description="The prompt, with {field}; a folder has {text}, {name}.")]
 AnswerSchema = Annotated[dict[str, Any] | None, Field(description="JSON Schema of the answers.")]
 SkipBad = Annotated[bool, Field(description="Leave out rows that cannot be read.")]
+ProviderBatch = Annotated[bool, Field(description="Half price, slow.")]
 
 _PATIENCE_S = 3.0
 _KEPT_S = 30 * 86_400
@@ -43,6 +44,7 @@ async def batch(
     system: System = None,
     max_tokens: MaxTokens = None,
     skip_bad: SkipBad = False,
+    provider_batch: ProviderBatch = False,
     dry_run: DryRun = False,
 ) -> BatchReport:
     """Ask one prompt per row. Runs as a job: read it with jobs; results of a file go to FILE.results.jsonl."""
@@ -50,10 +52,20 @@ async def batch(
     names = list(dict.fromkeys(ais)) if ais else [run.roster.default().name]
     for name in names:
         run.roster.seat(name)
+    if provider_batch:
+        check_endpoints(run.roster, names)
     source, output = await anyio.to_thread.run_sync(_places, run, items, file, template)
     options = {"system": system, "max_tokens": max_tokens}
     batch = await anyio.to_thread.run_sync(
-        lambda: prepare(source, output, names, schema=schema, options=options, shown=items is not None)
+        lambda: prepare(
+            source,
+            output,
+            names,
+            schema=schema,
+            options=options,
+            provider_batch=provider_batch,
+            shown=items is not None,
+        )
     )
     if batch.survey.bad and not skip_bad:
         listed = "; ".join(map(str, batch.survey.first_bad))

@@ -41,6 +41,8 @@ class Provider:
     headers: tuple[tuple[str, str], ...] = ()
     context_window: int | None = None
     """Tokens of prompt and answer together, where the price list does not say."""
+    batches: str | None = None
+    """The module beside this one that speaks its batch endpoint."""
     embedded: bool = False
     """Served by the model that ships with Moot."""
 
@@ -52,6 +54,7 @@ _ROWS = (
         env_keys=("OPENAI_API_KEY",),
         model="gpt-6.1-sol",
         price_id="openai",
+        batches="openai_batch",
         quirks=Quirks(max_tokens_field="max_completion_tokens"),
     ),
     Provider(
@@ -61,6 +64,7 @@ _ROWS = (
         env_keys=("ANTHROPIC_API_KEY",),
         model="claude-opus-5-5",
         price_id="anthropic",
+        batches="anthropic_batch",
         max_tokens=16_384,
     ),
     Provider(
@@ -70,6 +74,7 @@ _ROWS = (
         env_keys=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         model="gemini-4-argon",
         price_id="google",
+        batches="gemini_batch",
     ),
     Provider("xai", base_url="https://api.x.ai/v1", env_keys=("XAI_API_KEY",), model="grok-4.7", price_id="x-ai"),
     Provider(
@@ -86,6 +91,7 @@ _ROWS = (
         env_keys=("MISTRAL_API_KEY",),
         model="mistral-large-4",
         price_id="mistral",
+        batches="mistral_batch",
         quirks=Quirks(stream_usage=False),
     ),
     Provider(

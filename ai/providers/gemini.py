@@ -144,11 +144,11 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(who, await self.list_models())
         fold = GeminiFold(who, self._model, emit)
-        with _errors(who, fold):
+        with gemini_errors(who, fold):
             stream = await sdk.aio.models.generate_content_stream(
                 model=self._model,
                 contents=build_contents(request),
-                config=_as_config(build_config(request, self._settings)),
+                config=as_config(build_config(request, self._settings)),
             )
             async with aclosing(cast("AsyncGenerator[types.GenerateContentResponse]", stream)) as chunks:
                 async for chunk in chunks:
@@ -157,7 +157,7 @@ class AsyncClient(AsyncAIClient):
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()
-        with _errors(self._settings.who):
+        with gemini_errors(self._settings.who):
             pager = await sdk.aio.models.list()
             return [(model.name or "").removeprefix("models/") async for model in pager]
 
@@ -165,7 +165,7 @@ class AsyncClient(AsyncAIClient):
         if self._sdk is None:
             try:
                 # In a thread: the import takes 0.6 s and the client reads certificates.
-                self._sdk = await anyio.to_thread.run_sync(_build, self._settings, self._http)
+                self._sdk = await anyio.to_thread.run_sync(build_sdk, self._settings, self._http)
             except (RuntimeError, ImportError, ValueError) as error:
                 raise unavailable(self._settings.who, error) from error
         return self._sdk
@@ -180,15 +180,15 @@ class SyncClient(AIClient):
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         who = self._settings.who
-        sdk = _build(self._settings, self._http)
-        with _errors(who):
+        sdk = build_sdk(self._settings, self._http)
+        with gemini_errors(who):
             model = self._settings.model or first_model(
                 who, [(m.name or "").removeprefix("models/") for m in sdk.models.list()]
             )
         fold = GeminiFold(who, model, emit)
-        with _errors(who, fold):
+        with gemini_errors(who, fold):
             for chunk in sdk.models.generate_content_stream(
-                model=model, contents=build_contents(request), config=_as_config(build_config(request, self._settings))
+                model=model, contents=build_contents(request), config=as_config(build_config(request, self._settings))
             ):
                 if cancelled.is_set():
                     break
@@ -196,7 +196,7 @@ class SyncClient(AIClient):
         return fold.finish()
 
 
-def _build(settings: ClientSettings, http: SharedHTTP) -> genai.Client:
+def build_sdk(settings: ClientSettings, http: SharedHTTP) -> genai.Client:
     from google import genai
     from google.genai import types
 
@@ -211,14 +211,14 @@ def _build(settings: ClientSettings, http: SharedHTTP) -> genai.Client:
     return genai.Client(api_key=settings.endpoint.api_key, vertexai=False, http_options=options)
 
 
-def _as_config(config: dict[str, Any]) -> types.GenerateContentConfig:
+def as_config(config: dict[str, Any]) -> types.GenerateContentConfig:
     from google.genai import types
 
     return types.GenerateContentConfig.model_validate(config)
 
 
 @contextmanager
-def _errors(who: Who, fold: GeminiFold | None = None) -> Iterator[None]:
+def gemini_errors(who: Who, fold: GeminiFold | None = None) -> Iterator[None]:
     """Turn what the SDK and the connection raise inside the block into our errors."""
     from google.genai import errors
 

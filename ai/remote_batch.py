@@ -1,0 +1,202 @@
+"""A provider's batch endpoint: many requests in one submission, at a lower price, answered within a day.
+
+What every protocol can do, and the plain HTTP they share; the protocols are `ai/providers/*_batch.py`. Requests are
+built and answers folded by the same functions as ordinary calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx2
+
+from ai.classify import Who, not_an_answer, status_error, transport_error
+from ai.fold import SSEFold, error_status
+from ai.settings import ClientSettings
+from ai.transport import SharedHTTP
+from core.errors import AIError, ProviderError
+from core.values import Request, Response
+
+_TIMEOUT = httpx2.Timeout(300.0, connect=15.0)
+"""An upload of many megabytes is looked through before it is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the provider allows and promises: requests and bytes of one batch, and the part of the price to pay."""
+
+    requests: int
+    bytes: int
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStatus:
+    """How far a batch is. `reason` says why it ended without an answer to everything, if it did."""
+
+    over: bool
+    done: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteResult:
+    """What became of the request called `custom_id`."""
+
+    custom_id: str
+    outcome: Response | AIError
+
+
+class RemoteBatches(Protocol):
+    """One AI's batch endpoint. Every coroutine raises AIError when the provider refuses or cannot be reached."""
+
+    terms: Terms
+    marks: bool
+    """Whether a batch carries the mark it was submitted with, so that `find` knows it for certain."""
+
+    async def open(self) -> None:
+        """Import and build what takes long; comes before everything else."""
+
+    def line(self, custom_id: str, request: Request) -> bytes:
+        """*request* as JSON on one line. A custom id has at most 64 letters, digits, `-` and `_`."""
+
+    async def submit(self, mark: str, lines: Sequence[bytes]) -> str:
+        """Hand in what `line` made, and return the provider's id for it."""
+
+    async def find(self, mark: str, count: int, since: float) -> list[str]:
+        """The batches that may be the one submitted with *mark* and *count* requests after *since* (epoch seconds)."""
+
+    async def status(self, id: str) -> RemoteStatus: ...
+
+    def results(self, id: str) -> AsyncIterator[RemoteResult]:
+        """What a batch that is over brought, in any order; requests that were never tried may be missing."""
+
+    async def cancel(self, id: str) -> None: ...
+
+
+class BatchHTTP:
+    """JSON, files and lines over the shared client, with our errors.
+
+    Args:
+        headers: How the key is shown; beside those of the settings.
+    """
+
+    def __init__(self, settings: ClientSettings, http: SharedHTTP, headers: Mapping[str, str]) -> None:
+        assert settings.endpoint is not None
+        self.who = settings.who
+        self._base = settings.endpoint.base_url.rstrip("/")
+        self._headers = {**headers, **settings.headers}
+        self._http = http
+
+    async def get(self, path: str, **query: Any) -> dict[str, Any]:
+        return await self._json("GET", path, params=query)
+
+    async def post(self, path: str, body: Any = None, *, content: bytes | None = None) -> dict[str, Any]:
+        if content is not None:
+            return await self._json("POST", path, content=content, headers={"content-type": "application/json"})
+        return await self._json("POST", path, json={} if body is None else body)
+
+    async def upload(self, path: str, content: bytes) -> dict[str, Any]:
+        """Post a file of JSON lines, for batches."""
+        files = {"file": ("batch.jsonl", content, "application/jsonl")}
+        return await self._json("POST", path, data={"purpose": "batch"}, files=files)
+
+    async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """The JSON objects of a file, one a line."""
+        async with self._stream(path) as reply:
+            with _transport(self.who):
+                async for line in reply.aiter_lines():
+                    if line.strip():
+                        yield self._object(line)
+
+    async def results(self, path: str, read: Callable[[dict[str, Any]], RemoteResult]) -> AsyncIterator[RemoteResult]:
+        """What *read* makes of each line; one that is not as documented spoils no other."""
+        async for row in self.lines(path):
+            try:
+                result = read(row)
+            except (KeyError, TypeError, AttributeError, IndexError):
+                result = RemoteResult(str(row.get("custom_id")), not_an_answer(self.who, json.dumps(row)))
+            yield result
+
+    @asynccontextmanager
+    async def _stream(self, path: str) -> AsyncIterator[httpx2.Response]:
+        url = f"{self._base}{path}"
+        with _transport(self.who):
+            async with self._http.client.stream("GET", url, headers=self._headers, timeout=_TIMEOUT) as reply:
+                if reply.status_code >= 300:
+                    await reply.aread()
+                    raise self._refusal(reply)
+                yield reply
+
+    async def _json(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any
+    ) -> dict[str, Any]:
+        with _transport(self.who):
+            reply = await self._http.client.request(
+                method, f"{self._base}{path}", headers={**self._headers, **(headers or {})}, timeout=_TIMEOUT, **body
+            )
+        if reply.status_code >= 300:
+            raise self._refusal(reply)
+        return self._object(reply.text)
+
+    def _object(self, text: str) -> dict[str, Any]:
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise not_an_answer(self.who, text)
+        return found
+
+    def _refusal(self, reply: httpx2.Response) -> AIError:
+        try:
+            found = json.loads(reply.text)
+        except ValueError:
+            found = {}
+        said = found.get("error") if isinstance(found, dict) else None
+        details = said if isinstance(said, dict) else found if isinstance(found, dict) else {}
+        code = f"{details.get('type') or ''} {details.get('code') or ''}"
+        message = str(details.get("message") or "")
+        return status_error(self.who, reply.status_code, message, code=code, headers=reply.headers)
+
+
+@contextmanager
+def _transport(who: Who) -> Iterator[None]:
+    try:
+        yield
+    except httpx2.HTTPError as error:
+        raise transport_error(who, error) from error
+
+
+def encoded(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def folded(fold: SSEFold, body: Any) -> Response | AIError:
+    """The answer in *body*, read as an ordinary call that did not stream."""
+    fold.open({"content-type": "application/json"})
+    try:
+        fold.feed(encoded(body))
+        return fold.finish()
+    except AIError as error:
+        return error
+
+
+def refused(who: Who, details: Any, status: int | None = None) -> AIError:
+    """The error for one request of a batch that the provider answered with an error object."""
+    details = details if isinstance(details, dict) else {"message": str(details or "")}
+    code = f"{details.get('type') or ''} {details.get('code') or ''}"
+    return status_error(who, status or error_status(details), str(details.get("message") or ""), code=code)
+
+
+def unanswered(who: Who, why: str) -> AIError:
+    """The error for a request that was never tried, and so costs nothing."""
+    return ProviderError(
+        f"{who.ai!r}: {why} Nothing was charged for this row. Ask it again with --retry-failed.",
+        ai=who.ai,
+        provider=who.provider,
+    )
