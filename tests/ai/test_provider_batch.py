@@ -77,7 +77,7 @@ class Journal:
     def leave(self) -> None:
         return
 
-    def keep(self, key: str, value: Any) -> None:
+    async def keep(self, key: str, value: Any) -> None:
         if key.endswith(self.fatal):
             raise DiedError
         self.kept.setdefault(key, json.loads(json.dumps(value)))
