@@ -1,8 +1,8 @@
 """100 articles of 2,000 words, one after the other and ten at a time.
 
 Five seconds a call, scaled 1:100. The table of the idea this came from gives 8.3 times for ten at a time; the bound is
-9.5 times, so the wall time may be at most 1 / 9.5 of the sequential one. Connections are opened before the clock starts: they take
-as long whatever a call takes, and scaled by 100 they would weigh a hundred times too much (with them: some 9.4 times).
+9.5 times, so the wall time may be at most 1 / 9.5 of the sequential one. Connections are opened before the clock
+starts: they take as long whatever a call takes, and would weigh a hundred times too much here (with them: some 9.4).
 """
 
 from __future__ import annotations

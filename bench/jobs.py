@@ -117,6 +117,8 @@ async def start() -> dict[str, float]:
     ms = (time.process_time() - started) * 1e3
     import core.lifecycle
     import server.mcp_app
+    import server.reply
+    import server.tool_adapter
     import server.toolbox
     from core.config import Config
 
@@ -124,7 +126,8 @@ async def start() -> dict[str, float]:
         ms += _import_ms(name)
     async with core.lifecycle.open_app(Config()) as app:
         started = time.process_time()
-        server.mcp_app._tool(next(recipe for recipe in server.toolbox.RECIPES if recipe.name == "jobs"))
+        recipe = next(recipe for recipe in server.toolbox.RECIPES if recipe.name == "jobs")
+        server.tool_adapter.as_tool(recipe, server.reply.Results())
         tool_ms = (time.process_time() - started) * 1e3
         started = time.process_time()
         async with server.worker.serving_jobs(app):
