@@ -224,13 +224,20 @@ def _check_sums(connection: Any, scope: _Scope, run: str, day: str, estimates: S
     for span, value, usd_limit, token_limit in spans:
         if usd_limit is None and token_limit is None:
             continue
-        spent = connection.execute(
-            "SELECT COALESCE(SUM(usd) FILTER (WHERE usd > 0), 0), COALESCE(SUM(tokens) FILTER (WHERE tokens > 0), 0) "
-            "FROM totals WHERE span = ? AND value = ? AND (? IS NULL OR ai = ?)",
-            (span, value, scope.ai, scope.ai),
-        ).fetchone()
+        spent = (
+            _spent(connection, span, value, scope.ai) if value else (0, 0)
+        )  # a call outside of a run is a run by itself
         _refuse_above(scope, f"per_{span}_usd", usd_limit, spent[0], usd, estimates[0].ai)
         _refuse_above(scope, f"per_{span}_tokens", token_limit, spent[1], tokens, estimates[0].ai)
+
+
+def _spent(connection: Any, span: str, value: str, ai: str | None) -> tuple[float, int]:
+    row = connection.execute(
+        "SELECT COALESCE(SUM(usd) FILTER (WHERE usd > 0), 0), COALESCE(SUM(tokens) FILTER (WHERE tokens > 0), 0) "
+        "FROM totals WHERE span = ? AND value = ? AND (? IS NULL OR ai = ?)",
+        (span, value, ai, ai),
+    ).fetchone()
+    return row[0], row[1]
 
 
 def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> None:
@@ -250,12 +257,16 @@ def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) ->
 
 
 def _add(connection: Any, day: str, run: str, ai: str, usd: float, tokens: int) -> None:
-    connection.executemany(
-        "INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (span, value, ai) DO UPDATE "
-        "SET day = CASE WHEN totals.day < excluded.day THEN excluded.day ELSE totals.day END, "
-        "usd = totals.usd + excluded.usd, tokens = totals.tokens + excluded.tokens",
-        [("day", day, ai, day, usd, tokens), ("run", run, ai, day, usd, tokens)],
-    )
+    rows = [("day", day, ai, day, usd, tokens), *([("run", run, ai, day, usd, tokens)] if run else [])]
+    for row in rows:
+        connection.execute(_UPSERT, row)
+
+
+_UPSERT = (
+    "INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (span, value, ai) DO UPDATE "
+    "SET day = CASE WHEN totals.day < excluded.day THEN excluded.day ELSE totals.day END, "
+    "usd = totals.usd + excluded.usd, tokens = totals.tokens + excluded.tokens"
+)
 
 
 def _refuse_above(scope: _Scope, setting: str, limit: float | None, spent: float, wanted: float, ai: str) -> None:

@@ -196,3 +196,11 @@ def test_the_sum_is_what_was_taken_and_what_is_still_held(steps: list[tuple[str,
         assert not due or f"of which {due:,} tokens is spent or reserved" in str(caught.value)
         assert budget.reserve_blocking("r", [cost(0.0, tokens=10_000 - due)])
         budget.close()
+
+
+async def test_calls_outside_of_a_run_are_each_a_run_of_their_own(folder: Path) -> None:
+    budget = Budget(folder, BudgetLimits(per_run_usd=1.0), {})
+    for _ in range(3):
+        await budget.reserve("", [cost(0.9)])
+    assert "allows $1.00." in await refused(budget, cost(1.1), run="")
+    await anyio.to_thread.run_sync(budget.close)
