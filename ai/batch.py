@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import anyio
@@ -83,6 +84,7 @@ class Memory(Protocol):
     """What a run remembers beyond its process; see `ai.memo.Memo`."""
 
     async def recall(self, keys: Sequence[str]) -> Mapping[str, Any]: ...
+    async def has(self, keys: Sequence[str]) -> bool: ...
     async def enter(self) -> None: ...
     def leave(self) -> None: ...
     async def keep(self, key: str, value: Any) -> None: ...
@@ -93,6 +95,9 @@ class NoMemory:
 
     async def recall(self, keys: Sequence[str]) -> Mapping[str, Any]:
         return {}
+
+    async def has(self, keys: Sequence[str]) -> bool:
+        return False
 
     async def enter(self) -> None:
         return
@@ -123,8 +128,10 @@ class Batch:
         self._forgets = memory is not None
         self._width = width
         self._queues: dict[str, _Queue] = {}
-        self._window = anyio.Semaphore(max(WINDOW, 2 * width), fast_acquire=True)
+        self._window = max(WINDOW, 2 * width)
         self._waiting: deque[Result] = deque()
+        self._unwritten = 0
+        self._room = anyio.Event()
         self._flights: dict[str, list[Result]] = {}
         self._recent: dict[str, Value] = {}
         self._ended = False
@@ -158,7 +165,10 @@ class Batch:
         keys = [f"{self._role}:{ask.ai}:{ask.key}" for ask in asks]
         kept = await self._memory.recall(keys)
         for ask, key in zip(asks, keys, strict=True):
-            await self._window.acquire()
+            if self._unwritten >= self._window:
+                self._room = anyio.Event()
+                await self._room.wait()
+            self._unwritten += 1
             result = Result(ask)
             self._waiting.append(result)
             if ask.known is not None:
@@ -228,8 +238,8 @@ class Batch:
                 ready.append(self._waiting.popleft())
             if ready:
                 await write(ready)
-                for _ in ready:
-                    self._window.release()
+                self._unwritten -= len(ready)
+                self._room.set()
                 await anyio.sleep(_LINGER_S)
             elif self._wake.is_set():
                 self._wake = anyio.Event()
@@ -240,9 +250,10 @@ class Batch:
         """Let go of what the memory has for certain: the newest may not have reached it yet."""
         if not self._forgets or len(self._recent) < _UNCONFIRMED:
             return
-        keys = list(self._recent)[:_CONFIRMED_AT_ONCE]
-        for key in await self._memory.recall(keys):
-            del self._recent[key]
+        keys = list(islice(self._recent, _CONFIRMED_AT_ONCE))
+        if await self._memory.has(keys):
+            for key in keys:
+                del self._recent[key]
 
 
 class _Queue:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.to_thread
 
+from ai.accounts import attributed, pricing, settle, settle_failure
 from ai.client import FellBack, Retrying, Signal, Thinking, Waiting
 from ai.lazy import load
 from core.errors import AIError, ConfigError, InvalidInputError
@@ -29,11 +30,11 @@ from core.events import (
     EventBus,
     Token,
 )
-from core.values import Answer, Failure, Outcome, Request, Response, Usage
+from core.values import Answer, Failure, Outcome, Request, Usage
 
 if TYPE_CHECKING:
     from ai.roster import Roster, Seat
-    from core.budget import Budget, Hold
+    from core.budget import Hold
     from core.ledger import Ledger
 
 LONGEST_PROMPT = 2_000_000
@@ -153,7 +154,7 @@ class Caller:
         self, seat: Seat, request: Request, run: str, role: str, keep: Callable[[Answer], Awaitable[None]] | None = None
     ) -> Outcome:
         call = f"c{next(_call_ids)}"
-        publish = self._bus.publish
+        bus, publish = self._bus, self._bus.publish
         publish(CallStarted(run, call, seat.name, seat.model, role))
         started = time.perf_counter()
 
@@ -164,7 +165,8 @@ class Caller:
             if first_token_s is None and isinstance(signal, str | Thinking):
                 first_token_s = time.perf_counter() - started
             if isinstance(signal, str):
-                publish(Token(run, call, signal))
+                if bus.hears_tokens:
+                    publish(Token(run, call, signal))
             elif not isinstance(signal, Thinking):
                 publish(_notice(run, call, signal))
 
@@ -179,19 +181,15 @@ class Caller:
             publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
             raise
         latency_s = time.perf_counter() - started
-        with anyio.CancelScope(shield=keep is not None):  # an answer that is there must not be lost on the way
-            answer = await self._answer(seat, response, latency_s, first_token_s)
+        cost_usd = await pricing(shielded=keep is not None)  # an answer that is there must not be lost on the way
+        really = self.roster.seat(response.answered_by) if response.answered_by else seat
+        answer = attributed(seat, really, response, latency_s, first_token_s, cost_usd)
         try:
             if keep is not None:
                 await keep(answer)
         finally:  # also where waiting for the store was broken off: it is paid for
             publish(CallFinished(run, call, answer))
         return answer
-
-    async def _answer(self, seat: Seat, response: Response, latency_s: float, first_token_s: float | None) -> Answer:
-        cost_usd = (await load("core.prices")).cost_usd
-        really = self.roster.seat(response.answered_by) if response.answered_by else seat
-        return attributed(seat, really, response, latency_s, first_token_s, cost_usd)
 
     def call_blocking(self, ai: str, request: Request) -> Outcome:
         """Ask one AI through its synchronous client, for code without an event loop. Blocks.
@@ -230,61 +228,15 @@ class Caller:
         return failure
 
 
-def attributed(
-    seat: Seat,
-    really: Seat,
-    response: Response,
-    latency_s: float,
-    first_token_s: float | None,
-    cost_usd: Callable[..., float | None],
-) -> Answer:
-    """What *seat* was asked and *really* answered, with its price."""
-    cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)
-    return Answer(
-        ai=seat.name,
-        model=response.model,
-        text=response.text,
-        latency_s=latency_s,
-        usage=response.usage,
-        cost_usd=0.0 if response.cached else cost,
-        finish_reason=response.finish_reason,
-        request_id=response.request_id,
-        answered_by=response.answered_by,
-        fallback_reason=response.fallback_reason,
-        provider=really.provider.name,
-        tool_calls=response.tool_calls,
-        first_token_s=first_token_s,
-        key=response.key,
-        cached=response.cached,
-    )
-
-
 def check_request(request: Request) -> None:
     """Refuse what no AI could answer, before anything is sent."""
-    text = sum(len(message.text) for message in request.messages)
-    if not text or not any(message.text.strip() for message in request.messages):
+    texts = [message.text for message in request.messages]
+    if all(not text or text.isspace() for text in texts):
         raise InvalidInputError("The prompt is empty: say what the AI should answer.")
-    if text > LONGEST_PROMPT:
+    if (length := sum(map(len, texts))) > LONGEST_PROMPT:
         raise InvalidInputError(
-            f"The prompt has {text:,} characters; at most {LONGEST_PROMPT:,} are accepted. Shorten it."
+            f"The prompt has {length:,} characters; at most {LONGEST_PROMPT:,} are accepted. Shorten it."
         )
-
-
-def settle(budget: Budget | None, hold: Hold, usd: float | None, usage: Usage) -> None:
-    known = usage.input_tokens is not None and usage.output_tokens is not None
-    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else None
-    if budget is not None:
-        budget.settle(hold, usd=usd, tokens=tokens)
-
-
-def settle_failure(budget: Budget | None, hold: Hold, error: AIError) -> None:
-    """The estimate stands where the call may be on the bill; else nothing was taken."""
-    if budget is None:
-        return
-    if error.maybe_billed:
-        budget.settle(hold, usd=None, tokens=None)
-    else:
-        budget.refund(hold)
 
 
 def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event:

@@ -11,6 +11,11 @@ import anyio.to_thread
 _loaded: dict[str, ModuleType] = {}
 
 
+def loaded(name: str) -> ModuleType | None:
+    """The module called *name* if `load` has been through with it."""
+    return _loaded.get(name)
+
+
 async def load(name: str) -> ModuleType:
     """The module called *name*. Not `sys.modules`: what another thread is still importing is there already."""
     if name not in _loaded:

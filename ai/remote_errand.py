@@ -17,9 +17,10 @@ from typing import TypeVar
 
 import anyio
 
+from ai.accounts import settle, settle_failure
 from ai.batch import Ask, Memory
 from ai.batch_answers import answer_value, failure_value
-from ai.caller import check_request, settle, settle_failure
+from ai.caller import check_request
 from ai.classify import Who, not_an_answer
 from ai.lazy import load
 from ai.remote_batch import RemoteBatches, RemoteResult, RemoteStatus, unanswered

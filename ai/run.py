@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from ai.caller import Caller, attributed
+from ai.accounts import attributed
+from ai.caller import Caller
 from ai.lazy import load
 from core.errors import AIError, InvalidInputError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, StepDone

@@ -26,6 +26,7 @@ FIELDS = (
     "input_tokens", "output_tokens", "cost_usd", "latency_s",
 )  # fmt: skip
 Record = Mapping[str, Any]
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ class Results:
 
     def _encoded(self, records: Sequence[Record]) -> bytes:
         if not self._csv:
-            return "".join(json.dumps(dict(record), ensure_ascii=False) + "\n" for record in records).encode()
+            return "".join(_encode(dict(record)) + "\n" for record in records).encode()
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")
         if not self._size:

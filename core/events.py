@@ -181,6 +181,11 @@ class EventBus:
         if tokens:
             self._token_sinks.append(sink)
 
+    @property
+    def hears_tokens(self) -> bool:
+        """Whether anybody is there to hear a token: they are by far the most events, and cost most where nobody is."""
+        return bool(self._token_sinks or self._subscriptions)
+
     def publish(self, event: Event) -> None:
         for sink in self._token_sinks if type(event) is Token else self._sinks:
             try:

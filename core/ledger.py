@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from core.errors import (
     AIError,
@@ -27,6 +27,7 @@ from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinishe
 from core.schema import MIGRATIONS
 from core.store import Store
 from core.stores import AnyStore, open_store
+from core.values import Answer
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,11 @@ _FLUSH_S, _CLOSE_S = 30.0, 2.0
 _RESOURCE_DAYS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """One row of `calls`. None is unknown; a cost of 0 is known to be 0."""
 
-    at: str
+    at: float
+    """Seconds; what is written is UTC in a form that sorts as text."""
     run: str
     tool: str
     ai: str
@@ -67,12 +68,10 @@ class _Entry:
     cached: bool
 
 
-_COLUMNS = [field.name for field in fields(_Entry)]
-_INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)})"
-_MARKS = f"({', '.join('?' * len(_COLUMNS))})"
+_INSERT = f"INSERT INTO calls ({', '.join(_Entry._fields)})"
+_MARKS = f"({', '.join('?' * len(_Entry._fields))})"
 _ROWS_AT_ONCE = 50
 """SQLite takes a thousand values in one statement."""
-_values = attrgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,51 +169,16 @@ class Ledger:
         self._started[event.call] = event
 
     def _call_finished(self, event: CallFinished) -> None:
-        answer, usage = event.answer, event.answer.usage
-        self._record(
-            event,
-            provider=answer.provider,
-            model=answer.model,
-            key_alias=answer.key,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost_usd=answer.cost_usd,
-            latency_s=answer.latency_s,
-            first_token_s=answer.first_token_s,
-            outcome="ok",
-            answered_by=answer.answered_by,
-            cached=answer.cached,
-        )
+        started = self._started.pop(event.call)
+        self._record(_answered(started, self._tools.get(event.run, ""), event.answer))
 
     def _call_failed(self, event: CallFailed) -> None:
-        error = event.failure.error
-        sent = bool(self._started[event.call].model)  # an AI that is not usable has no model: nobody was asked
-        self._record(
-            event,
-            provider=error.provider,
-            cost_usd=_cost_of_failure(error) if sent else 0.0,
-            latency_s=event.failure.latency_s,
-            outcome="cancelled" if event.cancelled else error.kind,
-        )
-
-    def _record(self, event: CallFinished | CallFailed, **known: Any) -> None:
         started = self._started.pop(event.call)
-        values = {
-            **dict.fromkeys(_COLUMNS),
-            "at": _stamp(datetime.now(UTC)),
-            "run": event.run,
-            "tool": self._tools.get(event.run, ""),
-            "ai": started.ai,
-            "model": started.model,
-            "role": started.role,
-            "key_alias": "",
-            "cached": False,
-            **known,
-        }
+        self._record(_failed(started, self._tools.get(event.run, ""), event))
+
+    def _record(self, entry: _Entry) -> None:
         with self._lock:
-            self._due.append(_Entry(**values))
+            self._due.append(entry)
             if len(self._due) > 1:
                 return
         self._store.post(_Batch(self._take))
@@ -318,8 +282,62 @@ class _Batch:
         for start in range(0, len(self._entries), _ROWS_AT_ONCE):
             some = self._entries[start : start + _ROWS_AT_ONCE]
             connection.execute(
-                f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [v for e in some for v in _values(e)]
+                f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}",
+                [value for entry in some for value in _values(entry)],
             )
+
+
+def _answered(started: CallStarted, tool: str, answer: Answer) -> _Entry:
+    usage = answer.usage
+    return _Entry(
+        at=time.time(),
+        run=started.run,
+        tool=tool,
+        ai=started.ai,
+        provider=answer.provider,
+        model=answer.model,
+        key_alias=answer.key,
+        role=started.role,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cost_usd=answer.cost_usd,
+        latency_s=answer.latency_s,
+        first_token_s=answer.first_token_s,
+        outcome="ok",
+        answered_by=answer.answered_by,
+        cached=answer.cached,
+    )
+
+
+def _failed(started: CallStarted, tool: str, event: CallFailed) -> _Entry:
+    error = event.failure.error
+    sent = bool(started.model)  # an AI that is not usable has no model: nobody was asked
+    return _Entry(
+        at=time.time(),
+        run=started.run,
+        tool=tool,
+        ai=started.ai,
+        provider=error.provider,
+        model=started.model,
+        key_alias="",
+        role=started.role,
+        input_tokens=None,
+        output_tokens=None,
+        cached_tokens=None,
+        reasoning_tokens=None,
+        cost_usd=_cost_of_failure(error) if sent else 0.0,
+        latency_s=event.failure.latency_s,
+        first_token_s=None,
+        outcome="cancelled" if event.cancelled else error.kind,
+        answered_by=None,
+        cached=False,
+    )
+
+
+def _values(entry: _Entry) -> tuple[Any, ...]:
+    return (_stamp(datetime.fromtimestamp(entry.at, UTC)), *entry[1:])
 
 
 def _stamp(moment: datetime) -> str:

@@ -39,7 +39,7 @@ _DOLLARS = tuple(10.0**power for power in range(-6, 3))
 _PROVIDERS = {"gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
 """Where the convention has another word for a provider than our catalogue."""
 
-_API = ("opentelemetry.trace", "opentelemetry.metrics")
+_TRACE, _METRICS = "opentelemetry.trace", "opentelemetry.metrics"
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _NO_SDK = f"{_ENDPOINT} is set, but the exporter is not. Install Moot with it: uv tool install '.[otel]'"
 
@@ -71,7 +71,7 @@ class Metrics:
             hear(instruments, event)
 
     def _build(self) -> _Instruments | None:
-        wanted = self._meters or self._tracers or any(name in sys.modules for name in _API)
+        wanted = self._meters or self._tracers or _TRACE in sys.modules or _METRICS in sys.modules
         if wanted:
             self._instruments = _Instruments(self._meters, self._tracers)
         return self._instruments

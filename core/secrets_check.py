@@ -32,6 +32,7 @@ _BY_SHAPE = (
     "PypiTokenDetector", "SendGridDetector", "SlackDetector", "SoftlayerDetector", "SquareOAuthDetector",
     "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
 )  # fmt: skip
+_BEGINNINGS = ("sk-", "AIza", "xai", "gsk", "pplx")
 _KEYS = re.compile(r"\bsk-[\w-]{20,}|\bAIza[\w-]{30,}|\b(?:xai|gsk|pplx)[-_][A-Za-z0-9]{20,}")
 """Keys of AI providers that the scanner does not know."""
 _SET = re.compile(
@@ -71,7 +72,9 @@ def named_like_a_secret(path: PurePath) -> str | None:
 
 def holds_key(text: str) -> bool:
     """Whether *text* holds what looks like an API key or a private key; microseconds, for texts by the thousand."""
-    return bool(_KEYS.search(text)) or "PRIVATE KEY-----" in text or holds_known_secret(text)
+    if any(beginning in text for beginning in _BEGINNINGS) and _KEYS.search(text):  # a pattern takes ten times as long
+        return True
+    return "PRIVATE KEY-----" in text or holds_known_secret(text)
 
 
 def secret_in(text: str, name: str) -> str | None:

@@ -238,6 +238,9 @@ class PostgresJobs:
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
         return await self._read(partial(rows.memo, id=job, keys=tuple(keys)))
 
+    async def has(self, job: str, keys: Collection[str]) -> bool:
+        return await self._read(partial(rows.has, id=job, keys=tuple(keys)))
+
     def record(self, job: str, key: str, value: Any) -> None:
         text, at = json.dumps(value), self._store.clock()
         self._batches.add((job, key, text, at), self._spool.put(job, key, text, at))

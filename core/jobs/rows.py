@@ -19,6 +19,9 @@ _COLUMNS = (
     "finished"
 )
 _MOST_VARIABLES = 500
+_KEPT_AT_ONCE = 200
+"""SQLite takes a thousand values in one statement. A statement for each call would have its thread and the event loop
+hand the interpreter lock to and fro for each."""
 OPEN = "state IN ('queued', 'running')"
 _CANDIDATES = 200
 _MOST_PAGES = 50_000
@@ -81,17 +84,27 @@ def memo(connection: SQL, id: str, keys: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def has(connection: SQL, id: str, keys: Sequence[str]) -> bool:
+    """Whether the calls named *keys*, each another, are all kept."""
+    found = 0
+    for start in range(0, len(keys), _MOST_VARIABLES):
+        some = keys[start : start + _MOST_VARIABLES]
+        query = f"SELECT COUNT(*) AS found FROM calls WHERE job = ? AND key IN ({_marks(some)})"  # noqa: S608 - ours
+        found += connection.execute(query, (id, *some)).fetchone()["found"]
+    return found == len(keys)
+
+
 def keep_calls(connection: SQL, job: str, calls: Sequence[tuple[str, str, float]]) -> None:
     """Keep key, value and time of *calls*: the first value of each key, unless the job was deleted meanwhile."""
     if connection.execute("SELECT 1 FROM jobs WHERE id = ?", (job,)).fetchone() is None:
         return
-    kept, size = 0, 0
-    for key, value, at in calls:
-        insert = "INSERT OR IGNORE INTO calls (job, key, value, at) VALUES (?, ?, ?, ?)"
-        if connection.execute(insert, (job, key, value, at)).rowcount > 0:
-            kept += 1
-            size += len(key) + len(value)
-    connection.execute("UPDATE jobs SET calls = calls + ?, bytes = bytes + ? WHERE id = ?", (kept, size, job))
+    for start in range(0, len(calls), _KEPT_AT_ONCE):
+        some = calls[start : start + _KEPT_AT_ONCE]
+        marks = ", ".join(["(?, ?, ?, ?)"] * len(some))
+        insert = f"INSERT OR IGNORE INTO calls (job, key, value, at) VALUES {marks}"  # noqa: S608 - only marks
+        kept = connection.execute(insert, [field for call in some for field in (job, *call)]).rowcount
+        size = sum(len(key) + len(value) for key, value, _ in some) * kept // len(some)
+        connection.execute("UPDATE jobs SET calls = calls + ?, bytes = bytes + ? WHERE id = ?", (kept, size, job))
 
 
 def holders(connection: SQL, me: str) -> set[str]:

@@ -43,7 +43,8 @@ class Spool:
     @property
     def waiting(self) -> int:
         """How many finished calls the store does not have yet."""
-        return sum(segment.waiting for segment in self._segments)
+        first, second = self._segments
+        return first.waiting + second.waiting
 
     def open(self) -> None:
         """Make the files. Blocks for a moment.

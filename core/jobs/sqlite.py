@@ -184,8 +184,11 @@ class SQLiteJobs:
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
         return await self._read(partial(rows.memo, id=job, keys=tuple(keys)))
 
+    async def has(self, job: str, keys: Collection[str]) -> bool:
+        return await self._read(partial(rows.has, id=job, keys=tuple(keys)))
+
     def record(self, job: str, key: str, value: Any) -> None:
-        text, at = json.dumps(value, ensure_ascii=False), now()
+        text, at = json.dumps(value), now()
         segment = self._spool.put(job, key, text, at)
         with self._gathering:
             bundle, fresh = self._bundle, self._bundle is None

@@ -47,6 +47,9 @@ class Kept:
         self.committed |= self.values
         return found
 
+    async def has(self, keys: Sequence[str]) -> bool:
+        return len(await self.recall(keys)) == len(keys)
+
     async def enter(self) -> None:
         return
 

@@ -120,6 +120,29 @@ async def test_a_call_is_counted_and_kept_once_and_its_first_value_stays(owners:
     assert [call.value for call in await engine.calls(job.id)] == ["first"]
 
 
+async def test_it_can_be_asked_whether_all_of_many_calls_are_kept(owners: Owners) -> None:
+    engine = owners.open()
+    job = await claimed(engine)
+    keys = [f"k{number}" for number in range(700)]
+    for key in keys[1:]:
+        engine.record(job.id, key, "kept")
+    await engine.release(job)
+    assert await engine.has(job.id, keys[1:])
+    assert not await engine.has(job.id, keys)
+    assert (await engine.get(job.id)).calls == 699
+
+
+async def test_half_an_emoji_is_kept_like_any_text(owners: Owners) -> None:
+    engine = owners.open()
+    job = await claimed(engine)
+    engine.record(job.id, "broken", {"text": "\ud83d"})
+    engine.record(job.id, "whole", {"text": "\U0001f600"})
+    await engine.release(job)
+    kept = await engine.memo(job.id, ["broken", "whole"])
+    assert kept["whole"] == {"text": "\U0001f600"}
+    assert kept["broken"]["text"] in ("\ud83d", "\ufffd")
+
+
 async def test_finished_calls_are_read_on_from_a_cursor(owners: Owners) -> None:
     engine = owners.open()
     job = await claimed(engine)

@@ -1,0 +1,73 @@
+"""What an answer cost and whom it is from, and what that leaves of a budget's hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ai.lazy import load, loaded
+from core.errors import AIError
+from core.values import Answer, Response, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ai.roster import Seat
+    from core.budget import Budget, Hold
+
+
+async def pricing(*, shielded: bool) -> Callable[..., float | None]:
+    """`core.prices.cost_usd`; *shielded*, loading it the first time is not broken off by a cancellation."""
+    prices: Any = loaded("core.prices")
+    if prices is None:
+        with anyio.CancelScope(shield=shielded):
+            prices = await load("core.prices")
+    cost_usd: Callable[..., float | None] = prices.cost_usd
+    return cost_usd
+
+
+def attributed(
+    seat: Seat,
+    really: Seat,
+    response: Response,
+    latency_s: float,
+    first_token_s: float | None,
+    cost_usd: Callable[..., float | None],
+) -> Answer:
+    """What *seat* was asked and *really* answered, with its price."""
+    cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)
+    return Answer(
+        ai=seat.name,
+        model=response.model,
+        text=response.text,
+        latency_s=latency_s,
+        usage=response.usage,
+        cost_usd=0.0 if response.cached else cost,
+        finish_reason=response.finish_reason,
+        request_id=response.request_id,
+        answered_by=response.answered_by,
+        fallback_reason=response.fallback_reason,
+        provider=really.provider.name,
+        tool_calls=response.tool_calls,
+        first_token_s=first_token_s,
+        key=response.key,
+        cached=response.cached,
+    )
+
+
+def settle(budget: Budget | None, hold: Hold, usd: float | None, usage: Usage) -> None:
+    known = usage.input_tokens is not None and usage.output_tokens is not None
+    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else None
+    if budget is not None:
+        budget.settle(hold, usd=usd, tokens=tokens)
+
+
+def settle_failure(budget: Budget | None, hold: Hold, error: AIError) -> None:
+    """The estimate stands where the call may be on the bill; else nothing was taken."""
+    if budget is None:
+        return
+    if error.maybe_billed:
+        budget.settle(hold, usd=None, tokens=None)
+    else:
+        budget.refund(hold)
