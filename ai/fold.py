@@ -25,6 +25,7 @@ from core.errors import (
 from core.values import FinishReason, Response, ToolCall, Usage
 
 _KEPT_OF_A_BAD_BODY = 2_000
+_REPLACEMENT = "\ufffd"
 _LONGEST_BODY = 16 * 1024 * 1024
 _NO_HEADERS: Mapping[str, str] = {}
 _decode = json.JSONDecoder().decode  # of text: json.loads looks for the encoding of every token's bytes anew
@@ -47,6 +48,8 @@ class AnswerFold:
         self.refusal: str | None = None
         self.tool_calls: list[ToolCall] = []
         self._emit = emit
+        self._half = ""
+        """The first half of a surrogate pair, where a token broke off between the two."""
         self._text = io.StringIO()  # a list of tokens costs 53 bytes of object for each
 
     @property
@@ -54,6 +57,8 @@ class AnswerFold:
         return self._text.getvalue()
 
     def add_text(self, text: str) -> None:
+        if self._half or not text.isascii():
+            text = self._in_whole_characters(text)
         self._text.write(text)
         self._emit(text)
 
@@ -66,6 +71,9 @@ class AnswerFold:
         Raises:
             AnswerError: It is truncated, filtered, refused or empty.
         """
+        if self._half:
+            self._half = ""
+            self.add_text(_REPLACEMENT)
         if self.filtered:
             raise self._error(
                 ContentFilteredError,
@@ -94,6 +102,13 @@ class AnswerFold:
             request_id=self.request_id,
             tool_calls=tuple(self.tool_calls),
         )
+
+    def _in_whole_characters(self, text: str) -> str:
+        """*text* with U+FFFD for halves of surrogate pairs, which JSON can carry but no file or socket would take."""
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _error(self, kind: type[AnswerError], rest: str) -> AnswerError:
         who = self.who

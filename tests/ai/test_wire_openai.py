@@ -319,6 +319,23 @@ def test_an_answer_cut_by_length_is_an_answer_that_says_so() -> None:
     assert fold.finish().finish_reason == "length"
 
 
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        (["a \ud83d", "\ude00 b"], "a \U0001f600 b"),
+        (["a \ud83d", " b"], "a \ufffd b"),
+        (["a \ude00 b"], "a \ufffd b"),
+        (["a", "\ud83d"], "a\ufffd"),
+        (["\ud83d", "\ud83d", "\ude00"], "\ufffd\U0001f600"),
+        (["ä\U0001f600"], "ä\U0001f600"),
+    ],
+)
+def test_half_a_character_is_joined_with_its_other_half_or_replaced(tokens: list[str], text: str) -> None:
+    fold, heard = fold_of(*(delta(content=token) for token in tokens), delta("stop"))
+    assert fold.finish().text == text
+    assert "".join(str(token) for token in heard) == text
+
+
 def test_garbage_in_the_middle_keeps_what_arrived() -> None:
     fold, _ = fold_of(delta(content="one"))
     with pytest.raises(TruncatedError) as caught:
