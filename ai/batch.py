@@ -34,7 +34,7 @@ WINDOW = 400
 """Results that wait for an earlier one, at most; a few more where more are asked at once."""
 _UNCONFIRMED = 1_000
 _CONFIRMED_AT_ONCE = 500
-_LINGER_S = 0.03
+_LINGER_S = 0.05
 """How long written results may wait for company: a write costs a change of threads."""
 _RESTS = 20
 _REST_S = 5.0

@@ -40,6 +40,8 @@ _GROUPS: dict[By, str] = {
     "model": "model",
 }
 _FLUSH_S, _CLOSE_S = 30.0, 2.0
+_SPACING_S = 0.25
+"""A commit takes its thread through some twenty waits, and each has the event loop pay for a change of threads."""
 _RESOURCE_DAYS = 30
 
 
@@ -101,7 +103,11 @@ class Ledger:
     """Records calls in *path*, by default `moot.db` in the data folder. A sink for the bus; close it in the end."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._store: AnyStore = Store(path, MIGRATIONS) if path else open_store("moot", MIGRATIONS)
+        self._store: AnyStore = (
+            Store(path, MIGRATIONS, spacing_s=_SPACING_S)
+            if path
+            else open_store("moot", MIGRATIONS, spacing_s=_SPACING_S)
+        )
         self._due: list[_Entry] = []
         self._lock = threading.Lock()
         self._tools: dict[str, str] = {}

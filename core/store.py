@@ -33,14 +33,21 @@ class Store:
 
     Args:
         migrations: SQL scripts; the first makes version 1 of an empty file, each further one the next version.
+        spacing_s: How far apart commits are at least, as long as nobody waits for one.
         shrinks: Whether the file may give space back (`PRAGMA incremental_vacuum`); decided when it is made.
     """
 
     def __init__(
-        self, path: Path, migrations: Sequence[str], *, durability: Durability = "FULL", shrinks: bool = False
+        self,
+        path: Path,
+        migrations: Sequence[str],
+        *,
+        durability: Durability = "FULL",
+        spacing_s: float = 0.0,
+        shrinks: bool = False,
     ) -> None:
         self.path = path
-        self._file = _File(path, migrations, durability, shrinks)
+        self._file = _File(path, migrations, durability, spacing_s, shrinks)
         self._writer = Writer(self._file)
         self.post = self._writer.post
         self.submit = self._writer.submit
@@ -90,8 +97,11 @@ class _File:
     outages: tuple[type[Exception], ...] = (sqlite3.OperationalError,)
     linger_s = _LINGER_S
 
-    def __init__(self, path: Path, migrations: Sequence[str], durability: Durability, shrinks: bool) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[str], durability: Durability, spacing_s: float, shrinks: bool
+    ) -> None:
         self.path = path
+        self.spacing_s = spacing_s
         self._migrations = migrations
         self._durability = durability
         self._shrinks = shrinks

@@ -55,18 +55,20 @@ def open_store(
     *,
     folder: Path | None = None,
     durability: Durability = "FULL",
+    spacing_s: float = 0.0,
     serial: bool = False,
 ) -> AnyStore:
     """The store called *name*. Opens nothing yet. Where MOOT_STORE is wrong its `problem` says so: calls go on without.
 
     Args:
         migrations: What makes the file `NAME.db`; for PostgreSQL it is in `core.cluster_schema`.
+        spacing_s: How far apart commits to the file are at least, as long as nobody waits for one.
         folder: Where the file is, if not in the data folder.
         serial: Whether transactions must run one after the other; in a file they always do.
     """
     try:
         if (url := store_url()) is None:
-            return Store((folder or data_dir()) / f"{name}.db", migrations, durability=durability)
+            return Store((folder or data_dir()) / f"{name}.db", migrations, durability=durability, spacing_s=spacing_s)
         require_extra()
         from core.postgres import PostgresStore
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -37,6 +38,8 @@ class Database(Protocol):
     """Those that are no fault of the operation: the disk, the file, the connection."""
     linger_s: float
     """How long a post may wait for others to share its transaction."""
+    spacing_s: float
+    """How far apart transactions are at least while there are only posts, for each costs the same, full or not."""
 
     def open(self) -> Any:
         """A connection to tables of the current version."""
@@ -67,6 +70,7 @@ class Writer:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._hurry = threading.Event()
+        self._not_before = 0.0
         self.problem: str | None = None
         """Why writes do not arrive at the moment; None when they do."""
         self.lost = 0
@@ -122,6 +126,7 @@ class Writer:
                 connection = self._database.open() if connection is None else connection
                 self._commit(connection, waiting)
                 waiting, self.problem = [], None
+                self._not_before = time.monotonic() + self._database.spacing_s
             except self._database.errors as error:
                 waiting = self._keep(waiting, error)
                 if connection is not None:
@@ -157,7 +162,7 @@ class Writer:
 
         This thread sleeps meanwhile: woken by each post, it would take turns with the thread that posts.
         """
-        self._hurry.wait(self._database.linger_s)
+        self._hurry.wait(max(self._database.linger_s, self._not_before - time.monotonic()))
         more, stopping = self._gather(block=False)
         batch += more
         return stopping

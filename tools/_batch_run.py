@@ -28,7 +28,7 @@ from tools._kit import build_request
 if TYPE_CHECKING:
     from ai.provider_batch import RemotePass
 
-_CHUNK = 100
+_CHUNK = 200
 _TELL_S = 0.5
 _AGAIN_S = 1.0
 _SIDECAR_S = 5.0

@@ -17,6 +17,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+_quoted = json.JSONEncoder().encode
 _SEGMENT_BYTES = 4_000_000
 
 
@@ -59,8 +60,12 @@ class Spool:
                     segment.fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def put(self, job: str, key: str, value: str, at: float) -> Segment:
-        """Append one finished call; give the segment to `done` when the store has it. Never raises."""
-        line = f"\n{json.dumps([job, key, value, at])}\n".encode()  # a line that broke off spoils nothing behind it
+        """Append one finished call, *value* being JSON; give the segment to `done` when the store has it.
+
+        Never raises.
+        """
+        # a line that broke off spoils nothing behind it
+        line = f"\n[{_quoted(job)}, {_quoted(key)}, {value}, {at!r}]\n".encode()
         with self._lock:
             segment = self._choose()
             segment.waiting += 1
@@ -80,10 +85,10 @@ class Spool:
             self._current = 1 - self._current
         return self._segments[self._current]
 
-    def done(self, segment: Segment) -> None:
-        """The store has one more line of *segment*."""
+    def done(self, segment: Segment, lines: int = 1) -> None:
+        """The store has so many more *lines* of *segment*."""
         with self._lock:
-            segment.waiting -= 1
+            segment.waiting -= lines
             if segment.waiting == 0:
                 self.failed = False
                 if segment.fd is not None:
@@ -124,6 +129,6 @@ def _fields(line: bytes) -> tuple[str, str, str, float] | None:
     except ValueError:
         return None
     match fields:
-        case [str(job), str(key), str(value), float(at)]:
-            return job, key, value, at
+        case [str(job), str(key), value, float(at)]:
+            return job, key, json.dumps(value), at
     return None

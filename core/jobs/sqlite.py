@@ -13,6 +13,7 @@ import json
 import logging
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 _LONGEST_ARGUMENTS = 16_000_000
 _MOST_UNCOMMITTED = 10_000
+_SPACING_S = 0.25
+"""The spool has every finished call at once; the table may have it a moment later."""
 _LOOK_AGAIN_S = 0.1
 _MERGED_AT_ONCE = 500
 _UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
@@ -51,7 +54,7 @@ class SQLiteJobs:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "jobs.db"
         self._spools = folder / "jobs.d"
-        self._store = Store(self._path, MIGRATIONS, shrinks=True)
+        self._store = Store(self._path, MIGRATIONS, spacing_s=_SPACING_S, shrinks=True)
         self._owner = Owner(folder / "owners")
         self._spool = Spool(self._spools, self._owner.name)
         self._held: set[str] = set()
@@ -208,8 +211,8 @@ class SQLiteJobs:
 
     def _recorded(self, bundle: _Bundle, written: Future[None]) -> None:
         if written.exception() is None:
-            for segment in bundle.segments:
-                self._spool.done(segment)
+            for segment, lines in Counter(bundle.segments).items():
+                self._spool.done(segment, lines)
 
     async def settle(self) -> None:
         """The spool has it, and whoever takes over reads that."""
