@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,9 +223,10 @@ def _requests(roster: Roster, ai: str, spec: BatchSpec) -> Callable[[Row], tuple
     """Makes the request of a row, and the key under which it is known: all but the prompt is the same for all."""
     bare = build_request("", roster, ai, priority="batch", json_schema=spec.answer_schema, **spec.options)
     common = request_key(ai, bare).encode()
+    given = {one.name: getattr(bare, one.name) for one in fields(bare) if one.name not in ("messages", "local_only")}
 
     def make(row: Row) -> tuple[Request, str]:
-        request = replace(bare, messages=(Message.user(row.prompt),), local_only=row.local_only)
+        request = Request(messages=(Message.user(row.prompt),), local_only=row.local_only, **given)
         digest = hashlib.sha256(common)
         digest.update(b"local" if row.local_only else b"any")
         digest.update(row.prompt.encode())
