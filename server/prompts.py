@@ -42,10 +42,8 @@ def prompts(roles: Mapping[str, Role]) -> list[Prompt]:
     return [*panels, *(_role(role) for role in roles.values())]
 
 
-def add_prompts(server: MCPServer[App], roles: Mapping[str, Role], app: Callable[[], App]) -> None:
-    """Register every prompt, and the completion of their arguments, of a thread's name and of a job's id."""
-    for prompt in prompts(roles):
-        server.add_prompt(prompt)
+def add_completion(server: MCPServer[App], app: Callable[[], App]) -> None:
+    """Complete the arguments of prompts, a thread's name and a job's id; *app* gives the one that is open."""
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
     async def complete_argument(

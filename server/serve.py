@@ -53,7 +53,9 @@ def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
     """
     listening = True
     while not (front.wanted and real.ready):
-        if front.wanted or (front.answered and not patient and sys.platform == "win32"):
+        if front.wanted and not real.started:
+            return True  # nobody is kept waiting by imports in this thread, which are cheaper
+        if front.answered and not patient and sys.platform == "win32":
             real.start()
         heard, silent = _wait(real, listening, _limit(front, real, patient))
         if heard:
@@ -177,6 +179,10 @@ class _Real:
         gc.disable()  # nothing that is imported becomes garbage: a sixth of the time
         try:
             from core.logs import configure_logging
+            from server.deferred import built_when_used
+
+            with built_when_used():
+                import mcp.server.mcpserver  # noqa: F401 - all of the SDK that the next line needs
             from server.stdio import create_stdio_server
 
             configure_logging()  # before the SDK sets up a handler of its own, which would print keys
