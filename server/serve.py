@@ -179,14 +179,13 @@ class _Real:
         gc.disable()  # nothing that is imported becomes garbage: a sixth of the time
         try:
             from core.logs import configure_logging
-            from server.deferred import built_when_used
-
-            with built_when_used():
-                import mcp.server.mcpserver  # noqa: F401 - all of the SDK that the next line needs
-            from server.stdio import create_stdio_server
+            from server.deferred import built_when_used, left_out
 
             configure_logging()  # before the SDK sets up a handler of its own, which would print keys
-            self._server = create_stdio_server()
+            with built_when_used():
+                from server.stdio import create_stdio_server
+            with left_out("rich.console"):  # for that handler, which is not used
+                self._server = create_stdio_server()
         except BaseException as error:  # raised again where the server is needed
             self._error = error
         finally:
