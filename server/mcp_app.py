@@ -20,6 +20,7 @@ from server.offer import LateServer, Tools
 from server.prompts import add_completion, prompts
 from server.reply import Results
 from server.resources import add_resources
+from server.subscriptions import Subscriptions
 from server.tasks import TasksExtension
 from server.toolbox import RECIPES, Recipe
 from server.worker import serving_jobs
@@ -62,6 +63,7 @@ def create_mcp_server(
     """
     results = Results()
     tools = Tools(recipes, results)
+    subscriptions = Subscriptions()
     opened: list[App] = []
     """The app while it is open: a resource without parameters and a completion are not told their request."""
 
@@ -71,7 +73,7 @@ def create_mcp_server(
             for sentence in app.warnings():
                 log.warning("%s", sentence)
             opened[:] = [app]
-            async with serving_jobs(app, detach=detach):
+            async with serving_jobs(app, detach=detach), subscriptions.open():
                 yield app
 
     def furnish() -> None:
@@ -88,8 +90,9 @@ def create_mcp_server(
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
         extensions=[*extensions, TasksExtension(tools, results)],
-        subscriptions=False,  # nothing listed ever changes; Claude Code would wait for the acknowledgement first
+        subscriptions=False,  # the SDK's own know of no job
         log_level="WARNING",
     )
+    subscriptions.register(server)
     add_completion(server, lambda: opened[0])
     return server

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from core.lifecycle import App
 from core.roles import Role
-from server.resources import JOB
+from server.resources import EVENTS, JOB
 
 Task = Annotated[str, Field(description="What it is about.")]
 AI = Annotated[str, Field(description="Which AI; empty: the configured one.")]
@@ -59,7 +59,7 @@ def add_completion(server: MCPServer[App], app: Callable[[], App]) -> None:
             case "name" if isinstance(ref, ResourceTemplateReference):
                 listed = await anyio.to_thread.run_sync(app().desk.threads.all)
                 return complete(argument.name, argument.value, [thread.name for thread in listed])
-            case "id" if isinstance(ref, ResourceTemplateReference) and ref.uri == JOB:
+            case "id" if isinstance(ref, ResourceTemplateReference) and ref.uri in (JOB, EVENTS):
                 return complete(argument.name, argument.value, [job.id for job in await app().jobs.list_jobs()])
             case _:
                 return None

@@ -176,7 +176,7 @@ class _Real:
             self._thread.join()
         self.ready = True
 
-    def run(self, heard: bytes, repeated: list[str], *, renew: bool = False) -> None:
+    def run(self, heard: bytes, repeated: list[str | int], *, renew: bool = False) -> None:
         """Let the real server read *heard* and then the rest; what it answers to *repeated* is dropped.
 
         With *renew* it leaves a snapshot for the next start.

@@ -82,8 +82,23 @@ async def said(command: list[str], data: bytes, tmp_path: Path, last: object = "
     async with host(command, tmp_path) as server:
         await server.stdin.send(data)
         received = await server.answers_until(last)
+        while sum(map(_answers, received)) < sum(map(_asks, data.splitlines())):
+            received.append(await server.answer())
         assert await server.hang_up() == 0
     return sorted(json.dumps(message, sort_keys=True) for message in received)
+
+
+def _asks(text: bytes) -> bool:
+    """Whether *text* is a request, to which there is one answer."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(message, dict) and "id" in message
+
+
+def _answers(message: dict[str, Any]) -> bool:
+    return message.get("id") is not None or message.get("method") == "notifications/subscriptions/acknowledged"
 
 
 def first_questions(version: str) -> bytes:
@@ -92,7 +107,10 @@ def first_questions(version: str) -> bytes:
         return hello(version) + line("notifications/initialized") + b"".join(asked)
     meta = {f"{META}protocolVersion": version, f"{META}clientCapabilities": {}, f"{META}clientInfo": CLIENT}
     asked = [line(method, number, _meta=meta) for number, method in enumerate(("server/discover", "ping", *LISTS), 1)]
-    return b"".join(asked) + line("subscriptions/listen", "sub", _meta=meta, notifications={"toolsListChanged": True})
+    wishes: list[dict[str, Any]] = [{}, {"toolsListChanged": True, "promptsListChanged": False}]
+    wishes.append({"resourcesListChanged": True, "resourceSubscriptions": ["moot://jobs/unknown", "moot://usage"]})
+    listens = [line("subscriptions/listen", f"sub{n}", _meta=meta, notifications=one) for n, one in enumerate(wishes)]
+    return b"".join(asked + listens)
 
 
 @pytest.mark.slow
