@@ -7,7 +7,7 @@ gone, and with the job, after a last update: at once for a job that was over alr
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -68,18 +68,23 @@ class Subscriptions:
         uri, scopes = str(params.uri), _scopes(ctx)
         if uri in scopes:
             return EmptyResult()
-        seen = await _look(ctx.lifespan_context.jobs, uri)
-        if seen is None:
-            raise MCPError(code=INVALID_PARAMS, message=_refusal(uri))
-        self._check_room(1)
-        assert self._tasks is not None, "the lifespan has been entered"
-        scope = scopes[uri] = anyio.CancelScope()
+        scopes[uri] = scope = anyio.CancelScope()  # before the first look, which may be overtaken by its end
+        try:
+            seen = await _look(ctx.lifespan_context.jobs, uri)
+            if seen is None:
+                raise MCPError(code=INVALID_PARAMS, message=_refusal(uri))
+            self._reserve(1)
+        except BaseException:
+            _drop(scopes, uri, scope)
+            raise
 
         async def follow() -> None:
             with scope:
-                await self._follow(ctx.lifespan_context.jobs, uri, seen, ctx.session.send_resource_updated)
-                del scopes[uri]
+                await _follow(ctx.lifespan_context.jobs, uri, seen, ctx.session.send_resource_updated)
+            _drop(scopes, uri, scope)
+            self._count -= 1
 
+        assert self._tasks is not None, "the lifespan has been entered"
         self._tasks.start_soon(follow)
         return EmptyResult()
 
@@ -90,55 +95,63 @@ class Subscriptions:
         return EmptyResult()
 
     async def _listen(self, ctx: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
-        """Serve one stream of the newest era. It acknowledges only what there is, and ends when all of it is over."""
+        """Acknowledges only what there is."""
         wish = params.notifications
-        uris = list(dict.fromkeys(wish.resource_subscriptions or ()))
-        self._check_room(len(uris))
-        found = {uri: await _look(ctx.lifespan_context.jobs, uri) for uri in uris}
-        known = {uri: seen for uri, seen in found.items() if seen is not None}
-        bus = InMemorySubscriptionBus()
-        stream = ListenHandler(bus)
-
-        async def tell(uri: str) -> None:
-            await bus.publish(ResourceUpdated(uri))
-
-        async def follow_all() -> None:
-            async with anyio.create_task_group() as tasks:
-                for uri, seen in known.items():
-                    tasks.start_soon(self._follow, ctx.lifespan_context.jobs, uri, seen, tell)
-            if uris and not _lists(wish):
-                stream.close()
-
-        honoured = wish.model_copy(update={"resource_subscriptions": list(known)})
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow_all)
-            result = await stream(ctx, params.model_copy(update={"notifications": honoured}))
-            tasks.cancel_scope.cancel()
-        return result
-
-    async def _follow(self, jobs: Jobs, uri: str, seen: JobView, tell: Callable[[str], Awaitable[None]]) -> None:
-        """Tell of every change of the job behind *uri* since it was *seen*, until it is over."""
-        self._count += 1
+        uris = set(wish.resource_subscriptions or ())
+        self._reserve(len(uris))
         try:
-            over = False
-            while not over:
-                await anyio.sleep(_LOOK_S)
-                try:
-                    now = await _look(jobs, uri)
-                except MCPError:
-                    continue  # the store is busy or away; what changed meanwhile is seen afterwards
-                over = now is None or now.state in OVER
-                if over or now != seen:
-                    await tell(uri)
-                seen = now or seen
+            found = {uri: await _look(ctx.lifespan_context.jobs, uri) for uri in sorted(uris)}
+            return await _stream(ctx, params, {uri: seen for uri, seen in found.items() if seen is not None})
         finally:
-            self._count -= 1
+            self._count -= len(uris)
 
-    def _check_room(self, more: int) -> None:
+    def _reserve(self, more: int) -> None:
         if self._count + more > _MOST:
             raise MCPError(
                 code=INVALID_PARAMS, message=f"More than {_MOST:,} subscriptions are not followed. End some first."
             )
+        self._count += more
+
+
+async def _stream(
+    ctx: Context, params: SubscriptionsListenRequestParams, known: Mapping[str, JobView]
+) -> SubscriptionsListenResult:
+    """One stream of the newest era, which tells of the jobs that are *known*, and ends when they are over."""
+    wish = params.notifications
+    bus = InMemorySubscriptionBus()
+    stream = ListenHandler(bus)
+
+    async def tell(uri: str) -> None:
+        await bus.publish(ResourceUpdated(uri))
+
+    async def follow_all() -> None:
+        async with anyio.create_task_group() as tasks:
+            for uri, seen in known.items():
+                tasks.start_soon(_follow, ctx.lifespan_context.jobs, uri, seen, tell)
+        if wish.resource_subscriptions and not _lists(wish):
+            stream.close()
+
+    honoured = wish.model_copy(update={"resource_subscriptions": list(known)})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_all)
+        result = await stream(ctx, params.model_copy(update={"notifications": honoured}))
+        tasks.cancel_scope.cancel()
+    return result
+
+
+async def _follow(jobs: Jobs, uri: str, seen: JobView, tell: Callable[[str], Awaitable[None]]) -> None:
+    """Tell of every change of the job behind *uri* since it was *seen*, until it is over."""
+    over = False
+    while not over:
+        await anyio.sleep(_LOOK_S)
+        try:
+            now = await _look(jobs, uri)
+        except MCPError:
+            continue  # the store is busy or away; what changed meanwhile is seen afterwards
+        over = now is None or now.state in OVER
+        if over or now != seen:
+            await tell(uri)
+        seen = now or seen
 
 
 async def _look(jobs: Jobs, uri: str) -> JobView | None:
@@ -168,6 +181,11 @@ def _scopes(ctx: Context) -> dict[str, anyio.CancelScope]:
         scopes = connection.state[_STATE] = {}
         connection.exit_stack.callback(_cancel_all, scopes)
     return scopes
+
+
+def _drop(scopes: dict[str, anyio.CancelScope], uri: str, scope: anyio.CancelScope) -> None:
+    if scopes.get(uri) is scope:  # and not that of a later subscription
+        del scopes[uri]
 
 
 def _cancel_all(scopes: dict[str, anyio.CancelScope]) -> None:

@@ -40,6 +40,8 @@ def test_every_version_has_every_list_and_its_own_greeting(version: str) -> None
     for method in (greeting, "ping", *LISTS):
         text = read.text(version, method)
         assert text and json.loads(f"{{{text}}}")
+    greeted = json.loads(f"{{{read.text(version, greeting)}}}")["result"]
+    assert greeted["capabilities"]["resources"]["subscribe"] is True
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"format": 1}', "\x00\xff", "9" * 5000])
