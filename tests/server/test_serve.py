@@ -159,6 +159,20 @@ async def test_single_bytes_a_call_and_what_comes_while_it_waits_are_each_answer
         assert await server.hang_up() == 0
 
 
+async def test_a_host_is_answered_while_the_imports_for_its_call_are_under_way(tmp_path: Path) -> None:
+    async with host(FRONT, tmp_path) as server:
+        await server.stdin.send(READY + STATUS + line("ping", 0))
+        assert [(await server.answer())["id"], (await server.answer())["id"]] == [1, 0]
+        answered = 0
+        while True:
+            await server.stdin.send(line("ping", answered + 2))
+            if (await server.answer())["id"] == "status":
+                break
+            answered += 1
+        assert answered > 10
+        assert await server.hang_up() == 0
+
+
 async def test_a_call_that_is_cancelled_while_it_waits_gets_no_answer(tmp_path: Path) -> None:
     asked = line("tools/call", 2, name="ask_one", arguments={"prompt": "hi"})
     cancelled = line("notifications/cancelled", requestId=2)
