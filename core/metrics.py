@@ -10,6 +10,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from core.events import (
@@ -113,15 +114,15 @@ class Metrics:
             "gen_ai.provider.name": _provider(answer.provider),
             "gen_ai.response.model": answer.model,
         }
-        to.duration.record(answer.latency_s, about)
+        to.of_calls.duration.record(answer.latency_s, about)
         if answer.first_token_s is not None:
-            to.first_chunk.record(answer.first_token_s, about)
+            to.of_calls.first_chunk.record(answer.first_token_s, about)
         if not answer.cached:
             for kind, count in (("input", answer.usage.input_tokens), ("output", answer.usage.output_tokens)):
                 if count is not None:
-                    to.tokens.record(count, about | {"gen_ai.token.type": kind})
+                    to.of_calls.tokens.record(count, about | {"gen_ai.token.type": kind})
         if answer.cost_usd is not None:
-            to.cost.record(answer.cost_usd, about)
+            to.of_calls.cost.record(answer.cost_usd, about)
         if span.is_recording():
             span.set_attributes(about | _usage(answer.usage) | {"moot.cached": answer.cached})
             if answer.cost_usd is not None:
@@ -137,7 +138,7 @@ class Metrics:
         about = _request(started) | {"error.type": kind}
         if error.provider:
             about["gen_ai.provider.name"] = _provider(error.provider)
-        to.duration.record(event.failure.latency_s, about)
+        to.of_calls.duration.record(event.failure.latency_s, about)
         span.set_attributes(about)
         to.mark_failed(span, kind)
         span.end()
@@ -147,10 +148,31 @@ class _Instruments:
     """What is recorded into; made once, when the API is there."""
 
     def __init__(self, meters: MeterProvider | None, tracers: TracerProvider | None) -> None:
-        from opentelemetry import metrics, trace
+        from opentelemetry import trace
 
         self._trace = trace
         self._tracer = trace.get_tracer(_NAME, tracer_provider=tracers)
+        self._meters = meters
+
+    @cached_property
+    def of_calls(self) -> _Histograms:
+        """Not made before a call has ended: a tool that asks nobody is not kept waiting for that part of the API."""
+        return _Histograms(self._meters)
+
+    def start(self, name: str, attributes: Mapping[str, Any], parent: Span | None, *, client: bool) -> Span:
+        context = self._trace.set_span_in_context(parent) if parent else None
+        kind = self._trace.SpanKind.CLIENT if client else self._trace.SpanKind.INTERNAL
+        return self._tracer.start_span(name, context, kind, attributes)
+
+    def mark_failed(self, span: Span, kind: str) -> None:
+        span.set_attribute("error.type", kind)
+        span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, kind))
+
+
+class _Histograms:
+    def __init__(self, meters: MeterProvider | None) -> None:
+        from opentelemetry import metrics
+
         meter = metrics.get_meter(_NAME, meter_provider=meters)
 
         def histogram(name: str, unit: str, description: str, buckets: tuple[float, ...]) -> Histogram:
@@ -162,15 +184,6 @@ class _Instruments:
         )
         self.tokens = histogram("gen_ai.client.token.usage", "{token}", "Tokens of a call, by kind.", _TOKENS)
         self.cost = histogram("moot.cost.usd", "{USD}", "What a call cost, where the price is known.", _DOLLARS)
-
-    def start(self, name: str, attributes: Mapping[str, Any], parent: Span | None, *, client: bool) -> Span:
-        context = self._trace.set_span_in_context(parent) if parent else None
-        kind = self._trace.SpanKind.CLIENT if client else self._trace.SpanKind.INTERNAL
-        return self._tracer.start_span(name, context, kind, attributes)
-
-    def mark_failed(self, span: Span, kind: str) -> None:
-        span.set_attribute("error.type", kind)
-        span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, kind))
 
 
 def set_up_exporter(environment: Mapping[str, str]) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 BUILT_IN = os.path.join(os.path.dirname(os.path.realpath(__file__)), "snapshot.json")
 UNLISTED_SETTINGS = frozenset({"ais", "defaults", "files"})
 """Settings of credentials.json that change nothing in any list. Every other one makes a snapshot of its own."""
@@ -37,7 +37,10 @@ class Answers:
             raise ValueError("a snapshot of another kind")
 
     def text(self, version: str, method: str) -> str | None:
-        """What follows the id in the response: `"result":{...}` or `"error":{...}`; None when that is not known."""
+        """What follows the id in the response: `"result":{...}` or `"error":{...}`; None when that is not known.
+
+        Of a subscription it is the `"method":"..."` of the notification that acknowledges it.
+        """
         return self._texts[version].get(method)
 
 

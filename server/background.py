@@ -99,6 +99,7 @@ async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:
         MootError: The job cannot be accepted; the message says why.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
+    await recipe.load()
     read_arguments(recipe, given)
     _check_names(app, given)
     return await app.jobs.submit(recipe.name, given)
@@ -113,6 +114,7 @@ async def finished(app: App, recipe: Recipe, job: Job) -> BaseModel:
     if job.state == "failed":
         raise MootError(job.reason)
     if job.state == "done" and (result := await app.jobs.result(job.id)):
+        await recipe.load()
         kind = inspect.signature(recipe.run, eval_str=True).return_annotation
         model: BaseModel = kind.model_validate(result.structured)
         return model

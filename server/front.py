@@ -22,11 +22,14 @@ LONGEST_LINE = 262_144
 
 _META = "io.modelcontextprotocol/"
 _VERSION, _CAPABILITIES, _CLIENT = f"{_META}protocolVersion", f"{_META}clientCapabilities", f"{_META}clientInfo"
+_SUBSCRIPTION = f"{_META}subscriptionId"
+_LISTEN = "subscriptions/listen"
+_LISTS = frozenset({"toolsListChanged", "promptsListChanged", "resourcesListChanged"})
 _ENVELOPE = frozenset({_VERSION, _CAPABILITIES, _CLIENT})
 _MESSAGE = frozenset({"jsonrpc", "id", "method", "params"})
 _PARAMS = {
     "initialize": {"protocolVersion", "capabilities", "clientInfo"},
-    "subscriptions/listen": {"notifications"},
+    _LISTEN: {"notifications"},
 }
 """Parameters beside `_meta` with which a method may be answered; of the others, none."""
 _LARGEST_ID = 2**53
@@ -68,8 +71,8 @@ class Front:
         rest, self._partial = bytes(self._partial), bytearray()
         return self._line(rest) if rest else b""
 
-    def handed(self) -> tuple[bytes, list[str]]:
-        """What the real server has to read before the rest of the input, and the ids whose answers nobody awaits."""
+    def handed(self) -> tuple[bytes, list[str | int]]:
+        """What the real server has to read before the rest of the input, and the ids whose first answer is known."""
         lines, ids = repeated(self._kept)
         return lines + bytes(self._partial), ids
 
@@ -112,9 +115,11 @@ class Front:
             return b""
         if settles:
             self._settle(message)
+        if settles or message["method"] == _LISTEN:
             self._keep(line, True)
+            self.wanted = self.wanted or self._size > _MOST_KEPT
         self.answered = True
-        return f'{{"jsonrpc":"2.0","id":{json.dumps(message["id"])},{text}}}\n'.encode()
+        return _acknowledgement(message, text) if message["method"] == _LISTEN else _response(message, text)
 
     def _settle(self, message: dict[str, Any]) -> None:
         if self._modern is None:
@@ -160,7 +165,7 @@ class Front:
             return None
         if not set(params) <= {"_meta"} | _PARAMS.get(method, set()):
             return None
-        if method == "subscriptions/listen" and not _notifications(params.get("notifications")):
+        if method == _LISTEN and not _lists_alone(params.get("notifications")):
             return None
         return self._answers.text(meta[_VERSION], method)
 
@@ -170,18 +175,30 @@ def kept_in(session: str) -> list[tuple[bytes, bool]]:
     return [(text.encode(), answered) for text, answered in json.loads(session)]
 
 
-def repeated(kept: Iterable[tuple[bytes, bool]]) -> tuple[bytes, list[str]]:
-    """*kept* for the real server: what is answered already has an id of ours, so that its answer can be dropped."""
+def repeated(kept: Iterable[tuple[bytes, bool]]) -> tuple[bytes, list[str | int]]:
+    """*kept* for the real server, and the ids of which the first answer is to be dropped.
+
+    What is answered already has an id of ours; but a subscription, which is to go on, its own.
+    """
     mark = f"moot-{os.urandom(8).hex()}-"
     lines: list[bytes] = []
-    ids: list[str] = []
+    ids: list[str | int] = []
     for line, answered in kept:
+        message = json.loads(line) if answered else {}
         if answered:
-            ids.append(f"{mark}{len(ids)}")
-            lines.append(json.dumps(json.loads(line) | {"id": ids[-1]}).encode() + b"\n")
-        else:
-            lines.append(line)
+            ids.append(message["id"] if message["method"] == _LISTEN else f"{mark}{len(ids)}")
+        lines.append(json.dumps(message | {"id": ids[-1]}).encode() + b"\n" if answered else line)
     return b"".join(lines), ids
+
+
+def _response(message: dict[str, Any], text: str) -> bytes:
+    return f'{{"jsonrpc":"2.0","id":{json.dumps(message["id"])},{text}}}\n'.encode()
+
+
+def _acknowledgement(message: dict[str, Any], text: str) -> bytes:
+    wanted = {name: True for name, wish in message["params"]["notifications"].items() if wish}
+    params = {"_meta": {_SUBSCRIPTION: message["id"]}, "notifications": wanted}
+    return f'{{"jsonrpc":"2.0",{text},"params":{json.dumps(params)}}}\n'.encode()
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -259,8 +276,9 @@ def _icon(value: object) -> bool:
     return isinstance(value.get("mimeType", ""), str) and _strings(value.get("sizes", []))
 
 
-def _notifications(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(wish, bool) or _strings(wish) for wish in value.values())
+def _lists_alone(value: object) -> bool:
+    """Whether the host wants to hear of nothing but lists, of which there is nothing to tell."""
+    return isinstance(value, dict) and value.keys() <= _LISTS and all(isinstance(wish, bool) for wish in value.values())
 
 
 def _strings(value: object) -> bool:

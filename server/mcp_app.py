@@ -16,11 +16,12 @@ from mcp.server.mcpserver import MCPServer
 
 from core.lifecycle import App, open_app
 from core.roles import Role, all_roles
-from server.prompts import add_prompts
+from server.offer import LateServer, Tools
+from server.prompts import add_completion, prompts
 from server.reply import Results
 from server.resources import add_resources
+from server.subscriptions import Subscriptions
 from server.tasks import TasksExtension
-from server.tool_adapter import as_tool
 from server.toolbox import RECIPES, Recipe
 from server.worker import serving_jobs
 
@@ -61,7 +62,8 @@ def create_mcp_server(
         extensions: Of MCP, around the one for tasks.
     """
     results = Results()
-    tools = [as_tool(recipe, results) for recipe in recipes]
+    tools = Tools(recipes, results)
+    subscriptions = Subscriptions()
     opened: list[App] = []
     """The app while it is open: a resource without parameters and a completion are not told their request."""
 
@@ -71,20 +73,26 @@ def create_mcp_server(
             for sentence in app.warnings():
                 log.warning("%s", sentence)
             opened[:] = [app]
-            async with serving_jobs(app, detach=detach):
+            async with serving_jobs(app, detach=detach), subscriptions.open():
                 yield app
 
-    server = MCPServer(
+    def furnish() -> None:
+        add_resources(server, lambda: opened[0], results)
+        for prompt in prompts(all_roles({}) if roles is None else roles):
+            server.add_prompt(prompt)
+
+    server = LateServer(
         "moot",
+        tools=tools,
+        furnish=furnish,
         title="Moot",
         version=_VERSION,
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
-        tools=tools,
-        extensions=[*extensions, TasksExtension({tool.name: tool for tool in tools}, results)],
-        subscriptions=False,  # nothing listed ever changes; Claude Code would wait for the acknowledgement first
+        extensions=[*extensions, TasksExtension(tools, results)],
+        subscriptions=False,  # the SDK's own know of no job
         log_level="WARNING",
     )
-    add_resources(server, lambda: opened[0], results)
-    add_prompts(server, all_roles({}) if roles is None else roles, lambda: opened[0])
+    subscriptions.register(server)
+    add_completion(server, lambda: opened[0])
     return server

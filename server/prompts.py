@@ -22,7 +22,7 @@ from pydantic import Field
 
 from core.lifecycle import App
 from core.roles import Role
-from server.resources import JOB
+from server.resources import EVENTS, JOB
 
 Task = Annotated[str, Field(description="What it is about.")]
 AI = Annotated[str, Field(description="Which AI; empty: the configured one.")]
@@ -42,10 +42,8 @@ def prompts(roles: Mapping[str, Role]) -> list[Prompt]:
     return [*panels, *(_role(role) for role in roles.values())]
 
 
-def add_prompts(server: MCPServer[App], roles: Mapping[str, Role], app: Callable[[], App]) -> None:
-    """Register every prompt, and the completion of their arguments, of a thread's name and of a job's id."""
-    for prompt in prompts(roles):
-        server.add_prompt(prompt)
+def add_completion(server: MCPServer[App], app: Callable[[], App]) -> None:
+    """Complete the arguments of prompts, a thread's name and a job's id; *app* gives the one that is open."""
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
     async def complete_argument(
@@ -61,7 +59,7 @@ def add_prompts(server: MCPServer[App], roles: Mapping[str, Role], app: Callable
             case "name" if isinstance(ref, ResourceTemplateReference):
                 listed = await anyio.to_thread.run_sync(app().desk.threads.all)
                 return complete(argument.name, argument.value, [thread.name for thread in listed])
-            case "id" if isinstance(ref, ResourceTemplateReference) and ref.uri == JOB:
+            case "id" if isinstance(ref, ResourceTemplateReference) and ref.uri in (JOB, EVENTS):
                 return complete(argument.name, argument.value, [job.id for job in await app().jobs.list_jobs()])
             case _:
                 return None

@@ -13,11 +13,12 @@ from core.errors import MootError
 from core.ledger import usage_report
 from core.lifecycle import App
 from server.reply import Results
-from tools.jobs import JobView, read_job
+from tools.jobs import FinishedCall, JobView, read_job
 
 T = TypeVar("T")
 THREAD = "moot://threads/{name}"
 JOB = "moot://jobs/{id}"
+EVENTS = "moot://jobs/{id}/events{?after}"
 _CALLS_SHOWN = 100
 
 
@@ -74,6 +75,23 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: Resul
         desk = app().jobs
         report = read_job(desk, await _awaited(desk.get(id)), after=0, limit=_CALLS_SHOWN)
         return (await _awaited(report)).model_dump()
+
+    @server.resource(
+        EVENTS,
+        name="job events",
+        title="Events of a job",
+        description=f"Its finished calls in order, {_CALLS_SHOWN} at a time: pass `cursor` as `after` to read on.",
+        mime_type="application/json",
+    )
+    async def events(id: str, after: int = 0) -> dict[str, Any]:
+        desk = app().jobs
+        job = await _awaited(desk.get(id))
+        calls = await _awaited(desk.calls(id, after=max(after, 0), limit=_CALLS_SHOWN))
+        return {
+            "job": JobView.of(job).model_dump(),
+            "events": [FinishedCall.of(call).model_dump() for call in calls],
+            "cursor": calls[-1].seq if calls else after,
+        }
 
     @server.resource(
         "moot://results/{id}",

@@ -38,8 +38,6 @@ async def take(server: MCPServer[Any]) -> dict[str, Any]:
         answers[protocol] = {}
         for request, response in zip(requests, await _responses(server, requests), strict=True):
             text = _fragment(response)
-            if text is None:
-                continue
             if text not in texts:
                 texts.append(text)
             answers[protocol][request["method"]] = texts.index(text)
@@ -100,12 +98,12 @@ async def _responses(server: MCPServer[Any], requests: Sequence[dict[str, Any]])
     return said
 
 
-def _fragment(response: dict[str, Any]) -> str | None:
-    """What follows the id; None when the server did not answer at once, as to a subscription it accepts."""
+def _fragment(response: dict[str, Any]) -> str:
+    """What follows the id, or the method of the notification by which a subscription is acknowledged."""
     for kind in ("result", "error"):
         if kind in response:
             return f'"{kind}":{_compact(response[kind])}'
-    return None
+    return f'"method":{_compact(response["method"])}'
 
 
 def _compact(value: Any) -> str:

@@ -17,7 +17,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.stdio import stdio_server
 from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
-from mcp.types import JSONRPCError, JSONRPCResponse
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
+from mcp.types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCResponse
 
 from ai.warm import warm
 from core.config import load_config
@@ -38,12 +39,12 @@ def create_stdio_server() -> MCPServer[App]:
 
 
 async def serve_stdio(
-    server: MCPServer[App], heard: bytes = b"", repeated: Sequence[str] = (), *, renew: bool = False
+    server: MCPServer[App], heard: bytes = b"", repeated: Sequence[str | int] = (), *, renew: bool = False
 ) -> None:
     """Serve until the host hangs up or asks us to stop.
 
-    *heard* was read from stdin already; the answers to the requests with the ids *repeated* are dropped. With *renew*,
-    a snapshot for the next start is left in the user's data folder.
+    *heard* was read from stdin already; the first answers to the requests with the ids *repeated* are dropped.
+    With *renew*, a snapshot for the next start is left in the user's data folder.
     """
     inner = server._lowlevel_server  # as `run_stdio_async` does, which takes no stream of ours
     hang_up = interpose_stdin(heard)
@@ -83,17 +84,28 @@ async def _warming_app() -> AsyncIterator[App]:
         tasks.cancel_scope.cancel()
 
 
-class _Unheard:
-    """A write stream that drops the answers to some requests: the host has them already."""
+def _answered(message: JSONRPCMessage) -> str | int | None:
+    """The request to which *message* answers, or whose subscription it acknowledges."""
+    match message:
+        case JSONRPCResponse() | JSONRPCError():
+            return message.id
+        case JSONRPCNotification(method="notifications/subscriptions/acknowledged", params={"_meta": dict(meta)}):
+            return meta.get(SUBSCRIPTION_ID_META_KEY)
+        case _:
+            return None
 
-    def __init__(self, stream: WriteStream[SessionMessage], ids: Sequence[str]) -> None:
+
+class _Unheard:
+    """A write stream that drops the first answers to some requests: the host has them already."""
+
+    def __init__(self, stream: WriteStream[SessionMessage], ids: Sequence[str | int]) -> None:
         self._stream = stream
         self._ids = set(ids)
 
     async def send(self, item: SessionMessage, /) -> None:
-        message = item.message
-        if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id in self._ids:
-            self._ids.discard(str(message.id))
+        request = _answered(item.message)
+        if request in self._ids:
+            self._ids.discard(request)
         else:
             await self._stream.send(item)
 

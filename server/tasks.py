@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import require_client_extension
-from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     HEADER_MISMATCH,
@@ -33,6 +32,7 @@ from core.jobs.questions import Question
 from core.jobs.states import KEPT_S
 from core.lifecycle import App
 from server.background import attended, finished, submit
+from server.offer import Tools
 from server.reply import Results, as_reply
 from server.tool_adapter import failure
 from server.toolbox import KINDS
@@ -66,13 +66,13 @@ class TasksExtension(Extension):
     """Answers calls of recipes that can be jobs with tasks.
 
     Args:
-        tools: The tools by name, as they are listed; what they say of wrong arguments is said here too.
+        tools: What is listed; what they say of wrong arguments is said here too.
         results: Where a result goes that is too long for one reply.
     """
 
     identifier = TASKS
 
-    def __init__(self, tools: Mapping[str, Tool], results: Results) -> None:
+    def __init__(self, tools: Tools, results: Results) -> None:
         self._tools = tools
         self._results = results
 
@@ -89,7 +89,7 @@ class TasksExtension(Extension):
         recipe = KINDS.get(params.name)
         if recipe is None or not _declared(ctx):
             return await call_next(ctx)
-        arguments = self._for_job(params)
+        arguments = await self._for_job(params)
         if arguments is None:
             return await call_next(ctx)
         try:
@@ -100,13 +100,16 @@ class TasksExtension(Extension):
             return failure(str(error))
         return await self._reply(job, ctx)
 
-    def _for_job(self, params: CallToolRequestParams) -> dict[str, Any] | None:
+    async def _for_job(self, params: CallToolRequestParams) -> dict[str, Any] | None:
         """The arguments of a call that becomes a job; None for one that is for the tool itself to answer.
 
         Such are wrong arguments, a plan, and `background`, by which the model asks for the job's id.
         """
+        tool = await self._tools.get(params.name)
+        if tool is None:
+            return None
         try:
-            arguments = self._tools[params.name].fn_metadata.validate_arguments(params.arguments or {})
+            arguments = tool.fn_metadata.validate_arguments(params.arguments or {})
         except ValidationError:
             return None
         return None if arguments.pop("background") or arguments.get("dry_run") else arguments

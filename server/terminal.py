@@ -73,6 +73,7 @@ def show_models(name: str | None, as_json: bool) -> int:
 
 async def _run(name: str, arguments: dict[str, Any], as_json: bool) -> BaseModel:
     recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+    await recipe.load()
     show = _silence if as_json else _columns if sys.stderr.isatty() else _lines
     async with open_app() as app:
         if name != "status" and not as_json and app.config.readable:

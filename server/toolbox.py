@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
-from tools._batch import KIND as BATCH
-from tools._batch_run import run_batch
-from tools.ask_many import ask_many
-from tools.ask_one import ask_one
-from tools.batch import batch
-from tools.consensus import consensus
-from tools.debate import debate
-from tools.jobs import jobs
-from tools.judge import judge
-from tools.review import review
-from tools.status import status
+from ai.lazy import load
 
 
 class Result(Protocol):
@@ -27,7 +18,8 @@ class Result(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    run: Callable[..., Awaitable[Result]]
+    source: Callable[..., Awaitable[Result]] | str
+    """The function, or `module:function` for one that is imported when it is first needed: few calls need two."""
     title: str
     asks_others: bool = True
     """Whether calling it reaches other AIs, and so the outside world and the bill."""
@@ -37,22 +29,35 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        return self.run.__name__
+        return self.source.partition(":")[2] if isinstance(self.source, str) else self.source.__name__
+
+    @property
+    def run(self) -> Callable[..., Awaitable[Result]]:
+        """The function. Blocks until its module is imported, unless `load` has been awaited."""
+        if not isinstance(self.source, str):
+            return self.source
+        module, _, name = self.source.partition(":")
+        return cast("Callable[..., Awaitable[Result]]", getattr(import_module(module), name))
+
+    async def load(self) -> None:
+        """Import what `run` needs without blocking the event loop."""
+        if isinstance(self.source, str):
+            await load(self.source.partition(":")[0])
 
 
 RECIPES = (
-    Recipe(ask_one, "Ask one AI", background=True),
-    Recipe(ask_many, "Ask several AIs", background=True),
-    Recipe(consensus, "Consensus", background=True),
-    Recipe(debate, "Debate", background=True),
-    Recipe(judge, "Judge answers", background=True),
-    Recipe(review, "Review code", background=True),
-    Recipe(batch, "Batch", read_only=False),
-    Recipe(status, "Status", asks_others=False),
-    Recipe(jobs, "Jobs", asks_others=False, read_only=False),
+    Recipe("tools.ask_one:ask_one", "Ask one AI", background=True),
+    Recipe("tools.ask_many:ask_many", "Ask several AIs", background=True),
+    Recipe("tools.consensus:consensus", "Consensus", background=True),
+    Recipe("tools.debate:debate", "Debate", background=True),
+    Recipe("tools.judge:judge", "Judge answers", background=True),
+    Recipe("tools.review:review", "Review code", background=True),
+    Recipe("tools.batch:batch", "Batch", read_only=False),
+    Recipe("tools.status:status", "Status", asks_others=False),
+    Recipe("tools.jobs:jobs", "Jobs", asks_others=False, read_only=False),
 )
 
 KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background} | {
-    BATCH: Recipe(run_batch, "Batch", background=True)  # what the tool `batch` and `moot batch` start
+    "batch": Recipe("tools._batch_run:run_batch", "Batch", background=True)  # what `batch` and `moot batch` start
 }
 """What a job can be."""

@@ -172,6 +172,7 @@ async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
     from core.jobs.values import JobResult
 
     recipe = KINDS[job.kind]
+    await recipe.load()
     arguments = read_arguments(recipe, job.arguments)
     async with app.run(job.kind, run_id=job.id, memo=memo) as run:
         if job.calls:

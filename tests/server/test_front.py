@@ -103,6 +103,9 @@ def test_a_handshake_is_answered_in_its_version_and_an_unknown_one_in_the_latest
         line("tools/list", 1, _meta={f"{META}protocolVersion": "2026-07-28"}),
         line("tools/list", 1, _meta=ENVELOPE | {f"{META}clientInfo": {}}),
         line("subscriptions/listen", 1, _meta=ENVELOPE),
+        line("subscriptions/listen", 1, _meta=ENVELOPE, notifications={"resourceSubscriptions": ["moot://jobs/x"]}),
+        line("subscriptions/listen", 1, _meta=ENVELOPE, notifications={"toolsListChanged": None}),
+        line("subscriptions/listen", 1, _meta=ENVELOPE, notifications={"taskIds": ["x"]}),
         b"[" + hello().strip() + b"]\n",
         b"\n",
         b"null\n",
@@ -184,3 +187,43 @@ def test_a_last_line_without_its_end_is_answered_too() -> None:
     one = front()
     assert one.hear(hello().rstrip()) == b""
     assert answers(one.end())[0]["id"] == 1
+
+
+def listen(id: object, **wish: bool) -> bytes:
+    return line("subscriptions/listen", id, _meta=ENVELOPE, notifications=wish)
+
+
+def test_a_subscription_to_lists_is_acknowledged_and_goes_on_under_its_own_id() -> None:
+    one = front()
+    asked = listen(7, toolsListChanged=True, promptsListChanged=False)
+    acknowledged, listed = answers(one.hear(asked + line("tools/list", 8, _meta=ENVELOPE)))
+    assert acknowledged == {
+        "jsonrpc": "2.0",
+        "method": "notifications/subscriptions/acknowledged",
+        "params": {"_meta": {f"{META}subscriptionId": 7}, "notifications": {"toolsListChanged": True}},
+    }
+    assert listed["id"] == 8 and not one.wanted
+    assert one.handed() == (asked, [7])
+
+
+def test_a_subscription_survives_a_start_in_place_and_a_call_that_waits() -> None:
+    asked, call = listen("sub"), line("tools/call", 2, _meta=ENVELOPE, name="status")
+    before = front()
+    before.hear(asked)
+    session = before.session()
+    assert session
+    after = front()
+    after.resume(session)
+    after.hear(call)
+    assert answers(after.hear(listen("more", resourcesListChanged=True)))[0]["method"].endswith("/acknowledged")
+    assert after.wanted, "still, although a subscription came behind the call"
+    assert after.handed() == (asked + call + listen("more", resourcesListChanged=True), ["sub", "more"])
+
+
+def test_nobody_can_keep_subscribing_without_end() -> None:
+    one = front()
+    for number in range(20_000):
+        if one.wanted:
+            break
+        one.hear(listen(number))
+    assert one.wanted

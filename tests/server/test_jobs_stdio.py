@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, ResourceUpdatedNotification
 from tasks_client import NewTask, TasksClient
 
 from core.jobs.desk import Jobs
@@ -83,3 +84,50 @@ async def test_a_task_outlives_the_server_that_made_it_and_another_one_gives_its
         async with Client(parameters, extensions=[user := TasksClient()]) as client:
             result = await user.finish(new.task_id, client.session)
     assert not result.is_error and "2 of 2 AIs answered" in str(result.content)
+
+
+async def told_to_the_end(parameters: StdioServerParameters, mode: Any, uri: str, begin: anyio.Event) -> list[str]:
+    """What a host that knows nothing but *uri* is told of it, until it is done; *begin* is set once it listens."""
+    updates, heard = anyio.create_memory_object_stream[str](100)
+    told: list[str] = []
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            await updates.send(message.params.uri)
+
+    async with updates, heard, Client(parameters, mode=mode, message_handler=hear) as client:
+        if client.protocol_version == "2026-07-28":
+            async with client.listen(resource_subscriptions=[uri]) as stream:
+                begin.set()
+                told.extend([getattr(event, "uri", "") async for event in stream])
+        else:
+            await client.subscribe_resource(uri)
+            begin.set()
+            while not told or "done" not in str(await client.read_resource(uri)):
+                told.append(await heard.receive())
+        assert "done" in str(await client.read_resource(uri))
+    return told
+
+
+@pytest.mark.filterwarnings("ignore:resources/:mcp.MCPDeprecationWarning")
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_a_second_window_is_told_of_a_job_of_the_first_in_either_era(
+    mode: Any, isolated: Path, provider: FakeProvider
+) -> None:
+    parameters = server(isolated / "home", provider)
+    provider.gate.clear()
+    with anyio.fail_after(60):
+        async with Client(parameters) as first:
+            accepted = await first.call_tool("ask_many", {"prompt": "hi", "background": True})
+            assert isinstance(accepted, CallToolResult) and accepted.structured_content
+            await provider.until(lambda p: p.in_flight == 2)
+            uri, listening = f"moot://jobs/{accepted.structured_content['job']['id']}", anyio.Event()
+
+            async def answer() -> None:
+                await listening.wait()
+                provider.gate.set()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(answer)
+                told = await told_to_the_end(parameters, mode, uri, listening)
+    assert set(told) == {uri}

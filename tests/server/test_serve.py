@@ -82,8 +82,23 @@ async def said(command: list[str], data: bytes, tmp_path: Path, last: object = "
     async with host(command, tmp_path) as server:
         await server.stdin.send(data)
         received = await server.answers_until(last)
+        while sum(map(_answers, received)) < sum(map(_asks, data.splitlines())):
+            received.append(await server.answer())
         assert await server.hang_up() == 0
     return sorted(json.dumps(message, sort_keys=True) for message in received)
+
+
+def _asks(text: bytes) -> bool:
+    """Whether *text* is a request, to which there is one answer."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(message, dict) and "id" in message
+
+
+def _answers(message: dict[str, Any]) -> bool:
+    return message.get("id") is not None or message.get("method") == "notifications/subscriptions/acknowledged"
 
 
 def first_questions(version: str) -> bytes:
@@ -92,7 +107,10 @@ def first_questions(version: str) -> bytes:
         return hello(version) + line("notifications/initialized") + b"".join(asked)
     meta = {f"{META}protocolVersion": version, f"{META}clientCapabilities": {}, f"{META}clientInfo": CLIENT}
     asked = [line(method, number, _meta=meta) for number, method in enumerate(("server/discover", "ping", *LISTS), 1)]
-    return b"".join(asked) + line("subscriptions/listen", "sub", _meta=meta, notifications={"toolsListChanged": True})
+    wishes: list[dict[str, Any]] = [{}, {"toolsListChanged": True, "promptsListChanged": False}]
+    wishes.append({"resourcesListChanged": True, "resourceSubscriptions": ["moot://jobs/unknown", "moot://usage"]})
+    listens = [line("subscriptions/listen", f"sub{n}", _meta=meta, notifications=one) for n, one in enumerate(wishes)]
+    return b"".join(asked + listens)
 
 
 @pytest.mark.slow
@@ -138,6 +156,20 @@ async def test_single_bytes_a_call_and_what_comes_while_it_waits_are_each_answer
         assert (await server.answer())["result"]["structuredContent"]["ais"]
         await server.stdin.send(line("ping", 5))
         assert (await server.answer())["id"] == 5, "the answer to the repeated handshake is not heard"
+        assert await server.hang_up() == 0
+
+
+async def test_a_host_is_answered_while_the_imports_for_its_call_are_under_way(tmp_path: Path) -> None:
+    async with host(FRONT, tmp_path) as server:
+        await server.stdin.send(READY + STATUS + line("ping", 0))
+        assert [(await server.answer())["id"], (await server.answer())["id"]] == [1, 0]
+        answered = 0
+        while True:
+            await server.stdin.send(line("ping", answered + 2))
+            if (await server.answer())["id"] == "status":
+                break
+            answered += 1
+        assert answered > 10
         assert await server.hang_up() == 0
 
 
