@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 
 
 @click.command()
-@click.argument("input", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="JSONL, or CSV by its name. Default: beside INPUT."
-)
+@click.argument("input", type=click.Path())
+@click.option("-o", "--output", type=click.Path(), help="JSONL, or CSV by its name. Default: beside INPUT.")
 @click.option("-a", "--ai", "ais", multiple=True, metavar="NAME", help="Which AI; repeat, or a,b, for several.")
 @click.option("--template", help="The prompt, with {field}s of the row; @FILE reads it from a file.")
-@click.option("--schema", type=click.Path(path_type=Path), help="A file with a JSON Schema for the answers.")
+@click.option("--schema", type=click.Path(), help="A file with a JSON Schema for the answers.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Calls at once for each AI.")
 @click.option("-s", "--system", help="System prompt.")
 @click.option("-t", "--temperature", type=click.FloatRange(0, 2))
@@ -33,15 +33,20 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "max")
 @click.option("--dry-run", is_flag=True, help="Only say what it may cost; send nothing.")
 @click.option("--background", is_flag=True, help="Start it as a job and print its id; see moot jobs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-def batch(input: Path, output: Path | None, ais: tuple[str, ...], **options: Any) -> None:
+def batch(input: str, output: str | None, schema: str | None, ais: tuple[str, ...], **options: Any) -> None:
     """Ask AIs about every row of INPUT: a JSONL or CSV file, or a folder of texts.
 
     The same command goes on where it stopped. Without a template, rows are strings or have a field "prompt".
     """
+    from pathlib import Path
+
     from server.batch_terminal import run_command
 
+    source = Path(input)
+    target = Path(output) if output else _beside(source)
+    options["schema"] = Path(schema) if schema else None
     names = [name.strip() for given in ais for name in given.split(",") if name.strip()]
-    sys.exit(run_command(input, output or _beside(input), list(dict.fromkeys(names)), **options))
+    sys.exit(run_command(source, target, list(dict.fromkeys(names)), **options))
 
 
 def _beside(path: Path) -> Path:

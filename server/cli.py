@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from core.logs import configure_logging
 from server import ask_commands, batch_cli, jobs_cli, setup_commands, thread_commands
 from server.ask_commands import JSON, finish
 
@@ -20,6 +19,8 @@ from server.ask_commands import JSON, finish
 @click.version_option(package_name="moot-mcp", prog_name="moot")
 def cli() -> None:
     """Ask other AIs: one, several at once, or a panel that debates and comes to a verdict."""
+    from core.logs import configure_logging
+
     configure_logging()
 
 

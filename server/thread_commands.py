@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -27,7 +25,7 @@ def threads(context: click.Context, as_json: bool) -> None:
         return
     found = _use(lambda kept: kept.all())
     if as_json:
-        _print_json({"threads": [asdict(one) for one in found]})
+        _print_json("threads", found)
         return
     for one in found:
         click.echo(f"{one.name}  ({one.turns} turns, {one.updated[:16].replace('T', ' ')})  {one.opening[:80]}")
@@ -50,7 +48,7 @@ def search(words: tuple[str, ...], as_json: bool) -> None:
     """Find turns that hold all WORDS."""
     found = _use(lambda kept: kept.search(" ".join(words)))
     if as_json:
-        _print_json({"matches": [asdict(one) for one in found]})
+        _print_json("matches", found)
         return
     for one in found:
         click.echo(f"{one.thread}, {one.author}, {one.at[:16].replace('T', ' ')}: {one.excerpt}")
@@ -83,5 +81,8 @@ def _use(work: Callable[[Threads], T]) -> T:
         kept.close()
 
 
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def _print_json(name: str, found: Sequence[Any]) -> None:
+    import json
+    from dataclasses import asdict
+
+    click.echo(json.dumps({name: [asdict(one) for one in found]}, indent=2, ensure_ascii=False))
