@@ -30,6 +30,7 @@ from core.events import (
     EventBus,
     Token,
 )
+from core.untrusted import is_unicode
 from core.values import Answer, Failure, Outcome, Request, Usage
 
 if TYPE_CHECKING:
@@ -237,19 +238,8 @@ def check_request(request: Request) -> None:
         raise InvalidInputError(
             f"The prompt has {length:,} characters; at most {LONGEST_PROMPT:,} are accepted. Shorten it."
         )
-    if not all(map(_is_unicode, texts)):
+    if not all(map(is_unicode, texts)):
         raise InvalidInputError("The prompt is not valid UTF-8. Save its text as UTF-8 and ask again.")
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether *text* can be sent: a terminal or a JSON escape can hand over lone surrogates, which cannot."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event:

@@ -19,6 +19,7 @@ from typing import IO, Any
 from core.batch_template import Template
 from core.errors import InvalidInputError
 from core.secrets_check import holds_key, secret_in
+from core.untrusted import is_unicode
 from core.workspace import FileRefusedError, Workspace
 
 LONGEST_ROW = 8_000_000
@@ -115,12 +116,10 @@ class BatchInput:
             raise InvalidInputError(
                 f"has no field 'prompt' that is text; it has: {', '.join(fields) or 'none'}. Name fields in a template."
             )
-        if not text.strip():
+        if not text or text.isspace():
             raise InvalidInputError("the prompt is empty.")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InvalidInputError("is not valid UTF-8.") from None
+        if not is_unicode(text):
+            raise InvalidInputError("is not valid UTF-8.")
         return text
 
     def _refused(self, prompt: str) -> str | None:
@@ -132,9 +131,11 @@ class BatchInput:
         return None
 
     def _stays(self, id_: str | int) -> bool:
+        if not self.local_only:
+            return False
         name = self.name or self.path.name
         workspace = Workspace(local_only=self.local_only)
-        return bool(self.local_only) and workspace.is_local_only(f"{name}/{id_}" if self.path.is_dir() else name)
+        return workspace.is_local_only(f"{name}/{id_}" if self.path.is_dir() else name)
 
 
 @dataclass

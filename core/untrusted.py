@@ -17,6 +17,17 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether *text* can be sent and written: terminals and JSON escapes can hand over lone surrogates, which cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Fence:
     """One fence, for all that is quoted in one prompt.
 
