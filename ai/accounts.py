@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -11,19 +12,22 @@ from core.errors import AIError
 from core.values import Answer, Response, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ai.roster import Seat
     from core.budget import Budget, Hold
 
+Pricing = Callable[..., float | None]
 
-async def pricing(*, shielded: bool) -> Callable[..., float | None]:
-    """`core.prices.cost_usd`; *shielded*, loading it the first time is not broken off by a cancellation."""
-    prices: Any = loaded("core.prices")
-    if prices is None:
-        with anyio.CancelScope(shield=shielded):
-            prices = await load("core.prices")
-    cost_usd: Callable[..., float | None] = prices.cost_usd
+
+def pricing() -> Pricing | None:
+    """`core.prices.cost_usd`, if the price list is loaded."""
+    prices = loaded("core.prices")
+    return prices.cost_usd if prices else None
+
+
+async def load_pricing(*, shielded: bool) -> Pricing:
+    """The same when it may not be loaded yet; *shielded*, a cancellation waits until it is."""
+    with anyio.CancelScope(shield=shielded):
+        cost_usd: Pricing = (await load("core.prices")).cost_usd
     return cost_usd
 
 
@@ -33,7 +37,7 @@ def attributed(
     response: Response,
     latency_s: float,
     first_token_s: float | None,
-    cost_usd: Callable[..., float | None],
+    cost_usd: Pricing,
 ) -> Answer:
     """What *seat* was asked and *really* answered, with its price."""
     cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.to_thread
 
-from ai.accounts import attributed, pricing, settle, settle_failure
+from ai.accounts import attributed, load_pricing, pricing, settle, settle_failure
 from ai.client import FellBack, Retrying, Signal, Thinking, Waiting
 from ai.lazy import load
 from core.errors import AIError, ConfigError, InvalidInputError
@@ -76,6 +76,8 @@ class Caller:
             if isinstance(error, ValueError):
                 raise
             return self._unusable(ai, error, run, role)
+        if self.roster.budget is None:
+            return await self._guarded(guard, seat, request, run, role)
         (hold,) = await self._reserve([(seat, request)], run)
         return await self._held(hold, self._guarded(guard, seat, request, run, role))
 
@@ -182,7 +184,7 @@ class Caller:
             publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
             raise
         latency_s = time.perf_counter() - started
-        cost_usd = await pricing(shielded=keep is not None)  # an answer that is there must not be lost on the way
+        cost_usd = pricing() or await load_pricing(shielded=keep is not None)  # the answer must not be lost on the way
         really = self.roster.seat(response.answered_by) if response.answered_by else seat
         answer = attributed(seat, really, response, latency_s, first_token_s, cost_usd)
         try:

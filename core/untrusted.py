@@ -18,7 +18,7 @@ def clean(text: str) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether *text* can be sent and written: terminals and JSON escapes can hand over lone surrogates, which cannot."""
+    """Whether *text* can be sent and written: lone surrogates, which JSON escapes can hand over, cannot."""
     if text.isascii():
         return True
     try:

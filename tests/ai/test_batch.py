@@ -161,6 +161,18 @@ async def test_what_was_kept_is_not_asked_again_and_what_failed_neither() -> Non
     assert texts(results) == ["one", "server: broke", "three"]
 
 
+class Refusals:
+    """A budget that raises *errors*, one after the other, and then lets every call pass."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = list(errors)
+
+    async def reserve(self, run: str, estimates: Sequence[Any]) -> list[None]:
+        if self._errors:
+            raise self._errors.pop(0)
+        return [None] * len(estimates)
+
+
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
@@ -172,25 +184,14 @@ async def test_what_would_be_in_vain_for_every_row_ends_the_batch(error: Any, ra
     async with scripted_app({"a": [error]}) as app:
         if isinstance(error, BudgetExceededError):
             app.clients["a"]._steps.clear()
-
-            async def refuse(*args: Any) -> Any:
-                raise error
-
-            app.caller._reserve = refuse  # type: ignore[method-assign]
+            app.roster.budget = Refusals(error)  # type: ignore[assignment]
         with pytest.raises(raised, match=str(error)):
             await through(Batch(app.caller, width=1), asks(["1", "2"]))
 
 
 async def test_a_row_too_dear_by_itself_fails_alone() -> None:
     async with scripted_app({"a": ["two"]}) as app:
-        real, refused = app.caller._reserve, BudgetExceededError("too dear", ai="a", alone=True)
-
-        async def reserve(held: Any, run: str) -> Any:
-            if held[0][1].messages[-1].text == "1":
-                raise refused
-            return await real(held, run)
-
-        app.caller._reserve = reserve  # type: ignore[method-assign]
+        app.roster.budget = Refusals(BudgetExceededError("too dear", ai="a", alone=True))  # type: ignore[assignment]
         results = await through(Batch(app.caller, width=1), asks(["1", "2"]))
     assert texts(results) == ["budget_exceeded: too dear", "two"]
 
