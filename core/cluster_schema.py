@@ -91,10 +91,12 @@ CREATE INDEX calls_in_order ON calls (job, seq)
 
 _PROGRESS = "ALTER TABLE jobs ADD COLUMN progress text"
 
+_APART = "CREATE TABLE apart (worker bigint PRIMARY KEY)"
+
 SCHEMAS: dict[str, tuple[str, ...]] = {
     "moot": (_LEDGER,),
     "limits": (_LIMITS,),
     "budget": (_BUDGET,),
-    "jobs": (_JOBS, _PROGRESS),
+    "jobs": (_JOBS, _PROGRESS, _APART),
 }
 """Migrations by the name of the store, which on one machine is a file `NAME.db`."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tools._batch import KIND as BATCH
 from tools._batch_run import run_batch
+from tools._batch_slices import SLICE, run_slice
 from tools.ask_many import ask_many
 from tools.ask_one import ask_one
 from tools.batch import batch
@@ -53,6 +54,7 @@ RECIPES = (
 )
 
 KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background} | {
-    BATCH: Recipe(run_batch, "Batch", background=True)  # what the tool `batch` and `moot batch` start
+    BATCH: Recipe(run_batch, "Batch", background=True),  # what the tool `batch` and `moot batch` start
+    SLICE: Recipe(run_slice, "Batch", background=True),
 }
 """What a job can be."""
