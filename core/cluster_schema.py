@@ -41,6 +41,14 @@ CREATE TABLE rests (
 )
 """
 
+_SLOTS = """
+CREATE TABLE slots (
+    ai text NOT NULL, owner text NOT NULL, ceiling bigint NOT NULL, held bigint NOT NULL, wanted bigint NOT NULL,
+    until double precision NOT NULL,
+    PRIMARY KEY (ai, owner)
+) WITH (fillfactor = 50)
+"""
+
 _BUDGET = """
 CREATE TABLE holds (
     id text PRIMARY KEY, owner text NOT NULL, open boolean NOT NULL,
@@ -95,7 +103,7 @@ _APART = "CREATE TABLE apart (worker bigint PRIMARY KEY)"
 
 SCHEMAS: dict[str, tuple[str, ...]] = {
     "moot": (_LEDGER,),
-    "limits": (_LIMITS,),
+    "limits": (_LIMITS, _SLOTS),
     "budget": (_BUDGET,),
     "jobs": (_JOBS, _PROGRESS, _APART),
 }
