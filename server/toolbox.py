@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.jobs.remote import CALL_OFF
 from tools._batch import KIND as BATCH
+from tools._batch_call_off import call_off
 from tools._batch_run import run_batch
 from tools._batch_slices import SLICE, run_slice
 from tools.ask_many import ask_many
@@ -56,5 +58,6 @@ RECIPES = (
 KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background} | {
     BATCH: Recipe(run_batch, "Batch", background=True),  # what the tool `batch` and `moot batch` start
     SLICE: Recipe(run_slice, "Batch", background=True),
+    CALL_OFF: Recipe(call_off, "Call off", background=True),
 }
 """What a job can be."""

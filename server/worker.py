@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -88,13 +88,14 @@ async def stop_on_sigterm(scope: anyio.CancelScope) -> None:
             scope.cancel()
 
 
-async def open_runner(app: App, *, at_once: int | None = None) -> Runner:
-    """A runner for the jobs of *app*'s engine, or for those it keeps for itself; not yet started."""
+async def open_runner(app: App, *, at_once: int | None = None, kinds: Collection[str] = ()) -> Runner:
+    """A runner for the jobs of *app*'s engine, of those *kinds* or what it keeps for itself; not yet started."""
     engine = await app.jobs.engine()
     module = await load("core.jobs.runner")
     await load("ai.memo")
-    kinds = app.jobs.keeps or KINDS
-    runner: Runner = module.Runner(engine, kinds, _work(app), most=at_once or module.MOST_AT_ONCE)
+    runner: Runner = module.Runner(
+        engine, kinds or app.jobs.keeps or KINDS, _work(app), most=at_once or module.MOST_AT_ONCE
+    )
     app.jobs.changed, app.jobs.cancelling, app.jobs.stepping_aside = runner.wake, runner.cancel, runner.step_aside
     return runner
 

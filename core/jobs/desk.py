@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from core.jobs.questions import Questions
+from core.jobs.remote import CALL_OFF, REMOTE, open_at_provider
 from core.paths import data_dir
 from core.stores import require_extra, store_url
 
@@ -97,7 +98,15 @@ class Jobs:
         return await (await self.engine()).calls(id, after=after, limit=limit)
 
     async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
-        job = await (await self.engine()).cancel(id, mode)
+        """Cancel it; what an aborted one has at a provider is called off there by a job of its own.
+
+        That job is accepted first: however this process ends, nothing goes on at a provider unknown to everybody.
+        """
+        engine = await self.engine()
+        goes_on = mode == "abort" and open_at_provider(await engine.kept(id, REMOTE))
+        if goes_on and (await engine.get(id)).state not in ("done", "failed"):
+            await self.submit(CALL_OFF, {"job": id})
+        job = await engine.cancel(id, mode)
         self.cancelling(id, mode)
         return job
 

@@ -1,0 +1,55 @@
+"""The job that follows a cancelled provider batch: it tells the provider, however often that has to be tried."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+from pydantic import BaseModel
+
+from ai.run import Run
+from core.jobs.remote import REMOTE, open_at_provider
+
+_WAIT_S = 60.0
+_LOOK_S = 0.2
+
+
+class CallOffReport(BaseModel):
+    """How many batches were called off at providers."""
+
+    batches: int
+
+    def markdown(self) -> str:
+        return f"{self.batches} batch{'es' * (self.batches != 1)} called off at the provider."
+
+
+async def call_off(run: Run, job: str) -> CallOffReport:
+    """Cancel at the providers what the cancelled *job* has handed in and they have not answered yet.
+
+    Raises:
+        ConfigError: A provider refuses, or cannot be reached; once that is mended this goes on.
+    """
+    from ai.memo import Memo
+    from ai.provider_batch import errand_of
+
+    assert run.jobs is not None, "only a job is called off"
+    if not await _cancelled(run, job):
+        return CallOffReport(batches=0)
+    engine = await run.jobs.engine()
+    batches = 0
+    for role, ai in sorted(open_at_provider(await engine.kept(job, REMOTE))):
+        errand = errand_of(run, ai, memory=Memo(engine, job), role=role, job=job)
+        await errand.open(lambda errand, chunk: None)
+        batches += await errand.call_off()
+    return CallOffReport(batches=batches)
+
+
+async def _cancelled(run: Run, job: str) -> bool:
+    """Whether it really is, once whoever ran it has noticed; it may have been resumed since."""
+    assert run.jobs is not None
+    until = time.monotonic() + _WAIT_S
+    while (found := await run.jobs.get(job)).state != "cancelled":
+        if found.over or time.monotonic() >= until:
+            return False
+        await anyio.sleep(_LOOK_S)
+    return True
