@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from ai.run import Run
 from core.jobs.remote import REMOTE, open_at_provider
 
-_WAIT_S = 60.0
+_GRACE_S = 5.0
+"""This job is accepted a moment before the other one is cancelled."""
 _LOOK_S = 0.2
 
 
@@ -45,11 +46,12 @@ async def call_off(run: Run, job: str) -> CallOffReport:
 
 
 async def _cancelled(run: Run, job: str) -> bool:
-    """Whether it really is, once whoever ran it has noticed; it may have been resumed since."""
-    assert run.jobs is not None
-    until = time.monotonic() + _WAIT_S
+    """Whether it really is, once whoever ran it has noticed. It may be resumed by now, or drained."""
+    assert run.jobs is not None, "only a job is called off"
+    run.jobs.stepping_aside(run.id)  # whoever takes that job over, only to end it, may need the place
+    began = time.monotonic()
     while (found := await run.jobs.get(job)).state != "cancelled":
-        if found.over or time.monotonic() >= until:
+        if found.over or (found.cancel != "abort" and time.monotonic() - began >= _GRACE_S):
             return False
         await anyio.sleep(_LOOK_S)
-    return True
+    return found.cancel != "drain"
