@@ -15,6 +15,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -162,7 +163,7 @@ class Lease:
 
 
 def _on(loop: asyncio.AbstractEventLoop, answered: Any, _: Future[Grant]) -> None:
-    if not loop.is_closed():
+    with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
         loop.call_soon_threadsafe(answered)
 
 

@@ -108,6 +108,9 @@ async def test_the_ceiling_holds_over_all_processes_and_a_late_one_gets_its_shar
         await fleet.until(10, 0)
         for _ in range(14):
             tasks.start_soon(second.call)
+        while second.slots.exchanges < 3:  # it asks again and again, and gets nothing yet
+            assert fleet.under_way == [10, 0]
+            await anyio.sleep(0.005)
         first.gate.set()  # its calls end, and what still waits there may begin: but only within its share
         with anyio.fail_after(20):
             while second.layer.in_flight < 5:
