@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import anyio
 from pydantic import BaseModel
 
 from ai.run import Run
+from core.errors import StoreError
 from core.jobs.remote import REMOTE, open_at_provider
 
 _GRACE_S = 5.0
@@ -50,8 +52,11 @@ async def _cancelled(run: Run, job: str) -> bool:
     assert run.jobs is not None, "only a job is called off"
     run.jobs.stepping_aside(run.id)  # whoever takes that job over, only to end it, may need the place
     began = time.monotonic()
-    while (found := await run.jobs.get(job)).state != "cancelled":
-        if found.over or (found.cancel != "abort" and time.monotonic() - began >= _GRACE_S):
-            return False
+    while True:
+        with suppress(StoreError):  # it is away for a moment
+            found = await run.jobs.get(job)
+            if found.state == "cancelled":
+                return found.cancel != "drain"
+            if found.over or (found.cancel != "abort" and time.monotonic() - began >= _GRACE_S):
+                return False
         await anyio.sleep(_LOOK_S)
-    return found.cancel != "drain"

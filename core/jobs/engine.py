@@ -41,7 +41,8 @@ class Journal(Protocol):
 class Parts(Protocol):
     """The parts of a job this process owns: jobs whose ids begin with its own, each with a journal of its own.
 
-    Cancelling or resuming the job does the same to its parts. They are in no list of jobs.
+    Cancelling or resuming the job does the same to its parts. They are in no list of jobs. Nothing raises StoreError:
+    it waits until the store is back.
     """
 
     async def add(self, job: str, kind: str, arguments: Mapping[str, Any]) -> str | None:

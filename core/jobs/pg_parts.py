@@ -1,13 +1,14 @@
 """The parts of a job, in the database of a fleet: queued a few at a time, done by any worker, then taken back.
 
 A part is a job of its own, with its own journal, until it is absorbed: its finished calls are the whole's from then
-on, and nothing else is left of it.
+on, and nothing else is left of it. All of it waits while the database is away.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from core.errors import LostJobError
@@ -35,8 +36,8 @@ class Engine(Protocol):
 
     @property
     def owner(self) -> str: ...
-    async def read(self, operation: Callable[[Connection], T]) -> T: ...
-    async def write(self, operation: Callable[[Connection], T]) -> T: ...
+    async def read(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T: ...
+    async def write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T: ...
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]: ...
     def clock(self) -> float: ...
 
@@ -50,21 +51,20 @@ class PostgresParts:
     async def add(self, job: str, kind: str, arguments: Mapping[str, Any]) -> str | None:
         me, now = self._engine.owner, self._engine.clock()
         part = Job(part_id(job), kind, "queued", creator=me, created=now)
-        text = rows.dump_arguments(arguments)
-        added = await self._engine.write(lambda connection: _add(connection, job, part, text, me))
-        return part.id if added else None
+        add = partial(_add, job=job, part=part, arguments=rows.dump_arguments(arguments), me=me)
+        return part.id if await self._engine.write(add, patient=True) else None
 
     async def of(self, job: str) -> list[Job]:
-        return await self._engine.read(lambda connection: parts(connection, job))
+        return await self._engine.read(partial(parts, job=job), patient=True)
 
     async def arguments(self, part: str) -> Mapping[str, Any]:
-        return await self._engine.read(lambda connection: _arguments(connection, part))
+        return await self._engine.read(partial(_arguments, part=part), patient=True)
 
     async def values(self, part: str, keys: Collection[str]) -> dict[str, Any]:
         return await self._engine.memo(part, keys)
 
     async def absorb(self, part: str) -> None:
-        await self._engine.write(lambda connection: _absorb(connection, part))
+        await self._engine.write(partial(_absorb, part=part), patient=True)
 
 
 def parts(connection: Connection, job: str) -> list[Job]:
@@ -91,6 +91,8 @@ def _add(connection: Connection, job: str, part: Job, arguments: str, me: str) -
         raise LostJobError(f"Job {job} belongs to another process by now.")
     if whole["cancel"] is not None:
         return False
+    if connection.execute("SELECT 1 FROM jobs WHERE id = ?", (part.id,)).fetchone() is not None:
+        return True  # the answer to its commit got lost
     rows.insert_job(connection, part, arguments)
     connection.execute("UPDATE jobs SET parent = ? WHERE id = ?", (job, part.id))
     defer(connection, part.id, part.kind, PRIORITY)

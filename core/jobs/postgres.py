@@ -236,7 +236,7 @@ class PostgresJobs:
             self._due.add(entry)
 
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
-        return await self.read(partial(rows.memo, id=job, keys=tuple(keys)))
+        return await self.read(partial(rows.memo, id=job, keys=tuple(keys)), patient=True)
 
     def record(self, job: str, key: str, value: Any) -> None:
         text, at = json.dumps(value), self._store.clock()
@@ -279,8 +279,15 @@ class PostgresJobs:
         except psycopg.Error as error:
             raise StoreError(self._store.explain(error)) from error
 
-    async def read(self, operation: Callable[[Connection], T]) -> T:
-        return await anyio.to_thread.run_sync(self._store.read, operation)
+    async def read(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
+        while True:
+            try:
+                return await anyio.to_thread.run_sync(self._store.read, operation)
+            except StoreError:
+                if not patient or self._batches.closed:
+                    raise
+            await self.ready()
+            await anyio.sleep(_LOOK_AGAIN_S)
 
 
 class _Batches:

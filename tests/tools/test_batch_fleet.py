@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
+from postgres_server import PostgresServer
 from scripted_ai import NoSync
 
 from ai.client import AsyncAIClient, Emit
@@ -18,7 +19,7 @@ from ai.providers.catalog import PROVIDERS
 from ai.roster import Seat
 from core.batch_input import BatchInput
 from core.config import AIConfig, Config, Defaults, FilesConfig
-from core.errors import BadResponseError
+from core.errors import BadResponseError, StoreError
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
 from core.values import Request, Response
@@ -103,9 +104,11 @@ def written(folder: Path) -> list[dict[str, Any]]:
 
 
 async def reached(app: App, id: str, met: Callable[[Job], bool]) -> Job:
-    while not met(job := await app.jobs.get(id)):
+    while True:
+        with suppress(StoreError):  # PostgreSQL may be away
+            if met(job := await app.jobs.get(id)):
+                return job
         await anyio.sleep(0.01)
-    return job
 
 
 PROMPTS = [f"question {number}" for number in range(120)]
@@ -250,6 +253,34 @@ async def test_when_the_window_closes_a_worker_with_the_files_holds_the_batch(tm
             gate.set()
             assert (await app.jobs.wait(job.id, 20)).state == "done"
     assert sorted(asked) == sorted(PROMPTS), "the slices of the first holder are the second's"
+    assert [one["text"] for one in written(tmp_path)] == PROMPTS
+
+
+async def test_a_database_that_goes_away_and_comes_back_holds_the_batch_up_and_costs_nothing(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    if not postgres.can_be_stopped:
+        pytest.skip("the server of MOOT_TEST_POSTGRES is not ours to stop")
+    gate = anyio.Event()
+
+    async def later_ones_wait(prompt: str) -> str:
+        if prompt in PROMPTS[50:]:
+            await gate.wait()
+        return prompt
+
+    async with worker(later_ones_wait) as asked, window() as app:
+        job = await start_batch(app.jobs, await prepared(tmp_path, PROMPTS))
+        while len(asked) < 70:
+            await anyio.sleep(0.01)
+        engine = await app.jobs.engine()
+        await anyio.to_thread.run_sync(postgres.stop_hard)
+        gate.set()
+        while engine.problem is None:
+            await anyio.sleep(0.01)
+        await anyio.to_thread.run_sync(postgres.start)
+        over = await reached(app, job.id, lambda job: job.over)
+    assert over.state == "done", over.reason
+    assert sorted(asked) == sorted(PROMPTS)
     assert [one["text"] for one in written(tmp_path)] == PROMPTS
 
 
