@@ -256,9 +256,11 @@ async def test_when_the_window_closes_a_worker_with_the_files_holds_the_batch(tm
     assert [one["text"] for one in written(tmp_path)] == PROMPTS
 
 
+@pytest.mark.slow
 async def test_a_database_that_goes_away_and_comes_back_holds_the_batch_up_and_costs_nothing(
-    tmp_path: Path, postgres: PostgresServer
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("core.postgres._READ_S", 0.1)  # who reads is told soon
     if not postgres.can_be_stopped:
         pytest.skip("the server of MOOT_TEST_POSTGRES is not ours to stop")
     gate = anyio.Event()
@@ -275,6 +277,9 @@ async def test_a_database_that_goes_away_and_comes_back_holds_the_batch_up_and_c
         engine = await app.jobs.engine()
         await anyio.to_thread.run_sync(postgres.stop_hard)
         gate.set()
+        with pytest.raises(StoreError):
+            while True:
+                await app.jobs.get(job.id)
         while engine.problem is None:
             await anyio.sleep(0.01)
         await anyio.to_thread.run_sync(postgres.start)
