@@ -116,7 +116,17 @@ PROMPTS = [f"question {number}" for number in range(120)]
 
 async def test_all_workers_ask_the_rows_and_one_process_writes_them_in_order(tmp_path: Path) -> None:
     prompts = [*PROMPTS, PROMPTS[3], *PROMPTS[:2]]
-    async with worker() as first, worker() as second, window() as app:
+    busy = [anyio.Event(), anyio.Event()]
+
+    def beside(me: int) -> Behave:
+        async def answer(prompt: str) -> str:
+            busy[me].set()
+            await busy[1 - me].wait()
+            return await at_once(prompt)
+
+        return answer
+
+    async with worker(beside(0)) as first, worker(beside(1)) as second, window() as app:
         job = await start_batch(app.jobs, await prepared(tmp_path, prompts))
         assert (await app.jobs.wait(job.id, 20)).state == "done"
         parts = await app.jobs.parts()
@@ -125,8 +135,8 @@ async def test_all_workers_ask_the_rows_and_one_process_writes_them_in_order(tmp
         over = await app.jobs.get(job.id)
         assert (over.progress["done"], over.total, over.calls) == (123, 123, 120)
     assert sorted(first + second) == sorted(PROMPTS), "each once, duplicates too"
-    assert len(first) > 10
-    assert len(second) > 10
+    assert first
+    assert second
     assert [(one["index"], one["text"]) for one in written(tmp_path)] == [
         (number, f"re {prompt}") for number, prompt in enumerate(prompts)
     ]
