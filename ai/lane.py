@@ -57,6 +57,10 @@ class Lane:
             [self.breaker, self.rate_limit, *inner], with_sync_rescue(self.client, self.sync_client)
         )
 
+    def headroom(self) -> float:
+        """How much is free, from 1 down; a key that rests is behind all others."""
+        return self.rate_limit.headroom - (self.rate_limit.resting_s > 0)
+
 
 def _configured(row: AIConfig) -> Mapping[Kind, Limit]:
     limits: dict[Kind, Limit] = {}

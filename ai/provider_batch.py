@@ -14,7 +14,8 @@ import anyio
 
 from ai.batch import Ask, Memory
 from ai.remote_batch import RemoteBatches
-from ai.remote_errand import Chunk, Errand, Pauses
+from ai.remote_errand import Chunk, Errand
+from ai.remote_pauses import Pauses
 from ai.run import Run
 from core.errors import AIError, InvalidInputError, MootError
 
@@ -37,6 +38,16 @@ def remote_batches(roster: Roster, ai: str) -> RemoteBatches:
     return found
 
 
+def errand_of(run: Run, ai: str, *, memory: Memory, role: str, pauses: Pauses | None = None, job: str = "") -> Errand:
+    """The rows of one AI; see `Errand`.
+
+    Raises:
+        InvalidInputError: It has no batch endpoint that Moot knows.
+    """
+    endpoint = remote_batches(run.roster, ai)
+    return Errand(run, ai, endpoint, memory=memory, role=role, pauses=pauses or Pauses(), job=job)
+
+
 class RemotePass:
     """The rows of one job on their way through the providers.
 
@@ -51,10 +62,7 @@ class RemotePass:
         self._role = role
         self._memory = memory
         self._troubles: list[MootError] = []
-        pauses = pauses or Pauses()
-        self._errands = {
-            ai: Errand(run, ai, remote_batches(run.roster, ai), memory=memory, role=role, pauses=pauses) for ai in ais
-        }
+        self._errands = {ai: errand_of(run, ai, memory=memory, role=role, pauses=pauses) for ai in ais}
 
     async def run(self, read: Callable[[], Awaitable[Sequence[Ask]]], tell: Callable[[str], Awaitable[None]]) -> None:
         """Hand in everything *read* gives, and return when all has ended. Cancelling the job cancels it remotely.
@@ -67,7 +75,7 @@ class RemotePass:
             failure = await self._run_all(read, tell)
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(_CANCEL_S, shield=True):
-                with suppress(MootError):  # a store that cannot be read: the batches end by themselves within a day
+                with suppress(MootError):  # what nobody could be told of now, the job that calls it off tells later
                     await self._cancel()
             raise
         finally:
@@ -129,7 +137,7 @@ class RemotePass:
             return
         async with anyio.create_task_group() as tasks:
             for errand in self._errands.values():
-                tasks.start_soon(errand.cancel)
+                tasks.start_soon(errand.call_off)
 
     async def _visible(self) -> None:
         """Return when all that was kept can be recalled: it is written in order, a moment later."""

@@ -10,12 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
-
-import anyio
+from functools import partial
+from typing import TypeVar, get_args
 
 from ai.accounts import settle, settle_failure
 from ai.batch import Ask, Memory
@@ -24,20 +22,18 @@ from ai.caller import check_request
 from ai.classify import Who, not_an_answer
 from ai.lazy import load
 from ai.remote_batch import RemoteBatches, RemoteResult, RemoteStatus, unanswered
+from ai.remote_pauses import Pauses
 from ai.run import Run
 from core.budget import Estimate, Hold
 from core.errors import (
     AIError,
-    AuthenticationError,
     BadResponseError,
     BudgetExceededError,
-    ConfigError,
     InvalidInputError,
-    ModelNotFoundError,
     MootError,
-    QuotaExceededError,
     RequestRejectedError,
 )
+from core.jobs.remote import REMOTE, Step, remote_key
 from core.values import Answer, Failure, Outcome, Request
 
 T = TypeVar("T")
@@ -46,24 +42,6 @@ CHUNK_BYTES = 50_000_000
 """What is held in memory at once; below every provider's own limit."""
 _SKEW_S = 600.0
 _KEPT_AT_ONCE = 200
-_MOST_TROUBLES = 20
-_FINAL = (AuthenticationError, QuotaExceededError, ModelNotFoundError, RequestRejectedError)
-
-
-@dataclass(frozen=True, slots=True)
-class Pauses:
-    """How long to wait between two looks: from `first_s`, growing, up to `most_s` seconds."""
-
-    first_s: float = 2.0
-    growth: float = 1.5
-    most_s: float = 120.0
-    sleep: Callable[[float], Awaitable[object]] = anyio.sleep
-    clock: Callable[[], float] = time.time
-
-    async def after(self, looks: int) -> None:
-        """Wait before the look that follows so many; before the first there is no wait."""
-        if looks:
-            await self.sleep(min(self.first_s * self.growth ** min(looks - 1, 60), self.most_s))
 
 
 @dataclass(slots=True)
@@ -77,6 +55,8 @@ class Chunk:
     at: float
     id: str = ""
     ended: bool = False
+    off: bool = False
+    """Whether the provider was told to stop."""
     reason: str = ""
     done: int = 0
 
@@ -110,11 +90,18 @@ Follow = Callable[["Errand", Chunk], object]
 
 
 class Errand:
-    """One AI's rows: gathered into chunks, handed in, followed."""
+    """One AI's rows: gathered into chunks, handed in, followed.
 
-    def __init__(self, run: Run, ai: str, remote: RemoteBatches, *, memory: Memory, role: str, pauses: Pauses) -> None:
+    Args:
+        job: Whose rows they are, if not the run's own.
+    """
+
+    def __init__(
+        self, run: Run, ai: str, remote: RemoteBatches, *, memory: Memory, role: str, pauses: Pauses, job: str = ""
+    ) -> None:
         self.chunks: list[Chunk] = []
         self._run = run
+        self._job = job or run.id
         self._ai = ai
         self._remote = remote
         self._memory = memory
@@ -174,18 +161,39 @@ class Errand:
     async def follow(self, chunk: Chunk, tell: Callable[[], Awaitable[None]]) -> None:
         """Wait for the end of *chunk* and keep its results."""
         status = await self._until_over(chunk.id, chunk, tell)
-        await self._patiently(lambda: self._shaped(self._collect(chunk)))
+        await self._pauses.patiently(self._ai, lambda: self._shaped(self._collect(chunk)))
         chunk.ended, chunk.reason = True, status.reason
         await self._memory.keep(self._key(chunk.number, "end"), status.reason)
         await tell()
 
-    async def cancel(self) -> None:
+    async def call_off(self) -> int:
+        """Have the provider stop what it still works on; how many batches that were.
+
+        Raises:
+            ConfigError: It cannot be told; nothing is forgotten, and a later call goes on.
+        """
+        told = 0
         for chunk in self.chunks:
-            if chunk.id and not chunk.ended:
-                try:
-                    await self._remote.cancel(chunk.id)
-                except AIError:  # it ends by itself within a day, and the next start collects it
-                    continue
+            if chunk.ended or chunk.off:
+                continue
+            found = chunk.id or await self._pauses.patiently(self._ai, partial(self._marked, chunk))
+            if found:
+                await self._pauses.patiently(self._ai, partial(self._stopped, found))
+                told += 1
+            chunk.off = True
+            await self._memory.keep(self._key(chunk.number, "off"), found)
+        return told
+
+    async def _marked(self, chunk: Chunk) -> str:
+        """The provider's id of a chunk that was perhaps handed in, where a mark says so for certain."""
+        return await self._found(chunk, self._prefix(chunk.number)) if self._remote.marks else ""
+
+    async def _stopped(self, id: str) -> None:
+        try:
+            await self._shaped(self._remote.cancel(id))
+        except RequestRejectedError:
+            if not (await self._shaped(self._remote.status(id))).over:
+                raise
 
     def why(self, index: int) -> AIError:
         """Why the row of *index* has no result."""
@@ -264,7 +272,7 @@ class Errand:
             maybe_there = True
             return await self._shaped(self._remote.submit(mark, lines))
 
-        return await self._patiently(once)
+        return await self._pauses.patiently(self._ai, once)
 
     async def _found(self, chunk: Chunk, mark: str) -> str:
         for candidate in await self._shaped(self._remote.find(mark, chunk.count, chunk.at - _SKEW_S)):
@@ -285,7 +293,7 @@ class Errand:
         looks = 0
         while True:
             await self._pauses.after(looks)
-            status = await self._patiently(lambda: self._shaped(self._remote.status(id)))
+            status = await self._pauses.patiently(self._ai, lambda: self._shaped(self._remote.status(id)))
             if chunk is not None:
                 chunk.done = status.done
             if status.over:
@@ -338,18 +346,6 @@ class Errand:
         """In place of a reservation that ended with the process that made it: only what was taken counts."""
         return Hold(secrets.token_hex(8), Estimate(self._ai, self._seat.model, 0, 0, 0.0, 0.0))
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What *attempt* gives, however often the provider has trouble; what will not pass by itself pauses the job."""
-        for troubles in range(1, _MOST_TROUBLES + 1):
-            try:
-                return await attempt()
-            except AIError as error:
-                if isinstance(error, _FINAL) or troubles == _MOST_TROUBLES:
-                    text = f"{self._ai}: {error} Mend it and go on; what is finished is kept."
-                    raise ConfigError(text) from error
-                await self._pauses.after(troubles)
-        raise AssertionError("the last attempt raises")
-
     async def _shaped(self, answer: Awaitable[T]) -> T:
         """What the provider says; an answer of another shape than documented is an error of the provider's."""
         try:
@@ -360,21 +356,22 @@ class Errand:
             raise not_an_answer(self._who, "") from error
 
     async def _recalled(self, number: int) -> Chunk | None:
-        names = {what: self._key(number, what) for what in ("plan", "id", "end")}
+        names = {step: self._key(number, step) for step in get_args(Step)}
         kept = await self._memory.recall(list(names.values()))
         plan = kept.get(names["plan"])
         if plan is None:
             return None
         first, last, count, at = plan
         ended, reason = names["end"] in kept, kept.get(names["end"], "")
-        return Chunk(number, first, last, count, at, kept.get(names["id"], ""), ended, reason)
+        return Chunk(number, first, last, count, at, kept.get(names["id"], ""), ended, names["off"] in kept, reason)
 
-    def _key(self, number: int, what: str) -> str:
-        return f"provider:{self._role}:{self._ai}:{number}:{what}"
+    def _key(self, number: int, step: Step) -> str:
+        return remote_key(self._role, self._ai, number, step)
 
     def _name(self, key: str) -> str:
         return f"{self._role}:{self._ai}:{key}"
 
     def _prefix(self, number: int) -> str:
         """What a chunk is called at the provider: no other job's, and nothing to be read from it."""
-        return hashlib.sha256(f"{self._run.id}:{self._key(number, '')}".encode()).hexdigest()[:10]
+        name = f"{self._job}:{REMOTE}{self._role}:{self._ai}:{number}:"
+        return hashlib.sha256(name.encode()).hexdigest()[:10]

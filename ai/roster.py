@@ -73,7 +73,9 @@ class Seat(AsyncAIClient):
         self.model = row.model or provider.model or (row.command[0] if row.command else "(first offered)")
         self.system = row.system or system
         self._check = check
-        self.concurrency = Concurrency(row.concurrency or (_LOCAL_SLOTS if provider.embedded else defaults.concurrency))
+        slots = row.concurrency or (_LOCAL_SLOTS if provider.embedded else defaults.concurrency)
+        lease = buckets.lease(name) if buckets and not self.stays_here else None
+        self.concurrency = Concurrency(slots, lease=lease)
         self.deadlines = defaults.deadlines(row)
         self.lanes = [
             Lane(
@@ -87,7 +89,8 @@ class Seat(AsyncAIClient):
             )
             for keyed in keys or [Keyed("", key_id(name), clients)]
         ]
-        self.pool = KeyPool(name, [_pooled(lane) for lane in self.lanes]) if len(self.lanes) > 1 else None
+        keyed = [PooledKey(lane.alias, lane.complete, lane.headroom) for lane in self.lanes]
+        self.pool = KeyPool(name, keyed) if len(keyed) > 1 else None
         # The budget stands above all of this, in the caller, where a fan-out can be reserved as a whole.
         spare = RetryBudget()
         layers: list[Layer] = [cache] if cache else []
@@ -345,10 +348,6 @@ def _budget(config: Config) -> Budget | None:
     by_ai = {name: row.budget for name, row in config.rows.items() if row.budget}
     everyone = config.defaults.budget
     return Budget(data_dir(), everyone, by_ai) if everyone or by_ai else None
-
-
-def _pooled(lane: Lane) -> PooledKey:
-    return PooledKey(lane.alias, lane.complete, lambda: lane.rate_limit.headroom - (lane.rate_limit.resting_s > 0))
 
 
 def _configured(config: Config) -> Iterator[tuple[str, AIConfig]]:

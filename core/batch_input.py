@@ -130,6 +130,11 @@ class BatchInput:
             return "not sent: it holds what looks like a key."
         return None
 
+    @property
+    def may_stay(self) -> bool:
+        """Whether rows of it may go only to AIs on this machine; of a folder that shows only when it is read."""
+        return bool(self.local_only) and (self.path.is_dir() or self._stays(""))
+
     def _stays(self, id_: str | int) -> bool:
         if not self.local_only:
             return False

@@ -34,7 +34,8 @@ from core.bucket import (
     Table,
 )
 from core.errors import StoreError
-from core.stores import AnyStore, open_store
+from core.slots import Lease, Slots
+from core.stores import AnyStore, is_shared, open_store
 from core.values import Priority
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,11 @@ class Buckets:
         self._corrections: dict[str, float] = {}
         self._paused_until = 0.0
         self._warned = False
+        self._slots = Slots(store) if is_shared(store) else None
+
+    def lease(self, ai: str) -> Lease | None:
+        """The slots of *ai* that the whole fleet shares; None where a process is alone with its concurrency."""
+        return self._slots.lease(ai) if self._slots is not None else None
 
     async def reserve(
         self,
@@ -195,6 +201,8 @@ class Buckets:
         """Write what waits. Blocks."""
         for key, tokens in self._corrections.items():
             self._change(partial(_give_tokens, key, tokens))
+        if self._slots is not None:
+            self._slots.close()
         self._store.close()
 
     def _change(self, change: Callable[[Shelf, float], None]) -> None:

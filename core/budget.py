@@ -172,6 +172,7 @@ class Budget:
     def _reserve(self, run: str, estimates: Sequence[Estimate]) -> Future[list[Hold]]:
         for scope in self._scopes:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
+        run = run.partition(".")[0]  # the parts of a job spend what the job may
 
         def take(connection: Any) -> list[Hold]:
             first = self._owner.register(connection)

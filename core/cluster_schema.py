@@ -41,6 +41,14 @@ CREATE TABLE rests (
 )
 """
 
+_SLOTS = """
+CREATE TABLE slots (
+    ai text NOT NULL, owner text NOT NULL, ceiling bigint NOT NULL, held bigint NOT NULL, wanted bigint NOT NULL,
+    until double precision NOT NULL,
+    PRIMARY KEY (ai, owner)
+) WITH (fillfactor = 50)
+"""
+
 _BUDGET = """
 CREATE TABLE holds (
     id text PRIMARY KEY, owner text NOT NULL, open boolean NOT NULL,
@@ -91,10 +99,12 @@ CREATE INDEX calls_in_order ON calls (job, seq)
 
 _PROGRESS = "ALTER TABLE jobs ADD COLUMN progress text"
 
+_APART = "CREATE TABLE apart (worker bigint PRIMARY KEY)"
+
 SCHEMAS: dict[str, tuple[str, ...]] = {
     "moot": (_LEDGER,),
-    "limits": (_LIMITS,),
+    "limits": (_LIMITS, _SLOTS),
     "budget": (_BUDGET,),
-    "jobs": (_JOBS, _PROGRESS),
+    "jobs": (_JOBS, _PROGRESS, _APART),
 }
 """Migrations by the name of the store, which on one machine is a file `NAME.db`."""

@@ -6,9 +6,9 @@
   x ConfigError                              credentials.json or the environment is wrong
     + UnknownAIError (also ValueError)
     + MissingKeyError
+    + ElsewhereError                         a job needs a file that is not on this machine
   x PartialPanelError                        part of a panel is missing, and the caller wants all or nothing
   x StoreError                               the store in the data folder cannot be read or written
-  x PartsPendingError                        a job waits for its parts
   x LostJobError                             another process owns the job by now
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
@@ -77,6 +77,10 @@ class MissingKeyError(ConfigError):
     """An AI is configured but has no API key."""
 
 
+class ElsewhereError(ConfigError):
+    """A job needs a file that is not on this machine; in a fleet another one may have it."""
+
+
 class PartialPanelError(MootError):
     """Some AIs of a panel gave no answer; the message holds what the others said, and what was paid."""
 
@@ -94,13 +98,6 @@ class UnknownJobError(InvalidInputError):
 
 class LostJobError(MootError):
     """Another process owns the job by now; this one must leave it alone."""
-
-
-class PartsPendingError(MootError):
-    """A job waits for its parts; whoever runs it parks it, and it runs again when they are over."""
-
-    def __init__(self, job: str) -> None:
-        super().__init__(f"Job {job} waits for its parts.")
 
 
 class AIError(MootError):

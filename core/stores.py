@@ -77,6 +77,11 @@ def open_store(
         return _Unusable(str(error))
 
 
+def is_shared(store: AnyStore) -> bool:
+    """Whether other machines use *store* as well."""
+    return not isinstance(store, Store | _Unusable)
+
+
 class _Unusable:
     """What there is instead of a store that MOOT_STORE names wrongly."""
 
@@ -139,7 +144,7 @@ class _Process:
 
 def open_presence(store: AnyStore, folder: Path) -> Presence:
     """This process, among those that share *store*: of this machine, with files in *folder*, or of a fleet."""
-    if isinstance(store, Store | _Unusable):
+    if not is_shared(store):
         return _Process(folder)
     from core.postgres import Session
 

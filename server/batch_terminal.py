@@ -22,7 +22,7 @@ from core.errors import ConfigError, InvalidInputError, MootError
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
 from core.secrets_check import named_like_a_secret
-from server.worker import serving_jobs, start_worker
+from server.worker import keep_batches, serving_jobs, start_worker
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
 from tools._kit import Cost
 
@@ -162,6 +162,7 @@ async def _started(app: App, batch: Prepared, wishes: Wishes) -> int:
 
 async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
     """Start the job, work on it in this process unless another has it, and follow it to its end."""
+    keep_batches(app)
     job = await start_batch(app.jobs, batch)
     try:
         job = await _worked(app, job, batch, wishes)
@@ -197,11 +198,14 @@ async def _worked(app: App, job: Job, batch: Prepared, wishes: Wishes) -> Job:
 
 async def _followed(app: App, id: str, batch: Prepared, wishes: Wishes) -> Job:
     job = await app.jobs.get(id)
+    called = False
     with _progress(batch, wishes) as show:
         while True:
             show(job)
             if job.over or (job.state == "paused" and not job.waits):
                 return job
+            if job.state == "queued" and app.jobs.keeps and not called:  # whoever held it is gone: it comes here
+                job, called = await app.jobs.resume(id), True
             await anyio.sleep(_POLL_S)
             job = await app.jobs.get(id)
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 _DAY_S = 86_400
+_CALL_OFF_S = 30.0
 
 _ID = click.argument("id")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -59,7 +60,12 @@ def watch(id: str) -> None:
 @_JSON
 def cancel(id: str, drain: bool, as_json: bool) -> None:
     """Cancel a job. Its finished calls stay: it can be resumed."""
-    _recipe({"action": "cancel", "id": id, "mode": "drain" if drain else "abort"}, as_json)
+    import anyio
+
+    code = _run({"action": "cancel", "id": id, "mode": "drain" if drain else "abort"}, as_json)
+    if code == 0 and not drain:
+        anyio.run(_call_off)
+    sys.exit(code)
 
 
 @jobs.command()
@@ -139,6 +145,23 @@ async def _submit(recipe: str, arguments: dict[str, Any]) -> Any:
         handle = await start(app, KINDS[recipe], arguments)
     _start_worker()
     return handle
+
+
+async def _call_off() -> None:
+    """Tell providers here and now what was called off by this command; a fleet's workers do that."""
+    import anyio
+
+    from core.jobs.desk import done_here
+    from core.jobs.kinds import CALL_OFF
+    from core.lifecycle import open_app
+    from server.worker import open_runner
+
+    if not done_here():
+        return
+    async with open_app() as app:
+        if any(job.kind == CALL_OFF for job in await app.jobs.list_jobs(["queued"])):
+            with anyio.move_on_after(_CALL_OFF_S):  # then the next process that works on jobs goes on with it
+                await (await open_runner(app, kinds=(CALL_OFF,))).run(idle_exit_s=0)
 
 
 async def _watch(id: str) -> None:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from ai.lazy import load
+from core.jobs.kinds import BATCH, CALL_OFF, SLICE
 
 
 class Result(Protocol):
@@ -58,6 +59,8 @@ RECIPES = (
 )
 
 KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background} | {
-    "batch": Recipe("tools._batch_run:run_batch", "Batch", background=True)  # what `batch` and `moot batch` start
+    BATCH: Recipe("tools._batch_run:run_batch", "Batch", background=True),  # what `batch` and `moot batch` start
+    SLICE: Recipe("tools._batch_slices:run_slice", "Batch", background=True),
+    CALL_OFF: Recipe("tools._batch_call_off:call_off", "Call off", background=True),
 }
 """What a job can be."""

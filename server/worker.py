@@ -1,7 +1,8 @@
 """Runs jobs: recipes by name, inside any serving process, or in a worker process of its own.
 
-A serving process works on its own jobs, and on those of processes that are gone. It opens nothing before there is a
-job. When it stops with jobs unfinished, it starts a worker that outlives it.
+A serving process works on its own jobs, and on those of processes that are gone; in a fleet, only on the batches it
+accepted. It opens nothing before there is a job. When it stops with jobs unfinished, it starts a worker that outlives
+it; a fleet has its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from ai.lazy import load
 from core.errors import InvalidInputError, StoreError
 from core.jobs.desk import done_here, may_exist
+from core.jobs.kinds import BATCH
 from core.lifecycle import App, open_app
 from core.paths import data_dir
 from server.toolbox import KINDS, Recipe
@@ -43,12 +45,10 @@ _ENTRY = Path(__file__).resolve().parent.parent / "moot_entry.py"
 @asynccontextmanager
 async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) -> AsyncIterator[None]:
     """Work on jobs while the block runs. *detach* starts a worker that carries on when unfinished ones are left."""
-    if not done_here():
-        yield
-        return
-    if not app.config.defaults.detach:
+    keep_batches(app)
+    if not app.config.defaults.detach or not done_here():
         detach = None
-    app.jobs.runs_on = detach is not None
+    app.jobs.runs_on = detach is not None or not done_here()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_serve, app)
         try:
@@ -58,6 +58,12 @@ async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) ->
                 with anyio.CancelScope(shield=True):
                     await _hand_over(app, detach)
             tasks.cancel_scope.cancel()
+
+
+def keep_batches(app: App) -> None:
+    """In a fleet this process holds the batches it accepts, whose files are here; their rows are asked by workers."""
+    if not done_here():
+        app.jobs.keeps = (BATCH,)
 
 
 async def work(idle_s: float | None, *, at_once: int | None = None) -> None:
@@ -82,13 +88,15 @@ async def stop_on_sigterm(scope: anyio.CancelScope) -> None:
             scope.cancel()
 
 
-async def open_runner(app: App, *, at_once: int | None = None) -> Runner:
-    """A runner for the jobs of *app*'s engine; not yet started."""
+async def open_runner(app: App, *, at_once: int | None = None, kinds: Collection[str] = ()) -> Runner:
+    """A runner for the jobs of *app*'s engine, of those *kinds* or what it keeps for itself; not yet started."""
     engine = await app.jobs.engine()
     module = await load("core.jobs.runner")
     await load("ai.memo")
-    runner: Runner = module.Runner(engine, KINDS, _work(app), most=at_once or module.MOST_AT_ONCE)
-    app.jobs.changed, app.jobs.cancelling = runner.wake, runner.cancel
+    runner: Runner = module.Runner(
+        engine, kinds or app.jobs.keeps or KINDS, _work(app), most=at_once or module.MOST_AT_ONCE
+    )
+    app.jobs.changed, app.jobs.cancelling, app.jobs.stepping_aside = runner.wake, runner.cancel, runner.step_aside
     return runner
 
 
@@ -117,7 +125,7 @@ def start_worker() -> None:
 async def _serve(app: App) -> None:
     told = anyio.Event()
     app.jobs.changed = told.set
-    while not told.is_set() and not await anyio.to_thread.run_sync(may_exist):
+    while not told.is_set() and not app.jobs.opened and not await anyio.to_thread.run_sync(may_exist):
         with anyio.move_on_after(_LOOK_S):
             await told.wait()
     await (await open_runner(app)).run()
@@ -174,7 +182,7 @@ async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
     recipe = KINDS[job.kind]
     await recipe.load()
     arguments = read_arguments(recipe, job.arguments)
-    async with app.run(job.kind, run_id=job.id, memo=memo) as run:
+    async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo) as run:
         if job.calls:
             run.step(f"resumed with {job.calls} finished calls")
         result: Any = await recipe.run(run, **arguments)

@@ -23,13 +23,13 @@ from core.batch_output import Record, Results, Sidecar, Tally, find_run
 from core.batch_template import Template
 from core.budget import Estimate
 from core.errors import UnknownJobError
+from core.jobs.kinds import BATCH
 from tools._kit import Cost, build_request, price_range, quoted
 
 if TYPE_CHECKING:
     from core.jobs.desk import Jobs
     from core.jobs.values import Job
 
-KIND = "batch"
 _SHOWN_ROWS = 200
 _SHOWN_TEXT = 4_000
 
@@ -225,7 +225,7 @@ async def start_batch(jobs: Jobs, batch: Prepared, *, retry_failed: bool = False
 async def _submitted(jobs: Jobs, spec: BatchSpec, found: Sidecar) -> Job:
     """A new job, named beside its output. Of two starts at the same time only one gets through."""
     output = Path(spec.output)
-    job = await jobs.submit(KIND, {"spec": spec.model_dump(mode="json")})
+    job = await jobs.submit(BATCH, {"spec": spec.model_dump(mode="json")})
     claimed = replace(found, job=job.id)
     if found.job:
         await anyio.to_thread.run_sync(claimed.write, output)

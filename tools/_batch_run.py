@@ -20,18 +20,21 @@ from ai.roster import Roster
 from ai.run import Run
 from core.batch_input import BadRow, Row
 from core.batch_output import DiskFullError, Record, Results, Sidecar, Tally, begin_again, retry_path
-from core.errors import AIError, ConfigError, InvalidInputError, MootError, StoreError
+from core.errors import AIError, ConfigError, ElsewhereError, InvalidInputError, MootError, StoreError
 from core.values import Failure, Message, Request
 from tools._batch import BatchReport, BatchSpec, report, size_of
 from tools._kit import build_request
 
 if TYPE_CHECKING:
+    from ai.memo import Memo
     from ai.provider_batch import RemotePass
+    from core.jobs.engine import Parts
 
 _CHUNK = 200
 _TELL_S = 0.5
 _AGAIN_S = 1.0
 _SIDECAR_S = 5.0
+_ELSEWHERE = "The {what} {name!r} is not on this machine. Put it back, or start a worker where it is."
 
 
 async def run_batch(run: Run, spec: BatchSpec) -> BatchReport:
@@ -65,8 +68,12 @@ class _Work:
         self._asks: Iterator[Ask] = iter(())
         self._told = float("-inf")
         self._remote: RemotePass | None = None
+        self._behind = 0
+        """Finished calls that are not written yet, where others make them."""
 
     async def open(self) -> None:
+        if not await anyio.Path(self._spec.path).exists():
+            raise ElsewhereError(_ELSEWHERE.format(name=Path(self._spec.path).name, what="input"))
         await self._wait_for_sidecar()
         try:
             await anyio.to_thread.run_sync(self._open)
@@ -89,7 +96,33 @@ class _Work:
         await anyio.to_thread.run_sync(self._rewind)
 
     async def pass_through(self) -> None:
-        """Ask what is not written yet."""
+        """Ask what is not written yet: with all workers of a fleet, unless it must not leave this machine."""
+        jobs, memory = self._run.jobs, self._run.memory
+        parts = await jobs.parts() if jobs is not None else None
+        if jobs is None or memory is None or parts is None or await anyio.to_thread.run_sync(self._stays_here):
+            await self._ask_here()
+        else:
+            jobs.stepping_aside(self._run.id)
+            await self._spread(parts, memory)
+
+    def _stays_here(self) -> bool:
+        """Whether this process must ask: some rows are local, or the results are in its own journal. Blocks."""
+        return self._remote is not None or self._spec.source(self._run.workspace.local_only).may_stay
+
+    async def _spread(self, parts: Parts, memory: Memo) -> None:
+        from tools._batch_slices import Slices
+
+        async def tell(finished: int) -> None:
+            self._behind = finished
+            if time.monotonic() - self._told >= _TELL_S:
+                await self._tell()
+
+        await self._tell()
+        width, role = self._width, self._role
+        slices = Slices(self._run.id, self._spec, parts, memory, width=width, role=role, tell=tell)
+        await slices.run(self._read, self._write)
+
+    async def _ask_here(self) -> None:
         passing = Batch(
             self._run.caller,
             width=self._width,
@@ -101,6 +134,7 @@ class _Work:
         await passing.run(self._read_known if self._remote else self._read, self._write)
 
     async def finish(self) -> Tally:
+        self._behind = 0
         await anyio.to_thread.run_sync(self._finish)
         await self._tell()
         return self._tally
@@ -126,12 +160,14 @@ class _Work:
                     self._sidecar = found
                     return
                 await anyio.sleep(0.02)
+        if found is None:
+            raise ElsewhereError(_ELSEWHERE.format(name=self._output.name, what="output"))
         raise MootError(f"{self._output.name!r} belongs to another job by now. Start the batch with another output.")
 
     def _open(self) -> None:
         spec, sidecar = self._spec, self._sidecar
         path = Path(spec.path)
-        if not path.exists() or size_of(path) != spec.size:
+        if size_of(path) != spec.size:
             raise ConfigError(f"The input {path.name!r} is not what it was. Put it back, or start with another output.")
         if sidecar.finished:
             sidecar = begin_again(sidecar, self._output) if self._output.exists() else replace(sidecar, finished=False)
@@ -211,7 +247,11 @@ class _Work:
     async def _tell(self, problem: str = "") -> None:
         self._told = time.monotonic()
         tally = self._tally
-        progress: dict[str, Any] = {"done": tally.done, "failed": tally.failed, "cost_usd": tally.cost_usd}
+        progress: dict[str, Any] = {
+            "done": tally.done + self._behind,
+            "failed": tally.failed,
+            "cost_usd": tally.cost_usd,
+        }
         progress |= {"cost_complete": tally.cost_complete, "problem": problem}
         try:
             await self._run.tell(self._spec.total * len(self._spec.ais), progress)

@@ -63,7 +63,7 @@ class JobView(BaseModel):
     def _done(self) -> str:
         if "done" in self.progress:
             cost = Cost(known_usd=self.progress["cost_usd"], complete=self.progress["cost_complete"])
-            return f"{self.progress['done']:,} of {self.total:,} written, {self.progress['failed']:,} failed, {cost}"
+            return f"{self.progress['done']:,} of {self.total:,} finished, {self.progress['failed']:,} failed, {cost}"
         return (
             f"{self.calls} of {self.total} calls finished" if self.total is not None else f"{self.calls} calls finished"
         )

@@ -1,5 +1,7 @@
 """At most so many calls to one AI at once; the others wait in the order they came.
 
+In a fleet the ceiling is one for all its processes: what this one may use of it, it leases (`core.slots`).
+
 How many adapts (Jacobson, "Congestion Avoidance and Control", 1988): half as many when the AI says it is too much,
 fewer while it takes more than twice as long as usual to begin its answers, one more after as many successes as there
 are slots, never above what is configured.
@@ -20,6 +22,7 @@ import anyio
 from ai.client import Emit, Signal, Thinking
 from ai.pipeline import Complete
 from core.errors import OverloadedError, RateLimitedError
+from core.slots import Lease
 from core.values import Request, Response
 
 _TOO_MUCH = (RateLimitedError, OverloadedError)
@@ -56,7 +59,9 @@ class Trend:
 class Concurrency:
     """A slot is held for one attempt, from its start to its last token."""
 
-    def __init__(self, ceiling: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, ceiling: int, *, clock: Callable[[], float] = time.monotonic, lease: Lease | None = None
+    ) -> None:
         self.ceiling = ceiling
         self.limit = ceiling
         """How many may be under way now: between 1 and the ceiling."""
@@ -67,6 +72,13 @@ class Concurrency:
         self._trend = Trend()
         self._waiting: deque[anyio.Event] = deque()
         self._launching: asyncio.AbstractEventLoop | None = None
+        self._lease = lease
+        if lease is not None:
+            lease.use(self)
+
+    @property
+    def wanted(self) -> int:
+        return min(self.in_flight + len(self._waiting), self.limit)
 
     def widen(self, ceiling: int) -> None:
         """Allow as many as *ceiling*, if that is more than before."""
@@ -101,6 +113,7 @@ class Concurrency:
             return
         turn = anyio.Event()
         self._waiting.append(turn)
+        self._ask()
         try:
             await turn.wait()
         except BaseException:
@@ -112,11 +125,18 @@ class Concurrency:
 
     def _leave(self) -> None:
         self.in_flight -= 1
-        self._admit()
+        self.admit()
+        self._ask()
+
+    def _ask(self) -> None:
+        """Let the fleet know, where it is what holds back those who wait."""
+        if self._lease is not None and self._waiting and self._lease.allowed <= self.in_flight < self.limit:
+            self._lease.ask()
 
     @property
     def _free(self) -> bool:
-        return self.in_flight < self.limit and self._launching is not asyncio.get_running_loop()
+        limit = self.limit if self._lease is None else min(self.limit, self._lease.allowed)
+        return self.in_flight < limit and self._launching is not asyncio.get_running_loop()
 
     def _take(self) -> None:
         """One slot less; the next one is free two turns of the loop later: preparing takes one, writing another."""
@@ -126,9 +146,9 @@ class Concurrency:
 
     def _launched(self) -> None:
         self._launching = None
-        self._admit()
+        self.admit()
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
         """Hand a free slot over; whoever gets it holds it from here on."""
         if self._waiting and self._free:
             self._take()
@@ -145,7 +165,7 @@ class Concurrency:
         if self._successes >= self.limit:
             self._successes = 0
             self.limit += 1
-            self._admit()
+            self.admit()
 
     def _cut(self, kept: float) -> None:
         now = self._clock()

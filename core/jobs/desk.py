@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
+from core.jobs.kinds import CALL_OFF
 from core.jobs.questions import Questions
+from core.jobs.remote import REMOTE, open_at_provider
 from core.paths import data_dir
 from core.stores import require_extra, store_url
 
 if TYPE_CHECKING:
-    from core.jobs.engine import JobEngine
+    from core.jobs.engine import JobEngine, Parts
     from core.jobs.states import CancelMode, JobState
     from core.jobs.values import Job, JobResult, KeptCall
 
@@ -59,15 +61,24 @@ class Jobs:
         """What the jobs that run in this process want to know of the user."""
         self.runs_on = True
         """Whether a job goes on after this process has ended, without another one being started by hand."""
+        self.keeps: Collection[str] = ()
+        """What this process does itself of the jobs it accepts, even in a fleet; set before the first job."""
+        self.stepping_aside: Callable[[str], None] = lambda job: None
+        """Called with a job that only waits for its parts from now on; a worker in this process sets it."""
         self.changed: Callable[[], None] = lambda: None
         """Called when there may be something new to do; a worker in this process sets it."""
         self.cancelling: Callable[[str, CancelMode], None] = lambda job, mode: None
         """Called with a job that shall stop, so that a worker in this process need not find out; it sets it."""
 
+    @property
+    def opened(self) -> bool:
+        return self._engine is not None
+
     async def engine(self) -> JobEngine:
         async with self._lock:
             if self._engine is None:
                 self._engine = await anyio.to_thread.run_sync(self._open_engine)
+                self._engine.keep(self.keeps)
             return self._engine
 
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
@@ -88,7 +99,15 @@ class Jobs:
         return await (await self.engine()).calls(id, after=after, limit=limit)
 
     async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
-        job = await (await self.engine()).cancel(id, mode)
+        """Cancel it; what an aborted one has at a provider is called off there by a job of its own.
+
+        That job is accepted first: however this process ends, nothing goes on at a provider unknown to everybody.
+        """
+        engine = await self.engine()
+        goes_on = mode == "abort" and open_at_provider(await engine.kept(id, REMOTE))
+        if goes_on and (await engine.get(id)).state not in ("done", "failed"):
+            await self.submit(CALL_OFF, {"job": id})
+        job = await engine.cancel(id, mode)
         self.cancelling(id, mode)
         return job
 
@@ -107,10 +126,9 @@ class Jobs:
         await engine.set_total(id, total)
         await engine.set_progress(id, progress)
 
-    async def spread(self, id: str, kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Job] | None:
-        """The *parts* of the job *id* when all are over; None where one machine does it all, without parts."""
-        engine = await self.engine()
-        return await engine.spread(id, kind, parts) if engine.spreads else None
+    async def parts(self) -> Parts | None:
+        """What hands parts of a job to other machines; None where one machine does it all."""
+        return (await self.engine()).parts
 
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         return await (await self.engine()).clean(older_than_s=older_than_s, most_bytes=most_bytes)

@@ -41,6 +41,32 @@ class Journal(Protocol):
         """Return once finished calls can be kept; a new call must not start before."""
 
 
+class Parts(Protocol):
+    """The parts of a job this process owns: jobs whose ids begin with its own, each with a journal of its own.
+
+    Cancelling or resuming the job does the same to its parts. They are in no list of jobs. Nothing raises StoreError:
+    it waits until the store is back.
+    """
+
+    async def add(self, job: str, kind: str, arguments: Mapping[str, Any]) -> str | None:
+        """Queue a part for any worker; its id, or None when the job is being cancelled.
+
+        Raises:
+            LostJobError: Another process owns the job by now.
+        """
+
+    async def of(self, job: str) -> list[Job]:
+        """The parts that are not absorbed, in the order added."""
+
+    async def arguments(self, part: str) -> Mapping[str, Any]: ...
+
+    async def values(self, part: str, keys: Collection[str]) -> dict[str, Any]:
+        """The kept values among *keys* of one part."""
+
+    async def absorb(self, part: str) -> None:
+        """Move the finished calls of a part that is over into the journal of its job, and forget the part."""
+
+
 class JobEngine(Journal, Protocol):
     """Keeps jobs and hands each to one owner at a time. One instance belongs to one process, the owner.
 
@@ -80,19 +106,15 @@ class JobEngine(Journal, Protocol):
     async def retry(self, id: str) -> Job:
         """The same, and also for a job that is done: only the calls that failed are made again."""
 
+    async def kept(self, id: str, prefix: str) -> dict[str, Any]:
+        """The finished calls of a job whose keys begin with *prefix*: for the few that stand apart."""
+
     @property
-    def spreads(self) -> bool:
-        """Whether parts of a job may run on other machines at the same time."""
+    def parts(self) -> Parts | None:
+        """What hands parts of a job to other machines; None where one machine does it all."""
 
-    async def spread(self, id: str, kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Job]:
-        """Do *parts* of a job this process owns, each from its arguments, as jobs of *kind*; they, when all are over.
-
-        The first time they are queued. A part that failed or paused is among them, as such; its finished calls and
-        result are read like those of any job. Cancelling or resuming the job does the same to its parts.
-
-        Raises:
-            PartsPendingError: They are not over yet; let it out of the recipe, which will run again when they are.
-        """
+    def keep(self, kinds: Collection[str]) -> None:
+        """Of what is accepted here, do *kinds* in this process: they need its files. Ends with the process."""
 
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         """Delete jobs that were over so long ago, and the oldest above *most_bytes* of kept data; how many."""
@@ -120,11 +142,11 @@ class JobEngine(Journal, Protocol):
             LostJobError: Another owner has it by now.
         """
 
-    async def park(self, job: Job) -> None:
-        """Let it wait without an owner until its parts are over; only after `spread`."""
-
     async def release(self, job: Job) -> None:
         """Give it back unfinished, for whoever takes it up next."""
+
+    async def pass_on(self, job: Job, reason: str) -> None:
+        """Give it back, since it cannot be done by this process; pause it where there is nobody else."""
 
     async def aclose(self) -> None:
         """Write what is due, and let others see that this owner is gone."""

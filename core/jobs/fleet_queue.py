@@ -10,8 +10,9 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
 import anyio.to_thread
@@ -29,6 +30,8 @@ _BEATS = 4
 """Heartbeats in one lease."""
 _TASK = "moot"
 _CONNECT_S = 5.0
+_PASS_ON_S = 2.0
+_TO = "@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,16 @@ class Entry:
     job: str
 
 
-def queue_of(kind: str) -> str:
-    return f"moot:{kind}"[:128]
+def queue_of(kind: str, to: str = "") -> str:
+    """Where jobs of *kind* wait: for any worker, or for the process called *to* alone."""
+    return f"moot:{kind}{_TO if to else ''}{to}"
 
 
-def defer(connection: Connection, job: str, kind: str, priority: int = 0) -> None:
+def defer(connection: Connection, job: str, kind: str, priority: int = 0, *, to: str = "") -> None:
     """Queue *job* in the transaction of *connection*, so that it is accepted and queued or neither."""
     entry = jobs.Job(
-        queue=queue_of(kind),
+        queue=queue_of(kind, to),
+        scheduled_at=datetime.now(UTC) if to else None,
         lock=None,
         queueing_lock=None,
         task_name=_TASK,
@@ -86,6 +91,8 @@ class Queue:
         self._in_doubt = False
         """Whether the server may count an entry as ours that we know nothing of."""
         self.problem: str | None = None
+        self.apart = False
+        """Whether it does no jobs but its own, so that nobody should wait for it."""
 
     async def open(self) -> None:
         """Be ready to ask the server; connects only when it is asked."""
@@ -127,6 +134,8 @@ class Queue:
         async with self._asked() as queue:
             if self._worker is None:
                 self._worker = await queue.register_worker()
+                if self.apart:
+                    await self._execute("INSERT INTO apart (worker) VALUES (%s)", self._worker)
             await queue.update_heartbeat(self._worker)
             now = time.monotonic()
             if self._heard_since is None or now - self._beat_at > self._lease_s / 2:
@@ -139,12 +148,14 @@ class Queue:
             if now - self._heard_since > self._lease_s:  # after an outage, all get the time to be heard of again
                 await self._again(queue, await queue.get_stalled_jobs(seconds_since_heartbeat=self._lease_s))
                 await queue.prune_stalled_workers(self._lease_s * 10)
+                await self._execute(_PRUNE)
+            await self._execute(_FREE, _TO, self._lease_s)
 
-    async def fetch(self, kinds: Collection[str]) -> Entry | None:
-        """The next entry; ours until we `finish` it, `give_back` it or die."""
+    async def fetch(self, queues: Collection[str]) -> Entry | None:
+        """The next entry of *queues*; ours until we `finish` it, `give_back` it or die."""
         assert self._worker is not None, "beat() comes first"
         async with self._asked() as queue:
-            found = await queue.fetch_job([queue_of(kind) for kind in kinds], self._worker)
+            found = await queue.fetch_job(list(queues), self._worker)
         if found is None:
             return None
         assert found.id is not None
@@ -158,15 +169,28 @@ class Queue:
         async with self._asked() as queue, _still_there():
             await queue.finish_job_by_id_async(entry, jobs.Status.SUCCEEDED, delete_job=True)
 
-    async def give_back(self, entry: int) -> None:
+    async def give_back(self, entry: int, kind: str, *, later: bool = False) -> None:
+        """Queue it again, for anybody.
+
+        Args:
+            later: Whether to leave time for others, since it would only come back here.
+        """
+        at = datetime.now(UTC) + timedelta(seconds=_PASS_ON_S if later else 0)
         async with self._asked() as queue, _still_there():
-            await queue.retry_job_by_id_async(entry, retry_at=datetime.now(UTC))
+            await queue.retry_job_by_id_async(entry, retry_at=at, queue=queue_of(kind))
 
     async def _again(self, queue: manager.JobManager, entries: Iterable[jobs.Job]) -> None:
+        """Queue them for anybody: whoever was to do them is gone."""
         for entry in entries:
             assert entry.id is not None
             async with _still_there():
-                await queue.retry_job_by_id_async(entry.id, retry_at=datetime.now(UTC))
+                to = entry.queue.partition(_TO)[0]
+                await queue.retry_job_by_id_async(entry.id, retry_at=datetime.now(UTC), queue=to)
+
+    async def _execute(self, query: LiteralString, *parameters: Any) -> None:
+        assert self._pool is not None, "open() comes first"
+        async with self._pool.connection() as raw:
+            await raw.execute(query, parameters or None)
 
     @asynccontextmanager
     async def _asked(self) -> AsyncIterator[manager.JobManager]:
@@ -180,6 +204,13 @@ class Queue:
             if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
                 self._heard_since, self._in_doubt, self.problem = None, True, reason
             raise StoreError(reason) from error
+
+
+_PRUNE: LiteralString = "DELETE FROM apart WHERE worker NOT IN (SELECT id FROM procrastinate_workers)"
+_FREE: LiteralString = (  # what waits for one process, which does not come for it
+    "UPDATE procrastinate_jobs SET queue_name = split_part(queue_name, %s, 1) WHERE status = 'todo' "
+    "AND queue_name LIKE 'moot:%%@%%' AND scheduled_at < now() - make_interval(secs => %s)"
+)
 
 
 @asynccontextmanager

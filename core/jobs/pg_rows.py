@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from core.errors import LostJobError, UnknownJobError
+from core.errors import UnknownJobError
 from core.jobs import rows
 from core.jobs.fleet_queue import defer
+from core.jobs.pg_parts import cancel_parts, requeue_parts
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Job, JobResult
 from core.pg_connection import Connection
@@ -16,13 +16,13 @@ from core.pg_connection import Connection
 Line = tuple[str, str, str, float]
 """Job, key, value and time of a finished call."""
 
-_PART_PRIORITY = -1
-"""The parts of a big job come after everything that somebody may be waiting for."""
 
-
-def submit(connection: Connection, job: Job, arguments: str) -> None:
+def submit(connection: Connection, job: Job, arguments: str, to: str) -> None:
+    """Args:
+    to: The one process that shall do it while it lives, or nothing.
+    """
     rows.insert_job(connection, job, arguments)
-    defer(connection, job.id, job.kind)
+    defer(connection, job.id, job.kind, to=to)
 
 
 def keep_calls(connection: Connection, lines: Sequence[Line]) -> None:
@@ -48,52 +48,36 @@ def take(connection: Connection, id: str, entry: int, me: str, now: float) -> Jo
         return None
     if found["state"] == "running" and found["entry"] != entry:  # queued twice: cancelled and resumed in between
         return None
-    connection.execute("UPDATE jobs SET entry = ? WHERE id = ?", (entry, id))
+    connection.execute("UPDATE jobs SET entry = ?, reason = '' WHERE id = ?", (entry, id))
     taken = rows.take_up(connection, rows.get(connection, id), me, now)
     if taken is None:
-        wake_parent(connection, id)
+        cancel_parts(connection, id, "abort", now)
     return taken
 
 
-def requeue(connection: Connection, id: str, me: str, *, also_done: bool) -> Job:
+def requeue(connection: Connection, id: str, me: str, to: str, *, also_done: bool) -> Job:
+    """Queue it again. With *to*, a process that will do it itself, also where it waits for another one already."""
     before = connection.execute("SELECT state FROM jobs WHERE id = ? FOR UPDATE", (id,)).fetchone()
     job = rows.requeue(connection, id, me, also_done=also_done)
-    if job.state == "queued" and before is not None and before["state"] != "queued":
-        defer(connection, id, job.kind)
-    for part in parts(connection, id):
-        if part.state in ("paused", "failed", "cancelled") or (also_done and part.state == "done"):
-            rows.requeue(connection, part.id, me, also_done=also_done)
-            defer(connection, part.id, part.kind, _PART_PRIORITY)
+    if job.state == "queued" and before is not None and (before["state"] != "queued" or to):
+        defer(connection, id, job.kind, to=to)
+    if job.state == "queued":
+        requeue_parts(connection, id, me)
     return job
+
+
+def pass_on(connection: Connection, job: Job, reason: str) -> None:
+    rows.release(connection, job)
+    connection.execute("UPDATE jobs SET reason = ? WHERE id = ?", (reason, job.id))
 
 
 def cancel(connection: Connection, id: str, mode: CancelMode, now: float) -> Job:
-    """Cancel it and its parts; at once where it waits for them, since nobody runs it then."""
-    found = connection.execute("SELECT state, owner FROM jobs WHERE id = ? FOR UPDATE", (id,)).fetchone()
-    if found is None:
+    """Cancel it and its parts."""
+    if connection.execute("SELECT 1 FROM jobs WHERE id = ? FOR UPDATE", (id,)).fetchone() is None:
         raise UnknownJobError(id)
-    if found["state"] == "running" and found["owner"] is None:
-        rows.end(connection, id, "cancelled", "", now)
     job = rows.cancel(connection, id, mode, now)
     cancel_parts(connection, id, mode, now)
-    wake_parent(connection, id)
     return job
-
-
-def cancel_parts(connection: Connection, id: str, mode: CancelMode, now: float) -> None:
-    open_parts = connection.execute(f"SELECT id FROM jobs WHERE parent = ? AND {rows.OPEN}", (id,))  # noqa: S608 - ours
-    for row in open_parts.fetchall():
-        rows.cancel(connection, row["id"], mode, now)
-
-
-def spread(connection: Connection, id: str, kind: str, parts: Mapping[str, Any], me: str, now: float) -> None:
-    """Queue *parts* of the job *id*, by their ids."""
-    if connection.execute("SELECT 1 FROM jobs WHERE id = ? AND owner = ? FOR UPDATE", (id, me)).fetchone() is None:
-        raise LostJobError(f"Job {id} belongs to another process by now.")
-    for name, arguments in parts.items():
-        rows.insert_job(connection, Job(name, kind, "queued", creator=me, created=now), rows.dump_arguments(arguments))
-        connection.execute("UPDATE jobs SET parent = ? WHERE id = ?", (id, name))
-        defer(connection, name, kind, _PART_PRIORITY)
 
 
 def finish(
@@ -106,49 +90,13 @@ def finish(
     rows.finish(connection, job, state, result, reason, now)
     if state in ("cancelled", "failed"):
         cancel_parts(connection, job.id, "abort", now)
-    wake_parent(connection, job.id)
 
 
 def workers(connection: Connection, lease_s: float) -> int:
     """How many workers were heard of within *lease_s* seconds."""
-    alive = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => ?)"
+    alive = (
+        "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => ?) "
+        "AND id NOT IN (SELECT worker FROM apart)"
+    )
     (count,) = connection.execute(alive, (lease_s,)).fetchone() or (0,)
     return int(count)
-
-
-def parts(connection: Connection, id: str) -> list[Job]:
-    return rows.jobs_where(connection, "parent = ?", (id,))
-
-
-def park(connection: Connection, job: Job) -> None:
-    """Let *job* wait without a worker until its parts are over."""
-    rows.own(connection, job)
-    connection.execute(
-        "UPDATE jobs SET owner = NULL, entry = NULL, attempts = 0 WHERE id = ?",
-        (job.id,),
-    )
-    _wake(connection, job.id)
-
-
-def wake_parent(connection: Connection, id: str) -> None:
-    """Queue the job that waits for the part *id*, when all of its parts are over."""
-    row = connection.execute(
-        "SELECT id FROM jobs WHERE id = (SELECT parent FROM jobs WHERE id = ?) FOR UPDATE", (id,)
-    ).fetchone()
-    if row is not None:
-        _wake(connection, row["id"])
-
-
-def _wake(connection: Connection, id: str) -> None:
-    waits = "state = 'running' AND owner IS NULL"
-    over = f"NOT EXISTS (SELECT 1 FROM jobs WHERE parent = ? AND state NOT IN {_SETTLED})"  # noqa: S608 - ours
-    woken = connection.execute(
-        f"UPDATE jobs SET state = 'queued' WHERE id = ? AND {waits} AND {over} RETURNING kind",  # noqa: S608 - ours
-        (id, id),
-    ).fetchone()
-    if woken is not None:
-        defer(connection, id, woken["kind"])
-
-
-_SETTLED = "('done', 'failed', 'cancelled', 'paused')"
-"""A part that is paused does not hold up its job, which then tells of it."""

@@ -23,9 +23,10 @@ import anyio
 import anyio.to_thread
 import psycopg
 
-from core.errors import InvalidInputError, PartsPendingError, StoreError
+from core.errors import InvalidInputError, StoreError
 from core.jobs import pg_rows, rows
-from core.jobs.fleet_queue import LEASE_S, Entry, Queue, install
+from core.jobs.fleet_queue import LEASE_S, Entry, Queue, install, queue_of
+from core.jobs.pg_parts import ABANDONED, WHOLE, PostgresParts
 from core.jobs.pg_rows import Line
 from core.jobs.spool import Segment, Spool, left_behind, read_spool
 from core.jobs.states import CancelMode, JobState
@@ -70,6 +71,13 @@ class PostgresJobs:
         self._due: set[int] = set()
         """Entries we are done with that the queue has not heard of yet."""
         self._lock = anyio.Lock()
+        self._keeps: Collection[str] = ()
+        self.clock = self._store.clock
+        self.parts = PostgresParts(self)
+
+    def keep(self, kinds: Collection[str]) -> None:
+        self._keeps = tuple(kinds)
+        self._queue.apart = bool(kinds)
 
     @property
     def owner(self) -> str:
@@ -89,25 +97,25 @@ class PostgresJobs:
                 f"The arguments have {len(text):,} characters; a job takes at most {_LONGEST_ARGUMENTS:,}."
             )
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self._store.clock())
-        await self._write(partial(pg_rows.submit, job=job, arguments=text))
+        await self.write(partial(pg_rows.submit, job=job, arguments=text, to=self._to(kind)))
         return job
 
     async def get(self, id: str) -> Job:
-        return self._shown(*await self._read(partial(self._with_workers, find=partial(rows.get, id=id))))
+        return self._shown(*await self.read(partial(self._with_workers, find=partial(rows.get, id=id))))
 
     async def result(self, id: str) -> JobResult | None:
-        return await self._read(partial(rows.result, id=id))
+        return await self.read(partial(rows.result, id=id))
 
     async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
-        find = partial(rows.list_jobs, states=tuple(states), limit=limit)
-        found, workers = await self._read(partial(self._with_workers, find=find))
+        find = partial(rows.list_jobs, states=tuple(states), limit=limit, only=WHOLE)
+        found, workers = await self.read(partial(self._with_workers, find=find))
         return [self._shown(job, workers) for job in found]
 
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
-        return await self._read(partial(rows.calls_after, id=id, after=after, limit=limit))
+        return await self.read(partial(rows.calls_after, id=id, after=after, limit=limit))
 
     async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
-        return await self._write(partial(pg_rows.cancel, id=id, mode=mode, now=self._store.clock()))
+        return await self.write(partial(pg_rows.cancel, id=id, mode=mode, now=self._store.clock()))
 
     async def resume(self, id: str) -> Job:
         return await self._requeue(id, also_done=False)
@@ -116,16 +124,18 @@ class PostgresJobs:
         return await self._requeue(id, also_done=True)
 
     async def _requeue(self, id: str, *, also_done: bool) -> Job:
-        await self.get(id)
-        return await self._write(partial(pg_rows.requeue, id=id, me=self.owner, also_done=also_done))
+        to = self._to((await self.get(id)).kind)
+        return await self.write(partial(pg_rows.requeue, id=id, me=self.owner, to=to, also_done=also_done))
 
-    @property
-    def spreads(self) -> bool:
-        return True
+    def _to(self, kind: str) -> str:
+        return self.owner if kind in self._keeps else ""
+
+    async def kept(self, id: str, prefix: str) -> dict[str, Any]:
+        return await self.read(partial(rows.kept, id=id, prefix=prefix))
 
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         before = self._store.clock() - older_than_s
-        return await self._write(partial(rows.clean, before=before, most_bytes=most_bytes))
+        return await self.write(partial(rows.clean, before=before, most_bytes=most_bytes, only=ABANDONED))
 
     async def claim(self, kinds: Collection[str]) -> Job | None:
         await self._attend()
@@ -133,7 +143,7 @@ class PostgresJobs:
         while entry := await self._fetch(kinds):
             try:
                 take = partial(pg_rows.take, id=entry.job, entry=entry.id, me=self.owner, now=self._store.clock())
-                job = await self._write(take)
+                job = await self.write(take)
             except BaseException:
                 self._queue.doubt()
                 raise
@@ -148,14 +158,14 @@ class PostgresJobs:
     async def _fetch(self, kinds: Collection[str]) -> Entry | None:
         """The next entry, held from the moment it is ours: a heartbeat gives back what nobody holds."""
         async with self._lock:
-            entry = await self._queue.fetch(kinds)
+            entry = await self._queue.fetch([queue_of(kind, self._to(kind)) for kind in kinds])
             if entry is not None:
                 self._fetched.add(entry.id)
             return entry
 
     async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
         await self._attend()
-        return await self._read(partial(rows.watch, jobs=jobs))
+        return await self.read(partial(rows.watch, jobs=jobs))
 
     async def _attend(self) -> None:
         """Be a worker: tell that we live, and what we are done with."""
@@ -194,30 +204,30 @@ class PostgresJobs:
                 self._owner.bury(holder)
 
     async def set_total(self, id: str, total: int) -> None:
-        await self._write(partial(rows.set_total, id=id, total=total))
+        await self.write(partial(rows.set_total, id=id, total=total))
 
     async def set_progress(self, id: str, progress: Mapping[str, Any]) -> None:
-        await self._write(partial(rows.set_progress, id=id, progress=progress))
+        await self.write(partial(rows.set_progress, id=id, progress=progress))
 
     async def finish(self, job: Job, state: JobState, *, result: JobResult | None = None, reason: str = "") -> None:
         end = partial(pg_rows.finish, job=job, state=state, result=result, reason=reason, now=self._store.clock())
-        await self._end(job, end)
-
-    async def park(self, job: Job) -> None:
-        await self._end(job, partial(pg_rows.park, job=job))
-
-    async def _end(self, job: Job, write: Callable[[Connection], None]) -> None:
         try:
-            await self._write(write, patient=True)
+            await self.write(end, patient=True)
         finally:
             if entry := self._held.pop(job.id, None):
                 await self._done_with(entry)
 
     async def release(self, job: Job) -> None:
         entry = self._held.pop(job.id, None)
-        await self._write(partial(rows.release, job=job))
+        await self.write(partial(rows.release, job=job))
         if entry is not None:
-            await self._queue.give_back(entry)
+            await self._queue.give_back(entry, job.kind)
+
+    async def pass_on(self, job: Job, reason: str) -> None:
+        entry = self._held.pop(job.id, None)
+        await self.write(partial(pg_rows.pass_on, job=job, reason=reason))
+        if entry is not None:
+            await self._queue.give_back(entry, job.kind, later=True)
 
     async def _done_with(self, entry: int) -> None:
         try:
@@ -225,21 +235,11 @@ class PostgresJobs:
         except StoreError:
             self._due.add(entry)
 
-    async def spread(self, id: str, kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Job]:
-        if not await self._read(partial(pg_rows.parts, id=id)):
-            named = {f"{id}.{number:06}": arguments for number, arguments in enumerate(parts)}
-            queue = partial(pg_rows.spread, id=id, kind=kind, parts=named, me=self.owner, now=self._store.clock())
-            await self._write(queue)
-        found = await self._read(partial(pg_rows.parts, id=id))
-        if any(part.state in ("queued", "running") for part in found):
-            raise PartsPendingError(id)
-        return found
-
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
-        return await self._read(partial(rows.memo, id=job, keys=tuple(keys)))
+        return await self.read(partial(rows.memo, id=job, keys=tuple(keys)), patient=True)
 
     async def has(self, job: str, keys: Collection[str]) -> bool:
-        return await self._read(partial(rows.has, id=job, keys=tuple(keys)))
+        return await self.read(partial(rows.has, id=job, keys=tuple(keys)), patient=True)
 
     def record(self, job: str, key: str, value: Any) -> None:
         text, at = json.dumps(value), self._store.clock()
@@ -275,15 +275,22 @@ class PostgresJobs:
             return replace(job, reason=_NO_WORKER)
         return job
 
-    async def _write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
+    async def write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
         written = self._store.submit(operation, patient=patient)
         try:
             return await asyncio.shield(asyncio.wrap_future(written))  # it is written all the same
         except psycopg.Error as error:
             raise StoreError(self._store.explain(error)) from error
 
-    async def _read(self, operation: Callable[[Connection], T]) -> T:
-        return await anyio.to_thread.run_sync(self._store.read, operation)
+    async def read(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
+        while True:
+            try:
+                return await anyio.to_thread.run_sync(self._store.read, operation)
+            except StoreError:
+                if not patient or self._batches.closed:
+                    raise
+            await self.ready()
+            await anyio.sleep(_LOOK_AGAIN_S)
 
 
 class _Batches:

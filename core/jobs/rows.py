@@ -55,9 +55,10 @@ def result(connection: SQL, id: str) -> JobResult | None:
     return JobResult(**json.loads(row["result"])) if row["result"] else None
 
 
-def list_jobs(connection: SQL, states: Collection[JobState], limit: int) -> list[Job]:
-    where = f"WHERE state IN ({_marks(states)})" if states else ""
-    query = f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608 - ours
+def list_jobs(connection: SQL, states: Collection[JobState], limit: int, *, only: str = "TRUE") -> list[Job]:
+    """The newest jobs of *states*, or of all, that also meet *only*, a condition of ours."""
+    where = f"state IN ({_marks(states)}) AND {only}" if states else only
+    query = f"SELECT {_COLUMNS} FROM jobs WHERE {where} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608 - ours
     return [_job(row) for row in connection.execute(query, (*states, limit))]
 
 
@@ -92,6 +93,13 @@ def has(connection: SQL, id: str, keys: Sequence[str]) -> bool:
         query = f"SELECT COUNT(*) AS found FROM calls WHERE job = ? AND key IN ({_marks(some)})"  # noqa: S608 - ours
         found += connection.execute(query, (id, *some)).fetchone()["found"]
     return found == len(keys)
+
+
+def kept(connection: SQL, id: str, prefix: str) -> dict[str, Any]:
+    """The values of the keys that begin with *prefix*."""
+    query = "SELECT key, value FROM calls WHERE job = ? AND substr(key, 1, ?) = ?"
+    rows = connection.execute(query, (id, len(prefix), prefix))
+    return {row["key"]: json.loads(row["value"]) for row in rows}
 
 
 def keep_calls(connection: SQL, job: str, calls: Sequence[tuple[str, str, float]]) -> None:
@@ -212,11 +220,11 @@ def set_progress(connection: SQL, id: str, progress: Mapping[str, Any]) -> None:
     connection.execute("UPDATE jobs SET progress = ? WHERE id = ?", (json.dumps(progress, ensure_ascii=False), id))
 
 
-def clean(connection: SQL, before: float, most_bytes: int) -> int:
+def clean(connection: SQL, before: float, most_bytes: int, *, only: str = "TRUE") -> int:
     """Delete what ended *before*, then the oldest of what is over until the rest has *most_bytes*."""
-    over = connection.execute(
-        "SELECT id, bytes, finished FROM jobs WHERE state IN ('done', 'failed', 'cancelled') ORDER BY finished"
-    ).fetchall()
+    ended = f"state IN ('done', 'failed', 'cancelled') AND {only}"
+    query = f"SELECT id, bytes, finished FROM jobs WHERE {ended} ORDER BY finished"  # noqa: S608 - ours
+    over = connection.execute(query).fetchall()
     kept = connection.execute("SELECT COALESCE(SUM(bytes), 0) FROM jobs").fetchone()[0]
     deleted = 0
     for row in over:

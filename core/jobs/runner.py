@@ -16,7 +16,14 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.abc
 
-from core.errors import BudgetExceededError, ConfigError, LostJobError, MootError, PartsPendingError, StoreError
+from core.errors import (
+    BudgetExceededError,
+    ConfigError,
+    ElsewhereError,
+    LostJobError,
+    MootError,
+    StoreError,
+)
 from core.jobs.engine import JobEngine
 from core.jobs.states import KEPT_S, CancelMode, JobState
 from core.jobs.values import CRASHED, Job, JobResult
@@ -41,6 +48,8 @@ class _Running:
     drain: anyio.Event = field(default_factory=anyio.Event)
     cancelled: bool = False
     lost: bool = False
+    aside: bool = False
+    """Whether it only waits for its parts."""
 
 
 class Runner:
@@ -67,6 +76,12 @@ class Runner:
         """Look at the jobs now, not at the next poll."""
         self._wake.set()
 
+    def step_aside(self, id: str) -> None:
+        """A job that runs here waits for its parts from now on, and leaves its place to them."""
+        if one := self._running.get(id):
+            one.aside = True
+            self.wake()
+
     def cancel(self, id: str, mode: CancelMode) -> None:
         """Stop a job that runs here now, not when the store is looked at next."""
         if one := self._running.get(id):
@@ -90,11 +105,19 @@ class Runner:
 
     async def _claim(self, tasks: anyio.abc.TaskGroup) -> None:
         try:
-            while len(self._running) < self._most and (job := await self._engine.claim(self._kinds)):
+            while (kinds := self._wanted) and (job := await self._engine.claim(kinds)):
                 self._running[job.id] = one = _Running(job)
                 tasks.start_soon(self._one, one)
         except StoreError as error:  # told by whoever asks for a job; a worker waits for better times
             log.debug("No job can be claimed: %s", error)
+
+    @property
+    def _wanted(self) -> Collection[str]:
+        """What may be taken up now: of jobs that wait for their parts no more than of jobs that work."""
+        aside = [one.job.kind for one in self._running.values() if one.aside]
+        if len(self._running) - len(aside) >= self._most:
+            return ()
+        return self._kinds if len(aside) < self._most else [kind for kind in self._kinds if kind not in aside]
 
     async def _one(self, one: _Running) -> None:
         try:
@@ -105,8 +128,8 @@ class Runner:
             if one.cancelled:
                 state, result, reason = "cancelled", None, ""
             await self._engine.finish(one.job, state, result=result, reason=reason)
-        except PartsPendingError:
-            await self._park(one.job)
+        except ElsewhereError as error:
+            await self._pass_on(one.job, str(error))
         except LostJobError:
             log.info("Job %s belongs to another process by now", one.job.id)
         except StoreError as error:
@@ -125,10 +148,10 @@ class Runner:
     async def _worked(self, one: _Running) -> tuple[JobState, JobResult | None, str]:
         try:
             result = await self._work(one.job, one.drain)
+        except (ElsewhereError, LostJobError):
+            raise
         except (BudgetExceededError, ConfigError) as error:
             return "paused", None, str(error)
-        except (PartsPendingError, LostJobError):
-            raise
         except MootError as error:
             return "failed", None, str(error)
         except Exception:
@@ -136,11 +159,11 @@ class Runner:
             return "failed", None, CRASHED
         return ("done", result, "") if result is not None else ("cancelled", None, "")
 
-    async def _park(self, job: Job) -> None:
+    async def _pass_on(self, job: Job, reason: str) -> None:
         try:
-            await self._engine.park(job)
-        except MootError as error:
-            log.info("Job %s does not wait for its parts: %s", job.id, error)
+            await self._engine.pass_on(job, reason)
+        except MootError as error:  # whoever finds this owner gone takes the job up
+            log.debug("Job %s was not passed on: %s", job.id, error)
 
     async def _release(self, job: Job) -> None:
         try:

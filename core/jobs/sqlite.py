@@ -112,15 +112,17 @@ class SQLiteJobs:
         await self.get(id)
         return await self._write(partial(rows.requeue, id=id, me=self.owner, also_done=also_done))
 
+    async def kept(self, id: str, prefix: str) -> dict[str, Any]:
+        if not await anyio.to_thread.run_sync(self.exists):
+            return {}
+        return await self._read(partial(rows.kept, id=id, prefix=prefix))
+
     @property
-    def spreads(self) -> bool:
-        return False
+    def parts(self) -> None:
+        """One machine does a job as a whole."""
 
-    async def spread(self, id: str, kind: str, parts: Sequence[Mapping[str, Any]]) -> list[Job]:
-        raise InvalidInputError("One machine does a job as a whole. Set MOOT_STORE to spread it over several.")
-
-    async def park(self, job: Job) -> None:
-        raise InvalidInputError("A job on one machine has no parts to wait for.")
+    def keep(self, kinds: Collection[str]) -> None:
+        """What is accepted here is done here anyway."""
 
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         if not await anyio.to_thread.run_sync(self.exists):
@@ -183,6 +185,9 @@ class SQLiteJobs:
     async def release(self, job: Job) -> None:
         self._held.discard(job.id)
         await self._write(partial(rows.release, job=job))
+
+    async def pass_on(self, job: Job, reason: str) -> None:
+        await self.finish(job, "paused", reason=reason)
 
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
         return await self._read(partial(rows.memo, id=job, keys=tuple(keys)))

@@ -77,6 +77,11 @@ def new_id() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(8)}"
 
 
+def part_id(job: str) -> str:
+    """An id for a part of *job*; those of later parts sort behind it."""
+    return f"{job}.{new_id()}"
+
+
 @dataclass(frozen=True, slots=True)
 class KeptCall:
     """One finished call of a job. `seq` grows; it is the cursor for reading on."""

@@ -123,7 +123,7 @@ async def test_a_waiter_cancelled_in_the_moment_it_gets_its_slot_passes_it_on() 
     holder, unlucky, patient = (asyncio.create_task(layer(HI, ignore, client)) for client in (hold, fine, fine))
     await settled()
     layer.limit = 2
-    layer._admit()  # the slot is handed over ...
+    layer.admit()  # the slot is handed over ...
     unlucky.cancel()  # ... before its new owner has run
     with anyio.fail_after(5):
         assert await patient is OK

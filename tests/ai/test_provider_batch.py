@@ -15,8 +15,8 @@ import pytest
 from fake_batches import FakeBatches
 
 from ai.batch import Ask
-from ai.provider_batch import RemotePass
-from ai.remote_errand import Pauses
+from ai.provider_batch import RemotePass, errand_of, remote_batches
+from ai.remote_pauses import Pauses
 from core.errors import BudgetExceededError, ConfigError, InvalidInputError
 from core.events import CallFinished
 from core.lifecycle import App, open_app
@@ -193,6 +193,71 @@ async def passed_as(app: App, job: str, wanted: list[Ask]) -> None:
         await RemotePass(run, [wanted[0].ai], memory=Journal()).run(read, tell)
 
 
+async def called_off(app: App, journal: Journal, ai: str) -> int:
+    async with app.run("batch", run_id="another") as run:
+        errand = errand_of(run, ai, memory=journal, role="row", pauses=Pauses(first_s=0), job="job")
+        await errand.open(lambda errand, chunk: None)
+        return await errand.call_off()
+
+
+@each_ai
+async def test_what_nobody_follows_any_more_is_called_off_once(ai: str, app: App, fake: FakeBatches) -> None:
+    journal = await handed_in(app, fake, ai)
+    fake.troubles = [503] if ai == "gpt" else []
+    assert await called_off(app, journal, ai) == 1
+    (batch,) = fake.batches.values()
+    assert batch.ending == "cancelled"
+    batch.ending = ""
+    assert await called_off(app, journal, ai) == 0
+    assert not batch.ending
+
+
+@each_ai
+async def test_a_batch_that_has_ended_meanwhile_needs_no_calling_off(ai: str, app: App, fake: FakeBatches) -> None:
+    journal = await handed_in(app, fake, ai)
+    fake.held = False
+    await called_off(app, journal, ai)
+    (batch,) = fake.batches.values()
+    assert not batch.ending
+
+
+@each_ai
+async def test_what_was_handed_in_at_the_moment_of_death_is_called_off_where_its_mark_is_known(
+    ai: str, app: App, fake: FakeBatches
+) -> None:
+    journal = Journal()
+    journal.fatal = ":id"
+    with pytest.raises(DiedError):
+        await passed(app, journal, asks(ai, "a", "b"))
+    journal.fatal = "never"
+    fake.held = True
+    marks = remote_batches(app.roster, ai).marks
+    assert await called_off(app, journal, ai) == marks
+    (batch,) = fake.batches.values()
+    assert batch.ending == ("cancelled" if marks else "")
+
+
+async def test_what_cannot_be_called_off_is_not_forgotten(app: App, fake: FakeBatches) -> None:
+    journal = await handed_in(app, fake, "gpt")
+    right = journal.kept["provider:row:gpt:0:id"]
+    journal.kept["provider:row:gpt:0:id"] = "batch-of-another-account"
+    with pytest.raises(ConfigError, match="no such batch"):
+        await called_off(app, journal, "gpt")
+    journal.kept["provider:row:gpt:0:id"] = right
+    assert await called_off(app, journal, "gpt") == 1
+
+
+async def handed_in(app: App, fake: FakeBatches, ai: str) -> Journal:
+    """The journal of a process that died while the provider works."""
+    journal = Journal()
+    fake.held = True
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(passed, app, journal, asks(ai, "a", "b"))
+        await fake.looked.wait()
+        tasks.cancel_scope.cancel()
+    return journal
+
+
 @each_ai
 async def test_a_submission_whose_reply_is_lost_is_found_and_not_repeated(ai: str, app: App, fake: FakeBatches) -> None:
     fake.deaf = 1
@@ -299,7 +364,6 @@ async def test_a_budget_is_reserved_before_anything_is_handed_in(
 
 
 def test_an_ai_without_a_batch_endpoint_says_so() -> None:
-    from ai.provider_batch import remote_batches
     from ai.roster import Roster
     from core.config import AIConfig, Config
 

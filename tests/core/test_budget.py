@@ -204,3 +204,11 @@ async def test_calls_outside_of_a_run_are_each_a_run_of_their_own(folder: Path) 
         await budget.reserve("", [cost(0.9)])
     assert "allows $1.00." in await refused(budget, cost(1.1), run="")
     await anyio.to_thread.run_sync(budget.close)
+
+
+async def test_the_parts_of_a_run_spend_what_the_run_may(folder: Path) -> None:
+    budget = Budget(folder, BudgetLimits(per_run_usd=1.0), {})
+    await budget.reserve("job.1", [cost(0.6)])
+    assert "of which $0.6000 is spent" in await refused(budget, cost(0.6), run="job.2")
+    await budget.reserve("another", [cost(0.6)])
+    await anyio.to_thread.run_sync(budget.close)

@@ -43,7 +43,7 @@ async def test_a_small_batch_answers_at_once_and_is_a_job_all_the_same(mode: Any
         assert text.startswith("PARTIAL: 1 of 2 answered") and "> four" in text and "broke" in text
         assert [row["status"] for row in structured["rows"]] == ["ok", "error"]
         listed, jobs = await call(client, "jobs")
-        assert f"**{structured['job']}** batch: done, 2 of 2 written, 1 failed" in listed
+        assert f"**{structured['job']}** batch: done, 2 of 2 finished, 1 failed" in listed
         assert jobs["jobs"][0]["progress"]["failed"] == 1
         again, result = await call(client, "jobs", action="get", id=structured["job"])
         assert "> four" in again and result["result"]["failed"] == 1

@@ -127,6 +127,56 @@ async def test_cancelling_the_job_cancels_the_batch_and_a_stopped_command_does_n
 
 
 @pytest.mark.slow
+async def test_cancelling_a_job_that_nobody_runs_cancels_the_batch_too(
+    command: Start, fake: FakeBatches, isolated: Path
+) -> None:
+    asked = wrote(isolated, "one", "two")
+    fake.held = True
+    with anyio.fail_after(60):
+        async with await command(anyio.open_process, *asked, "-a", "gpt") as process:
+            await fake.looked.wait()
+            process.send_signal(signal.SIGINT)
+            await process.wait()
+    (batch,) = fake.batches.values()
+    job = json.loads((isolated / "out.jsonl.moot").read_text())["job"]
+    await ran(command, "jobs", "cancel", job, "--drain")
+    assert not batch.ending, "what is under way is kept"
+    await ran(command, "jobs", "cancel", job)
+    assert batch.ending == "cancelled"
+    listed = (await ran(command, "jobs")).stdout.decode()
+    assert "batch/call-off: done" in listed
+
+
+@pytest.mark.slow
+async def test_a_provider_that_cannot_be_told_is_told_later(command: Start, fake: FakeBatches, isolated: Path) -> None:
+    asked = wrote(isolated, "one", "two")
+    fake.held = True
+    with anyio.fail_after(60):
+        async with await command(anyio.open_process, *asked, "-a", "gpt") as process:
+            await fake.looked.wait()
+            process.send_signal(signal.SIGINT)
+            await process.wait()
+    (batch,) = fake.batches.values()
+    job = json.loads((isolated / "out.jsonl.moot").read_text())["job"]
+    credentials = isolated / "credentials.json"
+    right = credentials.read_text()
+    credentials.write_text(json.dumps({"ais": {"groq": {"api_key": "k"}}, "defaults": {"detach": False}}))
+    await ran(command, "jobs", "cancel", job)
+    (waiting,) = [one for one in await listed(command) if one["kind"] == "batch/call-off"]
+    assert waiting["state"] == "paused"
+    assert "gpt" in waiting["reason"]
+    credentials.write_text(right)
+    await ran(command, "jobs", "resume", waiting["id"])
+    await ran(command, "worker", "--idle-exit", "0")
+    assert batch.ending == "cancelled"
+
+
+async def listed(command: Start) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((await ran(command, "jobs", "list", "--json")).stdout)["jobs"]
+    return found
+
+
+@pytest.mark.slow
 async def test_an_ai_without_a_batch_endpoint_is_refused_before_anything_is_sent(
     command: Start, fake: FakeBatches, isolated: Path
 ) -> None:

@@ -161,18 +161,28 @@ class FakeBatches:
         return web.json_response({"data": data, "has_more": False, "last_id": names[-1] if names else None})
 
     async def _show(self, request: web.Request) -> web.Response:
-        if self.troubles:
-            return web.json_response({"error": {"message": "try later"}}, status=self.troubles.pop(0))
         name = request.match_info["id"]
-        if name not in self.batches:
-            return web.json_response({"error": {"message": "no such batch"}}, status=404)
+        if (refusal := self._refusal(name)) is not None:
+            return refusal
         self.batches[name].looks += 1
         self.looked.set()
         return web.json_response(self._shown(name))
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        self.batches[request.match_info["id"]].ending = "cancelled"
-        return web.json_response(self._shown(request.match_info["id"]))
+        name = request.match_info["id"]
+        if (refusal := self._refusal(name)) is not None:
+            return refusal
+        if not self.held:
+            return web.json_response({"error": {"message": "it has ended"}}, status=409)
+        self.batches[name].ending = "cancelled"
+        return web.json_response(self._shown(name))
+
+    def _refusal(self, name: str) -> web.Response | None:
+        if self.troubles:
+            return web.json_response({"error": {"message": "try later"}}, status=self.troubles.pop(0))
+        if name not in self.batches:
+            return web.json_response({"error": {"message": "no such batch"}}, status=404)
+        return None
 
     def _shown(self, name: str) -> dict[str, Any]:
         batch = self.batches[name]

@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 from postgres_server import PostgresServer
 
-from core.errors import ConfigError, LostJobError, PartsPendingError, StoreError, UnknownJobError
+from core.errors import ConfigError, LostJobError, StoreError, UnknownJobError
 from core.jobs.desk import Jobs, open_engine
 from core.jobs.engine import JobEngine
 from core.jobs.health import examine
@@ -165,48 +165,128 @@ async def test_a_job_that_kills_every_worker_fails_in_the_end(workers: Workers) 
     assert "not tried again" in (await last.get(job.id)).reason
 
 
-async def test_the_parts_of_a_job_are_done_by_all_and_the_job_holds_no_worker_meanwhile(workers: Workers) -> None:
-    engines = [workers.open(), workers.open()]
-    desk = Jobs(lambda: engines[0])
-    at_once, most = 0, 0
+async def test_parts_are_done_by_all_workers_and_then_are_the_job_s_own(workers: Workers) -> None:
+    holder, other = workers.open(), workers.open()
+    job = await claimed(holder)
+    early = await holder.parts.add(job.id, "part", {"n": 0})
+    await holder.parts.add(job.id, "part", {"n": 1})
+    assert next(part.id for part in await holder.parts.of(job.id)) == early
+    assert [job.kind for job in await other.list_jobs()] == ["ask_many"], "parts are nobody's business"
+    holder.record(job.id, "both", "the first stays")
+    for engine in (other, holder):
+        part = await engine.claim(("part",))
+        assert part is not None
+        engine.record(part.id, f"call {part.arguments['n']}", part.arguments)
+        engine.record(part.id, "both", "another")
+        await engine.settle()
+        await engine.finish(part, "done")
+    await holder.settle()
+    cursor = (await holder.calls(job.id))[-1].seq
+    for part in await holder.parts.of(job.id):
+        assert part.state == "done"
+        await holder.parts.absorb(part.id)
+        await holder.parts.absorb(part.id)
+    assert await holder.parts.of(job.id) == []
+    assert {call.key: call.value for call in await other.calls(job.id, after=cursor)} == {
+        "call 0": {"n": 0},
+        "call 1": {"n": 1},
+    }
+    assert await other.memo(job.id, ["both"]) == {"both": "the first stays"}
+    assert (await other.get(job.id)).calls == 3
 
-    async def work(job: Job, drain: anyio.Event) -> JobResult | None:
-        nonlocal at_once, most
-        if job.kind == "whole":
-            parts = await engines[0 if job.owner == engines[0].owner else 1].spread(
-                job.id, "part", [{"n": n} for n in range(5)]
-            )
-            results = [await desk.result(part.id) for part in parts]
-            return JobResult("", {"sum": sum(result.structured["n"] for result in results if result)})
-        at_once += 1
-        most = max(most, at_once)
-        while most < 2:  # until another part runs beside this one, on the other worker
-            await anyio.sleep(0.01)
-        at_once -= 1
-        return JobResult("", {"n": job.arguments["n"]})
 
-    job = await desk.submit("whole", {})
-    async with anyio.create_task_group() as tasks:
-        for engine in engines:
-            tasks.start_soon(Runner(engine, ("whole", "part"), work, most=1).run)
-        over = await desk.wait(job.id, 20)
-        tasks.cancel_scope.cancel()
-    assert over.state == "done", over
-    result = await desk.result(job.id)
-    assert result is not None and result.structured == {"sum": 10}
-
-
-async def test_cancelling_a_job_that_waits_cancels_its_parts_and_resuming_brings_them_back(workers: Workers) -> None:
+async def test_cancelling_a_job_cancels_its_parts_and_resuming_brings_them_back(workers: Workers) -> None:
     engine = workers.open()
     job = await claimed(engine)
-    with pytest.raises(PartsPendingError):
-        await engine.spread(job.id, "ask_many", [{}, {}])
-    await engine.park(job)
-    assert (await engine.get(job.id)).state == "running"
-    await engine.cancel(job.id)
-    assert [job.state for job in await engine.list_jobs()] == ["cancelled"] * 3
+    for _ in range(2):
+        await engine.parts.add(job.id, "part", {})
+    running = await engine.claim(("part",))
+    assert running is not None
+    await engine.cancel(job.id, "drain")
+    assert await engine.parts.add(job.id, "part", {}) is None, "no more of them"
+    assert [part.state for part in await engine.parts.of(job.id)] == ["running", "cancelled"]
+    assert (await engine.watch([running]))[running.id].cancel == "drain"
+    await engine.finish(running, "cancelled")
+    await engine.finish(job, "cancelled")
     await engine.resume(job.id)
-    assert {job.state for job in await engine.list_jobs()} == {"queued"}
+    assert {part.state for part in await engine.parts.of(job.id)} == {"queued"}
+
+
+async def test_only_the_owner_of_a_job_adds_parts_to_it(workers: Workers) -> None:
+    lost, other = workers.open(), workers.open()
+    job = await claimed(lost)
+    await taken_over(other)
+    with pytest.raises(LostJobError):
+        await lost.parts.add(job.id, "part", {})
+
+
+async def test_parts_are_not_cleaned_up_while_their_job_may_want_them(workers: Workers) -> None:
+    engine = workers.open()
+    job = await claimed(engine)
+    await engine.parts.add(job.id, "part", {})
+    part = await engine.claim(("part",))
+    assert part is not None
+    await engine.finish(part, "done")
+    assert await engine.clean(older_than_s=0, most_bytes=0) == 0
+    await engine.finish(job, "done")
+    assert await engine.clean(older_than_s=0, most_bytes=0) == 2
+
+
+async def test_what_a_process_keeps_for_itself_is_everybody_s_once_it_is_gone(workers: Workers) -> None:
+    window, worker = workers.open(), workers.open()
+    window.keep(("batch",))
+    first, second = [(await window.submit("batch", {})).id for _ in range(2)]
+    assert await worker.claim(("batch",)) is None, "it is not for others"
+    mine = await window.claim(("batch",))
+    assert mine is not None
+    assert mine.id == first
+    with anyio.fail_after(20):
+        found = set()
+        while len(found) < 2:  # nobody hears of the window any more: what it held, and what it did not come for
+            if (job := await worker.claim(("batch",))) is not None:
+                found.add(job.id)
+            await anyio.sleep(0.02)
+    assert found == {first, second}
+
+
+async def test_a_process_that_only_keeps_its_own_is_no_worker(workers: Workers) -> None:
+    window = workers.open()
+    window.keep(("batch",))
+    assert await window.claim(("batch",)) is None
+    assert "moot worker" in (await window.get((await window.submit("ask_many", {})).id)).reason
+
+
+async def test_a_job_that_is_passed_on_says_why_and_comes_to_another(workers: Workers) -> None:
+    first, second = workers.open(), workers.open()
+    job = await claimed(first)
+    await first.pass_on(job, "Its file is elsewhere.")
+    assert (await first.get(job.id)).reason == "Its file is elsewhere."
+    assert await first.claim(KINDS) is None, "not at once"
+    again = await taken_over(second)
+    assert (again.id, again.attempts, again.reason) == (job.id, 1, "")
+
+
+async def test_a_job_that_waits_for_its_parts_leaves_its_place_to_them(workers: Workers) -> None:
+    engine = workers.open()
+    desk = Jobs(lambda: engine)
+
+    async def work(job: Job, drain: anyio.Event) -> JobResult | None:
+        if job.kind == "part":
+            return JobResult("", dict(job.arguments))
+        runner.step_aside(job.id)
+        for n in range(3):
+            await engine.parts.add(job.id, "part", {"n": n})
+        while any(not part.over for part in await engine.parts.of(job.id)):
+            await anyio.sleep(0.01)
+        return JobResult("")
+
+    runner = Runner(engine, ("whole", "part"), work, most=1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(runner.run)
+        jobs = [await desk.submit("whole", {}) for _ in range(3)]
+        over = [await desk.wait(job.id, 20) for job in jobs]
+        tasks.cancel_scope.cancel()
+    assert [job.state for job in over] == ["done"] * 3
 
 
 async def test_a_stop_of_the_server_is_told_and_passes(workers: Workers, postgres: PostgresServer) -> None:
