@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from ai.client import FellBack, Retrying, Signal, Thinking, Waiting
 from ai.lazy import load
+from ai.request_check import check_request
 from core.errors import AIError, ConfigError, InvalidInputError
 from core.events import (
     CallFailed,
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from ai.roster import Roster, Seat
     from core.budget import Budget, Hold
     from core.ledger import Ledger
-
-LONGEST_PROMPT = 2_000_000
-"""Characters; more fits no model's context, and is refused before anything is sent."""
 
 _call_ids = itertools.count(1)
 
@@ -257,17 +255,6 @@ def attributed(
         key=response.key,
         cached=response.cached,
     )
-
-
-def check_request(request: Request) -> None:
-    """Refuse what no AI could answer, before anything is sent."""
-    text = sum(len(message.text) for message in request.messages)
-    if not text or not any(message.text.strip() for message in request.messages):
-        raise InvalidInputError("The prompt is empty: say what the AI should answer.")
-    if text > LONGEST_PROMPT:
-        raise InvalidInputError(
-            f"The prompt has {text:,} characters; at most {LONGEST_PROMPT:,} are accepted. Shorten it."
-        )
 
 
 def settle(budget: Budget | None, hold: Hold, usd: float | None, usage: Usage) -> None:

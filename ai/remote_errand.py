@@ -19,10 +19,11 @@ import anyio
 
 from ai.batch import Ask, Memory
 from ai.batch_answers import answer_value, failure_value
-from ai.caller import check_request, settle, settle_failure
+from ai.caller import settle, settle_failure
 from ai.classify import Who, not_an_answer
 from ai.lazy import load
 from ai.remote_batch import RemoteBatches, RemoteResult, RemoteStatus, unanswered
+from ai.request_check import check_request
 from ai.run import Run
 from core.budget import Estimate, Hold
 from core.errors import (

@@ -40,12 +40,17 @@ Every message ends with the next step. Messages are redacted when the error is m
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Literal
 
 from core.redact import redact
 
 TimeoutPhase = Literal["connect", "first token", "idle", "total"]
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What an OSError's `errno` is when the disk is full."""
 
 
 class MootError(Exception):

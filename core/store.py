@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from core.errors import StoreError
+from core.errors import NO_ROOM, StoreError
 from core.writer import Writer
 
 T = TypeVar("T")
@@ -86,8 +86,8 @@ class Store:
 class _File:
     """What a `Writer` must know of SQLite."""
 
-    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
-    outages: tuple[type[Exception], ...] = (sqlite3.OperationalError,)
+    errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+    outages: tuple[type[Exception], ...] = (sqlite3.OperationalError, OSError)
     linger_s = _LINGER_S
 
     def __init__(self, path: Path, migrations: Sequence[str], durability: Durability, shrinks: bool) -> None:
@@ -134,9 +134,12 @@ class _File:
 
 def explain(error: Exception) -> str:
     """One sentence for what SQLite says, with the next step."""
-    words = str(error).lower()
+    if isinstance(error, OSError):
+        words = "full" if error.errno in NO_ROOM else "permission"
+    else:
+        words = str(error).lower()
     if "locked" in words or "busy" in words:
-        return "The store is locked by another program. Calls go on; what is not recorded yet will be."
+        return "The store is locked by another program: try again in a moment. What is not recorded yet will be."
     if "full" in words:
         return "The disk is full, so nothing can be recorded. Free some space; what is waiting will be recorded then."
     if "readonly" in words or "unable to open" in words or "permission" in words:

@@ -17,6 +17,15 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def is_text(value: str) -> bool:
+    """Whether *value* is text through and through: bytes that were none come out of Python as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Fence:
     """One fence, for all that is quoted in one prompt.
 

@@ -37,22 +37,27 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What the judge said: the verdict in a sentence, the reasons, and which letters dissent (None: it did not say)."""
+    """What the judge said: the verdict in a sentence, the reasons, and which letters dissent (None: it did not say).
+
+    `declared` is False when no line said which sentence is the verdict, so that the first one stands for it.
+    """
 
     verdict: str
     reasons: str
     dissenters: tuple[str, ...] | None
+    declared: bool
 
     @classmethod
     def read(cls, text: str, letters: Sequence[str]) -> Ruling:
         marks = _marks(text)
         body = _without_markers(text)
-        verdict = marks.get("VERDICT") or _first_sentence(body or text)
+        declared = "VERDICT" in marks
+        verdict = marks["VERDICT"] if declared else _first_sentence(body or text)
         said = marks.get("DISSENTERS")
         if said is None:
-            return cls(verdict, body, None)
+            return cls(verdict, body, None, declared)
         named = re.findall(r"\b[A-Z]\b", said.upper())
-        return cls(verdict, body, tuple(letter for letter in letters if letter in named))
+        return cls(verdict, body, tuple(letter for letter in letters if letter in named), declared)
 
 
 def opening_prompt(question: str, stance: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from ai.caller import check_request
+from ai.request_check import check_request
 from ai.lazy import load
 from ai.roster import Roster
 from ai.run import Run

@@ -13,7 +13,7 @@ from scripted_ai import Hold, NoSync, ScriptedClient, scripted_app, scripted_sea
 
 from ai import caller as caller_module
 from ai.async_client import create_async_ai_client
-from ai.caller import LONGEST_PROMPT, Caller, call_ai, call_ai_async, call_multiple_ais
+from ai.caller import Caller, call_ai, call_ai_async, call_multiple_ais
 from ai.client import AIClient, Emit
 from ai.transport import SharedHTTP
 from core.errors import AIError, AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
