@@ -19,12 +19,12 @@ import anyio
 from ai.batch_answers import answer_value, failure_value
 from ai.caller import Caller
 from core.errors import (
-    AIError,
     AuthenticationError,
     BudgetExceededError,
     CircuitOpenError,
     ConfigError,
     InvalidInputError,
+    NotUsableError,
     QuotaExceededError,
 )
 from core.values import Answer, Failure, Outcome, Request
@@ -213,7 +213,7 @@ class Batch:
                 raise
             return Failure(ask.ai, error)
         except InvalidInputError as error:
-            return Failure(ask.ai, AIError(str(error), ai=ask.ai))
+            return Failure(ask.ai, NotUsableError(str(error), ai=ask.ai))
 
     def _finish(self, results: Sequence[Result], value: Value) -> None:
         for result in results:

@@ -18,7 +18,7 @@ import anyio.to_thread
 from ai.client import FellBack, Retrying, Signal, Thinking, Waiting
 from ai.lazy import load
 from ai.request_check import check_request
-from core.errors import AIError, ConfigError, InvalidInputError
+from core.errors import AIError, ConfigError, NotUsableError
 from core.events import (
     CallFailed,
     CallFellBack,
@@ -33,7 +33,8 @@ from core.events import (
 from core.values import Answer, Failure, Outcome, Request, Response, Usage
 
 if TYPE_CHECKING:
-    from ai.roster import Roster, Seat
+    from ai.roster import Roster
+    from ai.seat import Seat
     from core.budget import Budget, Hold
     from core.ledger import Ledger
 
@@ -222,7 +223,7 @@ class Caller:
 
     def _unusable(self, ai: str, error: ConfigError, run: str, role: str) -> Failure:
         call = f"c{next(_call_ids)}"
-        failure = Failure(ai, AIError(str(error), ai=ai))
+        failure = Failure(ai, NotUsableError(str(error), ai=ai))
         self._bus.publish(CallStarted(run, call, ai, "", role))
         self._bus.publish(CallFailed(run, call, failure))
         return failure

@@ -84,7 +84,7 @@ def _anthropic(headers: Mapping[str, str], name: str, now: datetime) -> _Said | 
 
 
 def _said(amount: float | None, left: float | None, reset_s: float | None) -> _Said | None:
-    if not amount:
+    if amount is None or amount < 1:  # nobody could ask anything, yet this was a response
         return None
     if left is not None and left > amount:
         left = None  # more left than there is: one of the two is wrong, and the limit is the safer one

@@ -35,6 +35,7 @@ from core.errors import (
     InvalidInputError,
     ModelNotFoundError,
     MootError,
+    NotUsableError,
     QuotaExceededError,
     RequestRejectedError,
 )
@@ -210,7 +211,7 @@ class Errand:
         except (AIError, InvalidInputError) as error:
             if isinstance(error, BudgetExceededError) and not error.alone:
                 raise
-            refused = error if isinstance(error, AIError) else AIError(str(error), ai=self._ai)
+            refused = error if isinstance(error, AIError) else NotUsableError(str(error), ai=self._ai)
             await self._memory.keep(self._name(ask.key), failure_value(Failure(self._ai, refused), ask.index))
             return
         if self._planned is None and self._is_full(len(self._remote.line(self._custom_id(ask), request))):

@@ -19,6 +19,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
 
+import anyio
+import anyio.to_thread
+
 from core.bucket import (
     MIGRATIONS,
     MINUTE_S,
@@ -166,6 +169,25 @@ class Buckets:
         """Take over what the provider says: its limits, and that no more than *left* is there."""
         if not all(self._knows(key, kind, limit, left.get(kind)) for kind, limit in limits.items()):
             self._change(lambda shelf, now: _observe(shelf, key, limits, left, now))
+
+    async def recall(self, key: str) -> None:
+        """Learn from the store whether *key* rests: another process, or one that is gone, may have been told so."""
+        if time.monotonic() < self._paused_until:
+            return
+        with anyio.move_on_after(_STORE_PATIENCE_S):
+            try:
+                rest = await anyio.to_thread.run_sync(self._stored_rest, key, abandon_on_cancel=True)
+            except StoreError as error:
+                self._pause(error)
+                return
+            if rest.left_s(self._clock()) > self.resting_s(key):
+                self._memory.put_rest(key, rest)
+
+    def _stored_rest(self, key: str) -> Rest:
+        if not self._store.exists():
+            return Rest()
+        rest: Rest = self._store.read(lambda connection: Table(connection, self._memory).rest(key))
+        return rest
 
     def resting_s(self, key: str) -> float:
         """How long *key* still rests, as far as this process knows; looks nothing up."""

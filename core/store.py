@@ -134,10 +134,9 @@ class _File:
 
 def explain(error: Exception) -> str:
     """One sentence for what SQLite says, with the next step."""
+    words = str(error).lower()
     if isinstance(error, OSError):
         words = "full" if error.errno in NO_ROOM else "permission"
-    else:
-        words = str(error).lower()
     if "locked" in words or "busy" in words:
         return "The store is locked by another program: try again in a moment. What is not recorded yet will be."
     if "full" in words:

@@ -10,9 +10,12 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from mcp.server.extension import Extension
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, GetPromptResult, InputRequiredResult
 
 from core.lifecycle import App, open_app
 from core.roles import Role, all_roles
@@ -42,6 +45,18 @@ log = logging.getLogger(__name__)
 _VERSION = version("moot-mcp")
 
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
+
+
+class _Server(MCPServer[App]):
+    """The SDK's, where a wrong argument of a prompt is an answer to the host and no traceback in its log."""
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[App, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        try:
+            return await super().get_prompt(name, arguments, context)
+        except ValueError as error:
+            raise MCPError(INVALID_PARAMS, f"The prompt {name!r} cannot be made: {error}.") from error
 
 
 def create_mcp_server(
@@ -74,7 +89,7 @@ def create_mcp_server(
             async with serving_jobs(app, detach=detach):
                 yield app
 
-    server = MCPServer(
+    server: MCPServer[App] = _Server(
         "moot",
         title="Moot",
         version=_VERSION,

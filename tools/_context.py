@@ -14,8 +14,9 @@ from typing import Any
 
 import anyio.to_thread
 
-from ai.roster import Roster, Seat
+from ai.roster import Roster
 from ai.run import Run
+from ai.seat import Seat
 from ai.tokens import input_tokens, text_tokens
 from core.errors import InvalidInputError, StoreError
 from core.roles import find_role

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from ai.request_check import check_request
 from ai.lazy import load
+from ai.request_check import check_request
 from ai.roster import Roster
 from ai.run import Run
 from core.budget import Estimate

@@ -345,9 +345,7 @@ def _summary(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: l
     if judge is None or ruling is None:
         then = ", but no judge answered, so there is no verdict"
         return heading(turnout, "debated", cost, then=then, incomplete=True)
-    if not ruling.declared:
-        then = f", but {judge.ai} judged without naming a verdict; below stands its first sentence"
-        return heading(turnout, "debated", cost, then=then, incomplete=True)
     incomplete = bool(table.failed) or any(debater.note for debater in table.debaters)
     seat = " (who also debated)" if judge.ai in asked else ""
-    return heading(turnout, "debated", cost, then=f"; {judge.ai}{seat} gave the verdict", incomplete=incomplete)
+    gave = "gave the verdict" if ruling.declared else "named no verdict, so its first sentence stands for one"
+    return heading(turnout, "debated", cost, then=f"; {judge.ai}{seat} {gave}", incomplete=incomplete)

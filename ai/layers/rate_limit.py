@@ -39,6 +39,7 @@ _FIRST_GUESS = 512.0
 _LEARN = 0.1
 _WORTH_TELLING_S = 0.1
 _SHORTEST_POLL_S = 0.05
+_RECALL_EVERY_S = 30.0
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +86,8 @@ class RateLimit:
         self._queued: dict[Kind, float] = {"requests": 0.0, "tokens": 0.0}
         self._answer_tokens: float | None = None
         self._turns: dict[Priority, anyio.Lock] = {}
+        self._recalling = anyio.Lock()
+        self._recall_at = -math.inf
 
     @property
     def headroom(self) -> float:
@@ -97,6 +100,7 @@ class RateLimit:
         return self._buckets.resting_s(self._key)
 
     async def __call__(self, request: Request, emit: Emit, call_next: Complete) -> Response:
+        await self._recall()
         while not (self._heard or self.limits) and len(self._under_way) >= self._first:
             self._news = self._news or anyio.Event()
             await self._news.wait()
@@ -132,6 +136,15 @@ class RateLimit:
             if not grant.taken:
                 raise self._too_long(grant.wait_s, grant.reason, longest)
             sleep(grant.wait_s)
+
+    async def _recall(self) -> None:
+        """Look now and then whether others were asked to leave this key alone."""
+        if time.monotonic() < self._recall_at:
+            return
+        async with self._recalling:
+            if time.monotonic() >= self._recall_at:
+                await self._buckets.recall(self._key)
+                self._recall_at = time.monotonic() + _RECALL_EVERY_S
 
     async def _wait_turn(self, call: _Call, request: Request, emit: Emit) -> None:
         longest = (request.deadlines or self._deadlines).total or math.inf

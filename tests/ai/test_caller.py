@@ -59,7 +59,8 @@ async def test_an_unknown_name_is_refused_before_anybody_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "complaint"), [("", "empty"), (" \n ", "empty"), ("x" * (LONGEST_PROMPT + 1), "2,000,001 characters")]
+    ("prompt", "complaint"),
+    [("", "empty"), (" \n ", "empty"), ("x" * 2_000_001, "2,000,001 characters"), ("\udcff", "UTF-8")],
 )
 async def test_a_prompt_nobody_could_answer_is_refused_before_it_is_sent(prompt: str, complaint: str) -> None:
     async with scripted_app({"a": []}) as app:

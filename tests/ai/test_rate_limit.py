@@ -242,3 +242,28 @@ def test_code_without_an_event_loop_waits_for_its_turn_too(tmp_path: Path) -> No
         for _ in range(40):
             layer.hold_blocking(Request.of("hi"), sleep=waited.append)
     buckets.close()
+
+
+async def test_a_pause_that_another_process_was_asked_for_is_kept_by_this_one(tmp_path: Path, time: Time) -> None:
+    """Also by one that starts after the other is gone."""
+    other = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
+    other.rest("k", 60.0, "the provider asked for a pause")
+    await anyio.to_thread.run_sync(other.close)
+    fresh = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
+    await layer(fresh, time)(HI, ignore, says())
+    assert time.naps == [60.0]
+    await anyio.to_thread.run_sync(fresh.close)
+
+
+async def test_where_nothing_was_ever_stored_looking_for_a_pause_makes_no_file(tmp_path: Path, time: Time) -> None:
+    fresh = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
+    await layer(fresh, time)(HI, ignore, says())
+    await anyio.to_thread.run_sync(fresh.close)
+    assert not (tmp_path / "limits.db").exists() and time.naps == []
+
+
+async def test_a_damaged_store_keeps_no_call_from_going_ahead(tmp_path: Path, time: Time) -> None:
+    (tmp_path / "limits.db").write_bytes(b"no database at all" * 1_000)
+    fresh = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
+    assert await layer(fresh, time)(HI, ignore, says()) == OK
+    await anyio.to_thread.run_sync(fresh.close)

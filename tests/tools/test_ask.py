@@ -3,6 +3,9 @@ from __future__ import annotations
 import pytest
 from scripted_ai import scripted_app
 
+from ai.roster import Roster
+from ai.run import Desk
+from core.config import AIConfig, Config, Defaults
 from core.errors import InvalidInputError, MootError, QuotaExceededError, ServerError, TruncatedError, UnknownAIError
 from core.values import Response, Usage
 from tools.ask_many import ask_many
@@ -123,3 +126,28 @@ async def test_status_lists_who_is_ready_and_why_others_are_not() -> None:
     assert [(ai.name, ai.ready) for ai in found.ais] == [("a", True), ("k", False)]
     assert "gpt-6.1-sol" in (found.ais[0].problem or "")
     assert "No key for 'k'." in found.markdown() and "1 of 2 AIs" in found.markdown()
+
+
+async def test_status_tells_of_names_nobody_has_and_of_a_ledger_that_takes_nothing() -> None:
+    rows = {"a": AIConfig(provider="openai_compatible", base_url="http://127.0.0.1:9/v1", fallback=["ghost", "a"])}
+    config = Config(rows=rows, defaults=Defaults(ai="nobody"))
+    desk = Desk(unrecorded=lambda: "The store is damaged.")
+    async with scripted_app({"a": []}, config=config, desk=desk) as app, app.run("status") as run:
+        found = await status(run)
+    assert found.problems == [
+        "credentials.json: defaults.ai names 'nobody', which is not there. Add it, or correct the name.",
+        "credentials.json: ais.a.fallback names 'ghost', which is not there. Add it, or correct the name.",
+        "credentials.json: ais.a.fallback names 'a' itself. Remove it.",
+        "The store is damaged.",
+    ]
+
+
+async def test_status_tells_a_missing_program_and_shows_no_path() -> None:
+    row = AIConfig(provider="command", command=["/home/somebody/bin/no-such-program", "-p"])
+    roster = Roster.open(Config(rows={"cli": row}))
+    async with scripted_app({}) as app, app.run("status") as run:
+        app.roster.seats.update(roster.seats)
+        found = await status(run)
+    assert not found.ais[0].ready
+    assert "Its program 'no-such-program' was not found" in found.markdown()
+    assert "/home/somebody" not in found.model_dump_json()
