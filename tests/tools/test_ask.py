@@ -151,3 +151,10 @@ async def test_status_tells_a_missing_program_and_shows_no_path() -> None:
     assert not found.ais[0].ready
     assert "Its program 'no-such-program' was not found" in found.markdown()
     assert "/home/somebody" not in found.model_dump_json()
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_more_ais_than_are_asked_together_are_not_cut_down_in_silence(named: bool) -> None:
+    async with scripted_app({f"a{number}": [] for number in range(17)}) as app, app.run("ask_many") as run:
+        with pytest.raises(InvalidInputError, match="17 AIs are too many: name at most 16"):
+            await ask_many(run, "hi", ais=app.roster.names if named else None)
