@@ -16,7 +16,8 @@ from core.untrusted import Fence, clean
 _LONGEST_QUOTED = 6_000
 """Characters of one statement that the others are shown."""
 
-_MARKER = re.compile(r"^[\s>*_#-]*(POSITION|CHANGED|VERDICT|DISSENTERS)[\s*_]*:[\s*_]*(.*?)[\s*_]*$", re.I | re.M)
+_MARKER = re.compile(r"^[ \t>*_#-]*(POSITION|CHANGED|VERDICT|DISSENTERS)[\s*_]*:[\s*_]*(.*)$", re.I | re.M)
+"""Anchored to one line: an AI may write newlines or blanks by the thousand, and looking must not take their square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ def fenced(statements: Mapping[str, Statement], rng: random.Random) -> str:
 
 def _marks(text: str) -> dict[str, str]:
     """The last value of each marker line."""
-    return {name.upper(): value.strip() for name, value in _MARKER.findall(text) if value.strip()}
+    found = ((name.upper(), value.rstrip(" \t\r*_")) for name, value in _MARKER.findall(text))
+    return {name: value for name, value in found if value}
 
 
 def _without_markers(text: str) -> str:
