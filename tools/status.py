@@ -69,7 +69,9 @@ async def status(run: Run) -> Status:
 
 def _ready(seat: Seat) -> AIStatus:
     missing = seat.unavailable_reason
-    problem = missing or seat.warning(date.today())
+    pause_s = min(lane.rate_limit.resting_s for lane in seat.lanes)
+    paused = f"The provider asked for a pause of {pause_s:,.0f} s more." if pause_s >= 1 else None
+    problem = missing or paused or seat.warning(date.today())
     if seat.local and not missing:
         from ai.local.personas import TINY
 

@@ -39,6 +39,7 @@ _FIRST_GUESS = 512.0
 _LEARN = 0.1
 _WORTH_TELLING_S = 0.1
 _SHORTEST_POLL_S = 0.05
+_PAUSE = "the provider asked for a pause"
 _RECALL_EVERY_S = 30.0
 
 
@@ -167,8 +168,8 @@ class RateLimit:
         while rest_s := self.resting_s:  # it began while this call was waiting
             if rest_s > longest:
                 self._buckets.give(self._key, call.wanted)
-                raise self._too_long(rest_s, "the provider asked for a pause", longest)
-            await self._queue(call, rest_s, "the provider asked for a pause", emit)
+                raise self._too_long(rest_s, _PAUSE, longest)
+            await self._queue(call, rest_s, _PAUSE, emit)
 
     async def _queue(self, call: _Call, seconds: float, reason: str, emit: Emit) -> None:
         """Wait; what is held already is given back when the wait is broken off."""
@@ -189,9 +190,10 @@ class RateLimit:
                 self._queued[kind] -= amount
 
     def _too_long(self, wait_s: float, reason: str, longest: float) -> RateLimitedError:
+        advice = 'or raise its "timeout"' if reason == _PAUSE else 'raise its "timeout", or correct its "rpm" and "tpm"'
         error = RateLimitedError(
-            f"{self._ai!r} is rate limited ({reason}): its next turn is in {wait_s:.0f} s, later than the "
-            f'{longest:g} s this call may take. Ask another AI, raise its "timeout", or correct its "rpm" and "tpm".',
+            f"{self._ai!r} is rate limited ({reason}): its next turn is in {wait_s:,.0f} s, later than the "
+            f"{longest:g} s this call may take. Ask another AI, {advice}.",
             ai=self._ai,
             retry_after=wait_s,
         )
@@ -257,7 +259,7 @@ class RateLimit:
         if isinstance(error, RateLimitedError) and error.retry_after is not None:
             told = call.told.retry_after_s if call.told else None
             seconds = told if told is not None else min(max(error.retry_after, 0.0), LONGEST_REST_S)
-            self._buckets.rest(self._key, seconds, "the provider asked for a pause")
+            self._buckets.rest(self._key, seconds, _PAUSE)
         if not call.held:
             return
         if _never_sent(error):

@@ -6,8 +6,16 @@ from scripted_ai import scripted_app
 from ai.roster import Roster
 from ai.run import Desk
 from core.config import AIConfig, Config, Defaults
-from core.errors import InvalidInputError, MootError, QuotaExceededError, ServerError, TruncatedError, UnknownAIError
-from core.values import Response, Usage
+from core.errors import (
+    InvalidInputError,
+    MootError,
+    QuotaExceededError,
+    RateLimitedError,
+    ServerError,
+    TruncatedError,
+    UnknownAIError,
+)
+from core.values import Request, Response, Usage
 from tools.ask_many import ask_many
 from tools.ask_one import ask_one
 from tools.status import status
@@ -158,3 +166,11 @@ async def test_more_ais_than_are_asked_together_are_not_cut_down_in_silence(name
     async with scripted_app({f"a{number}": [] for number in range(17)}) as app, app.run("ask_many") as run:
         with pytest.raises(InvalidInputError, match="17 AIs are too many: name at most 16"):
             await ask_many(run, "hi", ais=app.roster.names if named else None)
+
+
+async def test_status_tells_of_a_pause_the_provider_asked_for() -> None:
+    async with scripted_app({"a": [RateLimitedError("slow down", retry_after=500.0)]}) as app:
+        async with app.run("status") as run:
+            await run.ask_many([("a", Request.of("hi"))])
+            found = await status(run)
+    assert "pause of 500 s more" in (found.ais[0].problem or "")
