@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ai.classify import retry_after_s
-from core.bucket import MINUTE_S, Kind, Limit
-from core.buckets import LONGEST_REST_S
+from core.bucket import LONGEST_REST_S, MINUTE_S, Kind, Limit
 
 Listener = Callable[[Mapping[str, str]], None]
 listener: ContextVar[Listener | None] = ContextVar("rate_limit_listener", default=None)

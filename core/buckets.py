@@ -23,6 +23,7 @@ import anyio
 import anyio.to_thread
 
 from core.bucket import (
+    LONGEST_REST_S,
     MIGRATIONS,
     MINUTE_S,
     Bucket,
@@ -42,7 +43,6 @@ from core.values import Priority
 
 log = logging.getLogger(__name__)
 
-LONGEST_REST_S = 86_400.0
 _SMALL_CHANGE = 0.02
 _AT_ONCE_S = 0.001
 _STORE_PATIENCE_S = 1.0

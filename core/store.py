@@ -21,6 +21,7 @@ T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
 _BUSY_S = 10.0
+_DAMAGED = ("malformed", "not a database", "corrupt", "no such table", "no such column")
 _LINGER_S = 0.05
 """How long a post may wait for others to share its transaction; a commit costs 0.4 ms of CPU."""
 
@@ -143,7 +144,7 @@ def explain(error: Exception) -> str:
         return "The disk is full, so nothing can be recorded. Free some space; what is waiting will be recorded then."
     if "readonly" in words or "unable to open" in words or "permission" in words:
         return "The store cannot be written. Check the permissions of Moot's data folder, or set MOOT_HOME."
-    if "malformed" in words or "not a database" in words or "corrupt" in words:
+    if any(sign in words for sign in _DAMAGED):
         return "The store is damaged. Run: moot doctor; it says how to set it aside and start a new one."
     if "newer version" in words:
         return "The store was written by a newer version of Moot. Update Moot; until then nothing is recorded."

@@ -197,7 +197,7 @@ async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
             await app.jobs.cancel(job.id, "drain" if wishes.provider_batch else "abort")
         raise
     if job.state == "paused":
-        raise ConfigError(f"Paused: {job.reason} Then start the same command again; what is finished is kept.")
+        raise ConfigError(f"Paused: {job.reason} Start the same command again.")
     if job.state == "failed":
         raise MootError(job.reason)
     if job.state == "cancelled":

@@ -20,8 +20,8 @@ from ai.client import Emit, Waiting
 from ai.pipeline import Complete
 from ai.rate_headers import Listener, Told, listener, read_headers
 from ai.tokens import input_tokens
-from core.bucket import Kind, Limit
-from core.buckets import LONGEST_REST_S, Buckets
+from core.bucket import LONGEST_REST_S, Kind, Limit
+from core.buckets import Buckets
 from core.errors import (
     AIError,
     AITimeoutError,

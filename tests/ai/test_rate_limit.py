@@ -267,3 +267,31 @@ async def test_a_damaged_store_keeps_no_call_from_going_ahead(tmp_path: Path, ti
     fresh = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
     assert await layer(fresh, time)(HI, ignore, says()) == OK
     await anyio.to_thread.run_sync(fresh.close)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "INSERT INTO rests VALUES ('k', 'soon', 'long', 3)",
+        "INSERT INTO rests VALUES ('k', 1e300, -1.0, 'x')",
+        "INSERT INTO buckets VALUES ('k', 'requests', 'many', 60, 'full', 'now')",
+        "INSERT INTO buckets VALUES ('k', 'requests', 5, 60, 9e999, 9e999)",
+    ],
+)
+async def test_what_somebody_wrote_into_the_store_by_hand_stops_no_call(tmp_path: Path, time: Time, edit: str) -> None:
+    store = Store(tmp_path / "limits.db", MIGRATIONS)
+    await anyio.to_thread.run_sync(store.submit(lambda connection: connection.execute(edit)).result)
+    fresh = Buckets(store, clock=time)
+    assert await layer(fresh, time, configured={"requests": Limit(5)})(HI, ignore, says()) == OK
+    assert time.naps == []
+    await anyio.to_thread.run_sync(fresh.close)
+
+
+async def test_a_pause_for_ever_in_the_store_lasts_a_day(tmp_path: Path, time: Time) -> None:
+    store = Store(tmp_path / "limits.db", MIGRATIONS)
+    for_ever = "INSERT INTO rests VALUES ('k', 9e18, 9e18, 'x')"
+    await anyio.to_thread.run_sync(store.submit(lambda connection: connection.execute(for_ever)).result)
+    fresh = Buckets(store, clock=time)
+    await fresh.recall("k")
+    assert fresh.resting_s("k") == 86_400.0
+    await anyio.to_thread.run_sync(fresh.close)

@@ -15,9 +15,12 @@ import fake_provider
 import pytest
 from click.testing import CliRunner, Result
 
+from core import budget
+from core.errors import StoreError
 from core.ledger import Ledger
 from core.paths import data_dir
 from core.schema import MIGRATIONS
+from core.store import Store
 from server import doctor
 from server.cli import cli
 from server.doctor import Patient, examine, examine_clock
@@ -206,6 +209,22 @@ def test_a_store_of_a_newer_version_is_told_whichever_it_is(home: Path, name: st
     connection.close()
     newer = examine_database(data_dir() / name)
     assert newer.state == "fail" and "newer Moot" in newer.sentence
+
+
+def test_a_store_that_lost_a_table_is_damaged(home: Path) -> None:
+    store = Store(data_dir() / "budget.db", budget.MIGRATIONS)
+    store.submit(lambda connection: None).result(5)
+    store.close()
+    assert examine_database(data_dir() / "budget.db").state == "ok"
+    with sqlite3.connect(data_dir() / "budget.db") as connection:
+        connection.execute("DROP TABLE totals")
+    connection.close()
+    found = examine_database(data_dir() / "budget.db")
+    assert found.state == "fail" and "is damaged. Set it aside" in found.sentence
+    store = Store(data_dir() / "budget.db", budget.MIGRATIONS)
+    with pytest.raises(StoreError, match="The store is damaged"):
+        store.read(lambda connection: connection.execute("SELECT * FROM totals").fetchall())
+    store.close()
 
 
 def test_an_ai_that_a_setting_names_and_nobody_has_is_told(home: Path) -> None:
