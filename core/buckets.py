@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
@@ -174,12 +175,9 @@ class Buckets:
         """Learn from the store whether *key* rests: another process, or one that is gone, may have been told so."""
         if time.monotonic() < self._paused_until:
             return
-        with anyio.move_on_after(_STORE_PATIENCE_S):
-            try:
-                rest = await anyio.to_thread.run_sync(self._stored_rest, key, abandon_on_cancel=True)
-            except StoreError as error:
-                self._pause(error)
-                return
+        # A store that cannot be read, or has no tables yet, knows of no pause; the first reservation tells the rest.
+        with anyio.move_on_after(_STORE_PATIENCE_S), suppress(StoreError):
+            rest = await anyio.to_thread.run_sync(self._stored_rest, key, abandon_on_cancel=True)
             if rest.left_s(self._clock()) > self.resting_s(key):
                 self._memory.put_rest(key, rest)
 

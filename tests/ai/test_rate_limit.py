@@ -262,10 +262,13 @@ async def test_where_nothing_was_ever_stored_looking_for_a_pause_makes_no_file(t
     assert not (tmp_path / "limits.db").exists() and time.naps == []
 
 
-async def test_a_damaged_store_keeps_no_call_from_going_ahead(tmp_path: Path, time: Time) -> None:
+async def test_a_damaged_store_keeps_no_call_from_going_ahead(
+    tmp_path: Path, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "limits.db").write_bytes(b"no database at all" * 1_000)
     fresh = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
     assert await layer(fresh, time)(HI, ignore, says()) == OK
+    assert not caplog.records, "looking for a pause is no reason to give the store up"
     await anyio.to_thread.run_sync(fresh.close)
 
 
