@@ -17,9 +17,9 @@ def main() -> None:
 
         serve()
         return
-    from server.cli import cli
+    from server.cli import run
 
-    cli(prog_name="moot")
+    run()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from core.errors import AIError
 from core.values import Answer, Response, Usage
 
 if TYPE_CHECKING:
-    from ai.roster import Seat
+    from ai.seat import Seat
     from core.budget import Budget, Hold
 
 Pricing = Callable[..., float | None]

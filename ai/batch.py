@@ -20,13 +20,14 @@ import anyio
 from ai.batch_answers import answer_value, failure_value
 from ai.caller import Caller
 from core.errors import (
-    AIError,
     AuthenticationError,
     BudgetExceededError,
     CircuitOpenError,
     ConfigError,
     InvalidInputError,
+    NotUsableError,
     QuotaExceededError,
+    RateLimitedError,
 )
 from core.values import Answer, Failure, Outcome, Request
 
@@ -38,6 +39,7 @@ _LINGER_S = 0.05
 """How long written results may wait for company: a write costs a change of threads."""
 _RESTS = 20
 _REST_S = 5.0
+_LONGEST_REST_S = 120.0
 
 Value = Mapping[str, Any]
 """A finished call as JSON: what `answer_value` or `failure_value` make of it."""
@@ -210,9 +212,13 @@ class Batch:
             error = outcome.error if isinstance(outcome, Failure) else None
             if isinstance(error, AuthenticationError | QuotaExceededError):
                 raise ConfigError(f"{ask.ai}: {error} Mend it and go on; what is finished is kept.")
-            if not isinstance(error, CircuitOpenError):
+            limited = isinstance(error, RateLimitedError) and error.retry_after is not None
+            if error is None or not (limited or isinstance(error, CircuitOpenError)):
                 return outcome
-            await anyio.sleep(error.retry_after or _REST_S)
+            rest_s = error.retry_after or _REST_S
+            if rest_s > _LONGEST_REST_S:  # longer than anybody watches a bar that stands still
+                raise ConfigError(f"{ask.ai}: {error} Go on then; what is finished is kept.")
+            await anyio.sleep(rest_s)
         return outcome
 
     async def _call(self, ask: Ask, guard: _Keeping) -> Outcome:
@@ -223,7 +229,7 @@ class Batch:
                 raise
             return Failure(ask.ai, error)
         except InvalidInputError as error:
-            return Failure(ask.ai, AIError(str(error), ai=ask.ai))
+            return Failure(ask.ai, NotUsableError(str(error), ai=ask.ai))
 
     def _finish(self, results: Sequence[Result], value: Value) -> None:
         for result in results:

@@ -18,7 +18,8 @@ import anyio.to_thread
 from ai.accounts import attributed, load_pricing, pricing, settle, settle_failure
 from ai.client import FellBack, Retrying, Signal, Thinking, Waiting
 from ai.lazy import load
-from core.errors import AIError, ConfigError, InvalidInputError
+from ai.request_check import check_request
+from core.errors import AIError, ConfigError, NotUsableError
 from core.events import (
     CallFailed,
     CallFellBack,
@@ -30,16 +31,13 @@ from core.events import (
     EventBus,
     Token,
 )
-from core.untrusted import is_unicode
 from core.values import Answer, Failure, Outcome, Request, Usage
 
 if TYPE_CHECKING:
-    from ai.roster import Roster, Seat
+    from ai.roster import Roster
+    from ai.seat import Seat
     from core.budget import Hold
     from core.ledger import Ledger
-
-LONGEST_PROMPT = 2_000_000
-"""Characters; more fits no model's context, and is refused before anything is sent."""
 
 _call_ids = itertools.count(1)
 
@@ -225,23 +223,10 @@ class Caller:
 
     def _unusable(self, ai: str, error: ConfigError, run: str, role: str) -> Failure:
         call = f"c{next(_call_ids)}"
-        failure = Failure(ai, AIError(str(error), ai=ai))
+        failure = Failure(ai, NotUsableError(str(error), ai=ai))
         self._bus.publish(CallStarted(run, call, ai, "", role))
         self._bus.publish(CallFailed(run, call, failure))
         return failure
-
-
-def check_request(request: Request) -> None:
-    """Refuse what no AI could answer, before anything is sent."""
-    texts = [message.text for message in request.messages]
-    if all(not text or text.isspace() for text in texts):
-        raise InvalidInputError("The prompt is empty: say what the AI should answer.")
-    if (length := sum(map(len, texts))) > LONGEST_PROMPT:
-        raise InvalidInputError(
-            f"The prompt has {length:,} characters; at most {LONGEST_PROMPT:,} are accepted. Shorten it."
-        )
-    if not all(map(is_unicode, texts)):
-        raise InvalidInputError("The prompt is not valid UTF-8. Save its text as UTF-8 and ask again.")
 
 
 def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event:

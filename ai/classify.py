@@ -58,25 +58,27 @@ def status_error(
     """The error for an HTTP *status*, or for an error object that arrived inside a stream."""
     headers = headers or {}
     said = _quote(message)
-    kind, text = _by_status(who, status, f"{code} {message}", said)
+    wait_s = retry_after_s(headers)
+    kind, text = _by_status(who, status, f"{code} {message}", said, wait_s)
     return kind(
         text,
         ai=who.ai,
         provider=who.provider,
         status=status,
-        retry_after=retry_after_s(headers),
+        retry_after=wait_s,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
     )
 
 
-def _by_status(who: Who, status: int, words: str, said: str) -> tuple[type[ProviderError], str]:
+def _by_status(who: Who, status: int, words: str, said: str, wait_s: float | None) -> tuple[type[ProviderError], str]:
     name = repr(who.ai)
     if status in (401, 403):
         return AuthenticationError, f"{name} refused the key ({status}{said}). Check it: {who.key_hint}."
     if status == 402 or (status == 429 and _QUOTA.search(words)):
         return QuotaExceededError, f"{name} has no credit left ({status}{said}). Top up the account or ask another AI."
     if status == 429:
-        return RateLimitedError, f'{name} is rate limited (429{said}). Wait, or lower its "concurrency".'
+        wait = f"Wait {wait_s:,.0f} s" if wait_s and wait_s >= 1 else "Wait"
+        return RateLimitedError, f'{name} is rate limited (429{said}). {wait}, or lower its "concurrency".'
     if status == 404:
         return ModelNotFoundError, f"{name} does not know the model or path (404{said}). See: moot models {who.ai}."
     if status in (503, 529):

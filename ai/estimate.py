@@ -10,7 +10,7 @@ from core.prices import cost_usd
 from core.values import Request, Usage
 
 if TYPE_CHECKING:
-    from ai.roster import Seat
+    from ai.seat import Seat
 
 _SHORT_ANSWER = 200
 LONG_ANSWER = 4_096

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ai.classify import retry_after_s
-from core.bucket import MINUTE_S, Kind, Limit
-from core.buckets import LONGEST_REST_S
+from core.bucket import LONGEST_REST_S, MINUTE_S, Kind, Limit
 
 Listener = Callable[[Mapping[str, str]], None]
 listener: ContextVar[Listener | None] = ContextVar("rate_limit_listener", default=None)
@@ -84,7 +83,7 @@ def _anthropic(headers: Mapping[str, str], name: str, now: datetime) -> _Said | 
 
 
 def _said(amount: float | None, left: float | None, reset_s: float | None) -> _Said | None:
-    if not amount:
+    if amount is None or amount < 1:  # nobody could ask anything, yet this was a response
         return None
     if left is not None and left > amount:
         left = None  # more left than there is: one of the two is wrong, and the limit is the safer one

@@ -18,11 +18,11 @@ from typing import TypeVar, get_args
 from ai.accounts import settle, settle_failure
 from ai.batch import Ask, Memory
 from ai.batch_answers import answer_value, failure_value
-from ai.caller import check_request
 from ai.classify import Who, not_an_answer
 from ai.lazy import load
 from ai.remote_batch import RemoteBatches, RemoteResult, RemoteStatus, unanswered
 from ai.remote_pauses import Pauses
+from ai.request_check import check_request
 from ai.run import Run
 from core.budget import Estimate, Hold
 from core.errors import (
@@ -31,6 +31,7 @@ from core.errors import (
     BudgetExceededError,
     InvalidInputError,
     MootError,
+    NotUsableError,
     RequestRejectedError,
 )
 from core.jobs.remote import REMOTE, Step, remote_key
@@ -218,7 +219,7 @@ class Errand:
         except (AIError, InvalidInputError) as error:
             if isinstance(error, BudgetExceededError) and not error.alone:
                 raise
-            refused = error if isinstance(error, AIError) else AIError(str(error), ai=self._ai)
+            refused = error if isinstance(error, AIError) else NotUsableError(str(error), ai=self._ai)
             await self._memory.keep(self._name(ask.key), failure_value(Failure(self._ai, refused), ask.index))
             return
         if self._planned is None and self._is_full(len(self._remote.line(self._custom_id(ask), request))):

@@ -19,7 +19,7 @@ from core.errors import AITimeoutError, AnswerError, AsyncUnavailableError
 from core.values import Request, Response
 
 if TYPE_CHECKING:
-    from ai.roster import Seat
+    from ai.seat import Seat
 
 log = logging.getLogger(__name__)
 

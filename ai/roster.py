@@ -1,4 +1,4 @@
-"""Which AIs are configured, and each of them open and ready: a client, its synchronous twin, the layers around it.
+"""Which AIs are configured, and each of them open and ready.
 
 Building a client is cheap; its SDK is imported by the first call. An AI that cannot be built is kept as a problem
 with its reason, and never stops the others.
@@ -7,163 +7,36 @@ with its reason, and never stops the others.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from pydantic import SecretStr
 
 from ai.classify import Who
-from ai.client import AsyncAIClient, Emit
-from ai.lane import Clients, Keyed, Lane
-from ai.layers.breaker import Breaker
+from ai.lane import Keyed
 from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
 from ai.layers.cache import Cache
-from ai.layers.concurrency import Concurrency
-from ai.layers.deadline import Deadline
-from ai.layers.fallback import Fallback
-from ai.layers.hedge import Hedge
-from ai.layers.key_pool import KeyPool, PooledKey
-from ai.layers.retry import Retry, RetryBudget
 from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, persona
-from ai.pipeline import Complete, Layer, build_pipeline
-from ai.providers.catalog import PROVIDERS, Provider, retirement_warning
+from ai.providers.catalog import PROVIDERS, Provider
+from ai.seat import Seat
 from ai.settings import ClientSettings, Endpoint
 from ai.transport import SharedHTTP
 from core.buckets import Buckets, key_id, open_buckets
 from core.budget import Budget
 from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
-from core.errors import ConfigError, MissingKeyError, NotLocalError, UnknownAIError
+from core.errors import ConfigError, MissingKeyError, UnknownAIError
 from core.paths import data_dir
 from core.store import Store
-from core.values import Request, Response
 
 if TYPE_CHECKING:
     from ai.remote_batch import RemoteBatches
-
-_LOCAL_SLOTS = 3
-
-
-class Seat(AsyncAIClient):
-    """One configured AI, with everything that stands around its client."""
-
-    def __init__(
-        self,
-        name: str,
-        row: AIConfig,
-        provider: Provider,
-        clients: Clients,
-        *,
-        defaults: Defaults,
-        find: Callable[[str], Complete],
-        keys: Sequence[Keyed] = (),
-        buckets: Buckets | None = None,
-        system: str | None = None,
-        check: Callable[[], str | None] | None = None,
-        cache: Cache | None = None,
-    ) -> None:
-        self.name = name
-        self.provider = provider
-        self.row = row
-        self.client, self.sync_client = clients
-        self.model = row.model or provider.model or (row.command[0] if row.command else "(first offered)")
-        self.system = row.system or system
-        self._check = check
-        slots = row.concurrency or (_LOCAL_SLOTS if provider.embedded else defaults.concurrency)
-        lease = buckets.lease(name) if buckets and not self.stays_here else None
-        self.concurrency = Concurrency(slots, lease=lease)
-        self.deadlines = defaults.deadlines(row)
-        self.lanes = [
-            Lane(
-                name,
-                keyed,
-                buckets=buckets or open_buckets(),
-                inner=[self.concurrency, Deadline(name, provider.name, self.deadlines)],
-                row=row,
-                deadlines=self.deadlines,
-                first=self.concurrency.limit,
-            )
-            for keyed in keys or [Keyed("", key_id(name), clients)]
-        ]
-        keyed = [PooledKey(lane.alias, lane.complete, lane.headroom) for lane in self.lanes]
-        self.pool = KeyPool(name, keyed) if len(keyed) > 1 else None
-        # The budget stands above all of this, in the caller, where a fan-out can be reserved as a whole.
-        spare = RetryBudget()
-        layers: list[Layer] = [cache] if cache else []
-        layers.append(Retry(defaults.attempts, budget=spare))
-        if row.hedge_after:
-            layers.append(Hedge(row.hedge_after, allow=spare.allow_retry))
-        self.alone: Complete = build_pipeline(layers, self.pool or self.lanes[0].complete)
-        self._complete = (
-            build_pipeline([Fallback(row.fallback, find)], self.without_fallback)
-            if row.fallback
-            else self.without_fallback
-        )
-
-    @property
-    def local(self) -> bool:
-        """Whether it is the embedded demo model."""
-        return self.provider.embedded
-
-    @property
-    def stays_here(self) -> bool:
-        """Whether what it is asked stays on this machine."""
-        return self.local or self.row.local
-
-    @property
-    def breaker(self) -> Breaker:
-        """The breaker of its key; of several, the first that lets calls through."""
-        return next((lane.breaker for lane in self.lanes if lane.breaker.state == "closed"), self.lanes[0].breaker)
-
-    @property
-    def unavailable_reason(self) -> str | None:
-        """Why it cannot be asked right now, as far as that can be told without asking."""
-        return self._check() if self._check else None
-
-    def warning(self, today: date) -> str | None:
-        """One sentence when the configured model is, or will be, switched off."""
-        return retirement_warning(self.model, today)
-
-    def filled(self, request: Request) -> Request:
-        """*request* with this AI's own defaults where it says nothing.
-
-        Raises:
-            NotLocalError: It must stay on this machine, and this AI is elsewhere.
-        """
-        row = self.row
-        if request.local_only and not self.stays_here:
-            raise NotLocalError(
-                f"{self.name!r} is not on this machine, and what is asked may not leave it. "
-                'Ask an AI that has "local": true, or leave out the files that are marked local_only.',
-                ai=self.name,
-            )
-        return replace(
-            request,
-            system=request.system if request.system is not None else self.system,
-            temperature=request.temperature if request.temperature is not None else row.temperature,
-            max_tokens=request.max_tokens or row.max_tokens,
-            effort=request.effort or row.effort,
-            extra={**row.extra, **request.extra} if row.extra else request.extra,
-        )
-
-    async def complete(self, request: Request, emit: Emit) -> Response:
-        return await self._complete(request, emit)
-
-    async def list_models(self) -> list[str]:
-        return await self.client.list_models()
-
-    async def aclose(self) -> None:
-        for lane in self.lanes:
-            await lane.client.aclose()
-            lane.sync_client.close()
-
-    async def without_fallback(self, request: Request, emit: Emit) -> Response:
-        """Answer by this AI or not at all."""
-        return await self.alone(self.filled(request), emit)
 
 
 @dataclass
@@ -198,6 +71,21 @@ class Roster:
     def names(self) -> list[str]:
         """The AIs that can be asked."""
         return list(self.seats)
+
+    def warnings(self) -> list[str]:
+        """Of AIs that the configuration names and that are not there; a sentence for each."""
+        defaults, rows = self.config.defaults, self.config.rows
+        named = [("defaults.ai", defaults.ai), ("defaults.judge", defaults.judge)]
+        named += [(f"ais.{name}.fallback", other) for name, row in rows.items() for other in row.fallback]
+        sentences = [
+            f"credentials.json: {place} names {name!r}, which is not there. Add it, or correct the name."
+            for place, name in named
+            if name and name not in self.seats and name not in self.problems and not persona(name)
+        ]
+        itself = [name for name, row in rows.items() if name in row.fallback]
+        return sentences + [
+            f"credentials.json: ais.{name}.fallback names {name!r} itself. Remove it." for name in itself
+        ]
 
     @property
     def only_local(self) -> bool:
@@ -270,7 +158,7 @@ class Roster:
             keys=keys,
             buckets=self.buckets,
             system=face.system if face and provider.embedded else None,
-            check=available_reason if provider.embedded else None,
+            check=available_reason if provider.embedded else partial(_missing_program, row) if row.command else None,
             cache=self._cache(name, row, provider),
         )
 
@@ -361,6 +249,13 @@ def _configured(config: Config) -> Iterator[tuple[str, AIConfig]]:
         wanted = provider.needs_key and provider.name not in named | set(config.bad_rows)
         if wanted and environment_key(provider.env_keys):
             yield provider.name, AIConfig(provider=provider.name)
+
+
+def _missing_program(row: AIConfig) -> str | None:
+    program = row.command[0] if row.command else ""
+    if shutil.which(program):
+        return None
+    return f'Its program {PurePath(program).name!r} was not found. Install it, or correct "command".'
 
 
 def _provider(name: str, row: AIConfig) -> Provider:

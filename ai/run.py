@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from ai.accounts import attributed
 from ai.caller import Caller
@@ -37,11 +38,15 @@ _batch_ids = itertools.count(1)
 
 @dataclass(frozen=True)
 class Desk:
-    """What recipes work with besides AIs: files that may be read, the user's threads, and how panels went before."""
+    """What recipes work with besides AIs: files that may be read, the user's threads, and how panels went before.
+
+    `unrecorded` says why the ledger takes no calls now, if it takes none; it may block for a second.
+    """
 
     workspace: Workspace = field(default_factory=Workspace)
     threads: Threads = field(default_factory=Threads)
     track_record: TrackRecord = field(default_factory=TrackRecord)
+    unrecorded: Callable[[], str | None] = lambda: None
 
 
 class Run:
@@ -96,6 +101,10 @@ class Run:
     @property
     def threads(self) -> Threads:
         return self._desk.threads
+
+    async def unrecorded(self) -> str | None:
+        """Why the ledger takes no calls now; None when it does."""
+        return await anyio.to_thread.run_sync(self._desk.unrecorded)
 
     async def ask(self, ai: str, request: Request, *, role: str = "") -> Answer:
         """Ask one AI.

@@ -162,7 +162,7 @@ async def _app(log: str, rps: float | None, delay_s: float, width: int) -> Async
 
     from ai.client import AsyncAIClient, Emit
     from ai.providers.catalog import PROVIDERS
-    from ai.roster import Seat
+    from ai.seat import Seat
     from core.config import AIConfig, Config, Defaults
     from core.lifecycle import open_app
     from core.values import Request, Response

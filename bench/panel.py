@@ -205,7 +205,8 @@ def _app(clients):  # type: ignore[no-untyped-def]
 
     from ai.caller import Caller
     from ai.providers.catalog import PROVIDERS
-    from ai.roster import Roster, Seat
+    from ai.roster import Roster
+    from ai.seat import Seat
     from core.config import AIConfig, Config, Defaults
     from core.events import EventBus
     from core.lifecycle import App

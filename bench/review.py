@@ -231,7 +231,8 @@ def _caller(config: object, clients: dict[str, object], bus: object) -> object:
     from ai.caller import Caller
     from ai.client import AIClient, Emit
     from ai.providers.catalog import PROVIDERS
-    from ai.roster import Roster, Seat
+    from ai.roster import Roster
+    from ai.seat import Seat
     from core.config import AIConfig, Defaults
     from core.values import Request, Response
 

@@ -6,6 +6,7 @@ field of the template or holds a key, is a `BadRow` with its place and the reaso
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import json
@@ -19,7 +20,7 @@ from typing import IO, Any
 from core.batch_template import Template
 from core.errors import InvalidInputError
 from core.secrets_check import holds_key, secret_in
-from core.untrusted import is_unicode
+from core.untrusted import is_text
 from core.workspace import FileRefusedError, Workspace
 
 LONGEST_ROW = 8_000_000
@@ -93,7 +94,8 @@ class BatchInput:
             if self.path.is_dir():
                 yield from _folder(self.path)
                 return
-            if self.path.suffix.lower() in (".csv", ".tsv"):
+            _check_encoding(self.path)
+            if _is_table(self.path):
                 yield from _csv(self.path)
                 return
             with self.path.open("rb") as file:
@@ -118,7 +120,7 @@ class BatchInput:
             )
         if not text or text.isspace():
             raise InvalidInputError("the prompt is empty.")
-        if not is_unicode(text):
+        if not is_text(text):
             raise InvalidInputError("is not valid UTF-8.")
         return text
 
@@ -180,8 +182,20 @@ def survey(source: BatchInput) -> Survey:
         name = source.path.name
         if found.bad:
             raise InvalidInputError(f"No row of {name!r} can be asked. The first: {found.first_bad[0]}")
-        raise InvalidInputError(f"{name!r} is empty: there is nothing to ask.")
+        headed = _is_table(source.path) and source.path.stat().st_size
+        what = "has a heading and no rows" if headed else "is empty"
+        raise InvalidInputError(f"{name!r} {what}: there is nothing to ask.")
     return found
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv")
+
+
+def _check_encoding(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise InvalidInputError(f"{path.name!r} is UTF-16 text. Save it as UTF-8.")
 
 
 def _jsonl(file: IO[bytes]) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
@@ -216,8 +230,8 @@ def _parsed(line: bytes, place: str) -> Mapping[str, Any] | BadRow:
 def _csv(path: Path) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
     csv.field_size_limit(LONGEST_ROW)
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        names = next(reader, [])
+        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        names = _heading(reader, path.name)
         number = 0
         while True:
             place = f"line {reader.line_num + 1}"
@@ -232,6 +246,20 @@ def _csv(path: Path) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRo
                 number += 1
                 fields = _cells(names, cells, place)
                 yield _own_id(fields, number), place, fields
+
+
+def _heading(reader: Iterator[list[str]], name: str) -> list[str]:
+    try:
+        names = next(reader, [])
+    except csv.Error as error:
+        raise InvalidInputError(f"The first line of {name!r} is not valid CSV ({error}). Mend it.") from None
+    if double := sorted({one for one in names if names.count(one) > 1}):
+        raise InvalidInputError(f"{name!r} has two columns {double[0]!r}. Rename or remove one of them.")
+    if len(names) == 1 and (other := next((sign for sign in ";\t|" if sign in names[0]), None)):
+        raise InvalidInputError(
+            f"The columns of {name!r} are separated by {other!r}. Save it with commas, or with tabs as a .tsv file."
+        )
+    return names
 
 
 def _cells(names: list[str], cells: list[str], place: str) -> Mapping[str, Any] | BadRow:

@@ -8,7 +8,6 @@ asked again into a second file, `NAME.retry`, which takes the place of the first
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
 import os
@@ -18,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from core.errors import InvalidInputError, StoreError
+from core.errors import NO_ROOM, InvalidInputError, StoreError
 from core.untrusted import clean
 
 FIELDS = (
@@ -302,6 +301,6 @@ _FULL = "The disk is full, so {name!r} cannot be written. Free some space; the b
 
 
 def _refusal(path: Path, error: OSError) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_ROOM:
         return DiskFullError(_FULL.format(name=path.name))
     return StoreError(f"{path.name!r} cannot be written ({error.strerror}). Check the folder and its permissions.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
@@ -12,6 +13,7 @@ Kind = Literal["requests", "tokens"]
 T = TypeVar("T")
 
 MINUTE_S = 60.0
+LONGEST_REST_S = 86_400.0
 _USABLE = 0.97
 """Requests do not travel equally fast, so what left evenly may arrive in a bunch: this much slack absorbs that."""
 _BURST = 0.1
@@ -90,6 +92,11 @@ class Bucket:
         return replace(self, level=min(self.level, level))
 
 
+def _are_numbers(*values: object) -> bool:
+    """Whether nobody wrote anything else into the file by hand."""
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+
+
 def _capacity(limit: Limit) -> float:
     return max(1.0, limit.amount * (_USABLE if limit.period_s >= MINUTE_S else _BURST))
 
@@ -103,7 +110,7 @@ class Rest:
     reason: str = ""
 
     def left_s(self, now: float) -> float:
-        return min(max(self.until - now, 0.0), self.seconds)
+        return max(min(self.until - now, self.seconds), 0.0)
 
     def at(self, now: float) -> Rest:
         """The same rest by a clock that was set back."""
@@ -166,7 +173,8 @@ class Table:
     def bucket(self, key: str, kind: Kind) -> Bucket | None:
         query = "SELECT amount, period_s, level, at FROM buckets WHERE key = ? AND kind = ?"
         row = self.connection.execute(query, (key, kind)).fetchone()
-        return Bucket(Limit(row[0], row[1]), row[2], row[3]) if row and row[0] > 0 and row[1] > 0 else None
+        usable = row is not None and _are_numbers(*row) and row[0] > 0 and row[1] > 0
+        return Bucket(Limit(row[0], row[1]), row[2], row[3]) if usable else None
 
     def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
         row = (key, kind, bucket.limit.amount, bucket.limit.period_s, bucket.level, bucket.at)
@@ -175,7 +183,9 @@ class Table:
 
     def rest(self, key: str) -> Rest:
         row = self.connection.execute("SELECT until, seconds, reason FROM rests WHERE key = ?", (key,)).fetchone()
-        return Rest(*row) if row else _AWAKE
+        if row is None or not _are_numbers(row[0], row[1]):
+            return _AWAKE
+        return Rest(row[0], min(row[1], LONGEST_REST_S), str(row[2]))
 
     def put_rest(self, key: str, rest: Rest) -> None:
         row = (key, rest.until, rest.seconds, rest.reason)

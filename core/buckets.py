@@ -15,11 +15,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
 
+import anyio
+import anyio.to_thread
+
 from core.bucket import (
+    LONGEST_REST_S,
     MIGRATIONS,
     MINUTE_S,
     Bucket,
@@ -40,7 +45,6 @@ from core.values import Priority
 
 log = logging.getLogger(__name__)
 
-LONGEST_REST_S = 86_400.0
 _SMALL_CHANGE = 0.02
 _AT_ONCE_S = 0.001
 _STORE_PATIENCE_S = 1.0
@@ -172,6 +176,22 @@ class Buckets:
         """Take over what the provider says: its limits, and that no more than *left* is there."""
         if not all(self._knows(key, kind, limit, left.get(kind)) for kind, limit in limits.items()):
             self._change(lambda shelf, now: _observe(shelf, key, limits, left, now))
+
+    async def recall(self, key: str) -> None:
+        """Learn from the store whether *key* rests: another process, or one that is gone, may have been told so."""
+        if time.monotonic() < self._paused_until:
+            return
+        # A store that cannot be read, or has no tables yet, knows of no pause; the first reservation tells the rest.
+        with anyio.move_on_after(_STORE_PATIENCE_S), suppress(StoreError):
+            rest = await anyio.to_thread.run_sync(self._stored_rest, key, abandon_on_cancel=True)
+            if rest.left_s(self._clock()) > self.resting_s(key):
+                self._memory.put_rest(key, rest)
+
+    def _stored_rest(self, key: str) -> Rest:
+        if not self._store.exists():
+            return Rest()
+        rest: Rest = self._store.read(lambda connection: Table(connection, self._memory).rest(key))
+        return rest
 
     def resting_s(self, key: str) -> float:
         """How long *key* still rests, as far as this process knows; looks nothing up."""

@@ -284,13 +284,22 @@ def _check_section(kind: type[_Section], key: str, raw: dict[str, Any], problems
         return None
 
 
+_WORDS = {
+    "model_type": "Input should be an object in braces",
+    "model_attributes_type": "Input should be an object in braces",
+    "int_parsing_size": "Input should be a smaller number",
+    "int_from_float": "Input should be a whole number",
+}
+"""Where pydantic's own words speak of Python."""
+
+
 def _sentence(where: str, error: ValidationError) -> str:
     """Name file and key, and say what is expected; never the value, which may be a key."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     path = ".".join([where, *map(str, first["loc"])])
     if first["type"] == "extra_forbidden":
         return f"{FILE}: {path} is not a known setting. Remove it or check its spelling."
-    return f"{FILE}: {path}: {first['msg']}."
+    return f"{FILE}: {path}: {_WORDS.get(first['type'], first['msg'])}."
 
 
 def _permission_warning(path: Path) -> list[str]:

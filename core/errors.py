@@ -14,6 +14,7 @@
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
     + ConnectionFailedError                  .sent says whether the request may have been accepted
     + BudgetExceededError                    refused before anything was sent
+    + NotUsableError                         its row, or what it is asked, is wrong; nothing was sent
     + NotLocalError                          what is asked must stay on this machine, and this AI is elsewhere
     + AsyncUnavailableError                  the asynchronous machinery failed before anything was sent
     + CircuitOpenError                       rested after repeated failures
@@ -40,12 +41,17 @@ Every message ends with the next step. Messages are redacted when the error is m
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Literal
 
 from core.redact import redact
 
 TimeoutPhase = Literal["connect", "first token", "idle", "total"]
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What an OSError's `errno` is when the disk is full."""
 
 
 class MootError(Exception):
@@ -171,6 +177,10 @@ class BudgetExceededError(AIError):
     def __init__(self, message: str, *, ai: str = "", alone: bool = False) -> None:
         super().__init__(message, ai=ai)
         self.alone = alone
+
+
+class NotUsableError(AIError):
+    """Its row in the configuration, or what it is asked, cannot be used; the message says why. Nothing was sent."""
 
 
 class NotLocalError(AIError):

@@ -21,7 +21,9 @@ from core.errors import (
     BudgetExceededError,
     CircuitOpenError,
     LocalModelError,
+    NotUsableError,
     ProviderError,
+    StoreError,
 )
 from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
 from core.schema import MIGRATIONS
@@ -39,7 +41,7 @@ _GROUPS: dict[By, str] = {
     "tool": "tool",
     "model": "model",
 }
-_FLUSH_S, _CLOSE_S = 30.0, 2.0
+_FLUSH_S, _CLOSE_S, _CHECK_S = 30.0, 2.0, 1.0
 _SPACING_S = 0.25
 """A commit takes its thread through some twenty waits, and each has the event loop pay for a change of threads."""
 _RESOURCE_DAYS = 30
@@ -134,6 +136,18 @@ class Ledger:
         """Why calls are not recorded at the moment; None when they are."""
         return self._store.problem
 
+    def check(self) -> str | None:
+        """Why calls cannot be recorded now, found out by trying; None when they can. Blocks, a second at most."""
+        if not self.exists():
+            return self.problem
+        try:
+            self._store.submit(lambda connection: None).result(_CHECK_S)
+        except TimeoutError:
+            return self.problem or "The store does not answer, so the last calls may not be recorded. Run: moot doctor"
+        except StoreError as error:
+            return str(error)
+        return None
+
     def usage(self, since: datetime, until: datetime, *, by: By) -> list[UsageRow]:
         """What was used from *since* until just before *until*; blocks. An AI is the one that really answered.
 
@@ -208,7 +222,7 @@ def usage_report(ledger: Ledger, now: datetime) -> dict[str, Any]:
         "until": _stamp(now),
         "by_day": [as_json(row, "day") for row in ledger.usage(since, until, by="day")],
         "by_ai": [as_json(row, "ai") for row in ledger.usage(since, until, by="ai")],
-        "problem": ledger.problem,
+        "problem": ledger.check(),
     }
 
 
@@ -351,7 +365,7 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_FREE = (ProviderError, CircuitOpenError, BudgetExceededError, AsyncUnavailableError, LocalModelError)
+_FREE = (ProviderError, CircuitOpenError, NotUsableError, BudgetExceededError, AsyncUnavailableError, LocalModelError)
 
 
 def _cost_of_failure(error: AIError) -> float | None:

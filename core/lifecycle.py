@@ -48,7 +48,13 @@ class App:
         today = date.today()
         retired = [warning for seat in self.roster.seats.values() if (warning := seat.warning(today))]
         unrecorded = [self.ledger.problem] if self.ledger.problem else []
-        return [*self.config.problems, *self.desk.workspace.refused_roots, *retired, *unrecorded]
+        return [
+            *self.config.problems,
+            *self.roster.warnings(),
+            *self.desk.workspace.refused_roots,
+            *retired,
+            *unrecorded,
+        ]
 
     def run(
         self, tool: str, *, run_id: str | None = None, memo: Memo | None = None
@@ -68,7 +74,7 @@ async def open_app(config: Config | None = None, *, http: SharedHTTP | None = No
     bus.add_sink(ledger, tokens=False)
     bus.add_sink(Metrics(), tokens=False)
     caller = Caller(roster, bus)
-    desk = Desk(workspace)
+    desk = Desk(workspace, unrecorded=ledger.check)
     jobs = Jobs()
     use_caller(caller)
     try:

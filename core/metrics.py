@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,17 @@ _NO_SDK = f"{_ENDPOINT} is set, but the exporter is not. Install Moot with it: u
 Attributes = dict[str, str | int | float]
 
 
+@dataclass(slots=True)
+class _OpenRun:
+    """A run that is under way."""
+
+    span: Span
+    attributes: Attributes
+    started: float
+    asks: bool = False
+    """Whether it has called an AI; what has not is no work of one."""
+
+
 class Metrics:
     """Feeds the process's OpenTelemetry providers, or those given."""
 
@@ -54,7 +67,7 @@ class Metrics:
         self._meters = meters
         self._tracers = tracers
         self._instruments: _Instruments | None = None
-        self._runs: dict[str, Span] = {}
+        self._runs: dict[str, _OpenRun] = {}
         self._calls: dict[str, tuple[CallStarted, Span]] = {}
         self._hear: dict[type[Any], Callable[[_Instruments, Any], None]] = {
             RunStarted: self._run_started,
@@ -78,22 +91,30 @@ class Metrics:
         return self._instruments
 
     def _run_started(self, to: _Instruments, event: RunStarted) -> None:
-        attributes = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": event.tool}
-        self._runs[event.run] = to.start(f"invoke_workflow {event.tool}", attributes, None, client=False)
+        attributes: Attributes = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": event.tool}
+        span = to.start(f"invoke_workflow {event.tool}", attributes, None, client=False)
+        self._runs[event.run] = _OpenRun(span, attributes, time.perf_counter())
 
     def _run_finished(self, to: _Instruments, event: RunFinished) -> None:
-        span = self._runs.pop(event.run, None)
-        if span is None:
+        run = self._runs.pop(event.run, None)
+        if run is None:
             return
+        attributes = run.attributes
         if event.outcome != "done":
-            to.mark_failed(span, event.outcome)
-        span.end()
+            to.mark_failed(run.span, event.outcome)
+            attributes = attributes | {"error.type": event.outcome}
+        if run.asks:
+            to.of_calls.workflow.record(time.perf_counter() - run.started, attributes)
+        run.span.end()
 
     def _call_started(self, to: _Instruments, event: CallStarted) -> None:
         attributes = _request(event) | {"moot.ai": event.ai}
         if event.role:
             attributes["moot.role"] = event.role
-        span = to.start(f"chat {event.model}".rstrip(), attributes, self._runs.get(event.run), client=True)
+        parent = self._runs.get(event.run)
+        if parent:
+            parent.asks = True
+        span = to.start(f"chat {event.model}".rstrip(), attributes, parent.span if parent else None, client=True)
         self._calls[event.call] = event, span
 
     def _retrying(self, to: _Instruments, event: CallRetrying) -> None:
@@ -179,6 +200,7 @@ class _Histograms:
             return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=buckets)
 
         self.duration = histogram("gen_ai.client.operation.duration", "s", "How long a call took.", _SECONDS)
+        self.workflow = histogram("gen_ai.workflow.duration", "s", "How long a run took.", _SECONDS)
         self.first_chunk = histogram(
             "gen_ai.client.operation.time_to_first_chunk", "s", "How long a model was silent at first.", _SECONDS
         )

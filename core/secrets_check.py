@@ -45,6 +45,7 @@ _FILTERS = ("is_templated_secret", "is_indirect_reference", "is_not_alphanumeric
 _GIT_S = 5.0
 _LONGEST_LINE = 5_000
 """Nobody writes a key by hand into a longer line, and patterns take their time on minified files."""
+_SHORTEST_SECRET = 8
 _scanning = threading.Lock()  # the scanner's settings are one set per process
 
 
@@ -87,6 +88,8 @@ def secret_in(text: str, name: str) -> str | None:
     filters = [{"path": f"detect_secrets.filters.heuristic.{one}"} for one in _FILTERS]
     with _scanning, transient_settings({"plugins_used": plugins, "filters_used": filters}):
         for number, line in enumerate(text.splitlines(), 1):
+            if len(line.strip()) < _SHORTEST_SECRET:
+                continue
             if _KEYS.search(line) or holds_known_secret(line):
                 return f"line {number} holds what looks like an API key"
             if settings and _SET.search(line[:_LONGEST_LINE]):

@@ -14,13 +14,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from core.errors import StoreError
+from core.errors import NO_ROOM, StoreError
 from core.writer import Writer
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
 _BUSY_S = 10.0
+_DAMAGED = ("malformed", "not a database", "corrupt", "no such table", "no such column")
 _LINGER_S = 0.05
 """How long a post may wait for others to share its transaction; a commit costs 0.4 ms of CPU."""
 
@@ -93,8 +94,8 @@ class Store:
 class _File:
     """What a `Writer` must know of SQLite."""
 
-    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
-    outages: tuple[type[Exception], ...] = (sqlite3.OperationalError,)
+    errors: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+    outages: tuple[type[Exception], ...] = (sqlite3.OperationalError, OSError)
     linger_s = _LINGER_S
 
     def __init__(
@@ -145,13 +146,15 @@ class _File:
 def explain(error: Exception) -> str:
     """One sentence for what SQLite says, with the next step."""
     words = str(error).lower()
+    if isinstance(error, OSError):
+        words = "full" if error.errno in NO_ROOM else "permission"
     if "locked" in words or "busy" in words:
-        return "The store is locked by another program. Calls go on; what is not recorded yet will be."
+        return "The store is locked by another program: try again in a moment. What is not recorded yet will be."
     if "full" in words:
         return "The disk is full, so nothing can be recorded. Free some space; what is waiting will be recorded then."
     if "readonly" in words or "unable to open" in words or "permission" in words:
         return "The store cannot be written. Check the permissions of Moot's data folder, or set MOOT_HOME."
-    if "malformed" in words or "not a database" in words or "corrupt" in words:
+    if any(sign in words for sign in _DAMAGED):
         return "The store is damaged. Run: moot doctor; it says how to set it aside and start a new one."
     if "newer version" in words:
         return "The store was written by a newer version of Moot. Update Moot; until then nothing is recorded."

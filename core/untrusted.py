@@ -17,12 +17,12 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
-def is_unicode(text: str) -> bool:
-    """Whether *text* can be sent and written: lone surrogates, which JSON escapes can hand over, cannot."""
-    if text.isascii():
+def is_text(value: str) -> bool:
+    """Whether *value* is text through and through: bytes that were none come out of Python as lone surrogates."""
+    if value.isascii():
         return True
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -50,6 +51,13 @@ _ANSWERING = _options(
     click.option("--effort", type=click.Choice(_EFFORTS), help="Reasoning effort."),
     _TIMEOUT,
 )
+
+
+def _in_a_folder(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """Complain of a path whose folder is missing now, not when all is paid for."""
+    if path is not None and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise click.BadParameter(f"the folder of {path!r} does not exist. Create it, or correct the path.")
+    return path
 
 
 @click.command()
@@ -149,7 +157,7 @@ def judge(
     **options: Any,
 ) -> None:
     """Find the best answer to PROMPT: of files (-c), or of answers that AIs are asked for first."""
-    texts = [file.read() for file in candidates] or None
+    texts = [_text(file, f"-c {file.name!r}") for file in candidates] or None
     chosen = {"candidates": texts, "ais": list(ais) or None, "judges": list(judges) or None}
     finish("judge", {"question": _whole(prompt)} | chosen | _given(options), as_json, background)
 
@@ -159,10 +167,18 @@ def judge(
 @click.option("--base", metavar="COMMIT", help="Everything since this branch or commit.")
 @click.option("--staged", is_flag=True, help="Only what is staged.")
 @click.option("--path", "paths", multiple=True, metavar="PATH", help="Only this path of the change; repeatable.")
-@click.option("--diff", type=click.File(), help="A diff instead of what git says; - for standard input.")
+@click.option(
+    "--diff", type=click.File(errors="replace"), help="A diff instead of what git says; - for standard input."
+)
 @click.option("-f", "--file", "files", multiple=True, metavar="PATH", help="Files as they stand; patterns too.")
 @click.option("--focus", help="What to look for above all.")
-@click.option("--sarif", "sarif_to", type=click.Path(dir_okay=False, writable=True), help="Also write SARIF here.")
+@click.option(
+    "--sarif",
+    "sarif_to",
+    type=click.Path(dir_okay=False, writable=True),
+    callback=_in_a_folder,
+    help="Also write SARIF here.",
+)
 @_MAX_TOKENS
 @_ON_PARTIAL
 @_BACKGROUND
@@ -208,11 +224,18 @@ def _whole(prompt: tuple[str, ...]) -> str:
     """The words of the command line, then whatever is piped in."""
     parts = [" ".join(prompt)]
     if not sys.stdin.isatty():
-        parts.append(sys.stdin.read())
+        parts.append(_text(sys.stdin, "What is piped in"))
     text = "\n\n".join(part.strip() for part in parts if part.strip())
     if not text:
         raise click.UsageError("Nothing to ask: give a prompt, or pipe one in.")
     return text
+
+
+def _text(file: TextIO, name: str) -> str:
+    try:
+        return file.read()
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{name} is not UTF-8 text. Convert it to UTF-8 first.") from None
 
 
 def _stance(text: str) -> tuple[str, str]:

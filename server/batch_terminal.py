@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ _MANY = 100_000
 """Rows above which a run is only started after a yes."""
 _POLL_S = 0.25
 _LINE_EVERY_S = 10.0
+_SILENT_S = 3.0
 
 Show = Callable[[Job], None]
 
@@ -96,17 +97,18 @@ async def _run(
             app.roster.seat(name)
         if wishes.provider_batch:
             check_endpoints(app.roster, names)
-        batch = await anyio.to_thread.run_sync(
-            lambda: prepare(
-                source,
-                output,
-                names,
-                schema=schema,
-                options=options,
-                width=width,
-                provider_batch=wishes.provider_batch,
+        async with _reading(source.path, wishes):
+            batch = await anyio.to_thread.run_sync(
+                lambda: prepare(
+                    source,
+                    output,
+                    names,
+                    schema=schema,
+                    options=options,
+                    width=width,
+                    provider_batch=wishes.provider_batch,
+                )
             )
-        )
         if wishes.dry_run:
             return await _told(batch, f"Dry run, nothing was sent: {await estimated(app.roster, batch)}", wishes)
         if not await _agreed(app, batch, wishes):
@@ -114,6 +116,27 @@ async def _run(
         if wishes.background:
             return await _started(app, batch, wishes)
         return await _watched(app, batch, wishes)
+
+
+@asynccontextmanager
+async def _reading(path: Path, wishes: Wishes) -> AsyncIterator[None]:
+    """Say what takes so long where there is much to read."""
+
+    async def say() -> None:
+        await anyio.sleep(_SILENT_S)
+        print(f"moot: reading all of {path.name!r} first; ten million rows take about a minute.", file=sys.stderr)
+
+    failure: MootError | None = None
+    async with anyio.create_task_group() as tasks:
+        if not wishes.as_json:
+            tasks.start_soon(say)
+        try:
+            yield
+        except MootError as error:  # raised again below: out of here it would come wrapped in a group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _agreed(app: App, batch: Prepared, wishes: Wishes) -> bool:
@@ -175,7 +198,7 @@ async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
             await app.jobs.cancel(job.id, "drain" if wishes.provider_batch else "abort")
         raise
     if job.state == "paused":
-        raise ConfigError(f"Paused: {job.reason} Then start the same command again; what is finished is kept.")
+        raise ConfigError(f"Paused: {job.reason} Start the same command again.")
     if job.state == "failed":
         raise MootError(job.reason)
     if job.state == "cancelled":

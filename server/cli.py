@@ -6,6 +6,8 @@ Nothing heavy is imported here: `--help` and `--version` need click alone.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Any
 
@@ -22,6 +24,24 @@ def cli() -> None:
     from core.logs import configure_logging
 
     configure_logging()
+
+
+def run() -> None:
+    """Run the command line; where stdout takes nothing, that is one sentence."""
+    if sys.stdout is None:
+        sys.exit("moot: standard output is closed. Leave it open, or send it to a file.")
+    try:
+        try:
+            cli(prog_name="moot")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        from core.errors import NO_ROOM
+
+        if error.errno not in (*NO_ROOM, errno.EIO, errno.EBADF):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer fails no second time
+        sys.exit(f"moot: the output cannot be written ({error.strerror}). Send it to another place.")
 
 
 for _command in (

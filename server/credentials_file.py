@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.config import FILE
-from core.errors import ConfigError
+from core.errors import NO_ROOM, ConfigError
 from core.files import write_atomically
 from core.paths import credentials_path
 
@@ -34,9 +34,8 @@ def change_rows(change: Callable[[dict[str, Any]], None]) -> None:
     try:
         write_atomically(credentials_path(), text, private=True)
     except OSError as error:
-        raise ConfigError(
-            f"{FILE} cannot be written: {error.strerror}. Mend its permissions or set MOOT_HOME."
-        ) from error
+        fix = "Free some space" if error.errno in NO_ROOM else "Mend its permissions"
+        raise ConfigError(f"{FILE} cannot be written: {error.strerror}. {fix} or set MOOT_HOME.") from error
 
 
 def _read() -> dict[str, Any]:

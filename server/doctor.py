@@ -17,14 +17,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from functools import cached_property
 from importlib.metadata import version
 from importlib.util import cache_from_source, find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import click
@@ -37,38 +36,25 @@ from core.jobs.desk import done_here
 from core.lifecycle import open_app
 from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
-from core.schema import MIGRATIONS
-from core.store import explain
 from core.stores import require_extra, store_url
 from core.untrusted import clean
 from core.values import Failure, Request
 from server import answers
 from server.answers import read_answers
+from server.finding import Finding, State
 from server.host_file import mentions
 from server.hosts import host_files
 from server.programs import programs_on_path, version_of
-
-State = Literal["ok", "warn", "fail"]
+from server.store_check import examine_database
 
 _MARKS: dict[State, tuple[str, str]] = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 _OLDEST_PYTHON = (3, 11)
 _PROGRAM_S = 20.0
 _HANDSHAKE_SLOW_S = 10.0
-_LOCK_S = 1.0
 _DISK_FAIL, _DISK_WARN = 20_000_000, 500_000_000
 _DRIFT_S = 2.0
 _PROBE_TOKENS = 200
 """Enough for a model that thinks before it says OK."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check saw. The sentence ends with the next step where there is one."""
-
-    name: str
-    state: State
-    sentence: str
-    seconds: float | None = None
 
 
 class Patient:
@@ -173,7 +159,7 @@ def _ais(patient: Patient) -> Iterator[Finding]:
     roster, today = patient.roster, date.today()
     for name, seat in roster.seats.items():
         reason, retired = seat.unavailable_reason, seat.warning(today)
-        key = "its key is set" if seat.provider.needs_key else "needs no key"
+        key = "its key is set" if seat.provider.needs_key or seat.row.api_key or seat.row.keys else "needs no key"
         if reason:
             yield Finding(f"AI {name}", "fail" if roster.only_local else "warn", reason)
         elif retired:
@@ -182,6 +168,8 @@ def _ais(patient: Patient) -> Iterator[Finding]:
             yield Finding(f"AI {name}", "ok", f"{seat.model} via {seat.provider.name}, {key}.")
     for name, problem in roster.problems.items():
         yield Finding(f"AI {name}", "fail", problem)
+    for warning in roster.warnings():
+        yield Finding("AIs", "warn", warning)
     if roster.only_local:
         yield Finding("AIs", "warn", "Only the tiny demo model is there. Set a key, such as OPENAI_API_KEY.")
     elif not roster.seats and not roster.problems:
@@ -239,35 +227,7 @@ def _store(patient: Patient) -> Iterator[Finding]:
     if done_here() and not ledger.exists():
         yield Finding("store", "ok", f"{ledger} does not exist yet; the first call makes it.")
     for path in sorted(data_dir().glob("*.db")):
-        yield examine_database(path, len(MIGRATIONS) if path == ledger else None)
-
-
-def examine_database(path: Path, known_version: int | None) -> Finding:
-    """Whether the SQLite file at *path* is whole, free to write, and of a version we know."""
-    name = f"store {path.name}"
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", timeout=_LOCK_S, uri=True)) as connection:
-            connection.isolation_level = None
-            (written_by,) = connection.execute("PRAGMA user_version").fetchone()
-            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-            if verdict != "ok":
-                return Finding(name, "fail", _set_aside(path))
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-    except sqlite3.DatabaseError as error:
-        words = str(error).lower()
-        if "locked" in words or "busy" in words:
-            return Finding(name, "warn", f"{path} is locked by another program; calls are recorded when it lets go.")
-        damaged = "not a database" in words or "malformed" in words
-        return Finding(name, "fail", _set_aside(path) if damaged else f"{path}: {explain(error)}")
-    if known_version is not None and written_by > known_version:
-        return Finding(name, "fail", f"{path} was written by a newer Moot (version {written_by}). Update this one.")
-    return Finding(name, "ok", f"{path} is whole, free to write, version {written_by}.")
-
-
-def _set_aside(path: Path) -> str:
-    here, there = shlex.quote(str(path)), shlex.quote(f"{path}.damaged")
-    return f"{path} is damaged. Set it aside, and a new one is made: mv {here} {there}"
+        yield examine_database(path)
 
 
 def _fleet(patient: Patient) -> Iterator[Finding]:

@@ -159,7 +159,7 @@ def _toml(path: Path, text: str) -> Any:
     try:
         return tomlkit.parse(text)
     except TOMLKitError as error:
-        raise HostFileError(f"{path} is not valid TOML and is left alone: {error}") from None
+        raise HostFileError(f"{path} is not valid TOML and is left alone: {error}.") from None
 
 
 def _json(path: Path, text: str) -> Any:

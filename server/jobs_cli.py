@@ -16,10 +16,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-def jobs(context: click.Context) -> None:
+@_JSON
+def jobs(context: click.Context, as_json: bool) -> None:
     """List, read and steer runs in the background."""
     if context.invoked_subcommand is None:
-        context.invoke(list_jobs)
+        context.invoke(list_jobs, as_json=as_json)
 
 
 @jobs.command("list")
@@ -39,19 +40,22 @@ def show(id: str, as_json: bool) -> None:
 
 @jobs.command()
 @_ID
-def watch(id: str) -> None:
+@_JSON
+def watch(id: str, as_json: bool) -> None:
     """Follow a job until it is over; then print what `show` prints. Ctrl-C leaves it running."""
     import anyio
 
-    from core.errors import MootError
+    from core.errors import MootError, UnknownJobError
 
     try:
         anyio.run(_watch, id)
+    except UnknownJobError:
+        pass  # said below, as by every other command
     except MootError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         sys.exit(130)
-    _recipe({"action": "get", "id": id}, as_json=False)
+    _recipe({"action": "get", "id": id}, as_json)
 
 
 @jobs.command()
@@ -93,7 +97,8 @@ def clean(older_than: float) -> None:
     from core.errors import MootError
 
     try:
-        print(f"{anyio.run(_clean, older_than * _DAY_S)} jobs deleted.")
+        gone = anyio.run(_clean, older_than * _DAY_S)
+        print(f"{gone} {'job' if gone == 1 else 'jobs'} deleted.")
     except MootError as error:
         raise click.ClickException(str(error)) from None
 

@@ -10,7 +10,7 @@ import click
 
 from ai.providers.catalog import PROVIDERS
 from core.config import FILE, KEYRING_SERVICE, AIConfig, Config, environment_key, keyring_key, load_config
-from core.errors import ConfigError, InvalidInputError
+from core.errors import ConfigError, InvalidInputError, MootError
 from core.paths import credentials_path
 from core.redact import redact, register_secret
 from core.untrusted import clean
@@ -87,7 +87,11 @@ def list_keys(*, as_json: bool) -> int:
 def test_keys(name: str | None) -> int:
     """Ask *name*, or everybody, one short question. 1: one did not answer, or nobody is there."""
     config = load_config(credentials_path())
-    findings = anyio.run(ask_everybody, config, name)
+    try:
+        findings = anyio.run(ask_everybody, config, name)
+    except MootError as error:
+        click.echo(f"moot: {error}", err=True)
+        return 1
     for finding in findings:
         click.echo(clean(redact(f"{finding.name.removeprefix('probe ')}: {finding.sentence}")))
     return 0 if findings and all(finding.state == "ok" for finding in findings) else 1

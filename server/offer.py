@@ -12,7 +12,9 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INVALID_PARAMS,
     CallToolResult,
     GetPromptResult,
     InputRequiredResult,
@@ -94,7 +96,10 @@ class LateServer(MCPServer[App]):
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[App, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
         self._complete()
-        return await super().get_prompt(name, arguments, context)
+        try:
+            return await super().get_prompt(name, arguments, context)
+        except ValueError as error:  # a wrong argument is an answer to the host, and no traceback in its log
+            raise MCPError(INVALID_PARAMS, f"The prompt {name!r} cannot be made: {error}.") from error
 
     def _complete(self) -> None:
         furnish, self._furnish = self._furnish, None

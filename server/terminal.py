@@ -45,12 +45,22 @@ def run_recipe(name: str, arguments: dict[str, Any], as_json: bool, *, save: tup
         return _complain(error, as_json, _USAGE)
     except MootError as error:
         return _complain(error, as_json, _NONE)
+    code = _SOME if _is_partial(result) else _OK
     if save is not None:
-        field, path = save
-        Path(path).write_text(json.dumps(getattr(result, field), indent=2, ensure_ascii=False), encoding="utf-8")
-        result = result.model_copy(update={field: None})
+        result, saved = _saved(result, *save)
+        code = code if saved else _USAGE
     _print(result, as_json)
-    return _SOME if _is_partial(result) else _OK
+    return code
+
+
+def _saved(result: BaseModel, field: str, path: str) -> tuple[BaseModel, bool]:
+    """*result* without *field*, which is now in the file *path*; with it where that cannot be written."""
+    try:
+        Path(path).write_text(json.dumps(getattr(result, field), indent=2, ensure_ascii=False), encoding="utf-8")
+    except OSError as error:
+        print(f"moot: {path!r} cannot be written ({error.strerror}). The result is below.", file=sys.stderr)
+        return result, False
+    return result.model_copy(update={field: None}), True
 
 
 def show_models(name: str | None, as_json: bool) -> int:

@@ -63,6 +63,9 @@ def search(words: tuple[str, ...], as_json: bool) -> None:
 def delete(name: str, yes: bool) -> None:
     """Forget the thread NAME for good."""
     if not yes:
+        _use(lambda kept: kept.markdown(name))  # one that is not there needs no yes
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"Say with --yes that {name!r} is to be forgotten for good.")
         click.confirm(f"Forget {name!r} for good?", abort=True, err=True)
     if not _use(lambda kept: kept.delete(name)):
         raise click.ClickException(f"There is no thread {name!r}. Run: moot threads")

@@ -41,11 +41,16 @@ def show_usage(by: By, since: str, form: str, *, now: datetime | None = None) ->
     try:
         ledger = Ledger()
         rows = ledger.usage(start, now + timedelta(days=1), by=by)
+        problem = ledger.check()
+        ledger.close()
     except MootError as error:
         click.echo(f"moot: {error}", err=True)
         return 1
+    if problem:
+        click.echo(f"moot: {problem}", err=True)
     if form == "json":
-        click.echo(json.dumps({"since": start.isoformat(), "by": by, "rows": [as_json(r, by) for r in rows]}, indent=2))
+        found = {"since": start.isoformat(), "by": by, "rows": [as_json(r, by) for r in rows], "problem": problem}
+        click.echo(json.dumps(found, indent=2))
     elif form == "csv":
         click.echo(_csv(rows, by), nl=False)
     elif not rows:

@@ -19,11 +19,12 @@ Kind = Literal["letter", "number", "yes or no", "date", "text"]
 
 _LONGEST_PHRASE = 120
 _LONGEST_SHOWN = 300
-_MARKER = re.compile(r"^[\s>*_#-]*(?:FINAL\s+)?ANSWER[\s*_]*[:=][\s*_]*(.+?)\s*$", re.I | re.M)
+_MARKER = re.compile(r"^[ \t>*_#-]*(?:FINAL\s+)?ANSWER[\s*_]*[:=][\s*_]*(.+)$", re.I | re.M)
+"""Like all these anchored to one line: blanks by the thousand must not take the square of their number to look at."""
 _SENTENCE = re.compile(r"\b(?:the\s+)?(?:final|correct)\s+answer\s+is:?\s+(.+?)(?:\.\s|\.?$)", re.I | re.M)
 _LETTER = re.compile(r"^(?:(?:option|choice|answer)\s+)?[(\[]?([A-Z])[)\].:]*$", re.I)
 _LETTER_AND_TEXT = re.compile(r"^(?:(?:option|choice)\s+)?(?:[(\[]([A-Z])[)\]]|([A-Z])[).:])[\s:.-]+\S", re.I)
-_OPTION = re.compile(r"^\s*[(\[]?([A-Z])[)\].:]\s+(\S.*?)\s*$", re.M)
+_OPTION = re.compile(r"^[ \t]*[(\[]?([A-Z])[)\].:]\s+(\S.*)$", re.M)
 _YES = re.compile(r"^(yes|true|correct)\b(?=\s*(?:[.,;:!—–-]|$))", re.I)
 _NO = re.compile(r"^(no|false|incorrect)\b(?=\s*(?:[.,;:!—–-]|$))", re.I)
 _ABSTAIN = re.compile(
@@ -63,7 +64,7 @@ def abstains(answer: str | None) -> bool:
 
 def options(question: str) -> dict[str, str]:
     """The options a multiple-choice question lists, by letter; empty when it lists none."""
-    found = {letter.upper(): text for letter, text in _OPTION.findall(question)}
+    found = {letter.upper(): text.rstrip() for letter, text in _OPTION.findall(question)}
     expected = [chr(ord("A") + number) for number in range(len(found))]
     return found if len(found) > 1 and sorted(found) == expected else {}
 

@@ -17,9 +17,7 @@ from tools._answers import abstains, final_answer
 _LONGEST_QUOTED = 4_000
 """Characters of one argument that the others are shown."""
 _LONGEST_ANSWER = 500
-_MARKER = re.compile(
-    r"^[\s>*_#-]*(?:FINAL\s+)?(ANSWER|CONFIDENCE|CONVINCED BY)[\s*_]*:[\s*_]*(.*?)[\s*_]*$", re.I | re.M
-)
+_MARKER = re.compile(r"^[ \t>*_#-]*(?:FINAL\s+)?(ANSWER|CONFIDENCE|CONVINCED BY)[\s*_]*:[\s*_]*(.*)$", re.I | re.M)
 _WORDS = {"very high": 0.95, "high": 0.85, "medium": 0.6, "moderate": 0.6, "low": 0.3, "very low": 0.1}
 ENDING = (
     "ANSWER: <only the answer itself: a letter, a number with its unit, yes or no, a date, or one short sentence; "
@@ -38,7 +36,8 @@ class Take:
 
     @classmethod
     def read(cls, text: str) -> Take:
-        marks = {name.upper(): value for name, value in _MARKER.findall(clean(text)) if value}
+        found = ((name.upper(), value.rstrip(" \t\r*_")) for name, value in _MARKER.findall(clean(text)))
+        marks = {name: value for name, value in found if value}
         argument = _MARKER.sub("", text).strip()
         answer = " ".join((final_answer(text) or _first_sentence(argument)).split())[:_LONGEST_ANSWER]
         convinced = re.search(r"\b[A-Z]\b", marks.get("CONVINCED BY", "").upper())

@@ -14,8 +14,9 @@ from typing import Any
 
 import anyio.to_thread
 
-from ai.roster import Roster, Seat
+from ai.roster import Roster
 from ai.run import Run
+from ai.seat import Seat
 from ai.tokens import input_tokens, text_tokens
 from core.errors import InvalidInputError, StoreError
 from core.roles import find_role
@@ -125,6 +126,8 @@ async def gather(
         InvalidInputError: There is no such role, a file may not be read, or may not go to one of *ais*.
     """
     roster = run.roster
+    if thread is not None:
+        check_name(thread)
     if role:
         told = find_role(role, roster.config.roles).system
         system = f"{told}\n\n{system}" if system else told
@@ -141,8 +144,7 @@ async def gather(
             + ", or leave the file out."
         )
     run.local_only = run.local_only or context.local_only
-    if thread:
-        check_name(thread)
+    if thread is not None:
         history = await anyio.to_thread.run_sync(run.threads.history, thread)
         context = replace(context, history=tuple(history))
     return context

@@ -16,7 +16,8 @@ from core.untrusted import Fence, clean
 _LONGEST_QUOTED = 6_000
 """Characters of one statement that the others are shown."""
 
-_MARKER = re.compile(r"^[\s>*_#-]*(POSITION|CHANGED|VERDICT|DISSENTERS)[\s*_]*:[\s*_]*(.*?)[\s*_]*$", re.I | re.M)
+_MARKER = re.compile(r"^[ \t>*_#-]*(POSITION|CHANGED|VERDICT|DISSENTERS)[\s*_]*:[\s*_]*(.*)$", re.I | re.M)
+"""Anchored to one line: an AI may write newlines or blanks by the thousand, and looking must not take their square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +38,27 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What the judge said: the verdict in a sentence, the reasons, and which letters dissent (None: it did not say)."""
+    """What the judge said: the verdict in a sentence, the reasons, and which letters dissent (None: it did not say).
+
+    `declared` is False when no line said which sentence is the verdict, so that the first one stands for it.
+    """
 
     verdict: str
     reasons: str
     dissenters: tuple[str, ...] | None
+    declared: bool
 
     @classmethod
     def read(cls, text: str, letters: Sequence[str]) -> Ruling:
         marks = _marks(text)
         body = _without_markers(text)
-        verdict = marks.get("VERDICT") or _first_sentence(body or text)
+        declared = "VERDICT" in marks
+        verdict = marks["VERDICT"] if declared else _first_sentence(body or text)
         said = marks.get("DISSENTERS")
         if said is None:
-            return cls(verdict, body, None)
+            return cls(verdict, body, None, declared)
         named = re.findall(r"\b[A-Z]\b", said.upper())
-        return cls(verdict, body, tuple(letter for letter in letters if letter in named))
+        return cls(verdict, body, tuple(letter for letter in letters if letter in named), declared)
 
 
 def opening_prompt(question: str, stance: str | None) -> str:
@@ -103,7 +109,8 @@ def fenced(statements: Mapping[str, Statement], rng: random.Random) -> str:
 
 def _marks(text: str) -> dict[str, str]:
     """The last value of each marker line."""
-    return {name.upper(): value.strip() for name, value in _MARKER.findall(text) if value.strip()}
+    found = ((name.upper(), value.rstrip(" \t\r*_")) for name, value in _MARKER.findall(text))
+    return {name: value for name, value in found if value}
 
 
 def _without_markers(text: str) -> str:

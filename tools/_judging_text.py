@@ -19,8 +19,8 @@ LONGEST_CANDIDATE = 24_000
 """Characters of a candidate that a judge is shown; a cut is told to it."""
 _LONGEST_REASON = 2_000
 _STRING = {"type": "string"}
-_BETTER = re.compile(r"^[\s>*_#-]*BETTER[\s*_]*:[\s*_\"']*(\w+).*$", re.I | re.M)
-_RANKING = re.compile(r"^[\s>*_#-]*RANKING[\s*_]*:\s*(.+?)\s*$", re.I | re.M)
+_BETTER = re.compile(r"^[ \t>*_#-]*BETTER[\s*_]*:[\s*_\"']*(\w+).*$", re.I | re.M)
+_RANKING = re.compile(r"^[ \t>*_#-]*RANKING[\s*_]*:\s*(.+)$", re.I | re.M)
 
 Tiers = list[list[str]]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from ai.caller import check_request
 from ai.lazy import load
+from ai.request_check import check_request
 from ai.roster import Roster
 from ai.run import Run
 from core.budget import Estimate
@@ -191,13 +191,16 @@ def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
     Raises:
         UnknownAIError: A name nobody has.
         ConfigError: Nobody can be asked.
+        InvalidInputError: None is named, or there are too many to ask all.
     """
     if ais is None:
         roster.default()
-        return roster.names[:MOST_AIS]
-    if not ais:
+    elif not ais:
         raise InvalidInputError("'ais' is empty: name at least one AI, or leave it out to ask all.")
-    return list(dict.fromkeys(ais))
+    names = roster.names if ais is None else list(dict.fromkeys(ais))
+    if len(names) > MOST_AIS:
+        raise InvalidInputError(f"{len(names)} AIs are too many: name at most {MOST_AIS} of them in 'ais'.")
+    return names
 
 
 class Cost(BaseModel):

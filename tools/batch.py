@@ -68,7 +68,7 @@ async def batch(
         )
     )
     if batch.survey.bad and not skip_bad:
-        listed = "; ".join(map(str, batch.survey.first_bad))
+        listed = "; ".join(str(row).removesuffix(".") for row in batch.survey.first_bad)
         raise InvalidInputError(f"{batch.survey.bad:,} rows cannot be asked: {listed}. Mend them, or set skip_bad.")
     if dry_run:
         return _unsent(batch, f"Dry run, nothing was sent: {await estimated(run.roster, batch)}")

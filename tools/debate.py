@@ -315,7 +315,7 @@ async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling |
 def _result(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str]) -> Debate:
     cost = Cost.of(table.outcomes)
     return Debate(
-        summary=_summary(table, judge, asked, cost),
+        summary=_summary(table, ruling, judge, asked, cost),
         verdict=ruling.verdict if ruling else None,
         judge=judge,
         seats=[_seat(debater, ruling) for debater in sorted(table.debaters, key=lambda d: d.letter)],
@@ -338,14 +338,14 @@ def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
     )
 
 
-def _summary(table: _Table, judge: Reply | None, asked: list[str], cost: Cost) -> str:
+def _summary(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str], cost: Cost) -> str:
     turnout = Turnout(asked, [debater.ai for debater in table.debaters])
     if len(table.debaters) < 2:
         return heading(turnout, "debated", cost, then=", so there was no debate and no verdict")
-    if judge is None:
-        return heading(
-            turnout, "debated", cost, then=", but no judge answered, so there is no verdict", incomplete=True
-        )
+    if judge is None or ruling is None:
+        then = ", but no judge answered, so there is no verdict"
+        return heading(turnout, "debated", cost, then=then, incomplete=True)
     incomplete = bool(table.failed) or any(debater.note for debater in table.debaters)
     seat = " (who also debated)" if judge.ai in asked else ""
-    return heading(turnout, "debated", cost, then=f"; {judge.ai}{seat} gave the verdict", incomplete=incomplete)
+    gave = "gave the verdict" if ruling.declared else "named no verdict, so its first sentence stands for one"
+    return heading(turnout, "debated", cost, then=f"; {judge.ai}{seat} {gave}", incomplete=incomplete)

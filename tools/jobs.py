@@ -12,7 +12,7 @@ from ai.run import Run
 from core.errors import InvalidInputError
 from core.jobs.desk import Jobs
 from core.jobs.states import CancelMode, JobState
-from tools._kit import Cost
+from tools._kit import Cost, counted
 
 if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall
@@ -119,7 +119,7 @@ async def jobs(
     if action == "list":
         found = await run.jobs.list_jobs()
         return JobReport(
-            summary=f"{len(found)} jobs." if found else "No jobs.", jobs=[JobView.of(job) for job in found]
+            summary=f"{counted(len(found), 'job')}." if found else "No jobs.", jobs=[JobView.of(job) for job in found]
         )
     if not id:
         raise InvalidInputError(f"'id' is missing: say which job to {action}. List the jobs to see their ids.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
+import anyio.to_thread
 from pydantic import BaseModel
 
-from ai.roster import Seat
 from ai.run import Run
+from ai.seat import Seat
 
 
 class KeyStatus(BaseModel):
@@ -56,26 +57,30 @@ class Status(BaseModel):
 async def status(run: Run) -> Status:
     """List the AIs that can be asked, with model, state and any problem. Sends nothing."""
     roster = run.roster
-    ready = [_ready(seat) for seat in roster.seats.values()]
+    ready = await anyio.to_thread.run_sync(lambda: [_ready(seat) for seat in roster.seats.values()])
     broken = [
         AIStatus(name=name, provider="", model="", ready=False, problem=reason)
         for name, reason in roster.problems.items()
     ]
     general = [problem for problem in roster.config.problems if problem not in roster.problems.values()]
-    return Status(ais=ready + broken, problems=general)
+    unrecorded = await run.unrecorded()
+    return Status(ais=ready + broken, problems=[*general, *roster.warnings(), *([unrecorded] if unrecorded else [])])
 
 
 def _ready(seat: Seat) -> AIStatus:
-    problem = seat.warning(date.today())
-    if seat.local:
+    missing = seat.unavailable_reason
+    pause_s = min(lane.rate_limit.resting_s for lane in seat.lanes)
+    paused = f"The provider asked for a pause of {pause_s:,.0f} s more." if pause_s >= 1 else None
+    problem = missing or paused or seat.warning(date.today())
+    if seat.local and not missing:
         from ai.local.personas import TINY
 
-        problem = seat.unavailable_reason or f"{TINY}: set an API key for real answers."
+        problem = f"{TINY}: set an API key for real answers."
     return AIStatus(
         name=seat.name,
         provider=seat.provider.name,
         model=seat.model,
-        ready=seat.unavailable_reason is None,
+        ready=missing is None,
         problem=problem,
         in_flight=seat.concurrency.in_flight,
         concurrency=seat.concurrency.limit,

@@ -20,8 +20,8 @@ from ai.client import Emit, Waiting
 from ai.pipeline import Complete
 from ai.rate_headers import Listener, Told, listener, read_headers
 from ai.tokens import input_tokens
-from core.bucket import Kind, Limit
-from core.buckets import LONGEST_REST_S, Buckets
+from core.bucket import LONGEST_REST_S, Kind, Limit
+from core.buckets import Buckets
 from core.errors import (
     AIError,
     AITimeoutError,
@@ -39,6 +39,8 @@ _FIRST_GUESS = 512.0
 _LEARN = 0.1
 _WORTH_TELLING_S = 0.1
 _SHORTEST_POLL_S = 0.05
+_PAUSE = "the provider asked for a pause"
+_RECALL_EVERY_S = 30.0
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +87,8 @@ class RateLimit:
         self._queued: dict[Kind, float] = {"requests": 0.0, "tokens": 0.0}
         self._answer_tokens: float | None = None
         self._turns: dict[Priority, anyio.Lock] = {}
+        self._recalling = anyio.Lock()
+        self._recall_at = -math.inf
 
     @property
     def headroom(self) -> float:
@@ -97,6 +101,7 @@ class RateLimit:
         return self._buckets.resting_s(self._key)
 
     async def __call__(self, request: Request, emit: Emit, call_next: Complete) -> Response:
+        await self._recall()
         while not (self._heard or self.limits) and len(self._under_way) >= self._first:
             self._news = self._news or anyio.Event()
             await self._news.wait()
@@ -133,6 +138,15 @@ class RateLimit:
                 raise self._too_long(grant.wait_s, grant.reason, longest)
             sleep(grant.wait_s)
 
+    async def _recall(self) -> None:
+        """Look now and then whether others were asked to leave this key alone."""
+        if time.monotonic() < self._recall_at:
+            return
+        async with self._recalling:
+            if time.monotonic() >= self._recall_at:
+                await self._buckets.recall(self._key)
+                self._recall_at = time.monotonic() + _RECALL_EVERY_S
+
     async def _wait_turn(self, call: _Call, request: Request, emit: Emit) -> None:
         longest = (request.deadlines or self._deadlines).total or math.inf
         if request.priority == "interactive":
@@ -154,8 +168,8 @@ class RateLimit:
         while rest_s := self.resting_s:  # it began while this call was waiting
             if rest_s > longest:
                 self._buckets.give(self._key, call.wanted)
-                raise self._too_long(rest_s, "the provider asked for a pause", longest)
-            await self._queue(call, rest_s, "the provider asked for a pause", emit)
+                raise self._too_long(rest_s, _PAUSE, longest)
+            await self._queue(call, rest_s, _PAUSE, emit)
 
     async def _queue(self, call: _Call, seconds: float, reason: str, emit: Emit) -> None:
         """Wait; what is held already is given back when the wait is broken off."""
@@ -176,9 +190,10 @@ class RateLimit:
                 self._queued[kind] -= amount
 
     def _too_long(self, wait_s: float, reason: str, longest: float) -> RateLimitedError:
+        advice = 'or raise its "timeout"' if reason == _PAUSE else 'raise its "timeout", or correct its "rpm" and "tpm"'
         error = RateLimitedError(
-            f"{self._ai!r} is rate limited ({reason}): its next turn is in {wait_s:.0f} s, later than the "
-            f'{longest:g} s this call may take. Ask another AI, raise its "timeout", or correct its "rpm" and "tpm".',
+            f"{self._ai!r} is rate limited ({reason}): its next turn is in {wait_s:,.0f} s, later than the "
+            f"{longest:g} s this call may take. Ask another AI, {advice}.",
             ai=self._ai,
             retry_after=wait_s,
         )
@@ -244,7 +259,7 @@ class RateLimit:
         if isinstance(error, RateLimitedError) and error.retry_after is not None:
             told = call.told.retry_after_s if call.told else None
             seconds = told if told is not None else min(max(error.retry_after, 0.0), LONGEST_REST_S)
-            self._buckets.rest(self._key, seconds, "the provider asked for a pause")
+            self._buckets.rest(self._key, seconds, _PAUSE)
         if not call.held:
             return
         if _never_sent(error):

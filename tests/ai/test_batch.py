@@ -13,7 +13,14 @@ from scripted_ai import Hold, scripted_app, scripted_seat
 
 from ai.batch import WINDOW, Ask, Batch, Result
 from ai.client import AsyncAIClient, Emit
-from core.errors import AuthenticationError, BudgetExceededError, CircuitOpenError, ConfigError, ServerError
+from core.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    CircuitOpenError,
+    ConfigError,
+    RateLimitedError,
+    ServerError,
+)
 from core.values import Request, Response
 
 
@@ -200,6 +207,18 @@ async def test_an_ai_that_rests_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
     rest = CircuitOpenError("rested", ai="a", retry_after=0.001)
     async with scripted_app({"a": [rest, rest, "awake"]}) as app:
         assert texts(await through(Batch(app.caller, width=1), asks(["1"]))) == ["awake"]
+
+
+async def test_a_rate_limit_is_no_rows_failure_but_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = RateLimitedError("slow down", ai="a", retry_after=0.001)
+    async with scripted_app({"a": [slow, "one", slow, "two"]}) as app:
+        assert texts(await through(Batch(app.caller, width=1), asks(["1", "2"]))) == ["one", "two"]
+
+
+async def test_a_pause_of_hours_pauses_the_batch_and_fails_no_row() -> None:
+    async with scripted_app({"a": ["one", RateLimitedError("slow down", ai="a", retry_after=7_200.0)]}) as app:
+        with pytest.raises(ConfigError, match="a: slow down Go on then"):
+            await through(Batch(app.caller, width=1), asks(["1", "2", "3"]))
 
 
 async def test_an_empty_prompt_is_that_rows_failure() -> None:

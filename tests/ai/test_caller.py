@@ -13,7 +13,7 @@ from scripted_ai import Hold, NoSync, ScriptedClient, scripted_app, scripted_sea
 
 from ai import caller as caller_module
 from ai.async_client import create_async_ai_client
-from ai.caller import LONGEST_PROMPT, Caller, call_ai, call_ai_async, call_multiple_ais
+from ai.caller import Caller, call_ai, call_ai_async, call_multiple_ais
 from ai.client import AIClient, Emit
 from ai.transport import SharedHTTP
 from core.errors import AIError, AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
@@ -63,7 +63,7 @@ async def test_an_unknown_name_is_refused_before_anybody_is_asked() -> None:
     [
         ("", "empty"),
         (" \n ", "empty"),
-        ("x" * (LONGEST_PROMPT + 1), "2,000,001 characters"),
+        ("x" * (2_000_001), "2,000,001 characters"),
         ("half \ud83d", "not valid UTF-8"),
     ],
 )

@@ -163,3 +163,8 @@ async def test_the_headers_of_every_sdk_reach_the_listener(provider: str, sync: 
     listener.reset(token)
     await roster.aclose()
     assert heard == ["7"]
+
+
+def test_a_limit_that_lets_nobody_ask_anything_is_not_believed() -> None:
+    assert read_headers({"x-ratelimit-limit-requests": "0.0001", "x-ratelimit-remaining-requests": "0"}).limits == {}
+    assert read_headers({"anthropic-ratelimit-tokens-limit": "0"}).limits == {}

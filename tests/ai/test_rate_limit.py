@@ -242,3 +242,59 @@ def test_code_without_an_event_loop_waits_for_its_turn_too(tmp_path: Path) -> No
         for _ in range(40):
             layer.hold_blocking(Request.of("hi"), sleep=waited.append)
     buckets.close()
+
+
+async def test_a_pause_that_another_process_was_asked_for_is_kept_by_this_one(tmp_path: Path, time: Time) -> None:
+    """Also by one that starts after the other is gone."""
+    other = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
+    other.rest("k", 60.0, "the provider asked for a pause")
+    await anyio.to_thread.run_sync(other.close)
+    fresh = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
+    await layer(fresh, time)(HI, ignore, says())
+    assert time.naps == [60.0]
+    await anyio.to_thread.run_sync(fresh.close)
+
+
+async def test_where_nothing_was_ever_stored_looking_for_a_pause_makes_no_file(tmp_path: Path, time: Time) -> None:
+    fresh = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
+    await layer(fresh, time)(HI, ignore, says())
+    await anyio.to_thread.run_sync(fresh.close)
+    assert not (tmp_path / "limits.db").exists() and time.naps == []
+
+
+async def test_a_damaged_store_keeps_no_call_from_going_ahead(
+    tmp_path: Path, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "limits.db").write_bytes(b"no database at all" * 1_000)
+    fresh = Buckets(Store(tmp_path / "limits.db", MIGRATIONS), clock=time)
+    assert await layer(fresh, time)(HI, ignore, says()) == OK
+    assert not caplog.records, "looking for a pause is no reason to give the store up"
+    await anyio.to_thread.run_sync(fresh.close)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "INSERT INTO rests VALUES ('k', 'soon', 'long', 3)",
+        "INSERT INTO rests VALUES ('k', 1e300, -1.0, 'x')",
+        "INSERT INTO buckets VALUES ('k', 'requests', 'many', 60, 'full', 'now')",
+        "INSERT INTO buckets VALUES ('k', 'requests', 5, 60, 9e999, 9e999)",
+    ],
+)
+async def test_what_somebody_wrote_into_the_store_by_hand_stops_no_call(tmp_path: Path, time: Time, edit: str) -> None:
+    store = Store(tmp_path / "limits.db", MIGRATIONS)
+    await anyio.to_thread.run_sync(store.submit(lambda connection: connection.execute(edit)).result)
+    fresh = Buckets(store, clock=time)
+    assert await layer(fresh, time, configured={"requests": Limit(5)})(HI, ignore, says()) == OK
+    assert time.naps == []
+    await anyio.to_thread.run_sync(fresh.close)
+
+
+async def test_a_pause_for_ever_in_the_store_lasts_a_day(tmp_path: Path, time: Time) -> None:
+    store = Store(tmp_path / "limits.db", MIGRATIONS)
+    for_ever = "INSERT INTO rests VALUES ('k', 9e18, 9e18, 'x')"
+    await anyio.to_thread.run_sync(store.submit(lambda connection: connection.execute(for_ever)).result)
+    fresh = Buckets(store, clock=time)
+    await fresh.recall("k")
+    assert fresh.resting_s("k") == 86_400.0
+    await anyio.to_thread.run_sync(fresh.close)

@@ -103,6 +103,7 @@ async def test_retry_after_is_carried_in_seconds(ask: Ask) -> None:
     with pytest.raises(RateLimitedError) as caught:
         await ask("status=429,retry_after=7")
     assert caught.value.retry_after == 7.0
+    assert "Wait 7 s" in str(caught.value)
 
 
 async def test_a_key_the_provider_echoes_never_reaches_the_message(ask: Ask) -> None:

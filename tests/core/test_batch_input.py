@@ -149,3 +149,29 @@ def test_a_line_of_absurd_length_is_told_and_skipped(tmp_path: Path, monkeypatch
     monkeypatch.setattr("core.batch_input.LONGEST_ROW", 100)
     rows = read(written(tmp_path, "in.jsonl", f'"{"x" * 350}"\n"good"\n'))
     assert prompts(rows) == ["good"] and bad(rows) == ["line 1: is longer than 100 bytes."]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("in.csv", "prompt,id\r\nhello,1\r\n".encode("utf-16"), "'in.csv' is UTF-16 text. Save it as UTF-8."),
+        ("in.jsonl", '"hello"\n'.encode("utf-16"), "'in.jsonl' is UTF-16 text."),
+        ("in.csv", "prompt;id\nhello;1\n", "are separated by ';'. Save it with commas"),
+        ("in.csv", "prompt,prompt\nhello,1\n", "'in.csv' has two columns 'prompt'."),
+        ("in.csv", "hello,1\n", "'in.csv' has a heading and no rows"),
+        ("in.csv", "", "'in.csv' is empty"),
+        ("in.csv", '"prompt\nhello', "The first line of 'in.csv' is not valid CSV"),
+    ],
+)
+def test_a_file_that_is_no_table_of_ours_says_what_to_do(
+    tmp_path: Path, name: str, content: str | bytes, complaint: str
+) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        survey(BatchInput(written(tmp_path, name, content)))
+    assert complaint in str(caught.value)
+
+
+def test_a_quote_that_is_never_closed_swallows_no_rows_in_silence(tmp_path: Path) -> None:
+    rows = read(written(tmp_path, "in.csv", 'prompt\ngood\n"never closed\nlost\n'))
+    assert prompts(rows) == ["good"]
+    assert bad(rows) == ["line 3: is not valid CSV (unexpected end of data)."]

@@ -257,3 +257,22 @@ def test_an_endpoint_without_the_extra_is_told_with_the_next_step() -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     assert "uv tool install '.[otel]'" in done.stderr
+
+
+async def test_a_run_is_measured_as_a_workflow_and_a_failed_one_says_so() -> None:
+    meters = Meters()
+    async with scripted_app({"a": ["Hi.", "Hi."]}) as app:
+        app.bus.add_sink(Metrics(meters))
+        async with app.run("ask_one") as run:
+            await run.ask("a", Request.of("hi"))
+        with pytest.raises(ValueError, match="no good"):
+            async with app.run("debate") as run:
+                await run.ask("a", Request.of("hi"))
+                raise ValueError("no good")
+        async with app.run("status"):
+            pass  # nobody is asked
+    assert meters.units["gen_ai.workflow.duration"] == "s"
+    (_, done), (_, failed) = meters.named("gen_ai.workflow.duration")
+    assert done == {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "ask_one"}
+    assert failed["gen_ai.workflow.name"] == "debate" and failed["error.type"] == "failed"
+    assert all(0 <= seconds < 10 for seconds, _ in meters.named("gen_ai.workflow.duration"))

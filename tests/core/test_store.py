@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -146,3 +147,23 @@ def test_several_stores_on_one_file_lose_nothing(tmp_path: Path) -> None:
     assert len(texts(stores[0])) == 100
     for store in stores:
         store.close()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    store = Store(tmp_path / "file" / "moot.db", NOTES)
+    with pytest.raises(StoreError, match="cannot be written. Check the permissions"):
+        store.submit(add("one")).result(5)  # type: ignore[arg-type]
+    assert "cannot be written" in (store.problem or "")
+    store.close()
+
+
+def test_a_full_disk_under_a_new_file_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, *arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "touch", full)
+    store = Store(tmp_path / "moot.db", NOTES)
+    with pytest.raises(StoreError, match="disk is full"):
+        store.submit(add("one")).result(5)  # type: ignore[arg-type]
+    store.close()

@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import fake_provider
 import pytest
 from click.testing import CliRunner, Result
 
+from server import batch_terminal
 from server.cli import cli
 
 
@@ -185,3 +187,23 @@ def test_a_refused_key_pauses_with_the_reason(moot: Any) -> None:
     result = moot(write("in.jsonl", '"x"'), "-a", "a", "-o", "out.jsonl", ais={"a": "status=401"})
     assert result.exit_code == 2 and "Paused: a:" in result.stderr and "same command again" in result.stderr
     assert moot("in.jsonl", "-a", "a", "-o", "out.jsonl").exit_code == 0
+
+
+def test_an_input_that_takes_long_to_read_is_told_meanwhile(moot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+    prepare = batch_terminal.prepare
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert told.wait(10), "nobody said what takes so long"
+        return prepare(*arguments, **options)
+
+    def say(*words: Any, **options: Any) -> None:
+        print(*words, **options)
+        told.set()
+
+    monkeypatch.setattr(batch_terminal, "_SILENT_S", 0)
+    monkeypatch.setattr(batch_terminal, "prepare", slow)
+    monkeypatch.setattr(batch_terminal, "print", say, raising=False)
+    result = moot(write("in.jsonl", '"one"'), "-o", "out.jsonl", "-a", "a")
+    assert result.exit_code == 0, result.output
+    assert "moot: reading all of 'in.jsonl' first" in result.stderr

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from server.cli import cli
 
 KEY = "very-secret-key-1"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def base_url() -> Iterator[str]:
 def moot(base_url: str, isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run `moot` with the AIs a test wants, each behaving as its model name says."""
 
-    def run(*arguments: str, input: str = "", ais: dict[str, str] | None = None, **defaults: Any) -> Result:
+    def run(*arguments: str, input: str | bytes = "", ais: dict[str, str] | None = None, **defaults: Any) -> Result:
         rows = {
             name: {"provider": "openai_compatible", "base_url": base_url, "api_key": KEY, "model": model}
             for name, model in (ais if ais is not None else {"a": "tokens=2", "b": "tokens=3"}).items()
@@ -131,7 +132,7 @@ def test_models_lists_what_the_endpoint_offers(moot: Any) -> None:
 def test_a_debate_without_a_verdict_line_still_tells_everything(moot: Any) -> None:
     result = moot("debate", "tabs or spaces?", ais={"a": "tokens=2", "b": "tokens=2", "c": "tokens=2"})
     assert result.exit_code == 0
-    assert "2 of 2 AIs debated; c gave the verdict" in result.stdout
+    assert "2 of 2 AIs debated; c named no verdict, so its first sentence stands for one" in result.stdout
     assert "Not ruled on" in result.stdout
 
 
@@ -209,3 +210,59 @@ def test_over_budget_is_exit_code_1_with_the_limit_and_the_fix(moot: Any) -> Non
     assert result.exit_code == 1
     assert "defaults.budget.per_call_tokens allows 100 tokens" in result.stderr
     assert moot("ask", "hi", "--max-tokens", "50", budget={"per_call_tokens": 100}).exit_code == 0
+
+
+def test_a_sarif_file_that_cannot_be_is_told_before_anybody_is_paid(moot: Any) -> None:
+    result = moot("review", "-f", "x.py", "--sarif", "nowhere/out.sarif")
+    assert result.exit_code == 2
+    assert "the folder of 'nowhere/out.sarif' does not exist" in result.stderr
+
+
+def test_a_result_whose_file_cannot_be_written_is_printed_after_all(
+    moot: Any, isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(isolated)
+    (isolated / "x.py").write_text("x = 1\n")
+
+    def full(self: Path, *arguments: Any, **options: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        moot("status")  # writes the configuration, while that still works
+        patched.setattr(Path, "write_text", full)
+        result = CliRunner().invoke(cli, ["review", "-f", "x.py", "-a", "a", "--sarif", "out.sarif", "--json"])
+    assert result.exit_code == 2
+    assert "'out.sarif' cannot be written (No space left on device)" in result.stderr
+    assert json.loads(result.stdout)["sarif"]["version"] == "2.1.0"
+
+
+@pytest.mark.parametrize("arguments", [("ask",), ("review", "--diff", "-"), ("judge", "which?", "-c", "-", "-c", "-")])
+def test_bytes_that_are_no_text_are_refused_in_one_sentence(moot: Any, arguments: tuple[str, ...]) -> None:
+    result = moot(*arguments, input=b"\x88\xff\xfe")
+    assert result.exit_code == 2
+    assert "UTF-8" in result.stderr or "holds no change" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_an_output_that_takes_nothing_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "moot_entry", "--help"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "moot: the output cannot be written (No space left on device). Send it to another place.\n"
+
+
+def test_a_thread_that_is_not_there_is_not_asked_about_and_without_a_terminal_nothing_is_forgotten(moot: Any) -> None:
+    assert "There is no thread 'nope'" in moot("threads", "delete", "nope").stderr
+    assert moot("ask", "hi", "--thread", "plans", ais={"a": "tokens=1"}).exit_code == 0
+    assert "--yes" in moot("threads", "delete", "plans").stderr
+    assert "plans" in moot("threads").stdout
+
+
+def test_an_ai_whose_row_is_wrong_says_that_it_is_not_usable(moot: Any, isolated: Path) -> None:
+    moot("status")
+    path = isolated / "credentials.json"
+    path.write_text(json.dumps({"ais": {"a": {"provider": "openai", "api_key": "k-1234567", "rpm": -1}}}))
+    result = CliRunner().invoke(cli, ["ask", "-a", "a", "hi"])
+    assert result.exit_code == 1
+    assert "not_usable: credentials.json: ais.a.rpm: Input should be greater than 0." in result.stderr

@@ -15,14 +15,19 @@ import fake_provider
 import pytest
 from click.testing import CliRunner, Result
 
+from core import budget
+from core.errors import StoreError
 from core.ledger import Ledger
 from core.paths import data_dir
 from core.schema import MIGRATIONS
+from core.store import Store
 from server import doctor
 from server.cli import cli
-from server.doctor import Finding, Patient, examine, examine_clock, examine_database
+from server.doctor import Patient, examine, examine_clock
+from server.finding import Finding
 from server.hosts import HOSTS
 from server.programs import programs_on_path
+from server.store_check import examine_database
 from server.toolbox import RECIPES
 
 KEY = "very-secret-key-1"
@@ -188,15 +193,53 @@ def test_a_store_is_told_as_whole_locked_or_newer(home: Path) -> None:
     ledger = Ledger()
     ledger.flush()
     ledger.close()
-    whole = examine_database(data_dir() / "moot.db", len(MIGRATIONS))
+    whole = examine_database(data_dir() / "moot.db")
     assert whole.state == "ok" and f"version {len(MIGRATIONS)}" in whole.sentence
     other = sqlite3.connect(data_dir() / "moot.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    assert examine_database(data_dir() / "moot.db", len(MIGRATIONS)).state == "warn"
+    assert examine_database(data_dir() / "moot.db").state == "warn"
     other.execute("ROLLBACK")
     other.close()
-    newer = examine_database(data_dir() / "moot.db", len(MIGRATIONS) - 1)
+
+
+@pytest.mark.parametrize("name", ["moot.db", "jobs.db", "threads.db", "track.db", "limits.db", "budget.db", "cache.db"])
+def test_a_store_of_a_newer_version_is_told_whichever_it_is(home: Path, name: str) -> None:
+    with sqlite3.connect(data_dir() / name) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    newer = examine_database(data_dir() / name)
     assert newer.state == "fail" and "newer Moot" in newer.sentence
+
+
+def test_a_store_that_lost_a_table_is_damaged(home: Path) -> None:
+    store = Store(data_dir() / "budget.db", budget.MIGRATIONS)
+    store.submit(lambda connection: None).result(5)
+    store.close()
+    assert examine_database(data_dir() / "budget.db").state == "ok"
+    with sqlite3.connect(data_dir() / "budget.db") as connection:
+        connection.execute("DROP TABLE totals")
+    connection.close()
+    found = examine_database(data_dir() / "budget.db")
+    assert found.state == "fail" and "is damaged. Set it aside" in found.sentence
+    store = Store(data_dir() / "budget.db", budget.MIGRATIONS)
+    with pytest.raises(StoreError, match="The store is damaged"):
+        store.read(lambda connection: connection.execute("SELECT * FROM totals").fetchall())
+    store.close()
+
+
+def test_an_ai_that_a_setting_names_and_nobody_has_is_told(home: Path) -> None:
+    path = configure(home, {})
+    path.write_text(json.dumps({"ais": {"ollama": {"fallback": ["ghost"]}}, "defaults": {"judge": "j"}}))
+    sentences = [finding.sentence for finding in findings("_ais") if finding.state == "warn"]
+    assert any("ais.ollama.fallback names 'ghost'" in sentence for sentence in sentences)
+    assert any("defaults.judge names 'j'" in sentence for sentence in sentences)
+
+
+def test_a_row_with_a_key_is_not_said_to_need_none(home: Path) -> None:
+    row = {"provider": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-some-key-123"}
+    configure(home, {"gateway": row})
+    (finding,) = findings("_ais")
+    assert finding.sentence.endswith("its key is set.")
 
 
 def test_a_clock_that_is_wrong_or_jumps_is_told() -> None:

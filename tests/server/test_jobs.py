@@ -230,10 +230,12 @@ def test_moot_jobs_lists_shows_steers_and_cleans(moot: Any, isolated: Path) -> N
     assert "cancelled" in moot("jobs", "cancel", job).stdout
     assert "queued" in moot("jobs", "resume", job).stdout
     assert "cancelled" in moot("jobs", "cancel", job, "--drain").stdout
-    assert moot("jobs", "clean", "--older-than", "0").stdout.strip() == "1 jobs deleted."
+    assert moot("jobs", "clean", "--older-than", "0").stdout.strip() == "1 job deleted."
     missing = moot("jobs", "show", job)
     assert missing.exit_code == 2 and "There is no job" in missing.stderr
-    assert moot("jobs", "watch", job).exit_code == 1
+    watched = moot("jobs", "watch", job)
+    assert (watched.exit_code, watched.stderr) == (missing.exit_code, missing.stderr)
+    assert json.loads(moot("jobs", "--json").stdout) == json.loads(moot("jobs", "list", "--json").stdout)
 
 
 def test_the_background_needs_named_ais(moot: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from core.config import load_config, resolve_key
 from core.paths import credentials_path
+from server import credentials_file
 from server import init as init_module
 from server.cli import cli
 
@@ -185,3 +187,19 @@ def test_init_leaves_rows_and_broken_files_as_they_are(monkeypatch: pytest.Monke
     assert json.loads(path.read_text()) == {"ais": {"gpt": {"provider": "openai"}}}
     path.write_text("{")
     assert moot("init", "--yes").exit_code == 1 and path.read_text() == "{"
+
+
+def test_testing_an_ai_nobody_has_is_one_sentence() -> None:
+    result = CliRunner().invoke(cli, ["keys", "test", "nobody"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("moot: No AI named 'nobody'.")
+
+
+def test_a_full_disk_is_not_told_as_missing_permissions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(credentials_file, "write_atomically", full)
+    result = CliRunner().invoke(cli, ["keys", "set", "openai"], input=f"{KEY}\n")
+    assert result.exit_code == 2
+    assert "No space left on device. Free some space" in result.stderr

@@ -85,3 +85,13 @@ async def test_threads_are_listed_and_read_as_resources(desk: Desk) -> None:
         assert content.text.startswith("# paint\n\n## user") and content.text.rstrip().endswith("Blue.")
         with pytest.raises(MCPError, match="no thread 'none'"):
             await client.read_resource("moot://threads/none")
+
+
+@pytest.mark.parametrize(("name", "complaint"), [("debate", "'question'"), ("nobody", "Unknown prompt: nobody")])
+async def test_a_prompt_that_cannot_be_made_is_an_answer_and_no_traceback(
+    desk: Desk, name: str, complaint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with talk(desk) as client:
+        with pytest.raises(MCPError, match=complaint):
+            await client.get_prompt(name, {})
+    assert not [record for record in caplog.records if record.exc_info]

@@ -158,3 +158,15 @@ def test_a_model_whose_name_holds_terminal_codes_cannot_use_them(record: Callabl
     for form in ((), ("--csv",), ("--json",)):
         result = usage("--by", "model", *form)
         assert "gone" in result.stdout and "\x1b" not in result.stdout
+
+
+def test_a_ledger_that_takes_nothing_is_told_beside_what_it_holds(record: Callable[..., None], isolated: Path) -> None:
+    record(("gpt", 0.25))
+    with sqlite3.connect(isolated / "home" / "moot.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    result = usage("--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert "newer version of Moot" in found["problem"] and found["rows"][0]["ai"] == "gpt"
+    assert "moot: The store was written by a newer version" in result.stderr

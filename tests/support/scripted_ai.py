@@ -15,8 +15,9 @@ import anyio
 from ai.caller import Caller
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
-from ai.roster import Roster, Seat
+from ai.roster import Roster
 from ai.run import Desk
+from ai.seat import Seat
 from core.config import AIConfig, Config, Defaults
 from core.errors import AIError
 from core.events import Event, EventBus

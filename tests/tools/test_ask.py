@@ -3,8 +3,19 @@ from __future__ import annotations
 import pytest
 from scripted_ai import scripted_app
 
-from core.errors import InvalidInputError, MootError, QuotaExceededError, ServerError, TruncatedError, UnknownAIError
-from core.values import Response, Usage
+from ai.roster import Roster
+from ai.run import Desk
+from core.config import AIConfig, Config, Defaults
+from core.errors import (
+    InvalidInputError,
+    MootError,
+    QuotaExceededError,
+    RateLimitedError,
+    ServerError,
+    TruncatedError,
+    UnknownAIError,
+)
+from core.values import Request, Response, Usage
 from tools.ask_many import ask_many
 from tools.ask_one import ask_one
 from tools.status import status
@@ -123,3 +134,43 @@ async def test_status_lists_who_is_ready_and_why_others_are_not() -> None:
     assert [(ai.name, ai.ready) for ai in found.ais] == [("a", True), ("k", False)]
     assert "gpt-6.1-sol" in (found.ais[0].problem or "")
     assert "No key for 'k'." in found.markdown() and "1 of 2 AIs" in found.markdown()
+
+
+async def test_status_tells_of_names_nobody_has_and_of_a_ledger_that_takes_nothing() -> None:
+    rows = {"a": AIConfig(provider="openai_compatible", base_url="http://127.0.0.1:9/v1", fallback=["ghost", "a"])}
+    config = Config(rows=rows, defaults=Defaults(ai="nobody"))
+    desk = Desk(unrecorded=lambda: "The store is damaged.")
+    async with scripted_app({"a": []}, config=config, desk=desk) as app, app.run("status") as run:
+        found = await status(run)
+    assert found.problems == [
+        "credentials.json: defaults.ai names 'nobody', which is not there. Add it, or correct the name.",
+        "credentials.json: ais.a.fallback names 'ghost', which is not there. Add it, or correct the name.",
+        "credentials.json: ais.a.fallback names 'a' itself. Remove it.",
+        "The store is damaged.",
+    ]
+
+
+async def test_status_tells_a_missing_program_and_shows_no_path() -> None:
+    row = AIConfig(provider="command", command=["/home/somebody/bin/no-such-program", "-p"])
+    roster = Roster.open(Config(rows={"cli": row}))
+    async with scripted_app({}) as app, app.run("status") as run:
+        app.roster.seats.update(roster.seats)
+        found = await status(run)
+    assert not found.ais[0].ready
+    assert "Its program 'no-such-program' was not found" in found.markdown()
+    assert "/home/somebody" not in found.model_dump_json()
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_more_ais_than_are_asked_together_are_not_cut_down_in_silence(named: bool) -> None:
+    async with scripted_app({f"a{number}": [] for number in range(17)}) as app, app.run("ask_many") as run:
+        with pytest.raises(InvalidInputError, match="17 AIs are too many: name at most 16"):
+            await ask_many(run, "hi", ais=app.roster.names if named else None)
+
+
+async def test_status_tells_of_a_pause_the_provider_asked_for() -> None:
+    async with scripted_app({"a": [RateLimitedError("slow down", retry_after=500.0)]}) as app:
+        async with app.run("status") as run:
+            await run.ask_many([("a", Request.of("hi"))])
+            found = await status(run)
+    assert "pause of 500 s more" in (found.ais[0].problem or "")

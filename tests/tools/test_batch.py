@@ -108,7 +108,7 @@ async def test_a_file_below_the_roots_is_answered_beside_it(tmp_path: Path) -> N
         ({"file": "nope.csv"}, "does not exist"),
         ({"file": ".env"}, "files of that name hold secrets"),
         ({"file": "."}, "is a root itself"),
-        ({"file": "half.jsonl"}, "1 rows cannot be asked: line 2: is not valid JSON.. Mend them, or set skip_bad."),
+        ({"file": "half.jsonl"}, "1 rows cannot be asked: line 2: is not valid JSON. Mend them, or set skip_bad."),
         ({"items": ["x"], "template": "{nope}"}, "has no field 'nope'"),
         ({"items": ["x"], "schema": {"type": "nonsense"}}, "is not a JSON Schema"),
         ({"items": ["x"], "ais": ["nobody"]}, "No AI named 'nobody'"),

@@ -163,3 +163,9 @@ async def test_the_oldest_turns_are_dropped_when_they_do_not_fit_and_the_answer_
     assert "question 0" not in text
     assert text.endswith("now?")
     assert reply.note == "The 5 oldest turns of the thread did not fit its context and were left out."
+
+
+async def test_a_thread_without_a_name_is_refused_before_anybody_is_asked(desk: Desk) -> None:
+    async with scripted_app({"a": []}, desk=desk) as app:
+        with pytest.raises(InvalidInputError, match="'thread' is ''"):
+            await ask(app, "hi", ai="a", thread="")

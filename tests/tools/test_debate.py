@@ -183,7 +183,16 @@ def test_a_statement_without_markers_still_has_a_position() -> None:
 
 
 def test_a_ruling_that_does_not_name_dissenters_leaves_it_open() -> None:
-    assert Ruling.read("Both are fine. Really.", ["A", "B"]) == Ruling("Both are fine.", "Both are fine. Really.", None)
+    said = Ruling.read("Both are fine. Really.", ["A", "B"])
+    assert said == Ruling("Both are fine.", "Both are fine. Really.", None, declared=False)
+
+
+async def test_a_judge_that_names_no_verdict_is_told_in_the_first_line() -> None:
+    ais = {"a": [TESTS_FIRST], "b": [CODE_FIRST], "judge": ["Blorp. VERDICT is a nice word."]}
+    async with scripted_app(ais) as app, app.run("debate") as run:
+        outcome = await debate(run, "When to write tests?", ais=["a", "b"], rounds=0)
+    assert outcome.verdict == "Blorp."
+    assert "judge named no verdict, so its first sentence stands for one" in outcome.summary
 
 
 def test_letters_that_do_not_sit_at_the_table_are_no_dissenters() -> None:
