@@ -53,6 +53,8 @@ class Front:
         self.answered = False
         self.wanted = False
         """Whether the real server has to take over."""
+        self.puzzled = False
+        """Whether the first line is no message at all: whoever wrote it is no host."""
 
     def hear(self, data: bytes) -> bytes:
         """What to answer to *data*, which may end anywhere."""
@@ -94,6 +96,7 @@ class Front:
         """The answer to one line, or nothing."""
         message = _parsed(line) if self._open else None
         if message is None:
+            self.puzzled = self.puzzled or not (self._kept or self.answered or _is_message(line))
             self._open, self.wanted = False, True  # what it does to the connection is not ours to guess
             self._keep(line, False)
             return b""
@@ -216,6 +219,15 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         return None
     sound = isinstance(message.get("method"), str) and isinstance(message.get("params", {}), dict)
     return message if sound and ("id" not in message or _id(message["id"])) else None
+
+
+def _is_message(line: bytes) -> bool:
+    """Whether *line* means to be a message, or several, however unusual."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, list) or (isinstance(value, dict) and "jsonrpc" in value)
 
 
 def _refuse(constant: str) -> None:

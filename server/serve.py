@@ -27,6 +27,10 @@ _IDLE_S = 10.0
 """How long the real server is kept ready for a first call."""
 _SESSION = "MOOT_SESSION"
 _LONGEST_SESSION = 65_536
+_PUZZLED = (
+    "moot serve was sent something that is no MCP message: it expects one JSON object on each line. "
+    "Let a host start it: moot connect"
+)
 
 
 def serve() -> None:
@@ -67,6 +71,9 @@ def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
             listening = bool(data)
             if not _tell(front.hear(data) if data else front.end()) or not (listening or front.wanted):
                 return False
+            if front.puzzled:
+                front.puzzled = False
+                _say(_PUZZLED)
         elif silent and real.ready:
             _start_over(front)
             patient = True  # that was not possible: stay as we are

@@ -227,3 +227,17 @@ def test_nobody_can_keep_subscribing_without_end() -> None:
             break
         one.hear(listen(number))
     assert one.wanted
+
+
+@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n", b"\xff\n", b"null\n", b'{"a": 1}\n', b"[" * 100_000 + b"\n"])
+def test_what_no_host_would_say_first_is_noticed(first: bytes) -> None:
+    one = front()
+    one.hear(first)
+    assert one.puzzled
+
+
+@pytest.mark.parametrize("first", [b'[{"jsonrpc": "2.0"}]\n', b'{"jsonrpc": "2.0", "extra": 1}\n', hello() + b"{]\n"])
+def test_an_odd_message_of_a_host_is_nothing_to_be_puzzled_about(first: bytes) -> None:
+    one = front()
+    one.hear(first)
+    assert not one.puzzled

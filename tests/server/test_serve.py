@@ -146,6 +146,14 @@ async def test_odd_input_is_answered_as_the_real_server_does(what: str, tmp_path
     assert await said(FRONT, ODD[what] + END, tmp_path) == await said(LIVE, ODD[what] + END, tmp_path)
 
 
+async def test_whoever_starts_it_by_hand_and_types_is_told_what_it_expects(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MOOT_HOME": str(tmp_path / "home")}
+    with anyio.fail_after(60):
+        done = await anyio.run_process(FRONT, input=b"hello\nhello\n", env=env, cwd=ROOT)
+    assert done.returncode == 0 and done.stdout == b""
+    assert done.stderr.decode().count("no MCP message") == 1 and "moot connect" in done.stderr.decode()
+
+
 async def test_single_bytes_a_call_and_what_comes_while_it_waits_are_each_answered_once(tmp_path: Path) -> None:
     async with host(FRONT, tmp_path) as server:
         for byte in READY + line("tools/list", 2):
