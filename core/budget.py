@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import BudgetExceededError
+from core.errors import BudgetExceededError, StoreError
 from core.stores import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
@@ -139,6 +139,27 @@ class Budget:
         except asyncio.CancelledError:  # the reservation is made all the same, and nobody will use it
             reserving.add_done_callback(self._give_back)
             raise
+
+    async def refusal(self, run: str, estimates: Sequence[Estimate], *, each: bool = True) -> str | None:
+        """Why `reserve` would refuse *estimates* at this moment; None when it would not. Reserves nothing.
+
+        Args:
+            each: Whether each of them is one call; else only their sum counts.
+        """
+        if not self._scopes:
+            return None
+
+        def look(connection: Any) -> None:
+            for scope in self._scopes:
+                _check_sums(connection, scope, run, _today(), [e for e in estimates if scope.covers(e)])
+
+        try:
+            for estimate in estimates if each else ():
+                self.check_call(estimate)
+            await asyncio.wrap_future(self._store.submit(look))
+        except (BudgetExceededError, StoreError) as error:
+            return str(error)
+        return None
 
     def check_call(self, estimate: Estimate) -> None:
         """Raise BudgetExceededError if one call of *estimate* is too much by itself, whatever else is spent."""

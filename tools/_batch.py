@@ -181,8 +181,13 @@ async def estimated(roster: Roster, batch: Prepared) -> str:
     outputs = round(sum(one.output_tokens for one in found) * scale)
     return (
         f"{spec.total:,} rows for {', '.join(spec.ais)}: {batch.calls:,} calls, about {inputs:,} tokens in, "
-        f"up to {outputs:,} out, {price_range(scaled)}."
+        f"up to {outputs:,} out, {price_range(scaled)}.{await _refusal(roster, scaled)}"
     )
+
+
+async def _refusal(roster: Roster, scaled: Sequence[Estimate]) -> str:
+    reason = await roster.budget.refusal("", scaled, each=False) if roster.budget else None
+    return f" A budget would stop it before its end: {reason}" if reason else ""
 
 
 def check_endpoints(roster: Roster, ais: Sequence[str]) -> None:

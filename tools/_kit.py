@@ -185,6 +185,13 @@ def price_range(estimates: Sequence[Estimate]) -> str:
     return "free" if high == 0 else f"{dollars(low)} to {dollars(high)}"
 
 
+async def refusal(run: Run, estimates: Sequence[Estimate]) -> str:
+    """What a dry run adds when a budget would refuse the real one; else nothing."""
+    budget = run.roster.budget
+    reason = await budget.refusal(run.id, estimates) if budget else None
+    return f" A budget would refuse it now: {reason}" if reason else ""
+
+
 def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
     """The AIs to ask: those named, without repetition, else all that can be asked.
 

@@ -37,6 +37,7 @@ from tools._kit import (
     noted,
     plan,
     price_range,
+    refusal,
 )
 from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
 from tools._synthesis import (
@@ -246,6 +247,7 @@ async def _plan(run: Run, asking: _Asking, max_tokens: int | None) -> Replies:
     most = "at most " if asking.samples > 1 else ""
     parts = f": {len(answers)} answers and {len(more)} to {asking.synthesize}" if more else ""
     summary = f"DRY RUN: nothing was sent. {most}{len(every)} calls, {price_range(every)}{parts}."
+    summary += await refusal(run, every)
     replies = [Reply.planned(estimate) for estimate in answers]
     return Replies(summary=summary, replies=replies, sent_along=list(asking.context.receipt))
 

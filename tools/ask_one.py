@@ -25,6 +25,7 @@ from tools._kit import (
     build_request,
     noted,
     plan,
+    refusal,
 )
 
 
@@ -59,7 +60,8 @@ async def ask_one(
     request, note = context.request(run, name, prompt, make)
     receipt = list(context.receipt)
     if dry_run:
-        reply = Reply.planned(*await plan(run, [(name, request)]))
+        estimates = await plan(run, [(name, request)])
+        reply = noted(Reply.planned(*estimates), await refusal(run, estimates))
         return noted(reply, note).model_copy(update={"sent_along": receipt})
     (outcome,) = await run.ask_many([(name, request)])
     if isinstance(outcome, Failure):

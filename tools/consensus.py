@@ -36,6 +36,7 @@ from tools._kit import (
     choose,
     plan,
     price_range,
+    refusal,
 )
 from tools._panel import OnPartial, refuse_partial, said
 from tools._referee import Refereeing
@@ -119,7 +120,7 @@ async def _plan(run: Run, panel: Panel) -> Consensus:
         f"DRY RUN: nothing was sent. {len(first)} calls if the AIs agree on a closed answer ({price_range(first)}), "
         f"at most {len(most)} ({price_range(most)}): {len(second)} more if they disagree, and up to 2 of "
         f"{panel.refereeing.candidates[0]} to match open answers (2 more if another referee has to stand in)."
-    )
+    ) + await refusal(run, most)
     seats = [
         Seat(ai=m.ai, answers=[], confidence=None, dissents=None, statements=[Reply.planned(estimate)])
         for m, estimate in zip(panel.members, first, strict=True)

@@ -36,6 +36,7 @@ from tools._kit import (
     choose,
     plan,
     price_range,
+    refusal,
 )
 from tools._panel import OnPartial, Turnout, heading, refuse_partial, said
 
@@ -208,7 +209,7 @@ async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
     verdict = (await plan(run, [request(judge, judge_prompt(table.question, said, run.rng("plan")))]))[0]
     every = [*openings, *(rebuttals * rounds), verdict]
     return Debate(
-        summary=f"DRY RUN: nothing was sent. {len(every)} calls, {price_range(every)}.",
+        summary=f"DRY RUN: nothing was sent. {len(every)} calls, {price_range(every)}." + await refusal(run, every),
         verdict=None,
         judge=Reply.planned(verdict),
         seats=[

@@ -27,6 +27,7 @@ from tools._kit import (
     plan,
     price_range,
     quoted,
+    refusal,
 )
 from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
 
@@ -201,7 +202,8 @@ async def _plan(
     every = [*answers, *judgements]
     return Judged(
         summary=f"DRY RUN: nothing was sent. {len(every)} calls, {price_range(every)}: {len(answers)} answers and "
-        f"{len(judgements)} judgements by {', '.join(dict.fromkeys(case.judge for case in cases))}.",
+        f"{len(judgements)} judgements by {', '.join(dict.fromkeys(case.judge for case in cases))}."
+        + await refusal(run, every),
         judgement=None,
         answers=[Reply.planned(estimate) for estimate in answers],
         failed=[],

@@ -18,7 +18,20 @@ from core.changes import Source
 from core.errors import InvalidInputError
 from core.values import Failure, Outcome, Request
 from tools._findings import Merged, Severity, anchored, merged
-from tools._kit import AINames, Cost, DryRun, Files, MaxTokens, all_failed, choose, counted, plan, price_range, quoted
+from tools._kit import (
+    AINames,
+    Cost,
+    DryRun,
+    Files,
+    MaxTokens,
+    all_failed,
+    choose,
+    counted,
+    plan,
+    price_range,
+    quoted,
+    refusal,
+)
 from tools._material import Material, read_material
 from tools._panel import OnPartial, Turnout, heading, refuse_partial
 from tools._review_text import LINES, SCHEMA, read_findings, review_prompt
@@ -159,6 +172,7 @@ async def review(
     if dry_run:
         estimates = await plan(run, reading.asks)
         summary = f"DRY RUN: nothing was sent. {len(estimates)} calls, {price_range(estimates)}."
+        summary += await refusal(run, estimates)
         nothing = Cost(known_usd=0, complete=True)
         return Review(summary=summary, findings=[], left_out=material.left_out, cost=nothing)
     reading.outcomes = await run.ask_many(reading.asks, role="review")

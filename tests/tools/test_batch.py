@@ -17,6 +17,7 @@ from ai.run import Desk
 from core.batch_input import BatchInput
 from core.batch_output import DiskFullError, Results
 from core.batch_template import Template
+from core.budget import Budget, BudgetLimits
 from core.errors import AuthenticationError, InvalidInputError, ServerError
 from core.jobs.values import Job
 from core.values import Request
@@ -134,6 +135,18 @@ async def test_a_dry_run_says_what_it_may_cost_and_sends_nothing() -> None:
         report = await told(app, items=["x" * 400] * 10, ais=["a"], max_tokens=50, dry_run=True)
     assert report.summary.startswith("Dry run, nothing was sent: 10 rows for a: 10 calls, about ")
     assert "up to 500 out" in report.summary
+
+
+async def test_a_dry_run_says_when_a_budget_would_end_the_batch(tmp_path: Path) -> None:
+    async with working({"a": []}) as app:
+        app.roster.budget = Budget(tmp_path, BudgetLimits(per_call_tokens=200, per_day_tokens=1_000), {})
+        told_of = [
+            (await told(app, items=["x" * 400] * rows, ais=["a"], max_tokens=50, dry_run=True)).summary
+            for rows in (5, 10)
+        ]
+        await anyio.to_thread.run_sync(app.roster.budget.close)
+    assert "budget" not in told_of[0]
+    assert "A budget would stop it before its end: " in told_of[1] and "per_day_tokens" in told_of[1]
 
 
 async def test_a_long_batch_gives_its_job_at_once_and_its_progress_in_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,22 @@ async def test_a_fan_out_over_budget_is_refused_before_anybody_is_asked(spender:
             await ask_many(run, "hi", max_tokens=3_000)
 
 
+async def test_a_dry_run_says_when_a_budget_would_refuse_the_real_one_and_reserves_nothing(spender: Budget) -> None:
+    async with scripted_app({"a": [], "b": []}) as app, app.run("ask_many") as run:
+        priced(app)
+        app.roster.budget = spender
+        for _ in range(2):  # a dry run leaves no trace in what is spent
+            fits = await ask_one(run, "hi", max_tokens=4_000, dry_run=True)
+            assert fits.note is None
+        refused = [
+            (await ask_one(run, "hi", max_tokens=6_000, dry_run=True)).note,
+            (await ask_many(run, "hi", max_tokens=3_000, dry_run=True)).summary,
+            (await debate(run, "hi", max_tokens=3_000, dry_run=True)).summary,
+        ]
+    for words in refused:
+        assert words and "A budget would refuse it now: " in words and "per_run_usd allows $0.0500" in words
+
+
 async def test_what_an_answer_really_cost_is_what_counts(spender: Budget) -> None:
     small = Response("yes", PRICED, usage=Usage(10, 1))
     async with scripted_app({"a": [small, small]}) as app, app.run("ask_one") as run:
