@@ -33,8 +33,6 @@ from core.values import Answer, Failure, Outcome, Request
 
 WINDOW = 400
 """Results that wait for an earlier one, at most; a few more where more are asked at once."""
-_UNCONFIRMED = 1_000
-_CONFIRMED_AT_ONCE = 500
 _LINGER_S = 0.05
 """How long written results may wait for company: a write costs a change of threads."""
 _RESTS = 20
@@ -86,7 +84,8 @@ class Memory(Protocol):
     """What a run remembers beyond its process; see `ai.memo.Memo`."""
 
     async def recall(self, keys: Sequence[str]) -> Mapping[str, Any]: ...
-    async def has(self, keys: Sequence[str]) -> bool: ...
+    @property
+    def waiting(self) -> int: ...
     async def enter(self) -> None: ...
     def leave(self) -> None: ...
     async def keep(self, key: str, value: Any) -> None: ...
@@ -98,8 +97,9 @@ class NoMemory:
     async def recall(self, keys: Sequence[str]) -> Mapping[str, Any]:
         return {}
 
-    async def has(self, keys: Sequence[str]) -> bool:
-        return False
+    @property
+    def waiting(self) -> int:
+        return 0
 
     async def enter(self) -> None:
         return
@@ -152,7 +152,7 @@ class Batch:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._write_all, write)
                 while asks := await read():
-                    await self._forget()
+                    self._forget()
                     await self._take(asks, tasks.start_soon)
                 self._ended = True
                 self._wake.set()
@@ -209,11 +209,13 @@ class Batch:
         """An answer, or a failure that is this row's own."""
         for _ in range(_RESTS):
             outcome = await self._call(ask, guard)
-            error = outcome.error if isinstance(outcome, Failure) else None
+            if isinstance(outcome, Answer):
+                return outcome
+            error = outcome.error
             if isinstance(error, AuthenticationError | QuotaExceededError):
                 raise ConfigError(f"{ask.ai}: {error} Mend it and go on; what is finished is kept.")
             limited = isinstance(error, RateLimitedError) and error.retry_after is not None
-            if error is None or not (limited or isinstance(error, CircuitOpenError)):
+            if not (limited or isinstance(error, CircuitOpenError)):
                 return outcome
             rest_s = error.retry_after or _REST_S
             if rest_s > _LONGEST_REST_S:  # longer than anybody watches a bar that stands still
@@ -246,19 +248,17 @@ class Batch:
                 await write(ready)
                 self._unwritten -= len(ready)
                 self._room.set()
-                await anyio.sleep(_LINGER_S)
+                if self._waiting or not self._ended:
+                    await anyio.sleep(_LINGER_S)
             elif self._wake.is_set():
                 self._wake = anyio.Event()
             else:
                 await self._wake.wait()
 
-    async def _forget(self) -> None:
-        """Let go of what the memory has for certain: the newest may not have reached it yet."""
-        if not self._forgets or len(self._recent) < _UNCONFIRMED:
-            return
-        keys = list(islice(self._recent, _CONFIRMED_AT_ONCE))
-        if await self._memory.has(keys):
-            for key in keys:
+    def _forget(self) -> None:
+        """Let go of what can be recalled: the newest may not have reached the memory's store yet."""
+        if self._forgets:
+            for key in list(islice(self._recent, max(0, len(self._recent) - self._memory.waiting))):
                 del self._recent[key]
 
 

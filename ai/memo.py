@@ -110,9 +110,10 @@ class Memo:
         """What is kept under *keys*; of calls that finished just now it may not know yet."""
         return await self._journal.memo(self._job, keys)
 
-    async def has(self, keys: Sequence[str]) -> bool:
-        """Whether all of *keys* can be recalled by now."""
-        return await self._journal.has(self._job, keys)
+    @property
+    def waiting(self) -> int:
+        """How many calls, the newest, cannot be recalled yet."""
+        return self._journal.waiting
 
     async def keep(self, key: str, value: Any) -> None:
         self._journal.record(self._job, key, value)

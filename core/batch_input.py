@@ -26,6 +26,8 @@ from core.workspace import FileRefusedError, Workspace
 LONGEST_ROW = 8_000_000
 """Bytes of one line; nothing longer fits a prompt."""
 _BAD_SHOWN = 10
+_READ_AT_ONCE = 1_000_000
+"""Bytes. Each read has the thread hand the interpreter lock back and wait for it anew."""
 _SAMPLED = 300
 
 
@@ -98,7 +100,7 @@ class BatchInput:
             if _is_table(self.path):
                 yield from _csv(self.path)
                 return
-            with self.path.open("rb") as file:
+            with self.path.open("rb", buffering=_READ_AT_ONCE) as file:
                 yield from _jsonl(file)
         except FileNotFoundError:
             raise InvalidInputError(f"There is no file {self.path.name!r}. Correct the path of the input.") from None

@@ -19,8 +19,9 @@ class Journal(Protocol):
             StoreError: They cannot be read.
         """
 
-    async def has(self, job: str, keys: Collection[str]) -> bool:
-        """Whether all of *keys* would be found; cheaper than looking at what they hold."""
+    @property
+    def waiting(self) -> int:
+        """How many calls recorded here, the newest, the store does not have yet: `memo` would not find them."""
 
     def record(self, job: str, key: str, value: Any) -> None:
         """Keep a finished call for good; the first value of a key stays. *value* is JSON.

@@ -238,8 +238,9 @@ class PostgresJobs:
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
         return await self.read(partial(rows.memo, id=job, keys=tuple(keys)), patient=True)
 
-    async def has(self, job: str, keys: Collection[str]) -> bool:
-        return await self.read(partial(rows.has, id=job, keys=tuple(keys)), patient=True)
+    @property
+    def waiting(self) -> int:
+        return self._spool.waiting
 
     def record(self, job: str, key: str, value: Any) -> None:
         text, at = json.dumps(value), self._store.clock()

@@ -85,16 +85,6 @@ def memo(connection: SQL, id: str, keys: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def has(connection: SQL, id: str, keys: Sequence[str]) -> bool:
-    """Whether the calls named *keys*, each another, are all kept."""
-    found = 0
-    for start in range(0, len(keys), _MOST_VARIABLES):
-        some = keys[start : start + _MOST_VARIABLES]
-        query = f"SELECT COUNT(*) AS found FROM calls WHERE job = ? AND key IN ({_marks(some)})"  # noqa: S608 - ours
-        found += connection.execute(query, (id, *some)).fetchone()["found"]
-    return found == len(keys)
-
-
 def kept(connection: SQL, id: str, prefix: str) -> dict[str, Any]:
     """The values of the keys that begin with *prefix*."""
     query = "SELECT key, value FROM calls WHERE job = ? AND substr(key, 1, ?) = ?"

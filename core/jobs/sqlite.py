@@ -192,8 +192,9 @@ class SQLiteJobs:
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
         return await self._read(partial(rows.memo, id=job, keys=tuple(keys)))
 
-    async def has(self, job: str, keys: Collection[str]) -> bool:
-        return await self._read(partial(rows.has, id=job, keys=tuple(keys)))
+    @property
+    def waiting(self) -> int:
+        return self._spool.waiting
 
     def record(self, job: str, key: str, value: Any) -> None:
         text, at = json.dumps(value), now()

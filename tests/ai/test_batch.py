@@ -54,8 +54,9 @@ class Kept:
         self.committed |= self.values
         return found
 
-    async def has(self, keys: Sequence[str]) -> bool:
-        return len(await self.recall(keys)) == len(keys)
+    @property
+    def waiting(self) -> int:
+        return len(self.values) - len(self.committed)
 
     async def enter(self) -> None:
         return

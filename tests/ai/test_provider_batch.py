@@ -71,8 +71,9 @@ class Journal:
     async def recall(self, keys: Sequence[str]) -> Mapping[str, Any]:
         return {key: self.kept[key] for key in keys if key in self.kept}
 
-    async def has(self, keys: Sequence[str]) -> bool:
-        return all(key in self.kept for key in keys)
+    @property
+    def waiting(self) -> int:
+        return 0
 
     async def enter(self) -> None:
         return
