@@ -20,6 +20,7 @@ import anyio
 from ai.batch_answers import answer_value, failure_value
 from ai.caller import Caller
 from core.errors import (
+    AIError,
     AuthenticationError,
     BudgetExceededError,
     CircuitOpenError,
@@ -35,6 +36,8 @@ WINDOW = 400
 """Results that wait for an earlier one, at most; a few more where more are asked at once."""
 _LINGER_S = 0.05
 """How long written results may wait for company: a write costs a change of threads."""
+_MOST_HASHES = 200_000
+"""Some 15 MB; behind them every key is looked up."""
 _RESTS = 20
 _REST_S = 5.0
 _LONGEST_REST_S = 120.0
@@ -118,16 +121,25 @@ class Batch:
         width: Calls under way at once, for each AI.
         role: Part of the key under which results are kept; another role asks everything anew.
         memory: What outlives the process; without one, all results are held here to be compared with.
+        fresh: Nothing is kept in *memory* yet, so that it is asked only for what came before in this pass.
     """
 
     def __init__(
-        self, caller: Caller, *, width: int, run: str = "", role: str = "row", memory: Memory | None = None
+        self,
+        caller: Caller,
+        *,
+        width: int,
+        run: str = "",
+        role: str = "row",
+        memory: Memory | None = None,
+        fresh: bool = False,
     ) -> None:
         self._caller = caller
         self._run = run
         self._role = role
         self._memory: Memory = memory or NoMemory()
         self._forgets = memory is not None
+        self._taken: set[int] | None = set() if fresh else None
         self._width = width
         self._queues: dict[str, _Queue] = {}
         self._window = max(WINDOW, 2 * width)
@@ -165,7 +177,7 @@ class Batch:
 
     async def _take(self, asks: Sequence[Ask], start_soon: Callable[..., object]) -> None:
         keys = [f"{self._role}:{ask.ai}:{ask.key}" for ask in asks]
-        kept = await self._memory.recall(keys)
+        kept = await self._kept(keys)
         for ask, key in zip(asks, keys, strict=True):
             if self._unwritten >= self._window:
                 self._room = anyio.Event()
@@ -182,6 +194,17 @@ class Batch:
             else:
                 self._flights[key] = [result]
                 self._queue(ask.ai).put(ask, key, partial(start_soon, self._work, ask.ai))
+
+    async def _kept(self, keys: Sequence[str]) -> Mapping[str, Any]:
+        """What the memory has of *keys*. While few were taken, their hashes tell which it cannot have."""
+        taken = self._taken
+        if taken is None:
+            return await self._memory.recall(keys)
+        repeated = [key for key in keys if hash(key) in taken]
+        taken.update(map(hash, keys))
+        if len(taken) > _MOST_HASHES:
+            self._taken = None
+        return await self._memory.recall(repeated) if repeated else {}
 
     def _queue(self, ai: str) -> _Queue:
         if ai not in self._queues:
@@ -208,30 +231,20 @@ class Batch:
     async def _asked(self, ask: Ask, guard: _Keeping) -> Outcome:
         """An answer, or a failure that is this row's own."""
         for _ in range(_RESTS):
-            outcome = await self._call(ask, guard)
+            try:
+                outcome = await self._caller.call(ask.ai, ask.request, run=self._run, role=self._role, guard=guard)
+            except BudgetExceededError as error:
+                if not error.alone:
+                    raise
+                return Failure(ask.ai, error)
+            except InvalidInputError as error:
+                return Failure(ask.ai, NotUsableError(str(error), ai=ask.ai))
             if isinstance(outcome, Answer):
                 return outcome
-            error = outcome.error
-            if isinstance(error, AuthenticationError | QuotaExceededError):
-                raise ConfigError(f"{ask.ai}: {error} Mend it and go on; what is finished is kept.")
-            limited = isinstance(error, RateLimitedError) and error.retry_after is not None
-            if not (limited or isinstance(error, CircuitOpenError)):
+            if (rest_s := _rest_s(ask.ai, outcome.error)) is None:
                 return outcome
-            rest_s = error.retry_after or _REST_S
-            if rest_s > _LONGEST_REST_S:  # longer than anybody watches a bar that stands still
-                raise ConfigError(f"{ask.ai}: {error} Go on then; what is finished is kept.")
             await anyio.sleep(rest_s)
         return outcome
-
-    async def _call(self, ask: Ask, guard: _Keeping) -> Outcome:
-        try:
-            return await self._caller.call(ask.ai, ask.request, run=self._run, role=self._role, guard=guard)
-        except BudgetExceededError as error:
-            if not error.alone:
-                raise
-            return Failure(ask.ai, error)
-        except InvalidInputError as error:
-            return Failure(ask.ai, NotUsableError(str(error), ai=ask.ai))
 
     def _finish(self, results: Sequence[Result], value: Value) -> None:
         for result in results:
@@ -260,6 +273,23 @@ class Batch:
         if self._forgets:
             for key in list(islice(self._recent, max(0, len(self._recent) - self._memory.waiting))):
                 del self._recent[key]
+
+
+def _rest_s(ai: str, error: AIError) -> float | None:
+    """After how many seconds to ask again; None where the failure is this row's own.
+
+    Raises:
+        ConfigError: It is that of all rows, or would take longer than anybody watches a bar that stands still.
+    """
+    if isinstance(error, AuthenticationError | QuotaExceededError):
+        raise ConfigError(f"{ai}: {error} Mend it and go on; what is finished is kept.")
+    limited = isinstance(error, RateLimitedError) and error.retry_after is not None
+    if not (limited or isinstance(error, CircuitOpenError)):
+        return None
+    rest_s = error.retry_after or _REST_S
+    if rest_s > _LONGEST_REST_S:
+        raise ConfigError(f"{ai}: {error} Go on then; what is finished is kept.")
+    return rest_s
 
 
 class _Queue:
@@ -303,8 +333,8 @@ class _Keeping:
         self._index = index
         self.kept: Value | None = None
 
-    async def __aenter__(self) -> None:
-        await self._memory.enter()
+    def __aenter__(self) -> Awaitable[None]:
+        return self._memory.enter()
 
     async def __aexit__(self, *raised: object) -> None:
         self._memory.leave()

@@ -36,7 +36,7 @@ class Memo:
     def __init__(self, journal: Journal, job: str, *, fresh: bool = False) -> None:
         self._journal = journal
         self._job = job
-        self._fresh = fresh
+        self.fresh = fresh
         self._seen: Counter[str] = Counter()
         self._slots: dict[str, anyio.Semaphore] = {}
         self._under_way = 0
@@ -125,7 +125,7 @@ class Memo:
         return f"{name}:{self._seen[name]}"
 
     async def _look_up(self, keys: Sequence[str]) -> Mapping[str, Any]:
-        return {} if self._fresh else await self._journal.memo(self._job, keys)
+        return {} if self.fresh else await self._journal.memo(self._job, keys)
 
     def _slot(self, caller: Caller, ai: str) -> anyio.Semaphore | None:
         """No more calls are past the gate than the AI takes at once: the rest can still be held back."""

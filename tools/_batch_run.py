@@ -123,12 +123,14 @@ class _Work:
         await slices.run(self._read, self._write)
 
     async def _ask_here(self) -> None:
+        memory = self._run.memory
         passing = Batch(
             self._run.caller,
             width=self._width,
             run=self._run.id,
             role=self._role,
-            memory=self._run.memory,
+            memory=memory,
+            fresh=memory is not None and memory.fresh and self._remote is None,
         )
         await self._tell()
         await passing.run(self._read_known if self._remote else self._read, self._write)

@@ -107,15 +107,34 @@ async def test_results_come_in_order_and_equal_requests_are_made_once(prompts: l
     ]
 
 
-async def test_a_duplicate_far_behind_is_found_in_what_was_kept() -> None:
+@pytest.mark.parametrize(("fresh", "hashes"), [(False, 0), (True, 100_000), (True, 1_000)])
+async def test_a_duplicate_far_behind_is_found_in_what_was_kept(
+    fresh: bool, hashes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai.batch._MOST_HASHES", hashes)
     prompts = [f"p{number}" for number in range(2_500)]
     async with scripted_app({}) as app:
         app.roster.seats["a"] = scripted_seat("a", echo := Echo(), concurrency=50)
-        batch = Batch(app.caller, width=50, memory=Kept())
+        batch = Batch(app.caller, width=50, memory=Kept(), fresh=fresh)
         results = await through(batch, asks(prompts + prompts), chunk=100)
         assert len(batch._recent) < 2_000, "what the store has for certain is not held in memory too"
     assert len(echo.asked) == 2_500
     assert texts(results[2_500:]) == texts(results[:2_500])
+
+
+async def test_a_fresh_memory_is_asked_for_what_came_before_alone() -> None:
+    memory = Kept()
+    asked: list[str] = []
+
+    async def recall(keys: Sequence[str]) -> dict[str, Any]:
+        asked.extend(keys)
+        return {}
+
+    memory.recall = recall  # type: ignore[method-assign]
+    async with scripted_app({}) as app:
+        app.roster.seats["a"] = scripted_seat("a", Echo(), concurrency=5)
+        await through(Batch(app.caller, width=5, memory=memory, fresh=True), asks(["1", "2", "3", "2", "4"]), chunk=3)
+    assert asked == ["row:a:2"]
 
 
 async def test_a_failed_row_blocks_nobody_and_says_why() -> None:
