@@ -120,10 +120,6 @@ class Budget:
         self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True)
         self._owner = open_presence(self._store, folder / "owners")
 
-    @property
-    def active(self) -> bool:
-        return bool(self._scopes)
-
     async def reserve(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
         """Reserve for all of *estimates* or for none.
 

@@ -57,19 +57,19 @@ class _Entry(NamedTuple):
     ai: str
     provider: str
     model: str
-    key_alias: str
     role: str
-    input_tokens: int | None
-    output_tokens: int | None
-    cached_tokens: int | None
-    reasoning_tokens: int | None
     cost_usd: float | None
     latency_s: float
-    first_token_s: float | None
     outcome: str
     """`ok`, `cancelled`, or the kind of the error."""
-    answered_by: str | None
-    cached: bool
+    key_alias: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    first_token_s: float | None = None
+    answered_by: str | None = None
+    cached: bool = False
 
 
 _INSERT = f"INSERT INTO calls ({', '.join(_Entry._fields)})"
@@ -341,18 +341,10 @@ def _failed(started: CallStarted, tool: str, event: CallFailed) -> _Entry:
         ai=started.ai,
         provider=error.provider,
         model=started.model,
-        key_alias="",
         role=started.role,
-        input_tokens=None,
-        output_tokens=None,
-        cached_tokens=None,
-        reasoning_tokens=None,
         cost_usd=_cost_of_failure(error) if sent else 0.0,
         latency_s=event.failure.latency_s,
-        first_token_s=None,
         outcome="cancelled" if event.cancelled else error.kind,
-        answered_by=None,
-        cached=False,
     )
 
 
