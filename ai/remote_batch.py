@@ -7,7 +7,7 @@ built and answers folded by the same functions as ordinary calls.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -100,10 +100,11 @@ class BatchHTTP:
             return await self._json("POST", path, content=content, headers={"content-type": "application/json"})
         return await self._json("POST", path, json={} if body is None else body)
 
-    async def upload(self, path: str, content: bytes) -> dict[str, Any]:
-        """Post a file of JSON lines, for batches."""
-        files = {"file": ("batch.jsonl", content, "application/jsonl")}
-        return await self._json("POST", path, data={"purpose": "batch"}, files=files)
+    async def upload(self, lines: Sequence[bytes]) -> str:
+        """Post *lines* as a file for batches; its id."""
+        files = {"file": ("batch.jsonl", b"\n".join(lines) + b"\n", "application/jsonl")}
+        file = await self._json("POST", "/files", data={"purpose": "batch"}, files=files)
+        return str(file["id"])
 
     async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
         """The JSON objects of a file, one a line."""
@@ -121,6 +122,14 @@ class BatchHTTP:
             except (KeyError, TypeError, AttributeError, IndexError):
                 result = RemoteResult(str(row.get("custom_id")), not_an_answer(self.who, json.dumps(row)))
             yield result
+
+    async def file_results(
+        self, ids: Iterable[str | None], read: Callable[[dict[str, Any]], RemoteResult]
+    ) -> AsyncIterator[RemoteResult]:
+        """The same of all files there are among *ids*."""
+        for file in filter(None, ids):
+            async for result in self.results(f"/files/{file}/content", read):
+                yield result
 
     @asynccontextmanager
     async def _stream(self, path: str) -> AsyncIterator[httpx2.Response]:

@@ -45,9 +45,8 @@ class Batches:
         return encoded({"custom_id": custom_id, "body": body})
 
     async def submit(self, mark: str, lines: Sequence[bytes]) -> str:
-        file = await self._http.upload("/files", b"\n".join(lines) + b"\n")
         job: dict[str, Any] = {
-            "input_files": [file["id"]],
+            "input_files": [await self._http.upload(lines)],
             "endpoint": "/v1/chat/completions",
             "model": self._settings.model,
         }
@@ -77,10 +76,8 @@ class Batches:
 
     async def results(self, id: str) -> AsyncIterator[RemoteResult]:
         job = await self._http.get(f"/batch/jobs/{id}")
-        for file in (job.get("output_file"), job.get("error_file")):
-            if file:
-                async for result in self._http.results(f"/files/{file}/content", self._result):
-                    yield result
+        async for result in self._http.file_results((job.get("output_file"), job.get("error_file")), self._result):
+            yield result
 
     async def cancel(self, id: str) -> None:
         await self._http.post(f"/batch/jobs/{id}/cancel")

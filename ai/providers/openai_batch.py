@@ -54,8 +54,7 @@ class Batches:
         return encoded({"custom_id": custom_id, "method": "POST", "url": _ENDPOINT, "body": body})
 
     async def submit(self, mark: str, lines: Sequence[bytes]) -> str:
-        file = await self._http.upload("/files", b"\n".join(lines) + b"\n")
-        batch = {"input_file_id": file["id"], "endpoint": _ENDPOINT, "completion_window": "24h"}
+        batch = {"input_file_id": await self._http.upload(lines), "endpoint": _ENDPOINT, "completion_window": "24h"}
         return str((await self._http.post("/batches", batch | {"metadata": {_MARK: mark}}))["id"])
 
     async def find(self, mark: str, count: int, since: float) -> list[str]:
@@ -83,10 +82,9 @@ class Batches:
 
     async def results(self, id: str) -> AsyncIterator[RemoteResult]:
         batch = await self._http.get(f"/batches/{id}")
-        for file in (batch.get("output_file_id"), batch.get("error_file_id")):
-            if file:
-                async for result in self._http.results(f"/files/{file}/content", self._result):
-                    yield result
+        files = (batch.get("output_file_id"), batch.get("error_file_id"))
+        async for result in self._http.file_results(files, self._result):
+            yield result
 
     async def cancel(self, id: str) -> None:
         await self._http.post(f"/batches/{id}/cancel")
