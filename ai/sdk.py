@@ -7,6 +7,7 @@ its own SDK in, and none is imported here.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -16,9 +17,12 @@ import httpx2
 
 from ai.classify import Who, not_an_answer, status_error, transport_error
 from ai.fold import AnswerFold
+from ai.reading import decode, items, mapping, text
 from ai.settings import ClientSettings
 from core.errors import AIError, AsyncUnavailableError, BadResponseError, ConnectionFailedError
 from core.values import Request
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -38,8 +42,8 @@ def sdk_errors(sdk: ModuleType, who: Who, fold: AnswerFold | None = None) -> Ite
         raise transport_error(who, known) from error
     except httpx2.HTTPError as error:
         raise transport_error(who, error, partial=fold.text if fold else "") from error
-    except RuntimeError as error:
-        raise runtime_error(who, error, started=bool(fold and fold.opened)) from error
+    except Exception as error:
+        raise unforeseen(who, error, fold) from error
 
 
 def unavailable(who: Who, error: Exception) -> AsyncUnavailableError:
@@ -54,13 +58,16 @@ def sdk_timeout(request: Request, settings: ClientSettings, *, sync: bool = Fals
 
 
 def model_ids(who: Who, body: str) -> list[str]:
-    """The ids in an endpoint's answer to GET /models."""
+    """The ids in an endpoint's answer to GET /models; what is no model among them is passed over."""
     try:
-        data = json.loads(body)
-        rows = data["data"] if isinstance(data, dict) else data
-        return [row["id"] for row in rows]
-    except (ValueError, TypeError, KeyError) as error:
+        data = decode(body)
+    except ValueError as error:
         raise not_an_answer(who, body) from error
+    rows = data if isinstance(data, list) else mapping(data).get("data")
+    if not isinstance(rows, list):
+        raise not_an_answer(who, body)
+    ids = (text(mapping(row).get("id")) or text(mapping(row).get("name")) for row in items(rows))
+    return list(dict.fromkeys(filter(None, ids)))
 
 
 def first_model(who: Who, offered: list[str]) -> str:
@@ -72,14 +79,24 @@ def first_model(who: Who, offered: list[str]) -> str:
 
 
 def _from_status(who: Who, error: Any) -> AIError:
-    body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
-    inner = body.get("error")
-    details = inner if isinstance(inner, dict) else body
-    said = details.get("message")
-    if not said and "json" in error.response.headers.get("content-type", ""):
-        said = error.response.text
-    code = f"{details.get('type') or ''} {details.get('code') or ''}"
-    return status_error(who, error.status_code, str(said or ""), code=code, headers=error.response.headers)
+    try:
+        body = error.response.text
+    except (httpx2.HTTPError, RuntimeError, ValueError):  # broke off, or is in no encoding anybody knows
+        body = json.dumps(error.body) if isinstance(error.body, dict) else ""
+    return status_error(who, error.status_code, body, headers=error.response.headers)
+
+
+def unforeseen(who: Who, error: Exception, fold: AnswerFold | None) -> Exception:
+    """The error for any other exception of one call: it is that call's failure and nobody else's."""
+    if isinstance(error, RuntimeError):
+        known = runtime_error(who, error, started=bool(fold and fold.opened))
+        if known is not error:
+            return known
+    log.debug("%s: %s", who.ai, type(error).__name__, exc_info=error)
+    if fold is not None:
+        return fold.unreadable(error)
+    text = f'{who.ai!r} sent what could not be read ({type(error).__name__}). Check its "base_url" and model.'
+    return BadResponseError(text, ai=who.ai, provider=who.provider)
 
 
 def runtime_error(who: Who, error: RuntimeError, *, started: bool) -> Exception:

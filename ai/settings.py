@@ -22,6 +22,7 @@ class ClientSettings:
 
     Attributes:
         model: None means the first model the endpoint lists.
+        keep_thoughts: Whether thoughts that are written into the answer stay there.
         locate: Starts whatever serves the endpoint and says where it is; called before each request, may block.
     """
 
@@ -35,3 +36,4 @@ class ClientSettings:
     deadlines: Deadlines = field(default_factory=Deadlines)
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
+    keep_thoughts: bool = False

@@ -19,17 +19,18 @@
     + AsyncUnavailableError                  the asynchronous machinery failed before anything was sent
     + CircuitOpenError                       rested after repeated failures
     + ProviderError                          the provider answered with an error
-      - AuthenticationError                  401, 403
+      - AuthenticationError                  the key is missing or wrong (401; 400 and 403 that say so)
+      - ForbiddenError                       the key is good, but not for this or from here (403, 407, 451)
       - ModelNotFoundError                   404
       - RateLimitedError                     429
-      - QuotaExceededError                   402, or 429 for lack of credit
+      - QuotaExceededError                   402, or 400, 403, 429 for lack of credit
       - OverloadedError                      503, 529
       - ServerError                          other 5xx
       - RequestRejectedError                 other 4xx
         · ContextTooLongError
     + AnswerError                            the provider accepted, but there is no usable answer
-      - BadResponseError                     HTML, garbage, null, no choices
-      - TruncatedError                       the stream ended without its terminator
+      - BadResponseError                     HTML, garbage, null, no choices, or what nobody foresaw
+      - TruncatedError                       the answer ended without a reason that is known to mean a whole one
       - EmptyAnswerError
       - ContentFilteredError
       - RefusedError
@@ -65,6 +66,11 @@ class MootError(Exception):
         """A stable word for logs and structured results, such as `rate_limited`."""
         name = type(self).__name__.removesuffix("Error")
         return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=I)(?=[A-Z][a-z])", "_", name).lower()
+
+    @property
+    def code(self) -> str:
+        """A stable word for programs that says what is so; `kind`, unless something finer is known."""
+        return self.kind
 
 
 class InvalidInputError(MootError, ValueError):
@@ -116,10 +122,13 @@ class AIError(MootError):
         retry_after: Seconds the provider asked to wait, if it did.
         request_id: The provider's id of the request, for its support.
         partial: Text that had arrived before the failure; it may have been paid for.
+        tokens: How many the provider said it took, in and out, if it said so.
     """
 
     retryable = False
-    """Whether the same request may be sent again without risk of being paid for twice."""
+    """Whether the same request may be sent again; never true of what was, or may have been, accepted."""
+    accepted = False
+    """Whether the provider may have accepted the request; `ai/acceptance.py` has the rule."""
 
     def __init__(
         self,
@@ -131,6 +140,8 @@ class AIError(MootError):
         retry_after: float | None = None,
         request_id: str | None = None,
         partial: str = "",
+        code: str = "",
+        tokens: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.ai = ai
@@ -139,12 +150,21 @@ class AIError(MootError):
         self.retry_after = retry_after
         self.request_id = request_id
         self.partial = partial
+        self.tokens = tokens
+        self._code = code
+
+    @property
+    def code(self) -> str:
+        return self._code or self.kind
 
     @property
     def maybe_billed(self) -> bool:
-        """Whether the provider may have accepted the request, and so may charge for it."""
-        unsure = isinstance(self, AITimeoutError | ConnectionFailedError) and not self.retryable
-        return bool(self.partial) or unsure or isinstance(self, AnswerError)
+        """Whether the provider may charge for it."""
+        return self.accepted or bool(self.partial)
+
+    def mark_accepted(self) -> None:
+        """Say that the provider may have accepted the request, so that it is not sent again."""
+        self.accepted, self.retryable = True, False
 
 
 class AITimeoutError(AIError, TimeoutError):
@@ -156,6 +176,7 @@ class AITimeoutError(AIError, TimeoutError):
         super().__init__(message, ai=ai, provider=provider, partial=partial)
         self.phase = phase
         self.retryable = phase == "connect"
+        self.accepted = not self.retryable
 
     @property
     def kind(self) -> str:
@@ -169,6 +190,7 @@ class ConnectionFailedError(AIError):
         super().__init__(message, ai=ai, provider=provider, partial=partial)
         self.sent = sent
         self.retryable = not sent
+        self.accepted = sent
 
 
 class BudgetExceededError(AIError):
@@ -200,7 +222,11 @@ class ProviderError(AIError):
 
 
 class AuthenticationError(ProviderError):
-    """The key is missing, wrong or not allowed to do this (401, 403)."""
+    """The key is missing or wrong, however the provider says so."""
+
+
+class ForbiddenError(ProviderError):
+    """The key is not what is wrong: a region, a permission, a web firewall or a proxy refuses; `code` says which."""
 
 
 class ModelNotFoundError(ProviderError):
@@ -214,7 +240,7 @@ class RateLimitedError(ProviderError):
 
 
 class QuotaExceededError(ProviderError):
-    """No credit left (402, or 429 with a quota code)."""
+    """No credit left, or an allowance used up (402, or another status that says so)."""
 
 
 class OverloadedError(ProviderError):
@@ -240,13 +266,15 @@ class ContextTooLongError(RequestRejectedError):
 class AnswerError(AIError):
     """The provider accepted the request, but what came back is no answer. Never retried: it may be billed."""
 
+    accepted = True
+
 
 class BadResponseError(AnswerError):
     """What came back is not an answer in the provider's protocol."""
 
 
 class TruncatedError(AnswerError):
-    """The stream ended without its terminator; `partial` holds what had arrived."""
+    """The answer is not known to be whole; `partial` holds what had arrived."""
 
 
 class EmptyAnswerError(AnswerError):

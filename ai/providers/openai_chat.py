@@ -9,21 +9,24 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import httpx2
 
-from ai.classify import not_an_answer
+from ai.classify import error_in_answer, not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.fold import SSEFold
+from ai.finish import CHAT
 from ai.lazy import load
+from ai.reading import count, first, items, mapping, position, text
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings, Endpoint
+from ai.sse_fold import SSEFold
+from ai.stream import Watch, read_async, read_sync
 from ai.transport import SharedHTTP
-from core.values import FinishReason, Image, Message, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
     import openai
@@ -32,8 +35,6 @@ _PATH = "/chat/completions"
 
 _NO_KEY = "none"
 """The SDK insists on a key; local endpoints do not look at it."""
-
-_FINISH: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
 
 
 def build_body(request: Request, model: str, settings: ClientSettings) -> dict[str, Any]:
@@ -104,79 +105,120 @@ def _part(part: Text | Image) -> dict[str, Any]:
 
 
 class ChatFold(SSEFold):
-    """Reads `chat.completion.chunk` events, and a plain `chat.completion` from endpoints that do not stream."""
+    """Reads `chat.completion.chunk` events, and a plain `chat.completion` from endpoints that do not stream.
+
+    Of several answers to one request only the first is read.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._calls: dict[int, list[str]] = {}
+        self._counted = False
 
     def event(self, data: dict[str, Any]) -> None:
-        if usage := data.get("usage"):
-            self.usage = _usage(usage)
-        if model := data.get("model"):
-            self.model = model
         choices = data.get("choices")
-        if choices:
-            self._choice(choices[0], choices[0].get("delta") or {})
+        choice = next((one for one in items(choices) if position(mapping(one).get("index"), 0) == 0), None)
+        self._figures(data, mapping(choice))
+        if choice is not None or not isinstance(choices, list | None):
+            self._choice(choice, "delta" if "delta" in mapping(choice) else "message")
+        if self._counted and self.terminated:
+            self.done = True
 
     def body(self, data: dict[str, Any]) -> None:
-        if not data.get("choices"):
+        choice = first(data.get("choices"))
+        if not choice:
             raise not_an_answer(self.who, json.dumps(data))
-        if usage := data.get("usage"):
-            self.usage = _usage(usage)
-        self.model = data.get("model") or self.model
-        choice = data["choices"][0]
-        self.terminated = True
-        self._choice(choice, choice.get("message") or {})
+        self._figures(data, choice)
+        self._choice(choice, "message")
 
-    def _choice(self, choice: dict[str, Any], delta: dict[str, Any]) -> None:
-        if text := delta.get("content"):
-            self.add_text(text if isinstance(text, str) else _joined(text))
-        elif thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            self.add_thinking(str(thought))
-        if refusal := delta.get("refusal"):
-            self.refusal = (self.refusal or "") + refusal
-        for position, call in enumerate(delta.get("tool_calls") or ()):
-            self._tool_call(call.get("index", position), call)
+    def _figures(self, data: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+        usage = mapping(data.get("usage")) or mapping(choice.get("usage"))  # Moonshot: in the choice
+        usage = usage or mapping(mapping(data.get("x_groq")).get("usage"))
+        if usage:
+            self.usage = read_usage(usage)
+            self._counted = True
+        self.model = text(data.get("model")) or self.model
+
+    def _choice(self, said: object, part: str) -> None:
+        choice = mapping(said)
+        if choice.get("error"):
+            raise error_in_answer(self.who, choice, request_id=self.request_id, partial=self.text)
+        if not isinstance(said, dict) or not isinstance(choice.get(part), dict | None):
+            self.incomplete("sent text in a form that Moot does not know")
+        delta = mapping(choice.get(part))
+        self._content(delta)
+        for order, call in enumerate(items(delta.get("tool_calls"))):
+            self._tool_call(position(mapping(call).get("index"), order), mapping(call))
+        if old := mapping(delta.get("function_call")):
+            self._tool_call(0, {"function": old})
         if reason := choice.get("finish_reason"):
-            self._end(reason)
+            self._end(reason if isinstance(reason, str) else type(reason).__name__)
 
-    def _tool_call(self, index: int, call: dict[str, Any]) -> None:
+    def _content(self, delta: Mapping[str, Any]) -> None:
+        content = delta.get("content")
+        if isinstance(content, str):
+            if content:
+                self.add_text(content)
+        elif content is not None:
+            self._parts(content)
+        if said := text(delta.get("refusal")):
+            self.refusal = (self.refusal or "") + said
+        thought = delta.get("reasoning_content") or delta.get("reasoning") or delta.get("thinking")
+        if thought or delta.get("reasoning_details"):
+            self.add_thinking(text(thought))
+
+    def _parts(self, content: object) -> None:
+        """Mistral sends content as a list of parts while it reasons; only the text ones are the answer."""
+        known = isinstance(content, list)
+        for part in items(content):
+            match mapping(part).get("type"):
+                case "text" | "output_text":
+                    said = mapping(part).get("text")
+                    known = known and isinstance(said, str)
+                    self.add_text(text(said))
+                case "thinking" | "reasoning":
+                    self.alive()
+                case "reference":
+                    pass
+                case _:
+                    known = False
+        if not known:
+            self.incomplete("sent text in a form that Moot does not know")
+
+    def _tool_call(self, index: int, call: Mapping[str, Any]) -> None:
         slot = self._calls.setdefault(index, ["", "", ""])
-        function = call.get("function") or {}
-        slot[0] = call.get("id") or slot[0]
-        slot[1] = function.get("name") or slot[1]
-        slot[2] += function.get("arguments") or ""
+        function = mapping(call.get("function"))
+        slot[0] = text(call.get("id")) or slot[0]
+        slot[1] = text(function.get("name")) or slot[1]
+        said = function.get("arguments")
+        slot[2] += said if isinstance(said, str) else json.dumps(said) if said is not None else ""
 
     def _end(self, reason: str) -> None:
-        self.terminated = True
-        self.filtered = reason == "content_filter"
-        self.finish_reason = _FINISH.get(reason, "stop")
-        for id_, name, arguments in self._calls.values():
-            self.tool_calls.append(ToolCall(id_, name, _arguments(arguments)))
+        self.end(CHAT, reason)
+        for id_, name, said in self._calls.values():
+            self.add_tool_call(id_, name, said)
         self._calls.clear()
 
 
-def _arguments(text: str) -> dict[str, Any]:
-    parsed = json.loads(text or "{}")
-    return parsed if isinstance(parsed, dict) else {"value": parsed}
-
-
-def _joined(parts: list[Any]) -> str:
-    """Mistral sends content as a list of parts while it reasons; only the text ones are the answer."""
-    return "".join(p.get("text") or "" for p in parts if isinstance(p, dict) and p.get("type") == "text")
-
-
-def _usage(usage: dict[str, Any]) -> Usage:
-    inputs, outputs = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if isinstance(inputs, int) and isinstance(outputs, int):
+def read_usage(usage: Mapping[str, Any]) -> Usage:
+    """Token counts in any of the spellings of this protocol."""
+    inputs, outputs = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    if inputs is not None and outputs is not None:
         # xAI counts reasoning beside completion_tokens, OpenAI within; the total tells which.
-        outputs = max(outputs, (usage.get("total_tokens") or 0) - inputs)
+        outputs = max(outputs, (count(usage.get("total_tokens")) or 0) - inputs)
+    prompt, completion = mapping(usage.get("prompt_tokens_details")), mapping(usage.get("completion_tokens_details"))
+    cached = [
+        prompt.get("cached_tokens"),
+        usage.get("cached_tokens"),  # Moonshot
+        usage.get("num_cached_tokens"),  # Mistral
+        usage.get("prompt_cache_hit_tokens"),  # DeepSeek
+    ]
+    reasoning = [completion.get("reasoning_tokens"), usage.get("reasoning_tokens")]
     return Usage(
         input_tokens=inputs,
         output_tokens=outputs,
-        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        reasoning_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
+        cached_tokens=next((known for said in cached if (known := count(said)) is not None), None),
+        reasoning_tokens=next((known for said in reasoning if (known := count(said)) is not None), None),
     )
 
 
@@ -196,6 +238,7 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(settings.who, await self.list_models())
         fold = ChatFold(settings.who, self._model, emit)
+        fold.keeps_thoughts = settings.keep_thoughts
         body = build_body(request, self._model, settings)
         with sdk_errors(await load("openai"), settings.who, fold):
             reply = await sdk.post(
@@ -207,9 +250,8 @@ class AsyncClient(AsyncAIClient):
             )
             async with aclosing(reply):
                 fold.open(reply.headers)
-                async for chunk in reply.aiter_bytes():
-                    fold.feed(chunk)
-        return fold.finish()
+                await read_async(fold, reply.aiter_bytes())
+            return fold.finish()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()
@@ -255,7 +297,9 @@ class SyncClient(AIClient):
             model = settings.model or first_model(
                 settings.who, model_ids(settings.who, sdk.models.with_raw_response.list().text)
             )
-        fold = ChatFold(settings.who, model, emit)
+        watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
+        fold = ChatFold(settings.who, model, watch.emit)
+        fold.keeps_thoughts = settings.keep_thoughts
         body = build_body(request, model, settings)
         with sdk_errors(openai, settings.who, fold):
             reply = sdk.post(
@@ -267,11 +311,8 @@ class SyncClient(AIClient):
             )
             with closing(reply):
                 fold.open(reply.headers)
-                for chunk in reply.iter_bytes():
-                    if cancelled.is_set():
-                        break
-                    fold.feed(chunk)
-        return fold.finish()
+                read_sync(fold, reply, watch)
+            return fold.finish()
 
 
 def _sdk_options(settings: ClientSettings, endpoint: Endpoint) -> dict[str, Any]:
