@@ -160,6 +160,7 @@ def status_error(
         request_id=headers.get("x-request-id") or headers.get("request-id"),
         code=means,
     )
+    error.words = said.words
     if status_accepted(status, said.words, inside_200=inside_200, own_words=isinstance(said.details, dict | list)):
         error.mark_accepted()
     return error

@@ -76,6 +76,15 @@ def decode(data: str) -> Any:
     return value
 
 
+def is_json(text: str) -> bool:
+    """Whether *text* is one JSON object or list, as it is or in a code fence."""
+    inner = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    try:
+        return isinstance(decode(inner), dict | list)
+    except ValueError:
+        return False
+
+
 def arguments(said: object) -> Mapping[str, Any] | None:
     """The arguments of a tool call, as text or as the object itself; None where they cannot be read."""
     if isinstance(said, str):

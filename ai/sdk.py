@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -70,12 +71,34 @@ def model_ids(who: Who, body: str) -> list[str]:
     return list(dict.fromkeys(filter(None, ids)))
 
 
+_NO_CHAT = re.compile(
+    r"embed|minilm|\bbge|\be5-|\bgte-|\bgtr-|sentence-|nomic|\bjina|colbert|paraphrase|rerank|retriev|splade"
+    r"|whisper|parakeet|wav2vec|canary|transcri|\basr\b|\bstt\b|\btts\b|speech|voice|kokoro|bark\b|piper|orpheus"
+    r"|audio|realtime|musicgen|lyria|\bsora|\bveo\b|video"
+    r"|dall-e|imagen|image|\bflux|diffusion|\bsdxl|\bsd3|midjourney|recraft|ideogram|\bclip\b|siglip|\bvae\b"
+    r"|moderation|guard|\bocr\b|classif|reward|babbage|davinci-002|\baqa\b",
+    re.IGNORECASE,
+)
+"""What the ids of models are made of that cannot chat."""
+
+
 def first_model(who: Who, offered: list[str]) -> str:
-    """The model to use when none is configured."""
-    if not offered:
+    """The model to use when none is configured: the first that can chat, as far as its name tells.
+
+    Raises:
+        BadResponseError: There is none.
+    """
+    chat = [model for model in offered if not _NO_CHAT.search(model.replace("_", "-"))]
+    if chat:
+        return chat[0]
+    if offered:
+        names = ", ".join(repr(name) for name in offered[:5])
+        text = f'{who.ai!r} offers no model that is known to chat, only {names}. Set "model" in credentials.json.'
+    else:
         text = f'{who.ai!r} offers no model. Load one there, or set "model" in credentials.json.'
-        raise BadResponseError(text, ai=who.ai, provider=who.provider)
-    return offered[0]
+    error = BadResponseError(text, ai=who.ai, provider=who.provider, code="no_model")
+    error.accepted = False
+    raise error
 
 
 def _from_status(who: Who, error: Any) -> AIError:

@@ -7,6 +7,7 @@
     + UnknownAIError (also ValueError)
     + MissingKeyError
     + ElsewhereError                         a job needs a file that is not on this machine
+  x NoAnswerError                            nobody who was asked answered; .code says why, where all say the same
   x PartialPanelError                        part of a panel is missing, and the caller wants all or nothing
   x StoreError                               the store in the data folder cannot be read or written
   x LostJobError                             another process owns the job by now
@@ -44,6 +45,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from core.redact import redact
@@ -91,6 +93,19 @@ class MissingKeyError(ConfigError):
 
 class ElsewhereError(ConfigError):
     """A job needs a file that is not on this machine; in a fleet another one may have it."""
+
+
+class NoAnswerError(MootError):
+    """Nobody who was asked gave an answer; the message says of each why."""
+
+    def __init__(self, message: str, codes: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self._codes = set(codes)
+
+    @property
+    def code(self) -> str:
+        """The code of the failure, if it is the same for all."""
+        return next(iter(self._codes)) if len(self._codes) == 1 else self.kind
 
 
 class PartialPanelError(MootError):
@@ -218,7 +233,9 @@ class CircuitOpenError(AIError):
 
 
 class ProviderError(AIError):
-    """The provider answered with an error status."""
+    """The provider answered with an error status. `words` is what it said, to be looked through, never shown."""
+
+    words = ""
 
 
 class AuthenticationError(ProviderError):

@@ -6,11 +6,11 @@ cost 67 us a token against 5 raw, and `create` walks every body against its type
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -20,13 +20,17 @@ from ai.classify import error_in_answer, not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.finish import CHAT
 from ai.lazy import load
-from ai.reading import count, first, items, mapping, position, text
+from ai.learned import MOST_STEPS, Learned
+from ai.providers.chat_body import build_body, check_request
+from ai.reading import count, first, is_json, items, mapping, position, text
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings, Endpoint
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
+from ai.strict_schema import restored
 from ai.transport import SharedHTTP
-from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.errors import ProviderError
+from core.values import Request, Response, Usage
 
 if TYPE_CHECKING:
     import openai
@@ -35,73 +39,6 @@ _PATH = "/chat/completions"
 
 _NO_KEY = "none"
 """The SDK insists on a key; local endpoints do not look at it."""
-
-
-def build_body(request: Request, model: str, settings: ClientSettings) -> dict[str, Any]:
-    """The JSON body; a parameter the caller did not set is not sent."""
-    quirks = settings.quirks
-    body: dict[str, Any] = {"model": model, "messages": list(_messages(request, quirks.json_schema)), "stream": True}
-    if quirks.stream_usage:
-        body["stream_options"] = {"include_usage": True}
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
-    if max_tokens := request.max_tokens or settings.max_tokens:
-        body[quirks.max_tokens_field] = max_tokens
-    if request.effort is not None and quirks.effort_field == "reasoning_effort":
-        body["reasoning_effort"] = request.effort
-    elif request.effort is not None and quirks.effort_field == "reasoning.effort":
-        body["reasoning"] = {"effort": request.effort}
-    if request.json_schema is not None:
-        body["response_format"] = _response_format(request.json_schema, quirks.json_schema)
-    if request.tools:
-        body["tools"] = [
-            {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
-            for t in request.tools
-        ]
-    return body | dict(request.extra)
-
-
-def _response_format(schema: Any, supported: bool) -> dict[str, Any]:
-    if not supported:
-        return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
-
-
-def _messages(request: Request, json_schema_supported: bool) -> Iterator[dict[str, Any]]:
-    system = request.system
-    if request.json_schema is not None and not json_schema_supported:
-        rule = f"Answer with one JSON object that fits this JSON Schema: {json.dumps(request.json_schema)}"
-        system = f"{system}\n\n{rule}" if system else rule
-    if system:
-        yield {"role": "system", "content": system}
-    for message in request.messages:
-        yield from _message(message)
-
-
-def _message(message: Message) -> Iterator[dict[str, Any]]:
-    for result in message.parts:
-        if isinstance(result, ToolResult):
-            yield {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
-    calls = [
-        {"id": p.id, "type": "function", "function": {"name": p.name, "arguments": json.dumps(dict(p.arguments))}}
-        for p in message.parts
-        if isinstance(p, ToolCall)
-    ]
-    content = [part for part in message.parts if isinstance(part, Text | Image)]
-    if not content and not calls:
-        return
-    plain = all(isinstance(part, Text) for part in content)
-    wire: dict[str, Any] = {"role": message.role, "content": message.text if plain else [_part(p) for p in content]}
-    if calls:
-        wire["tool_calls"] = calls
-    yield wire
-
-
-def _part(part: Text | Image) -> dict[str, Any]:
-    if isinstance(part, Text):
-        return {"type": "text", "text": part.text}
-    data = base64.b64encode(part.data).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}}
 
 
 class ChatFold(SSEFold):
@@ -231,15 +168,36 @@ class AsyncClient(AsyncAIClient):
         self._model = settings.model
         self._sdk: openai.AsyncOpenAI | None = None
         self._located: Endpoint | None = None
+        self._learned = _learned(settings)
 
     async def complete(self, request: Request, emit: Emit) -> Response:
-        settings = self._settings
         sdk = await self._open()
         if self._model is None:
-            self._model = first_model(settings.who, await self.list_models())
-        fold = ChatFold(settings.who, self._model, emit)
+            self._model = first_model(self._settings.who, await self.list_models())
+        learned = self._learned
+        known = learned.current
+        quirks = known if known is not None else await anyio.to_thread.run_sync(learned.load)
+        for _ in range(MOST_STEPS):
+            check_request(request, self._settings, quirks)
+            body = build_body(request, self._model, self._settings, quirks)
+            try:
+                response = await self._ask(sdk, request, body, emit)
+            except ProviderError as error:
+                lesser = learned.without(quirks, error, body)
+                if lesser is None:
+                    raise
+                quirks = lesser
+            else:
+                break
+        wiser = learned.heeded(quirks, fits=request.json_schema is None or is_json(response.text))
+        if wiser != learned.current:
+            await anyio.to_thread.run_sync(learned.adopt, wiser)
+        return as_asked(response, request)
+
+    async def _ask(self, sdk: openai.AsyncOpenAI, request: Request, body: dict[str, Any], emit: Emit) -> Response:
+        settings = self._settings
+        fold = ChatFold(settings.who, body["model"], emit)
         fold.keeps_thoughts = settings.keep_thoughts
-        body = build_body(request, self._model, settings)
         with sdk_errors(await load("openai"), settings.who, fold):
             reply = await sdk.post(
                 _PATH,
@@ -285,6 +243,7 @@ class SyncClient(AIClient):
     def __init__(self, settings: ClientSettings, http: SharedHTTP) -> None:
         self._settings = settings
         self._http = http
+        self._learned = _learned(settings)
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         import openai
@@ -297,10 +256,30 @@ class SyncClient(AIClient):
             model = settings.model or first_model(
                 settings.who, model_ids(settings.who, sdk.models.with_raw_response.list().text)
             )
-        watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
-        fold = ChatFold(settings.who, model, watch.emit)
+        quirks = self._learned.load()
+        for _ in range(MOST_STEPS):
+            check_request(request, settings, quirks)
+            body = build_body(request, model, settings, quirks)
+            watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
+            try:
+                response = self._ask(sdk, request, body, watch)
+            except ProviderError as error:
+                lesser = self._learned.without(quirks, error, body)
+                if lesser is None:
+                    raise
+                quirks = lesser
+            else:
+                break
+        if quirks != self._learned.current:
+            self._learned.adopt(quirks)
+        return as_asked(response, request)
+
+    def _ask(self, sdk: openai.OpenAI, request: Request, body: dict[str, Any], watch: Watch) -> Response:
+        import openai
+
+        settings = self._settings
+        fold = ChatFold(settings.who, body["model"], watch.emit)
         fold.keeps_thoughts = settings.keep_thoughts
-        body = build_body(request, model, settings)
         with sdk_errors(openai, settings.who, fold):
             reply = sdk.post(
                 _PATH,
@@ -313,6 +292,18 @@ class SyncClient(AIClient):
                 fold.open(reply.headers)
                 read_sync(fold, reply, watch)
             return fold.finish()
+
+
+def _learned(settings: ClientSettings) -> Learned:
+    base_url = settings.endpoint.base_url if settings.endpoint else settings.who.provider
+    return Learned(f"{base_url} {settings.model or ''}", settings.quirks, settings.fixed_quirks)
+
+
+def as_asked(response: Response, request: Request) -> Response:
+    """*response* as the caller's own schema has it, where a stricter one was sent."""
+    if request.json_schema is None:
+        return response
+    return replace(response, text=restored(response.text, request.json_schema))
 
 
 def _sdk_options(settings: ClientSettings, endpoint: Endpoint) -> dict[str, Any]:
