@@ -26,6 +26,7 @@ from core.errors import (
     ContextTooLongError,
     ForbiddenError,
     ModelNotFoundError,
+    NotUsableError,
     OverloadedError,
     ProviderError,
     QuotaExceededError,
@@ -222,7 +223,7 @@ def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> 
         return AITimeoutError(text, phase="idle", ai=who.ai, provider=who.provider, partial=partial)
     if isinstance(error, httpx2.LocalProtocolError):
         text = f'{name}: its key or a header cannot be sent. Look for odd characters: {who.key_hint}, or "headers".'
-        return ConnectionFailedError(text, sent=False, ai=who.ai, provider=who.provider)
+        return NotUsableError(text, ai=who.ai, provider=who.provider, code="key_unsendable")
     if not transport_accepted(error):
         text = f'{name} cannot be reached: {_reason(error)}. Check that its endpoint runs and its "base_url" is right.'
         return ConnectionFailedError(text, sent=False, ai=who.ai, provider=who.provider)
