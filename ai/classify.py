@@ -53,7 +53,7 @@ class Who:
         return f"{row} or {self.env_keys[0]} in the environment" if self.env_keys else row
 
 
-_ERRORS: dict[Meaning, tuple[type[ProviderError], str]] = {
+ERRORS: Mapping[Meaning, tuple[type[ProviderError], str]] = {
     "key_refused": (AuthenticationError, "{name} refused the key ({said}). Check it: {key_hint}."),
     "not_permitted": (
         ForbiddenError,
@@ -127,6 +127,7 @@ _ERRORS: dict[Meaning, tuple[type[ProviderError], str]] = {
         "{name} rejected the request ({said}). Change what it names, or ask another AI.",
     ),
 }
+"""For each meaning its error, and what is said of it, with the next step."""
 
 
 def status_error(
@@ -145,7 +146,7 @@ def status_error(
     said = read_body(body, headers.get("content-type", "")) if isinstance(body, str) else read_object(dict(body))
     wait = wait_s(headers, said.details, said.words)
     means = meaning_of(status, said, waits=wait is not None)
-    kind, text = _ERRORS[means]
+    kind, text = ERRORS[means]
     error = kind(
         text.format(
             name=repr(who.ai),
