@@ -7,7 +7,6 @@ ordinary file of a bounded size that looks like text, a PDF or a picture. What l
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
+from core.documents import Document, DocumentError, is_pdf, pdf_text
 from core.errors import InvalidInputError
 from core.secrets_check import secret_in, secret_name
 from core.values import Image
@@ -23,7 +23,6 @@ MAX_TEXT_BYTES = 2 * 1024 * 1024
 MAX_PDF_BYTES = 30 * 1024 * 1024
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 MAX_FILES = 200
-_MAX_PDF_PAGES = 500
 _SEEN_BY_GLOB = 20_000
 
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -46,6 +45,8 @@ class TextFile:
     text: str
     local_only: bool = False
     """Whether it may go only to AIs on this machine."""
+    notes: tuple[str, ...] = ()
+    """What the receipt has to tell of it, such as pages that hold no text."""
 
     @property
     def lines(self) -> int:
@@ -89,10 +90,11 @@ class Workspace:
         name = path.relative_to(root).as_posix()
         if reason := secret_name(path, root):
             raise FileRefusedError(f"{given!r} is not sent: {reason}.")
-        text = _text(given, _bytes(given, path, MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES))
-        if found := secret_in(text, name):
+        data = _bytes(given, path, MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES)
+        document = _document(given, path.name, data)
+        if found := secret_in(document.text, name):
             raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or leave the file out.")
-        return TextFile(name, text, self.is_local_only(name))
+        return TextFile(name, document.text, self.is_local_only(name), document.notes)
 
     def read_image(self, given: str) -> tuple[Image, bool]:
         """A picture, and whether it may go only to AIs on this machine.
@@ -229,9 +231,16 @@ def _bytes(given: str, path: Path, longest: int) -> bytes:
         raise FileRefusedError(f"{given!r} cannot be read ({type(error).__name__}). Check its permissions.") from None
 
 
+def _document(given: str, name: str, data: bytes) -> Document:
+    if not is_pdf(name, data):
+        return Document(_text(given, data))
+    try:
+        return pdf_text(data)
+    except DocumentError as error:
+        raise FileRefusedError(f"{given!r} {error}") from error
+
+
 def _text(given: str, data: bytes) -> str:
-    if data.startswith(b"%PDF-"):
-        return _pdf(given, data)
     encoding = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
@@ -240,25 +249,3 @@ def _text(given: str, data: bytes) -> str:
     if "\0" in text:
         raise FileRefusedError(f"{given!r} is binary. Text, code and PDF files are read.")
     return text
-
-
-def _pdf(given: str, data: bytes) -> str:
-    import logging
-
-    import pypdf
-
-    logging.getLogger("pypdf").setLevel(logging.ERROR)  # its remarks on odd files are of no use to anyone here
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise FileRefusedError(f"{given!r} is protected by a password. Save it without one.")
-        if len(reader.pages) > _MAX_PDF_PAGES:
-            raise FileRefusedError(f"{given!r} has {len(reader.pages)} pages; at most {_MAX_PDF_PAGES} are read.")
-        pages = [f"[page {number}]\n{page.extract_text()}" for number, page in enumerate(reader.pages, 1)]
-    except FileRefusedError:
-        raise
-    except Exception as error:  # pypdf raises nearly anything for a broken file
-        raise FileRefusedError(f"{given!r} is a PDF that cannot be read ({type(error).__name__}).") from error
-    if not any(page.partition("\n")[2].strip() for page in pages):
-        raise FileRefusedError(f"{given!r} holds no text, only pictures of it. Send pages as images instead.")
-    return "\n\n".join(pages)
