@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import httpx2
 
+from ai.bounded import UNBOUNDED, lines
 from ai.classify import Who, not_an_answer, status_error, transport_error
 from ai.fold import SSEFold, error_status
 from ai.settings import ClientSettings
@@ -110,9 +111,9 @@ class BatchHTTP:
         """The JSON objects of a file, one a line."""
         async with self._stream(path) as reply:
             with _transport(self.who):
-                async for line in reply.aiter_lines():
+                async for line in lines(reply):
                     if line.strip():
-                        yield self._object(line)
+                        yield self._object(line.decode("utf-8", "replace"))
 
     async def results(self, path: str, read: Callable[[dict[str, Any]], RemoteResult]) -> AsyncIterator[RemoteResult]:
         """What *read* makes of each line; one that is not as documented spoils no other."""
@@ -135,7 +136,9 @@ class BatchHTTP:
     async def _stream(self, path: str) -> AsyncIterator[httpx2.Response]:
         url = f"{self._base}{path}"
         with _transport(self.who):
-            async with self._http.client.stream("GET", url, headers=self._headers, timeout=_TIMEOUT) as reply:
+            async with self._http.client.stream(
+                "GET", url, headers=self._headers, timeout=_TIMEOUT, extensions={UNBOUNDED: True}
+            ) as reply:
                 if reply.status_code >= 300:
                     await reply.aread()
                     raise self._refusal(reply)
