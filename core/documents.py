@@ -37,7 +37,7 @@ class Document:
 
 
 def is_pdf(name: str, data: bytes) -> bool:
-    """Whether *data* is a PDF file; if it is named so, also one with a few bytes in front, as some programs leave them."""
+    """Whether *data* is a PDF file; one that is named so may have a few bytes in front, as some programs leave them."""
     return data.startswith(b"%PDF-") or (name.lower().endswith(".pdf") and b"%PDF-" in data[: _HEADER_WITHIN + 5])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from pathlib import Path
 
 import pypdf
 import pytest
@@ -24,7 +25,7 @@ def pdf(content: bytes, *, unpacks_to: bytes | None = None, pages: int = 1) -> b
         4: b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     }
     page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 3 0 R/Resources<</Font<</F1 4 0 R>>>>>>"
-    objects |= {number: page for number in range(10, 10 + pages)}
+    objects |= dict.fromkeys(range(10, 10 + pages), page)
     out, places = io.BytesIO(), {}
     out.write(b"%PDF-1.7\n")
     for number, body in objects.items():
@@ -112,10 +113,8 @@ def test_a_broken_file_says_so() -> None:
         pdf_text(b"%PDF-1.7 nothing")
 
 
-def test_the_receipt_of_a_file_has_its_notes(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pathlib import Path
-
-    root = Path(str(tmp_path)) / "project"
+def test_the_receipt_of_a_file_has_its_notes(tmp_path: Path) -> None:
+    root = tmp_path / "project"
     root.mkdir()
     (root / "form.pdf").write_bytes(form(name="Ada"))
     assert Workspace.open([str(root)]).read_text("form.pdf").notes[0] == "with the form's 1 filled-in field"
