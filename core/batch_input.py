@@ -188,9 +188,8 @@ def _jsonl(file: IO[bytes], name: str) -> Iterator[tuple[str | int, str, Mapping
         if isinstance(line, BadRow):
             yield number, place, line
             continue
-        if number == 1:
-            if line.startswith(UTF16):
-                raise InvalidInputError(f"{name!r} is UTF-16 text. Save it as UTF-8.")
+        if number == 1 and line.startswith(UTF16):
+            raise InvalidInputError(f"{name!r} is UTF-16 text. Save it as UTF-8.")
         if line.strip():
             fields = _parsed(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, place)
             yield _own_id(fields, number), place, fields

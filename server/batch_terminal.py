@@ -145,7 +145,7 @@ async def _agreed(app: App, batch: Prepared, wishes: Wishes) -> bool:
     if looked.bad:
         for row in looked.first_bad:
             print(f"moot: {row}", file=sys.stderr)
-        more = looked.bad - len(looked.first_bad)
+        more = looked.bad - sum(row.lines for row in looked.first_bad)
         print(f"moot: ... and {more:,} more." if more else "", end="\n" if more else "", file=sys.stderr)
         question = f"{looked.bad:,} of {looked.bad + looked.total:,} rows cannot be asked. Go on without them?"
         if not wishes.skip_bad and not await _confirmed(question, "--skip-bad", wishes):
