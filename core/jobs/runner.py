@@ -34,7 +34,7 @@ Work = Callable[[Job, anyio.Event], Awaitable[JobResult | None]]
 """Runs a job. When the event is set it should drain: start nothing new, keep what is under way, and return None."""
 
 MOST_AT_ONCE = 16
-"""Jobs of one process. What they ask is bounded elsewhere, by the concurrency of each AI; hosts ask many things at once."""
+"""Jobs of one process: hosts ask many things at once, and each AI has a limit of its own."""
 _POLL_S = 0.75
 _WATCH_S = 0.25
 _CLEAN_EVERY_S = 3600.0
