@@ -56,6 +56,7 @@ def test_code_and_what_is_no_picture_stays(text: str) -> None:
 
 PARTS = st.sampled_from(
     [
+        
         "![",
         "!",
         "[",
@@ -91,6 +92,7 @@ PARTS = st.sampled_from(
         ">",
         "<svg>",
         "\t",
+    ,
     ]
 )
 
