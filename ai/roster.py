@@ -10,10 +10,10 @@ import importlib
 import shutil
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from pydantic import SecretStr
@@ -277,6 +277,7 @@ def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, 
     if provider.needs_key and not key:
         raise MissingKeyError(f"No key for {name!r}: {who.key_hint}.")
     base_url = row.base_url or provider.base_url
+    quirks = _quirks(row)
     serves_itself = provider.embedded or provider.dialect == "command"
     if not base_url and not serves_itself:
         raise ConfigError(f"credentials.json: ais.{name}.base_url is missing. Example: http://localhost:8000/v1.")
@@ -286,9 +287,21 @@ def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, 
         endpoint=None if serves_itself else Endpoint(base_url or "", key or ""),
         locate=engine.locate if provider.embedded else None,
         headers={**dict(provider.headers), **row.headers},
-        quirks=provider.quirks,
+        quirks=replace(provider.quirks, **quirks),
+        fixed_quirks=frozenset(quirks),
         max_tokens=provider.max_tokens,
         deadlines=defaults.deadlines(row),
         command=tuple(row.command or ()),
         env=tuple(row.env),
+        keep_thoughts=row.keep_thoughts,
     )
+
+
+def _quirks(row: AIConfig) -> dict[str, Any]:
+    """What the row sets of them, by the names of `Quirks`."""
+    said: dict[str, Any] = row.quirks.model_dump(exclude_none=True)
+    if "stream_options" in said:
+        said["stream_usage"] = said.pop("stream_options")
+    if "efforts" in said:
+        said["efforts"] = tuple(said["efforts"])
+    return said

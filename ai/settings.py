@@ -22,6 +22,8 @@ class ClientSettings:
 
     Attributes:
         model: None means the first model the endpoint lists.
+        fixed_quirks: The names of quirks that the user has set.
+        keep_thoughts: Whether thoughts that are written into the answer stay there.
         locate: Starts whatever serves the endpoint and says where it is; called before each request, may block.
     """
 
@@ -31,7 +33,9 @@ class ClientSettings:
     locate: Callable[[], Endpoint] | None = None
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     quirks: Quirks = field(default_factory=Quirks)
+    fixed_quirks: frozenset[str] = frozenset()
     max_tokens: int | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
+    keep_thoughts: bool = False

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
@@ -40,6 +40,22 @@ class NamedKey(_Strict):
 
     alias: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     key: Annotated[SecretStr, Field(min_length=1)]
+
+
+class QuirkSettings(_Strict):
+    """`quirks` of a row: where its endpoint departs from OpenAI's. What is not set is as the provider's, or learned."""
+
+    json_schema: bool | None = None
+    strict: bool | None = None
+    json_object: bool | None = None
+    schema_in_prompt: bool | None = None
+    stream_options: bool | None = None
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    effort_field: Literal["reasoning_effort", "reasoning.effort"] | None = None
+    efforts: list[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]] | None = None
+    system_role: Literal["system", "developer", "user"] | None = None
+    temperature: bool | None = None
+    images: bool | None = None
 
 
 class AIConfig(_Strict):
@@ -77,6 +93,10 @@ class AIConfig(_Strict):
     """How long an answer to exactly the same request may be given again; None: never."""
     context_window: Annotated[int, Field(gt=0)] | None = None
     """Tokens of prompt and answer together; None: as the price list says."""
+    quirks: QuirkSettings = QuirkSettings()
+    """What its endpoint does not understand; whatever is not said is tried, and remembered."""
+    keep_thoughts: bool = False
+    """Whether thoughts that it writes into its answer, such as `<think>…</think>`, stay there."""
     local: bool = False
     """Whether what it is asked stays on this machine; files marked `local_only` go to such AIs only."""
     env: list[str] = []

@@ -343,7 +343,9 @@ def _text(path: Path, option: str) -> str:
 
 def _complain(error: MootError, as_json: bool, code: int) -> int:
     if as_json:
-        print(json.dumps({"error": {"kind": error.kind, "message": str(error)}}, ensure_ascii=False))
+        print(
+            json.dumps({"error": {"kind": error.kind, "code": error.code, "message": str(error)}}, ensure_ascii=False)
+        )
     else:
         print(f"moot: {error}", file=sys.stderr)
     return code

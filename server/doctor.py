@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -53,6 +53,7 @@ _PROGRAM_S = 20.0
 _HANDSHAKE_SLOW_S = 10.0
 _DISK_FAIL, _DISK_WARN = 20_000_000, 500_000_000
 _DRIFT_S = 2.0
+_OLDEST_LIST_DAYS = 60
 _PROBE_TOKENS = 200
 """Enough for a model that thinks before it says OK."""
 
@@ -323,6 +324,24 @@ def _quick_start(patient: Patient) -> Iterator[Finding]:
         yield Finding("quick start", "ok", "Moot is byte-compiled.")
 
 
+def _lists(patient: Patient) -> Iterator[Finding]:
+    from ai.providers import retirements
+    from core import prices
+
+    today = datetime.fromtimestamp(patient.wall).date()
+    yield examine_lists(today, {"prices": prices.AS_OF, "models that end": retirements.AS_OF})
+
+
+def examine_lists(today: date, as_of: Mapping[str, date]) -> Finding:
+    """Whether what ships with Moot is young enough to be believed."""
+    old = [name for name, day in as_of.items() if (today - day).days > _OLDEST_LIST_DAYS]
+    told = ", ".join(f"{name} of {day.isoformat()}" for name, day in as_of.items())
+    if old:
+        late = f"older than {_OLDEST_LIST_DAYS} days: {' and '.join(old)}"
+        return Finding("lists", "warn", f"{told[0].upper()}{told[1:]}; {late}. Update Moot, or check prices yourself.")
+    return Finding("lists", "ok", f"{told[0].upper()}{told[1:]}.")
+
+
 def _clock(patient: Patient) -> Iterator[Finding]:
     yield examine_clock(time.time(), time.time() - patient.wall, time.monotonic() - patient.monotonic)
 
@@ -351,5 +370,6 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _handshake,
     _quick_start,
     _hosts,
+    _lists,
     _clock,
 )

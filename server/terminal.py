@@ -181,7 +181,9 @@ def _is_partial(result: BaseModel) -> bool:
 
 def _complain(error: MootError, as_json: bool, code: int) -> int:
     if as_json:
-        print(json.dumps({"error": {"kind": error.kind, "message": str(error)}}, ensure_ascii=False))
+        print(
+            json.dumps({"error": {"kind": error.kind, "code": error.code, "message": str(error)}}, ensure_ascii=False)
+        )
     else:
         print(f"moot: {error}", file=sys.stderr)
     return code

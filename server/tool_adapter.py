@@ -87,7 +87,7 @@ def _handler(recipe: Recipe, results: Results) -> Callable[..., Any]:
         try:
             result = await call.result(arguments)
         except MootError as error:
-            return failure(str(error))
+            return failure(error)
         return as_reply(result, call.id, results)
 
     signature = inspect.signature(recipe.run, eval_str=True)
@@ -153,9 +153,13 @@ class _Call:
         return told.client_info.name if told and told.client_info else ""
 
 
-def failure(text: str) -> CallToolResult:
-    """What a host's model reads when a tool could not do it."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+def failure(error: MootError | str) -> CallToolResult:
+    """What a host's model reads when a tool could not do it, and for programs the word that says why."""
+    text = str(error)
+    if isinstance(error, str):
+        return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+    data = {"error": {"kind": error.kind, "code": error.code, "message": text}}
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data, is_error=True)
 
 
 def _complaint(tool: str, error: ValidationError) -> str:

@@ -13,7 +13,7 @@ from ai.request_check import check_request
 from ai.roster import Roster
 from ai.run import Run
 from core.budget import Estimate
-from core.errors import InvalidInputError, MootError
+from core.errors import InvalidInputError, MootError, NoAnswerError
 from core.untrusted import clean
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 from tools._result import Prose, Result
@@ -56,6 +56,7 @@ class Reply(Result):
     ok: bool
     text: Prose = ""
     error: str | None = None
+    code: str | None = None
     note: str | None = None
     latency_s: float
     input_tokens: int | None = None
@@ -73,6 +74,7 @@ class Reply(Result):
                 ok=False,
                 text=outcome.error.partial,
                 error=f"{outcome.error.kind}: {outcome.error}",
+                code=outcome.error.code,
                 note="The text broke off." if outcome.error.partial else None,
                 latency_s=round(outcome.latency_s, 3),
             )
@@ -233,7 +235,7 @@ def all_failed(failures: Sequence[Failure]) -> MootError:
     """The error that says of every AI why it gave no answer."""
     reasons = "\n".join(f"- {f.ai}: {f.error.kind}: {f.error}" for f in failures)
     many = f"None of the {len(failures)} AIs answered." if len(failures) > 1 else "No answer."
-    return MootError(f"{many}\n{reasons}")
+    return NoAnswerError(f"{many}\n{reasons}", [f.error.code for f in failures])
 
 
 def counted(number: int, noun: str) -> str:

@@ -158,7 +158,7 @@ class CommandFold(AnswerFold):
     def feed_stderr(self, chunk: bytes) -> None:
         self._stderr = (self._stderr + chunk)[-_KEPT_OF_STDERR:]
 
-    def end(self, code: int) -> Response:
+    def ended(self, code: int) -> Response:
         """The answer of a program that ended with *code*.
 
         Raises:
@@ -203,6 +203,7 @@ class AsyncClient(AsyncAIClient):
         settings = self._settings
         prompt = build_prompt(request, settings.who).encode()
         fold = CommandFold(settings, emit)
+        fold.keeps_thoughts = settings.keep_thoughts
         env = build_env(settings.command[0], settings.env, os.environ)
         program = await anyio.to_thread.run_sync(lambda: shutil.which(settings.command[0], path=env.get("PATH")))
         if program is None:
@@ -219,7 +220,7 @@ class AsyncClient(AsyncAIClient):
         finally:
             with anyio.CancelScope(shield=True):
                 await group.end()
-        return fold.end(process.returncode or 0)
+        return fold.ended(process.returncode or 0)
 
     async def list_models(self) -> list[str]:
         raise _unsuitable(self._settings.who, "cannot list its models")

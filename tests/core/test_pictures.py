@@ -56,7 +56,6 @@ def test_code_and_what_is_no_picture_stays(text: str) -> None:
 
 PARTS = st.sampled_from(
     [
-        
         "![",
         "!",
         "[",
@@ -92,7 +91,6 @@ PARTS = st.sampled_from(
         ">",
         "<svg>",
         "\t",
-    ,
     ]
 )
 

@@ -12,7 +12,6 @@ from core.untrusted import Cleaner, Fence, clean, one_line
 TAGS = "".join(chr(0xE0000 + ord(letter)) for letter in "gbeng") + "\U000e007f"
 HOSTILE = st.sampled_from(
     [
-        
         "a",
         "1",
         "é",
@@ -52,7 +51,6 @@ HOSTILE = st.sampled_from(
         "\x00",
         "\x7f",
         " ",
-    ,
     ]
 )
 
