@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 from ai.acceptance import status_accepted, transport_accepted
+from ai.bounded import ResponseTooLongError
 from ai.reading import number
 from ai.refusal_shapes import read_body, read_object
 from ai.refusals import Meaning, meaning_of
@@ -33,6 +34,7 @@ from core.errors import (
     RequestRejectedError,
     ServerError,
 )
+from core.untrusted import one_line
 
 _LONGEST_QUOTE = 300
 _NO_HEADERS: Mapping[str, str] = {}
@@ -223,6 +225,9 @@ def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> 
     if isinstance(error, httpx2.LocalProtocolError):
         text = f'{name}: its key or a header cannot be sent. Look for odd characters: {who.key_hint}, or "headers".'
         return ConnectionFailedError(text, sent=False, ai=who.ai, provider=who.provider)
+    if isinstance(error, ResponseTooLongError):
+        text = f"{name} sent an answer without end and was cut off ({error}). What arrived is kept; ask for less."
+        return BadResponseError(text, ai=who.ai, provider=who.provider, partial=partial)
     if not transport_accepted(error):
         text = f'{name} cannot be reached: {_reason(error)}. Check that its endpoint runs and its "base_url" is right.'
         return ConnectionFailedError(text, sent=False, ai=who.ai, provider=who.provider)
@@ -257,7 +262,5 @@ def _reason(error: httpx2.HTTPError) -> str:
 
 def _quote(message: str) -> str:
     """The provider's own words, on one line and short, or nothing."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
-    if not line:
-        return ""
-    return f": {line[:_LONGEST_QUOTE]}…" if len(line) > _LONGEST_QUOTE else f": {line}"
+    line = one_line(message, _LONGEST_QUOTE)
+    return f": {line}" if line else ""

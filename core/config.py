@@ -128,6 +128,10 @@ class Defaults(_Strict):
     connect_timeout: Seconds = 15.0
     first_token_timeout: Seconds = 120.0
     idle_timeout: Seconds = 60.0
+    longest_answer: Annotated[int, Field(gt=0, le=100_000_000)] = 4_000_000
+    """Characters of one answer, after which it is cut off and kept as it is."""
+    longest_response_mb: Annotated[int, Field(gt=0, le=16_384)] = 256
+    """Megabytes of one response, unpacked and with all that is not answer, after which it is cut off."""
 
     def deadlines(self, row: AIConfig) -> Deadlines:
         return Deadlines(
