@@ -85,6 +85,11 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     return f"{line[: longest - 1]}…" if len(line) > longest else line
 
 
+def quoted(text: str) -> str:
+    """*text* as a Markdown quotation, so that no line of it can pass for a heading or a turn of ours."""
+    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines()) or "> (nothing)"
+
+
 class Cleaner:
     """`clean` for text that arrives in pieces: what it gives is the same, wherever the pieces are cut."""
 

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict
 from core.errors import MootError
 from core.events import Subscription
 from core.lifecycle import App
+from core.untrusted import quoted
 from server.progress import Send, report, watched
 from server.toolbox import Recipe
 from server.worker import read_arguments
-from tools._kit import quoted
 from tools._result import Result
 from tools.jobs import FinishedCall, JobView
 

@@ -24,8 +24,8 @@ from core.batch_template import Template
 from core.budget import Estimate
 from core.errors import UnknownJobError
 from core.jobs.kinds import BATCH
-from core.untrusted import one_line
-from tools._kit import Cost, build_request, price_range, quoted
+from core.untrusted import one_line, quoted
+from tools._kit import Cost, build_request, price_range
 from tools._result import Result
 
 if TYPE_CHECKING:

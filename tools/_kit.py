@@ -14,7 +14,7 @@ from ai.roster import Roster
 from ai.run import Run
 from core.budget import Estimate
 from core.errors import InvalidInputError, MootError, NoAnswerError
-from core.untrusted import clean
+from core.untrusted import quoted
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 from tools._result import Prose, Result
 
@@ -41,11 +41,6 @@ Role = Annotated[str | None, Field(description="E.g. reviewer, architect, debugg
 Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
 Images = Annotated[list[str] | None, Field(description="Picture files.", max_length=10)]
 Thread = Annotated[str | None, Field(description="Conversation to continue or start, by name.")]
-
-
-def quoted(text: str) -> str:
-    """*text* as a Markdown quotation, so that no line of it can pass for a heading of the result."""
-    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines()) or "> (nothing)"
 
 
 class Reply(Result):

@@ -12,7 +12,8 @@ from ai.run import Run
 from core.errors import InvalidInputError
 from core.jobs.desk import Jobs
 from core.jobs.states import CancelMode, JobState
-from tools._kit import Cost, counted, quoted
+from core.untrusted import quoted
+from tools._kit import Cost, counted
 from tools._result import Prose, Result
 
 if TYPE_CHECKING:
