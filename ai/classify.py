@@ -27,6 +27,7 @@ from core.errors import (
     ContextTooLongError,
     ForbiddenError,
     ModelNotFoundError,
+    NotUsableError,
     OverloadedError,
     ProviderError,
     QuotaExceededError,
@@ -54,7 +55,7 @@ class Who:
         return f"{row} or {self.env_keys[0]} in the environment" if self.env_keys else row
 
 
-_ERRORS: dict[Meaning, tuple[type[ProviderError], str]] = {
+ERRORS: Mapping[Meaning, tuple[type[ProviderError], str]] = {
     "key_refused": (AuthenticationError, "{name} refused the key ({said}). Check it: {key_hint}."),
     "not_permitted": (
         ForbiddenError,
@@ -128,6 +129,7 @@ _ERRORS: dict[Meaning, tuple[type[ProviderError], str]] = {
         "{name} rejected the request ({said}). Change what it names, or ask another AI.",
     ),
 }
+"""For each meaning its error, and what is said of it, with the next step."""
 
 
 def status_error(
@@ -146,7 +148,7 @@ def status_error(
     said = read_body(body, headers.get("content-type", "")) if isinstance(body, str) else read_object(dict(body))
     wait = wait_s(headers, said.details, said.words)
     means = meaning_of(status, said, waits=wait is not None)
-    kind, text = _ERRORS[means]
+    kind, text = ERRORS[means]
     error = kind(
         text.format(
             name=repr(who.ai),
@@ -224,7 +226,7 @@ def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> 
         return AITimeoutError(text, phase="idle", ai=who.ai, provider=who.provider, partial=partial)
     if isinstance(error, httpx2.LocalProtocolError):
         text = f'{name}: its key or a header cannot be sent. Look for odd characters: {who.key_hint}, or "headers".'
-        return ConnectionFailedError(text, sent=False, ai=who.ai, provider=who.provider)
+        return NotUsableError(text, ai=who.ai, provider=who.provider, code="key_unsendable")
     if isinstance(error, ResponseTooLongError):
         text = f"{name} sent an answer without end and was cut off ({error}). What arrived is kept; ask for less."
         return BadResponseError(text, ai=who.ai, provider=who.provider, partial=partial)

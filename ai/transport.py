@@ -193,6 +193,10 @@ def _mapped_errors(request: httpx2.Request, *, sent: bool) -> Iterator[None]:
         raise httpx2.ProxyError(str(error), request=request) from error
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise httpx2.UnsupportedProtocol(str(error), request=request) from error
+    except ValueError as error:
+        if sent:
+            raise
+        raise httpx2.LocalProtocolError("a header cannot be sent", request=request) from error
     except (aiohttp.ClientError, ConnectionError) as error:
         # Disconnects, resets and broken payloads: the request was, or may have been, on its way.
         raise httpx2.RemoteProtocolError(str(error) or type(error).__name__, request=request) from error

@@ -38,7 +38,7 @@ from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
 from core.stores import require_extra, store_url
 from core.untrusted import clean
-from core.values import Failure, Request
+from core.values import Failure, Outcome, Request
 from server import answers
 from server.answers import read_answers
 from server.finding import Finding, State
@@ -187,19 +187,26 @@ async def ask_everybody(config: Config, name: str | None = None) -> list[Finding
     """What became of one short question to every AI, or to the one called *name*."""
     request = Request.of("Reply with OK.", max_tokens=_PROBE_TOKENS)
     async with open_app(config) as app, app.run("doctor") as run:
-        outcomes = await run.ask_many([(ai, request) for ai in ([name] if name else app.roster.names)], role="probe")
-    findings = []
-    for outcome in outcomes:
-        probed, took = f"probe {outcome.ai}", outcome.latency_s
-        if not isinstance(outcome, Failure):
-            findings.append(Finding(probed, "ok", f"{outcome.model} answered.", took))
-        elif isinstance(outcome.error, EmptyAnswerError):
-            findings.append(
-                Finding(probed, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took)
-            )
-        else:
-            findings.append(Finding(probed, "fail", str(outcome.error), took))
+        names = [name] if name else app.roster.names
+        pools = {ai: seat.pool for ai, seat in app.roster.seats.items() if seat.pool}
+        # At once, so that each of several keys is used.
+        asks = [(ai, request) for ai in names for _ in (pools[ai].keys if ai in pools else (None,))]
+        outcomes = await run.ask_many(asks, role="probe")
+    told = {outcome.ai: outcome for outcome in sorted(outcomes, key=lambda one: not isinstance(one, Failure))}
+    findings = [_probed(told[ai]) for ai in names]
+    for ai in names:
+        rested = [(key, pools[ai].rest_of(key)) for key in (pools[ai].keys if ai in pools else ())]
+        findings += [Finding(f"probe {ai}", "fail", f"Key {key.alias!r} is {why}") for key, why in rested if why]
     return findings
+
+
+def _probed(outcome: Outcome) -> Finding:
+    probed, took = f"probe {outcome.ai}", outcome.latency_s
+    if not isinstance(outcome, Failure):
+        return Finding(probed, "ok", f"{outcome.model} answered.", took)
+    if isinstance(outcome.error, EmptyAnswerError):
+        return Finding(probed, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took)
+    return Finding(probed, "fail", str(outcome.error), took)
 
 
 def _embedded_model(patient: Patient) -> Iterator[Finding]:
