@@ -6,13 +6,18 @@ looked for in settings files only: in code they are mostly parameters and tests.
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 import threading
 from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from core.redact import holds_known_secret
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 _NAMES = (
     ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk",
@@ -42,7 +47,7 @@ _SET = re.compile(
 )
 """A settings file that sets a password or key to a value of its own."""
 _FILTERS = ("is_templated_secret", "is_indirect_reference", "is_not_alphanumeric_string")
-_GIT_S = 5.0
+_LONGEST_IGNORE_FILE = 1_000_000
 _LONGEST_LINE = 5_000
 """Nobody writes a key by hand into a longer line, and patterns take their time on minified files."""
 _SHORTEST_SECRET = 8
@@ -100,13 +105,49 @@ def secret_in(text: str, name: str) -> str | None:
 
 
 def _ignored_for(path: Path, root: Path) -> str | None:
-    """The pattern by which git ignores *path*; None when it does not, or when there is no git."""
-    command = ["git", "-C", str(root), "check-ignore", "--verbose", "--", str(path)]
+    """The pattern by which git ignores *path*; None when it does not. Git itself is not asked: it runs programs."""
+    top = next((place for place in path.parents if os.path.lexists(place / ".git")), root)
+    for folder in path.parents:  # the nearest file has the last word
+        if folder == folder.parent or not folder.is_relative_to(min(top, root, key=lambda one: len(one.parts))):
+            break
+        if (found := _ignored_by(folder / ".gitignore", path.relative_to(folder).as_posix())) is not None:
+            return found or None
+    beside = (top / ".git" / "info" / "exclude", Path.home() / ".config" / "git" / "ignore")
+    return next((found for file in beside if (found := _ignored_by(file, path.relative_to(top).as_posix()))), None)
+
+
+def _ignored_by(file: Path, name: str) -> str | None:
+    """The pattern in *file* that says that *name* is ignored; empty when one says that it is not."""
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_GIT_S, check=False, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired):
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > _LONGEST_IGNORE_FILE:
+            return None
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
         return None
-    if done.returncode:
+    found = _ignoring(tuple(lines)).check_file(name)
+    if found.include is None or found.index is None:
         return None
-    source, _, _ = done.stdout.decode("utf-8", "replace").partition("\t")
-    return source.split(":", 2)[-1]
+    return lines[found.index].strip() if found.include else ""
+
+
+@lru_cache(maxsize=64)
+def _ignoring(lines: tuple[str, ...]) -> GitIgnoreSpec:
+    """The patterns of an ignore file; a line that git would not understand either is one that matches nothing."""
+    from pathspec import GitIgnoreSpec
+    from pathspec.patterns.gitignore import GitIgnorePatternError
+
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except GitIgnorePatternError:
+        return GitIgnoreSpec.from_lines([line if _is_pattern(line) else "" for line in lines])
+
+
+def _is_pattern(line: str) -> bool:
+    from pathspec import GitIgnoreSpec
+    from pathspec.patterns.gitignore import GitIgnorePatternError
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except GitIgnorePatternError:
+        return False
+    return True

@@ -7,15 +7,16 @@ ordinary file of a bounded size that looks like text, a PDF or a picture. What l
 
 from __future__ import annotations
 
+import errno
 import io
-import os
-import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from core.errors import InvalidInputError
+from core.opening import NotPlainError, read_below
 from core.secrets_check import secret_in, secret_name
 from core.values import Image
 
@@ -89,7 +90,8 @@ class Workspace:
         name = path.relative_to(root).as_posix()
         if reason := secret_name(path, root):
             raise FileRefusedError(f"{given!r} is not sent: {reason}.")
-        text = _text(given, _bytes(given, path, MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES))
+        longest = MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES
+        text = _text(given, _bytes(given, root, path, longest))
         if found := secret_in(text, name):
             raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or leave the file out.")
         return TextFile(name, text, self.is_local_only(name))
@@ -103,7 +105,7 @@ class Workspace:
         root, path = self._find(given)
         if reason := secret_name(path, root):
             raise FileRefusedError(f"{given!r} is not sent: {reason}.")
-        data = _bytes(given, path, MAX_IMAGE_BYTES)
+        data = _bytes(given, root, path, MAX_IMAGE_BYTES)
         kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
         if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             kind = "image/webp"
@@ -184,7 +186,32 @@ class Workspace:
 
     def is_local_only(self, name: str) -> bool:
         """Whether the file called *name* below its root may go only to AIs on this machine."""
-        return any(fnmatch(name, pattern) or fnmatch(PurePath(name).name, pattern) for pattern in self.local_only)
+        return any(
+            fnmatchcase(form, pattern) or fnmatchcase(PurePath(form).name, pattern)
+            for given in self.local_only
+            for form, pattern in zip(_forms(name), _forms(given), strict=True)
+        )
+
+    def may_be_local_only(self, name: str) -> bool:
+        """The same for a name out of a diff, of which nobody knows below which folder it starts.
+
+        It is enough that its end matches a pattern, or the end of one.
+        """
+        endings = _endings(name)
+        patterns = [ending for pattern in self.local_only for ending in _endings(pattern) if set(ending) - set("*?/")]
+        workspace = replace(self, local_only=(*self.local_only, *patterns))
+        return any(workspace.is_local_only(ending) for ending in endings)
+
+
+def _forms(name: str) -> tuple[str, str, str]:
+    """*name* as it is, and as file systems take it that tell neither ways of composing letters nor cases apart."""
+    composed = unicodedata.normalize("NFC", name)
+    return name, composed, composed.casefold()
+
+
+def _endings(name: str) -> list[str]:
+    parts = PurePath(name).parts
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _root(root: Path) -> Path:
@@ -209,23 +236,15 @@ def _matching(root: Path, pattern: str) -> Iterator[Path]:
             yield path.relative_to(root)
 
 
-def _bytes(given: str, path: Path, longest: int) -> bytes:
+def _bytes(given: str, root: Path, path: Path, longest: int) -> bytes:
     """What *path* holds. What is opened is what was resolved: a link that appears in between is not followed."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(os.open(path, flags), "rb") as file:
-            state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode):
-                kind = "a folder; name files, or a pattern such as 'folder/*.py'" if path.is_dir() else "no plain file"
-                raise FileRefusedError(f"{given!r} is {kind}.")
-            if state.st_size > longest:
-                raise FileRefusedError(
-                    f"{given!r} has {state.st_size / 1_048_576:,.1f} MB; at most {longest // 1_048_576} MB are read."
-                )
-            return file.read(longest + 1)[:longest]
+        return read_below(root, path.relative_to(root).parts, longest)
+    except NotPlainError as error:
+        raise FileRefusedError(f"{given!r} {error}.") from None
     except OSError as error:
-        if path.is_dir():
-            raise FileRefusedError(f"{given!r} is a folder; name files, or a pattern such as 'folder/*.py'.") from None
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise FileRefusedError(f"{given!r} has been moved while it was read. Try again.") from None
         raise FileRefusedError(f"{given!r} cannot be read ({type(error).__name__}). Check its permissions.") from None
 
 
