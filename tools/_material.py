@@ -14,7 +14,8 @@ from ai.tokens import text_tokens
 from core.changes import Source, applies, parse_diff, whole, why_generated
 from core.errors import InvalidInputError
 from core.git_changes import git_changes
-from core.secrets_check import named_like_a_secret, secret_in
+from core.secret_names import named_like_a_secret
+from core.secrets_check import secret_in
 from core.workspace import FileRefusedError, Workspace
 
 _PART_CHARS = 100_000

@@ -95,7 +95,7 @@ def test_an_example_of_a_secret_file_is_none(space: Workspace, root: Path) -> No
     [
         ("a.py", 'KEY = "sk-ant-api03-' + "a1B2" * 20 + '"'),
         ("a.py", "ghp_" + "a1B2c3" * 6),
-        ("notes.md", "-----BEGIN RSA PRIVATE KEY-----"),
+        ("notes.md", "-----BEGIN RSA PRIVATE" + " KEY-----"),
         ("a.py", 'aws = "AKIA' + "ABCDEFGHIJKLMNOP" + '"'),
         ("config.yaml", "password: hunter2hunter2"),
     ],
