@@ -141,7 +141,7 @@ KEYS = {
     "curl header": "curl -H 'Authorization¦: Bearer " + chars(40) + "' https://x",
     "curl token": 'curl -H "Authorization¦: token ' + chars(40) + '" https://x',
     "curl basic": "curl --header 'Authorization¦: Basic " + LOGIN + "' https://x",
-    "curl user": "cur¦l -u joe:Xk29fkQm2z https://x",
+    "basic user": "cur¦l -u joe:Xk29fkQm2z https://x",
     "curl key": "curl -H 'X-Api-Key¦: " + chars(32) + "' https://x",
     "gitlab header": "PRIVATE-TOKEN¦: " + chars(24),
     "npmrc": "//registry.npmjs.org/:_authToken¦=" + chars(36),

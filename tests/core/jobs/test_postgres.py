@@ -376,10 +376,10 @@ def test_a_store_that_is_no_postgresql_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MOOT_STORE", f"mysql://me:{WORD}@host/db")
     with pytest.raises(ConfigError, match=r"must begin with postgresql://"):
         store_url()
-    monkeypatch.setenv("MOOT_STORE", "postgresql://me:s3cret@host/db?nonsense=1")
+    monkeypatch.setenv("MOOT_STORE", f"postgresql://me:{WORD}@host/db?nonsense=1")
     store = open_store("moot", ())
     assert "MOOT_STORE cannot be read" in str(store.problem)
-    assert "s3cret" not in str(store.problem)
+    assert WORD not in str(store.problem)
     with pytest.raises(StoreError, match="MOOT_STORE cannot be read"):
         store.submit(lambda connection: None).result()
 
