@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import InvalidInputError
+from core.redact import redact
 from core.values import Answer, Failure
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.S)
@@ -75,7 +76,7 @@ class Schema:
             return None, f"The schema cannot be applied ({type(error).__name__}). Correct it and start anew."
         if wrong is None:
             return value, None
-        return None, f"The answer does not fit the schema at {wrong.json_path}: {wrong.message[:200]}"
+        return None, f"The answer does not fit the schema at {wrong.json_path}: {redact(wrong.message)[:200]}"
 
 
 def record(

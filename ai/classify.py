@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import httpx2
 
+from ai.redirects import RedirectRefusedError
 from core.errors import (
     AIError,
     AITimeoutError,
@@ -28,6 +29,7 @@ from core.errors import (
     RequestRejectedError,
     ServerError,
 )
+from core.redact import redact
 
 _LONGEST_QUOTE = 300
 _QUOTA = re.compile(
@@ -101,6 +103,12 @@ def _by_status(who: Who, status: int, words: str, said: str, wait_s: float | Non
 def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> AIError:
     """The error for a failed connection; it says whether the request may have been accepted."""
     name = repr(who.ai)
+    if isinstance(error, RedirectRefusedError):
+        text = (
+            f"{name} answered with a redirect ({error.status}) to {error.target}, which is not followed: key and "
+            f'prompt would go there. If that is meant, set it as "base_url" of {name}.'
+        )
+        return RequestRejectedError(text, ai=who.ai, provider=who.provider, status=error.status)
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         text = f'{name} could not be reached in time. Check its "base_url" and your network.'
         return AITimeoutError(text, phase="connect", ai=who.ai, provider=who.provider)
@@ -152,8 +160,8 @@ def _reason(error: httpx2.HTTPError) -> str:
 
 
 def _quote(message: str) -> str:
-    """The provider's own words, on one line and short, or nothing."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+    """The provider's own words, on one line and short, or nothing. What is cut is no key: those are taken out first."""
+    line = redact(" ".join("".join(c if c.isprintable() else " " for c in redact(message)).split()))
     if not line:
         return ""
     return f": {line[:_LONGEST_QUOTE]}…" if len(line) > _LONGEST_QUOTE else f": {line}"

@@ -20,6 +20,7 @@ import httpx2
 
 from ai.lazy import load
 from ai.rate_headers import tell
+from ai.redirects import check_redirect
 
 if TYPE_CHECKING:
     import aiohttp
@@ -73,7 +74,7 @@ class SharedHTTP:
                 mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK},  # never by proxy
                 timeout=_DEFAULT_TIMEOUT,
                 follow_redirects=True,
-                event_hooks={"response": [lambda response: tell(response.headers)]},
+                event_hooks={"response": [_told_in_sync]},
             )
         return self._sync_client
 
@@ -91,6 +92,11 @@ class SharedHTTP:
 
 
 async def _told(response: httpx2.Response) -> None:
+    _told_in_sync(response)
+
+
+def _told_in_sync(response: httpx2.Response) -> None:
+    check_redirect(response)
     tell(response.headers)
 
 

@@ -26,6 +26,7 @@ _NOT_USED = {
     "curl-auth-header": "it takes the square of a line's length",
     "curl-auth-user": "it takes the square of a line's length",
     "pkcs12-file": "it is about names",
+    "aws-amazon-bedrock-api-key-short-lived": "it takes the beginning for the whole; ours does not",
     "flutterwave-public-key": "it is public",
     "lob-pub-api-key": "it is public",
     "mailgun-pub-key": "it is public",
@@ -42,7 +43,7 @@ _ENDLESS = re.compile(r"(?<!\\)\{(\d+),\}")
 _PLACEHOLDER = re.compile(
     r"(?i)(?:my|your|the|some|a)?[-_]?(?:pass(?:wor[dt]|wd|phrase)?|pwd?|pw|secret|token|user(?:name)?|login|key|api[-_]?key|"
     r"hidden|redacted|placeholder|changeme|change[-_]me|example|credentials?|foo|bar|baz|spam|eggs|xyz|abc|123|p4ss)"
-    r"[-_]?(?:here|\d{0,3})|[x*.#_-]{3,}|%\w{2,}%?|%\(\w{1,40}\)s?|\[.{0,80}|\(.{0,80}|.{0,40}\.\.\.|.{0,40}…"
+    r"[-_]?(?:here|\d{0,3})|[x*.#_-]{3,}|%\w{2,}%?|%\(\w{1,40}\)s?|\[.{0,80}|\(.{0,80}|.{0,40}\.\.\.|.{0,40}…|(?-i:[a-z]{1,5})"
 )
 
 
@@ -101,7 +102,7 @@ class Rule:
             return False
         if self.entropy and _entropy(secret) <= self.entropy:
             return False
-        if self.placeholder and _PLACEHOLDER.fullmatch(secret.strip("\"'`,;")):
+        if self.placeholder and _PLACEHOLDER.fullmatch(secret.strip("\"'`,;\\")):
             return False
         if any(word in secret.lower() for word in self.stopwords):
             return False

@@ -90,13 +90,18 @@ def retry(id: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.option("--older-than", type=click.FloatRange(0), default=30, show_default=True, metavar="DAYS")
-def clean(older_than: float) -> None:
-    """Delete jobs that were over so long ago."""
+@click.option("--words", is_flag=True, help="Of all jobs that are over, delete prompts, files and answers alone.")
+def clean(older_than: float, words: bool) -> None:
+    """Delete jobs that were over so long ago, or (--words) what was said in all that are over."""
     import anyio
 
     from core.errors import MootError
 
     try:
+        if words:
+            gone = anyio.run(_forget_words)
+            print(f"The words of {gone} {'job' if gone == 1 else 'jobs'} deleted.")
+            return
         gone = anyio.run(_clean, older_than * _DAY_S)
         print(f"{gone} {'job' if gone == 1 else 'jobs'} deleted.")
     except MootError as error:
@@ -193,6 +198,16 @@ async def _clean(older_than_s: float) -> int:
     desk = Jobs()
     try:
         return await desk.clean(older_than_s=older_than_s, most_bytes=KEPT_BYTES)
+    finally:
+        await desk.aclose()
+
+
+async def _forget_words() -> int:
+    from core.jobs.desk import Jobs
+
+    desk = Jobs()
+    try:
+        return await desk.forget_words()
     finally:
         await desk.aclose()
 

@@ -25,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ai.lazy import load
 from core.errors import InvalidInputError, StoreError
+from core.files import private_folder
 from core.jobs.desk import done_here, may_exist
 from core.jobs.kinds import BATCH
 from core.lifecycle import App, open_app
@@ -108,7 +109,8 @@ def start_worker() -> None:
     if not done_here():
         return
     home = data_dir()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not home.exists():
+        private_folder(home)
     flags = 0x00000008 if sys.platform == "win32" else 0  # DETACHED_PROCESS
     with open(home / "worker.log", "wb", opener=lambda path, mode: os.open(path, mode, 0o600)) as log:
         subprocess.Popen(
