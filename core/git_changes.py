@@ -17,7 +17,6 @@ from core.diffs import FileDiff, read_diff
 from core.errors import InvalidInputError
 from core.git import Git, GitError, Repository, find_repository, opened
 from core.opening import NotPlainError, link_below, read_with_mode
-from core.secrets_check import secret_name
 from core.workspace import MAX_TEXT_BYTES, Workspace
 
 _LINK, _SUBMODULE, _NOTHING = "120000", "160000", "000000"
@@ -131,7 +130,7 @@ class _Wanted:
         place = self.place(name)
         if place is None:
             return "outside of what is open to Moot"
-        return secret_name(place[0] / place[1], place[0])
+        return self._workspace.secret_name(place[0] / place[1], place[0])
 
     def is_local_only(self, name: str) -> bool:
         place = self.place(name)

@@ -131,14 +131,14 @@ def worker(idle_exit: float | None, concurrency: int | None) -> None:
         sys.exit(130)
 
 
-def submit(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:
+def submit(recipe: str, arguments: dict[str, Any], as_json: bool, *, send_secrets: bool = False) -> None:
     """Start *recipe* as a job, with a worker that does it, and print its id."""
     import anyio
 
     from core.errors import ConfigError, InvalidInputError, MootError
 
     try:
-        handle = anyio.run(_submit, recipe, arguments)
+        handle = anyio.run(_submit, recipe, arguments, send_secrets)
     except (ConfigError, InvalidInputError) as error:
         raise click.UsageError(str(error)) from None
     except MootError as error:
@@ -146,12 +146,12 @@ def submit(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:
     print(handle.model_dump_json(indent=2) if as_json else handle.markdown())
 
 
-async def _submit(recipe: str, arguments: dict[str, Any]) -> Any:
+async def _submit(recipe: str, arguments: dict[str, Any], send_secrets: bool) -> Any:
     from core.lifecycle import open_app
     from server.background import start
     from server.toolbox import KINDS
 
-    async with open_app() as app:
+    async with open_app(by_hand=True, send_secrets=send_secrets) as app:
         handle = await start(app, KINDS[recipe], arguments)
     _start_worker()
     return handle

@@ -15,7 +15,6 @@ from core.changes import Source, applies, parse_diff, whole, why_generated
 from core.errors import InvalidInputError
 from core.git_changes import git_changes
 from core.secret_names import named_like_a_secret
-from core.secrets_check import secret_in
 from core.workspace import FileRefusedError, Workspace
 
 _PART_CHARS = 100_000
@@ -83,7 +82,7 @@ def _read(
     else:
         changes = git_changes(workspace, _repository(workspace, repo), base=base, staged=staged, paths=paths or ())
         left_out += changes.left_out
-        sources = [source for source in changes.sources if _may_be_sent(source, [source.name], left_out)]
+        sources = [source for source in changes.sources if _may_be_sent(workspace, source, [source.name], left_out)]
         private = changes.local_only if sources else None
     return {"sources": [_plain(source) for source in sources], "left_out": left_out, "local_only": private}
 
@@ -98,7 +97,7 @@ def _given(
     for one in changed:
         if paths and not any(name.startswith(path) for path in paths for name in one.names):
             continue
-        if not _may_be_sent(one.source, one.names, left_out):
+        if not _may_be_sent(workspace, one.source, one.names, left_out):
             continue
         sources.append(one.source)
         if any(workspace.may_be_local_only(name) for name in one.names):
@@ -136,11 +135,13 @@ def _files(workspace: Workspace, files: Sequence[str], left_out: list[str]) -> t
     return sources, private
 
 
-def _may_be_sent(source: Source, names: Iterable[str], left_out: list[str]) -> bool:
+def _may_be_sent(workspace: Workspace, source: Source, names: Iterable[str], left_out: list[str]) -> bool:
     text = "\n".join([*source.lines.values(), *(line for lines in source.removed.values() for line in lines)])
-    secret = next((why for name in names if (why := named_like_a_secret(PurePosixPath(name)))), None)
+    secret = None
+    if not workspace.send_secrets:
+        secret = next((why for name in names if (why := named_like_a_secret(PurePosixPath(name)))), None)
     reason = secret or why_generated(source.name, text)
-    if reason is None and secret_in(text, source.name):
+    if reason is None and workspace.secret_in(text, source.name):
         reason = "it holds what looks like a secret"
     if reason:
         left_out.append(f"{source.name} (left out: {reason})")

@@ -115,7 +115,7 @@ def _places(
         path = _kept(items)
         return BatchInput(path, wanted, send_secrets=True), path.with_suffix(".results.jsonl")
     assert file is not None
-    root, path = run.workspace.place(file)
+    root, path = run.workspace.below(file)
     source = BatchInput(path, wanted, strict=True, name=path.relative_to(root).as_posix())
     return source, path.with_name(f"{path.name}.results.jsonl")
 

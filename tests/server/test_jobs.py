@@ -259,14 +259,14 @@ def test_the_words_of_what_is_over_can_be_deleted_by_themselves(isolated: Path) 
             assert (await app.jobs.wait(job.id, 10)).state == "done"
         return job.id
 
-    id = anyio.run(prepare)
+    job = anyio.run(prepare)
     kept = (isolated / "home" / "jobs.db").read_bytes()
     assert b"the question" in kept and b"the answer" in kept
     told = CliRunner().invoke(cli, ["jobs", "clean", "--words"])
     assert told.output == "The words of 1 job deleted.\n"
     kept = (isolated / "home" / "jobs.db").read_bytes()
     assert b"the question" not in kept and b"the answer" not in kept
-    shown = CliRunner().invoke(cli, ["jobs", "show", id])
+    shown = CliRunner().invoke(cli, ["jobs", "show", job])
     assert "is done" in shown.output and "has been deleted" in shown.output
-    again = CliRunner().invoke(cli, ["jobs", "retry", id])
+    again = CliRunner().invoke(cli, ["jobs", "retry", job])
     assert again.exit_code != 0
