@@ -10,6 +10,7 @@ import anyio
 
 from ai.lazy import load, loaded
 from core.errors import AIError
+from core.redact import redact, without_secrets
 from core.values import Answer, Response, Usage
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def attributed(
     first_token_s: float | None,
     cost_usd: Pricing,
 ) -> Answer:
-    """What *seat* was asked and *really* answered, with its price."""
+    """What *seat* was asked and *really* answered, with its price; without our keys, whoever repeats them."""
     try:
         cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)
     except Exception as error:  # an answer is not lost because its price cannot be told
@@ -50,13 +51,13 @@ def attributed(
         cost = None
     return Answer(
         ai=seat.name,
-        model=response.model,
-        text=response.text,
+        model=redact(response.model),
+        text=without_secrets(response.text),
         latency_s=latency_s,
         usage=response.usage,
         cost_usd=0.0 if response.cached else cost,
         finish_reason=response.finish_reason,
-        request_id=response.request_id,
+        request_id=response.request_id and redact(response.request_id),
         answered_by=response.answered_by,
         fallback_reason=response.fallback_reason,
         provider=really.provider.name,

@@ -15,6 +15,7 @@ import httpx2
 from ai.acceptance import status_accepted, transport_accepted
 from ai.bounded import ResponseTooLongError
 from ai.reading import number
+from ai.redirects import RedirectRefusedError
 from ai.refusal_shapes import read_body, read_object
 from ai.refusals import Meaning, meaning_of
 from ai.waits import wait_s
@@ -35,7 +36,8 @@ from core.errors import (
     RequestRejectedError,
     ServerError,
 )
-from core.untrusted import one_line
+from core.redact import redact
+from core.untrusted import clean, one_line
 
 _LONGEST_QUOTE = 300
 _NO_HEADERS: Mapping[str, str] = {}
@@ -218,6 +220,12 @@ def error_status(data: Mapping[str, Any]) -> int:
 def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> AIError:
     """The error for a failed connection; it says whether the request may have been accepted."""
     name = repr(who.ai)
+    if isinstance(error, RedirectRefusedError):
+        text = (
+            f"{name} answered with a redirect ({error.status}) to {error.target}, which is not followed: key and "
+            f'prompt would go there. If that is meant, set it as "base_url" of {name}.'
+        )
+        return RequestRejectedError(text, ai=who.ai, provider=who.provider, status=error.status)
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         text = f'{name} could not be reached in time. Check its "base_url" and your network.'
         return AITimeoutError(text, phase="connect", ai=who.ai, provider=who.provider)
@@ -263,6 +271,6 @@ def _reason(error: httpx2.HTTPError) -> str:
 
 
 def _quote(message: str) -> str:
-    """The provider's own words, on one line and short, or nothing."""
-    line = one_line(message, _LONGEST_QUOTE)
+    """The provider's own words, on one line and short, or nothing. What is cut is no key: those are taken out first."""
+    line = one_line(redact(clean(redact(message))), _LONGEST_QUOTE)
     return f": {line}" if line else ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ai.classify import Who
 
 _REPLACEMENT = "\ufffd"
-_WORD = 40
+_WORD = 41
 _NAME = 200
 _QUOTED = 300
 LONGEST_ANSWER = 4_000_000

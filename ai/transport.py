@@ -21,6 +21,7 @@ import httpx2
 from ai.bounded import LONGEST_RESPONSE, bound
 from ai.lazy import load
 from ai.rate_headers import tell
+from ai.redirects import check_redirect
 
 if TYPE_CHECKING:
     import aiohttp
@@ -86,6 +87,7 @@ class SharedHTTP:
         self._take_in(response)
 
     def _take_in(self, response: httpx2.Response) -> None:
+        check_redirect(response)
         tell(response.headers)
         bound(response, self._longest)
 

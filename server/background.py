@@ -15,7 +15,7 @@ from core.lifecycle import App
 from core.untrusted import quoted
 from server.progress import Send, report, watched
 from server.toolbox import Recipe
-from server.worker import read_arguments
+from server.worker import PLACE, read_arguments
 from tools._result import Result
 from tools.jobs import FinishedCall, JobView
 
@@ -103,7 +103,7 @@ async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:
     await recipe.load()
     read_arguments(recipe, given)
     _check_names(app, given)
-    return await app.jobs.submit(recipe.name, given)
+    return await app.jobs.submit(recipe.name, given | {PLACE: app.desk.workspace.place()})
 
 
 async def finished(app: App, recipe: Recipe, job: Job) -> BaseModel:

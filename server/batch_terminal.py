@@ -21,7 +21,7 @@ from core.batch_template import Template
 from core.errors import ConfigError, InvalidInputError, MootError
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
-from core.secrets_check import named_like_a_secret
+from core.secret_names import named_like_a_secret
 from core.untrusted import one_line
 from server.worker import keep_batches, serving_jobs, start_worker
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch

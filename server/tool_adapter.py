@@ -140,7 +140,10 @@ class _Call:
             await self._app.jobs.cancel(job.id)
             raise MootError(job.reason)
         result = await finished(self._app, self._recipe, job)
-        return result.after(patience) if isinstance(result, JobHandle) else result
+        if isinstance(result, JobHandle):
+            return result.after(patience)
+        await self._app.jobs.forget(job.id)  # nobody will ask for its words again: the host has them
+        return result
 
     async def _show(self, events: Subscription) -> None:
         await report(events, self._send)

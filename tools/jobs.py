@@ -136,6 +136,9 @@ async def jobs(
             return _steered(await run.jobs.retry(id))
 
 
+_WORDLESS = "What was said in it has been deleted (moot jobs clean --words)."
+
+
 async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int = _CALLS_SHOWN) -> JobReport:
     """Of a finished job its result, of any other, or where *after* is given, the calls that have finished so far."""
     result: JobResult | None = await desk.result(job.id) if job.state == "done" else None
@@ -145,7 +148,7 @@ async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int
         summary=f"Job {job.id} is {job.state}.",
         jobs=[view],
         calls=[FinishedCall.of(call) for call in kept],
-        text=result.markdown if result else "",
+        text=result.markdown if result else _WORDLESS if job.state == "done" and after is None else "",
         result=dict(result.structured) if result else None,
     )
 

