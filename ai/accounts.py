@@ -11,6 +11,7 @@ import anyio
 from ai.lazy import load, loaded
 from ai.tokens import input_tokens
 from core.errors import AIError
+from core.redact import redact, without_secrets
 from core.values import Answer, Request, Response, Usage
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def attributed(
     cost_usd: Pricing,
     request: Request | None = None,
 ) -> Answer:
-    """What *seat* was asked and *really* answered, with its price; *request* tells which figures can be true."""
+    """What *seat* was asked and *really* answered, with its price; without our keys, whoever repeats them.
+
+    *request* tells which figures can be true.
+    """
     usage = believed(response.usage, request)
     try:
         cost = cost_usd(usage, model=response.model, price_id=really.provider.price_id)
@@ -62,13 +66,13 @@ def attributed(
         cost = None
     return Answer(
         ai=seat.name,
-        model=response.model,
-        text=response.text,
+        model=redact(response.model),
+        text=without_secrets(response.text),
         latency_s=latency_s,
         usage=usage,
         cost_usd=0.0 if response.cached else cost,
         finish_reason=response.finish_reason,
-        request_id=response.request_id,
+        request_id=response.request_id and redact(response.request_id),
         answered_by=response.answered_by,
         fallback_reason=response.fallback_reason,
         provider=really.provider.name,

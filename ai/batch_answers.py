@@ -9,6 +9,7 @@ from typing import Any
 
 from ai.strict_schema import without_nulls
 from core.errors import InvalidInputError
+from core.redact import redact
 from core.values import Answer, Failure
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.S)
@@ -78,7 +79,7 @@ class Schema:
             return None, f"The schema cannot be applied ({type(error).__name__}). Correct it and start anew."
         if wrong is None:
             return value, None
-        return None, f"The answer does not fit the schema at {wrong.json_path}: {wrong.message[:200]}"
+        return None, f"The answer does not fit the schema at {wrong.json_path}: {redact(wrong.message)[:200]}"
 
 
 def record(

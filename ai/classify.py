@@ -13,7 +13,9 @@ from typing import Any
 import httpx2
 
 from ai.acceptance import status_accepted, transport_accepted
+from ai.bounded import ResponseTooLongError
 from ai.reading import number
+from ai.redirects import RedirectRefusedError
 from ai.refusal_shapes import read_body, read_object
 from ai.refusals import Meaning, meaning_of
 from ai.waits import wait_s
@@ -35,6 +37,8 @@ from core.errors import (
     ServerError,
     TimeoutPhase,
 )
+from core.redact import redact
+from core.untrusted import clean, one_line
 from core.values import Deadlines
 
 _LONGEST_QUOTE = 300
@@ -218,6 +222,12 @@ def error_status(data: Mapping[str, Any]) -> int:
 def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> AIError:
     """The error for a failed connection; it says whether the request may have been accepted."""
     name = repr(who.ai)
+    if isinstance(error, RedirectRefusedError):
+        text = (
+            f"{name} answered with a redirect ({error.status}) to {error.target}, which is not followed: key and "
+            f'prompt would go there. If that is meant, set it as "base_url" of {name}.'
+        )
+        return RequestRejectedError(text, ai=who.ai, provider=who.provider, status=error.status)
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         text = f'{name} could not be reached in time. Check its "base_url" and your network.'
         return AITimeoutError(text, phase="connect", ai=who.ai, provider=who.provider)
@@ -227,6 +237,9 @@ def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> 
     if isinstance(error, httpx2.LocalProtocolError):
         text = f'{name}: its key or a header cannot be sent. Look for odd characters: {who.key_hint}, or "headers".'
         return NotUsableError(text, ai=who.ai, provider=who.provider, code="key_unsendable")
+    if isinstance(error, ResponseTooLongError):
+        text = f"{name} sent an answer without end and was cut off ({error}). What arrived is kept; ask for less."
+        return BadResponseError(text, ai=who.ai, provider=who.provider, partial=partial)
     if not transport_accepted(error):
         text = f'{name} cannot be reached: {_reason(error)}. Check that its endpoint runs and its "base_url" is right.'
         return ConnectionFailedError(text, sent=False, ai=who.ai, provider=who.provider)
@@ -271,8 +284,6 @@ def _reason(error: httpx2.HTTPError) -> str:
 
 
 def _quote(message: str) -> str:
-    """The provider's own words, on one line and short, or nothing."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
-    if not line:
-        return ""
-    return f": {line[:_LONGEST_QUOTE]}…" if len(line) > _LONGEST_QUOTE else f": {line}"
+    """The provider's own words, on one line and short, or nothing. What is cut is no key: those are taken out first."""
+    line = one_line(redact(clean(redact(message))), _LONGEST_QUOTE)
+    return f": {line}" if line else ""

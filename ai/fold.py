@@ -21,13 +21,18 @@ from core.errors import (
     RefusedError,
     TruncatedError,
 )
+from core.untrusted import Cleaner, clean, one_line
 from core.values import FinishReason, Response, ToolCall, Usage
 
 if TYPE_CHECKING:
     from ai.classify import Who
 
 _REPLACEMENT = "\ufffd"
-_WORD = 40
+_WORD = 41
+_NAME = 200
+_QUOTED = 300
+LONGEST_ANSWER = 4_000_000
+"""Characters. The longest answer that any model can give has some 500,000."""
 _FINISH: Mapping[Ending, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
 
 
@@ -41,6 +46,7 @@ class AnswerFold:
         complete: The answer is all there; what may still come are figures about it.
         done: Nothing more is to come: whoever reads may stop.
         keeps_thoughts: Whether `<think>…</think>` stays part of the answer.
+        longest: Characters of answer, and of thoughts, after which it is cut off.
     """
 
     def __init__(self, who: Who, model: str, emit: Emit) -> None:
@@ -55,6 +61,7 @@ class AnswerFold:
         self.refusal: str | None = None
         self.tool_calls: list[ToolCall] = []
         self.keeps_thoughts = False
+        self.longest = LONGEST_ANSWER
         self.done = False
         self._why_not = ""
         """Why the answer is not whole, although the protocol's end was seen."""
@@ -63,6 +70,8 @@ class AnswerFold:
         """The first half of a surrogate pair, where a token broke off between the two."""
         self._thoughts: ThoughtSplitter | None = ThoughtSplitter()
         self._text = io.StringIO()  # a list of tokens costs 53 bytes of object for each
+        self._cleaner = Cleaner()
+        self._length = self._thought = 0
 
     @property
     def text(self) -> str:
@@ -71,6 +80,10 @@ class AnswerFold:
     @property
     def complete(self) -> bool:
         return self.terminated
+
+    @property
+    def _named_request(self) -> str | None:
+        return one_line(self.request_id, _NAME) if self.request_id else None
 
     def add_text(self, text: str) -> None:
         if self._half or not text.isascii():
@@ -83,7 +96,10 @@ class AnswerFold:
             self._thoughts = None  # the rest is answer
 
     def add_thinking(self, text: str) -> None:
-        self._emit(Thinking(text))
+        self._thought += len(text)
+        if self._thought > self.longest:
+            raise self.too_long("thought without end")
+        self._emit(Thinking(clean(text)))
 
     def add_tool_call(self, id: str, name: str, said: object, signature: bytes | None = None) -> None:
         """A whole tool call; one without a name, or whose arguments cannot be read, makes the answer incomplete."""
@@ -91,7 +107,7 @@ class AnswerFold:
         if given is None or not name:
             self.incomplete("asked for a function in a form that cannot be read")
         else:
-            self.tool_calls.append(ToolCall(id, name, given, signature))
+            self.tool_calls.append(ToolCall(id, one_line(name, _NAME), given, signature))
 
     def alive(self) -> None:
         """The provider sent nothing that can be shown, but it is at work."""
@@ -101,9 +117,9 @@ class AnswerFold:
         """Take in the reason for which the answer ended; one that is not in *table* means that it is not whole."""
         match ending(table, word):
             case None:
-                self._why_not = f"ended its answer for a reason that Moot does not know, {word[:_WORD]!r}"
+                self._why_not = f"ended its answer for a reason that Moot does not know, {one_line(word, _WORD)!r}"
             case "failed":
-                self._why_not = f"broke off its answer ({word[:_WORD]})"
+                self._why_not = f"broke off its answer ({one_line(word, _WORD)})"
             case "filtered":
                 self.filtered = True
             case "refused":
@@ -129,7 +145,7 @@ class AnswerFold:
                 "stopped the answer with its content filter. Rephrase the question or ask another AI.",
             )
         if self.refusal is not None:
-            said = f": {self.refusal}" if self.refusal else ""
+            said = f": {one_line(self.refusal, _QUOTED)}" if self.refusal else ""
             raise self._error(RefusedError, f"declined to answer{said}. Rephrase the question or ask another AI.")
         if not self.terminated or self._why_not:
             why = self._why_not or "broke off in the middle of its answer"
@@ -141,10 +157,10 @@ class AnswerFold:
             raise self._error(EmptyAnswerError, self._emptiness())
         return Response(
             text=text,
-            model=self.model,
+            model=one_line(self.model, _NAME),
             finish_reason=self.finish_reason or "stop",
             usage=self.usage,
-            request_id=self.request_id,
+            request_id=self._named_request,
             tool_calls=tuple(self.tool_calls),
         )
 
@@ -167,6 +183,7 @@ class AnswerFold:
             self.add_text(_REPLACEMENT)
         if self._thoughts is not None:
             self._sort(self._thoughts.flush())
+        self._keep(self._cleaner.flush())
 
     def _emptiness(self) -> str:
         if self.finish_reason == "length":
@@ -183,8 +200,25 @@ class AnswerFold:
                 self._write(text)
 
     def _write(self, text: str) -> None:
+        self._keep(self._cleaner.feed(text))
+
+    def _keep(self, text: str) -> None:
+        if not text:
+            return
+        self._length += len(text)
+        if self._length > self.longest:
+            self._text.write(text[: self.longest - self._length])
+            raise self.too_long("wrote without end")
         self._text.write(text)
         self._emit(text)
+
+    def too_long(self, did: str) -> AnswerError:
+        """The error for an answer that goes on past what may be kept."""
+        return self._error(
+            TruncatedError,
+            f"{did} and was cut off after {self.longest:,} characters. What arrived is kept; ask for less, or raise "
+            "defaults.longest_answer in credentials.json.",
+        )
 
     def _in_whole_characters(self, text: str) -> str:
         """*text* with U+FFFD for halves of surrogate pairs, which JSON can carry but no file or socket would take."""
@@ -200,7 +234,7 @@ class AnswerFold:
             f"{who.ai!r} {rest}",
             ai=who.ai,
             provider=who.provider,
-            request_id=self.request_id,
+            request_id=self._named_request,
             partial=self.text,
             tokens=(used.input_tokens or 0, used.output_tokens or 0) if known else None,
         )

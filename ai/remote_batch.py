@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import httpx2
 
+from ai.bounded import UNBOUNDED, lines
 from ai.classify import Who, error_status, not_an_answer, status_error, transport_error
 from ai.reading import decode
 from ai.settings import ClientSettings
@@ -114,8 +115,8 @@ class BatchHTTP:
         """The JSON objects of a file, one a line."""
         async with self._stream(path) as reply:
             with _transport(self.who):
-                async for line in reply.aiter_lines():
-                    if (row := _row(line)) is not None:
+                async for line in lines(reply):
+                    if (row := _row(line.decode("utf-8", "replace"))) is not None:
                         yield row
                     elif line.strip():
                         log.warning("%s: a line of a batch's results cannot be read", self.who.ai)
@@ -142,7 +143,9 @@ class BatchHTTP:
     async def _stream(self, path: str) -> AsyncIterator[httpx2.Response]:
         url = f"{self._base}{path}"
         with _transport(self.who):
-            async with self._http.client.stream("GET", url, headers=self._headers, timeout=_TIMEOUT) as reply:
+            async with self._http.client.stream(
+                "GET", url, headers=self._headers, timeout=_TIMEOUT, extensions={UNBOUNDED: True}
+            ) as reply:
                 if reply.status_code >= 300:
                     await reply.aread()
                     raise self._refusal(reply)

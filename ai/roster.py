@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 from pydantic import SecretStr
 
+from ai.bounded import MEGABYTE
 from ai.classify import Who
 from ai.lane import Keyed
 from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
@@ -55,7 +56,8 @@ class Roster:
     @classmethod
     def open(cls, config: Config, http: SharedHTTP | None = None) -> Roster:
         """Build every AI the configuration and the environment name."""
-        roster = cls(config, http or SharedHTTP(), budget=_budget(config))
+        longest = config.defaults.longest_response_mb * MEGABYTE
+        roster = cls(config, http or SharedHTTP(longest_response=longest), budget=_budget(config))
         roster.problems.update(config.bad_rows)
         for name, row in _configured(config):
             try:
@@ -294,6 +296,7 @@ def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, 
         command=tuple(row.command or ()),
         env=tuple(row.env),
         keep_thoughts=row.keep_thoughts,
+        longest_answer=defaults.longest_answer,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ai.classify import Who
+from ai.fold import LONGEST_ANSWER, AnswerFold
 from ai.providers.catalog import Quirks
 from core.values import Deadlines
 
@@ -24,6 +25,7 @@ class ClientSettings:
         model: None means the first model the endpoint lists.
         fixed_quirks: The names of quirks that the user has set.
         keep_thoughts: Whether thoughts that are written into the answer stay there.
+        longest_answer: Characters of one answer, after which it is cut off.
         locate: Starts whatever serves the endpoint and says where it is; called before each request, may block.
     """
 
@@ -39,3 +41,9 @@ class ClientSettings:
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     keep_thoughts: bool = False
+    longest_answer: int = LONGEST_ANSWER
+
+    def instruct(self, fold: AnswerFold) -> None:
+        """Have *fold* read an answer as these settings want it."""
+        fold.keeps_thoughts = self.keep_thoughts
+        fold.longest = self.longest_answer

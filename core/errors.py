@@ -48,7 +48,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from core.redact import redact
+from core.redact import redact, without_secrets
 
 TimeoutPhase = Literal["connect", "first token", "idle", "total"]
 
@@ -136,7 +136,6 @@ class AIError(MootError):
         status: The HTTP status, if there was one.
         retry_after: Seconds the provider asked to wait, if it did.
         request_id: The provider's id of the request, for its support.
-        partial: Text that had arrived before the failure; it may have been paid for.
         tokens: How many the provider said it took, in and out, if it said so.
     """
 
@@ -163,7 +162,7 @@ class AIError(MootError):
         self.provider = provider
         self.status = status
         self.retry_after = retry_after
-        self.request_id = request_id
+        self.request_id = redact(request_id) if request_id else request_id
         self.partial = partial
         self.tokens = tokens
         self._code = code
@@ -171,6 +170,15 @@ class AIError(MootError):
     @property
     def code(self) -> str:
         return self._code or self.kind
+
+    @property
+    def partial(self) -> str:
+        """Text that had arrived before the failure; it may have been paid for."""
+        return self._partial
+
+    @partial.setter
+    def partial(self, text: str) -> None:
+        self._partial = without_secrets(text)
 
     @property
     def maybe_billed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Logs go to stderr, one line each, without keys: a logged traceback may quote what a provider echoed."""
+"""Logs go to stderr, one line each, without keys and terminal codes: a traceback may quote what a provider echoed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import logging
 import os
 
 from core.redact import redact
+from core.untrusted import clean
 
 
 class RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return clean(redact(super().format(record)))
 
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

@@ -127,6 +127,8 @@ class TasksExtension(Extension):
             raise MCPError(**task["error"])
         if "result" in task:
             result: dict[str, Any] = task["result"]
+            if job.state == "done":  # nobody knows of it, so nobody will ask for its words again
+                await ctx.lifespan_context.jobs.forget(job.id)
             return result
         task.pop("inputRequests", None)  # a new task tells its id and status alone
         return task | {"resultType": "task"}

@@ -201,7 +201,7 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(settings.who, await self.list_models())
         fold = MessageFold(settings.who, self._model, emit)
-        fold.keeps_thoughts = settings.keep_thoughts
+        settings.instruct(fold)
         body = build_body(request, self._model, settings)
         with sdk_errors(await load("anthropic"), settings.who, fold):
             async with sdk.messages.with_streaming_response.create(
@@ -245,7 +245,7 @@ class SyncClient(AIClient):
             )
         watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
         fold = MessageFold(settings.who, model, watch.emit)
-        fold.keeps_thoughts = settings.keep_thoughts
+        settings.instruct(fold)
         body = build_body(request, model, settings)
         with sdk_errors(anthropic, settings.who, fold):
             with sdk.messages.with_streaming_response.create(

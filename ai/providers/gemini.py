@@ -183,7 +183,7 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(who, await self.list_models())
         fold = GeminiFold(who, self._model, emit)
-        fold.keeps_thoughts = self._settings.keep_thoughts
+        self._settings.instruct(fold)
         with gemini_errors(who, fold):
             try:
                 async for _ in await sdk.aio.models.generate_content_stream(
@@ -230,7 +230,7 @@ class SyncClient(AIClient):
             )
         watch = Watch(who, request.deadlines or self._settings.deadlines, emit, cancelled)
         fold = GeminiFold(who, model, watch.emit)
-        fold.keeps_thoughts = self._settings.keep_thoughts
+        self._settings.instruct(fold)
         with gemini_errors(who, fold, watch):
             try:
                 for _ in sdk.models.generate_content_stream(

@@ -16,6 +16,7 @@ from ai.remote_batch import BatchHTTP, RemoteResult, RemoteStatus, Terms, encode
 from ai.settings import ClientSettings
 from ai.transport import SharedHTTP
 from core.errors import AIError
+from core.redact import redact
 from core.values import Request, Response
 
 _ENDPOINT = "/v1/chat/completions"
@@ -103,7 +104,7 @@ class Batches:
 def with_words(reason: str, errors: list[dict[str, Any]] | None) -> str:
     """*reason* and the first of the provider's own words."""
     said = errors[0].get("message") if errors else None
-    return f"{reason}: {str(said or 'no reason given')[:300]}."
+    return f"{reason}: {redact(str(said or 'no reason given'))[:300]}."
 
 
 def chat_outcome(settings: ClientSettings, response: dict[str, Any]) -> Response | AIError:

@@ -197,7 +197,7 @@ class AsyncClient(AsyncAIClient):
     async def _ask(self, sdk: openai.AsyncOpenAI, request: Request, body: dict[str, Any], emit: Emit) -> Response:
         settings = self._settings
         fold = ChatFold(settings.who, body["model"], emit)
-        fold.keeps_thoughts = settings.keep_thoughts
+        settings.instruct(fold)
         with sdk_errors(await load("openai"), settings.who, fold):
             reply = await sdk.post(
                 _PATH,
@@ -279,7 +279,7 @@ class SyncClient(AIClient):
 
         settings = self._settings
         fold = ChatFold(settings.who, body["model"], watch.emit)
-        fold.keeps_thoughts = settings.keep_thoughts
+        settings.instruct(fold)
         with sdk_errors(openai, settings.who, fold):
             reply = sdk.post(
                 _PATH,
