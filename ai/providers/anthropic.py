@@ -170,9 +170,8 @@ class MessageFold(SSEFold):
         reason = delta.get("stop_reason")
         if not reason:
             return
-        self._stopped = True
         self.end(MESSAGES, reason if isinstance(reason, str) else type(reason).__name__)
-        self.terminated = False  # message_stop follows
+        self._stopped, self.terminated = self.terminated, False  # message_stop follows
         if self.refusal is not None:
             self.refusal = text(mapping(delta.get("stop_details")).get("explanation")) or self.refusal
         for id_, name, said in self._calls.values():
