@@ -104,7 +104,10 @@ async def ask(request: pytest.FixtureRequest) -> AsyncIterator[Ask]:
 
 @pytest.mark.parametrize("name", CLIENTS)
 @pytest.mark.parametrize("then", ["hold", "reset", "end"])
-async def test_a_complete_answer_is_given_whatever_the_connection_does_then(ask: Ask, name: str, then: str) -> None:
+async def test_a_complete_answer_is_given_whatever_the_connection_does_then(
+    ask: Ask, name: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai.stream._LINGER_S", 0.2)
     async with provider(data(TEXT[name]), data(END[name]), then=then) as url:
         with anyio.fail_after(20):
             assert (await ask(name, url)).text == "Hello"
