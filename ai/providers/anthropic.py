@@ -269,7 +269,7 @@ class SyncClient(AIClient):
         fold = MessageFold(settings.who, model, watch.emit)
         settings.instruct(fold)
         body = build_body(request, model, settings)
-        with sdk_errors(anthropic, settings.who, fold):
+        with sdk_errors(anthropic, settings.who, fold, watch):
             with sdk.messages.with_streaming_response.create(
                 **_required(body), extra_body=body, timeout=sdk_timeout(request, settings, sync=True)
             ) as reply:

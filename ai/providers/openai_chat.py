@@ -281,7 +281,7 @@ class SyncClient(AIClient):
         settings = self._settings
         fold = ChatFold(settings.who, body["model"], watch.emit)
         settings.instruct(fold)
-        with sdk_errors(openai, settings.who, fold):
+        with sdk_errors(openai, settings.who, fold, watch):
             reply = sdk.post(
                 _PATH,
                 body=body,

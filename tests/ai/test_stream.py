@@ -54,6 +54,10 @@ async def provider(*pieces: bytes, then: str = "hold", drip: bytes = b"") -> Asy
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(length)
+        if then == "say nothing":
+            await released.wait()
+            writer.close()
+            return
         writer.write(HEAD)
         for piece in pieces:
             writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
@@ -155,6 +159,8 @@ async def test_a_mark_and_comments_before_the_first_event_lose_nothing(ask: Ask,
         (Deadlines(first_token=5, idle=0.3, total=10), True, "drip", "idle"),
         (Deadlines(first_token=5, idle=5, total=0.4), True, "hold", "total"),
         (Deadlines(first_token=5, idle=5, total=0.4), False, "drip", "total"),
+        (Deadlines(first_token=0.3, idle=5, total=10), False, "say nothing", "first token"),
+        (Deadlines(first_token=5, idle=5, total=0.3), False, "say nothing", "total"),
     ],
 )
 async def test_a_synchronous_call_obeys_every_deadline(
