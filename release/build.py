@@ -30,7 +30,7 @@ SUMMARY = "Ask other AIs from your assistant: one, many at once, or a panel that
 
 _ENTRY_POINT = "moot_entry.py"
 _BESIDE_THE_CODE = ("pyproject.toml", "uv.lock", "README.md", "LICENSE")
-_PACKED = (".py", ".json", ".typed")
+_PACKED = (".py", ".json", ".csv", ".typed")
 """Nothing else is part of the package, whatever an editor or a test run left there."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The same sources give the same bytes: no file says when it was packed."""
