@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ai.providers.catalog import Quirks
+from ai.settings import ClientSettings
 from core.errors import AIError, RequestRejectedError, ServerError
 from core.files import write_atomically
 from core.paths import data_dir
@@ -41,6 +42,12 @@ class Learned:
         self._fixed = frozenset(fixed)
         self.current: Quirks | None = None
         """None until `load`."""
+
+    @classmethod
+    def of(cls, settings: ClientSettings) -> Learned:
+        """What is known of the endpoint and the model of *settings*."""
+        place = settings.endpoint.base_url if settings.endpoint else settings.who.provider
+        return cls(f"{place} {settings.model or ''}", settings.quirks, settings.fixed_quirks)
 
     def load(self) -> Quirks:
         """What is remembered. Reads a file, the first time."""

@@ -169,7 +169,7 @@ class AsyncClient(AsyncAIClient):
         self._model = settings.model
         self._sdk: openai.AsyncOpenAI | None = None
         self._located: Endpoint | None = None
-        self._learned = _learned(settings)
+        self._learned = Learned.of(settings)
 
     async def complete(self, request: Request, emit: Emit) -> Response:
         sdk = await self._open()
@@ -244,7 +244,7 @@ class SyncClient(AIClient):
     def __init__(self, settings: ClientSettings, http: SharedHTTP) -> None:
         self._settings = settings
         self._http = http
-        self._learned = _learned(settings)
+        self._learned = Learned.of(settings)
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         import openai
@@ -293,11 +293,6 @@ class SyncClient(AIClient):
                 fold.open(reply.headers)
                 read_sync(fold, reply, watch)
             return fold.finish()
-
-
-def _learned(settings: ClientSettings) -> Learned:
-    base_url = settings.endpoint.base_url if settings.endpoint else settings.who.provider
-    return Learned(f"{base_url} {settings.model or ''}", settings.quirks, settings.fixed_quirks)
 
 
 def _sdk_options(settings: ClientSettings, endpoint: Endpoint) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ai.classify import Who
 from ai.client import ignore
 from ai.efforts import nearest
 from ai.local.engine import LocalEngine
-from ai.providers import anthropic, gemini, openai_chat
+from ai.providers import anthropic, gemini, mistral_batch, openai_batch, openai_chat
 from ai.providers.catalog import PROVIDERS, Quirks
 from ai.roster import _settings
 from ai.sdk import first_model
@@ -352,3 +352,15 @@ async def test_a_schema_that_is_refused_stands_in_the_prompt_instead(name: str, 
     await http.aclose()
     assert response.text == '{"a": "x"}' and len(sent) == 2
     assert "JSON Schema" in json.dumps(sent[1])
+
+
+async def test_the_batch_endpoint_of_the_same_model_knows_it_too(ask: Ask) -> None:
+    await ask(RefusingEndpoint(CASES["temperature"][0]))
+    http = SharedHTTP(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))
+    for module in (openai_batch, mistral_batch):
+        batches = module.Batches(
+            ClientSettings(Who("a", "p"), "m", Endpoint("http://127.0.0.1:1/v1", "k-123456")), http
+        )
+        await batches.open()
+        assert b"temperature" not in batches.line("r1", EVERYTHING)
+    await http.aclose()
