@@ -48,7 +48,7 @@ _PER_MOMENT = re.compile(
 _PER_DAY = re.compile(r"per[ _-]?day|daily|\b(?:rpd|tpd)\b|/ ?day\b|5 hours|per[ _-]?week|weekly", re.I)
 _NO_CREDIT = re.compile(
     r"credit balance"
-    r"|(?:insufficient|not enough|out of|no|any|lack of|more|all available) (?:\w+ )?(?:credit|balance|fund)"
+    r"|(?:insufficient|not enough|out of|no|any|lack of|all available) (?:\w+ )?(?:credit|balance|fund)"
     r"|insufficient[ _](?:quota|credit|balance|fund)|(?:balance|credits?|funds) (?:is |are )?(?:insufficient|too low)"
     r"|requires? (?:a )?(?:valid )?(?:payment|paid)|paid plan"
     r"|free (?:quota|tier|trial).{0,40}(?:used up|exhausted|expired|over)"
@@ -83,23 +83,28 @@ _KEY = re.compile(
     re.I,
 )
 _REGION = re.compile(
-    r"country|countries|\bregion\b|territor|location is not supported|your location|geo|request not allowed"
-    r"|check your network settings|legal reasons",
+    r"(?:country|countries|region|territor\w+|location).{0,80}"
+    r"(?:not (?:be )?(?:supported|available|allowed)|unsupported|restrict|block)"
+    r"|(?:not (?:supported|available|allowed|offered)|unsupported|unavailable|restricted).{0,80}"
+    r"(?:country|countries|\bregion|territor|location)"
+    r"|\bgeo[ _-]?(?:block|restrict|fenc|locat)|request not allowed|check your network settings|legal reasons",
     re.I,
 )
 _MODERATION = re.compile(
-    r"moderat|flagged|safety system|usage (?:policy|guidelines)|content (?:filter|polic|management)|terms of service"
-    r"|violat|high risk|sensitive|inappropriate|content_filter|data ?inspection",
+    r"moderat|flagged|safety (?:system|check|filter)|usage (?:policy|policies|guidelines)"
+    r"|content[ _](?:filter|polic|management)"
+    r"|terms of service|violat\w* .{0,60}(?:polic|guideline|terms|rules)|high risk|sensitive content|new_sensitive"
+    r"|unsafe|inappropriate|data ?inspection|prohibited",
     re.I,
 )
 _FIREWALL = re.compile(
     r"firewall|error code: 1\d{3}|virtual network|security policy|\bwaf\b|cloudflare|incapsula|akamai|cloudfront"
-    r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by|blocked by",
+    r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by|blocked by|administrative rules",
     re.I,
 )
 _PERMISSION = re.compile(
-    r"permission|not (?:allowed|permitted|authorized|enabled|open)|does(?:n't| not) have access|access denied"
-    r"|has been disabled|data policy|scopes?|suspended|not have sufficient",
+    r"permission|not authorized|does(?:n't| not) have access|access denied|has been (?:disabled|suspended|banned)"
+    r"|account is (?:disabled|suspended)",
     re.I,
 )
 _OVERLOADED = re.compile(
@@ -133,7 +138,7 @@ _UNSUPPORTED = re.compile(
     r"(?:unsupported|unknown|unrecognized|unexpected|unrecognised) "
     r"(?:\w+ )?(?:parameter|value|argument|field|request argument)"
     r"|not supported|does(?:n't| not) support|extra inputs are not permitted|extra fields|not permitted"
-    r"|unexpected keyword"
+    r"|unexpected keyword|additional properties are not allowed|was unexpected"
     r"|deprecated for this model|(?:no|not) support(?:s|ed)?\b|cannot be used with|support tool",
     re.I,
 )
@@ -158,44 +163,40 @@ _STATUS: dict[int, Meaning] = {
 }
 """What a status means where nothing else is said; any other 4xx is `rejected`, 5xx `server_error` or `gateway`."""
 
-_ASKS: dict[int, tuple[tuple[re.Pattern[str], Meaning], ...]] = {
+_IN_WORDS: dict[int, tuple[tuple[re.Pattern[str], Meaning], ...]] = {
     400: (
         (_KEY, "key_refused"),
         (_NO_CREDIT, "no_credit"),
         (_NO_CHAT, "no_chat"),
         (_CONTEXT, "context_too_long"),
         (_TOO_LARGE, "request_too_large"),
-        (_REGION, "region"),
         (_SCHEMA, "schema_refused"),
+        (_REGION, "region"),
         (_MODERATION, "moderation"),
         (_MODEL, "model_not_found"),
         (_UNSUPPORTED, "unsupported"),
         (_PERMISSION, "not_permitted"),
     ),
-    401: ((_FIREWALL, "firewall"), (re.compile(r"permissions|scopes", re.I), "not_permitted")),
+    401: ((re.compile(r"permissions|scopes", re.I), "not_permitted"),),
     403: (
+        (_MODERATION, "moderation"),
         (_FIREWALL, "firewall"),
         (_NO_CREDIT, "no_credit"),
         (_CONTEXT, "context_too_long"),
         (_KEY, "key_refused"),
-        (_MODERATION, "moderation"),
         (_REGION, "region"),
     ),
     404: (
         (re.compile(r"data policy|guardrail", re.I), "not_permitted"),
         (re.compile(r"support tool", re.I), "unsupported"),
         (_MODEL, "model_not_found"),
-        (
-            re.compile(r"invalid url|resource not found|cannot (?:post|get)|no route|unknown url", re.I),
-            "path_not_found",
-        ),
+        (_PATH, "path_not_found"),
     ),
     412: ((_NO_CREDIT, "no_credit"),),
     424: ((_OVERLOADED, "overloaded"),),
-    503: ((_FIREWALL, "firewall"),),
 }
-_ASKS[422] = _ASKS[400]
-_ASKS[406] = ()
+"""Where a status has several meanings: what to look for, the first that is found decides."""
+_IN_WORDS[422] = _IN_WORDS[400]
 
 
 def meaning_of(status: int, said: Said, *, waits: bool = False) -> Meaning:
@@ -212,10 +213,9 @@ def meaning_of(status: int, said: Said, *, waits: bool = False) -> Meaning:
         return "gateway"
     if status == 429:
         return _by_type(status, said) or _limited(said, waits=waits)
-    if status < 500 or status == 503:
-        for pattern, meaning in _ASKS.get(status, ()):
-            if pattern.search(said.words):
-                return meaning
+    for pattern, meaning in _IN_WORDS.get(status, ()):
+        if pattern.search(said.words):
+            return meaning
     return _by_type(status, said) or by_status(status, own_words=isinstance(said.details, dict | list))
 
 
