@@ -19,7 +19,7 @@ from typing import Any
 
 from ai.providers.catalog import Quirks
 from ai.settings import ClientSettings
-from core.errors import AIError, RequestRejectedError, ServerError
+from core.errors import AIError, ProviderError, RequestRejectedError
 from core.files import write_atomically
 from core.paths import data_dir
 
@@ -30,6 +30,24 @@ _KEPT_S = 7 * 86_400
 _FILE = "endpoints.json"
 _NAMES = tuple(field.name for field in fields(Quirks))
 _LEVELS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_MAY_BE_A_SETTING = ("unsupported", "schema_refused", "rejected")
+_NOT_KNOWN = re.compile(
+    r"unsupported|not support|no support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|deprecated|instead"
+    r"|only the default|must be|invalid value|not valid|supported values|expected one of",
+)
+"""What is said of a setting that an endpoint does not take, rather than of the value it was given."""
+_WHOLLY = (
+    r"unsupported|not support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|deprecated|only the default"
+)
+"""The same where a value may simply be out of range."""
+_THIS_SCHEMA = re.compile(
+    r"invalid schema|additionalproperties|required|too complex|too large|in context|properties|\$ref"
+)
+"""What is said of one schema, and not of schemas."""
+_SYSTEM = re.compile(
+    r"(?:system|developer) (?:role|message|prompt|instruction)|role.{0,40}(?:system|developer)|roles must alternate"
+    r"|(?:system|developer)['\"`]* (?:is |are )?(?:not|un)\s?supported|only (?:the )?user and assistant|unsupported role"
+)
 _lock = threading.Lock()
 
 
@@ -78,13 +96,23 @@ def step_down(quirks: Quirks, error: AIError, body: Mapping[str, Any], fixed: Co
     Args:
         fixed: Names that the user has set, and that stay as they are.
     """
-    if not isinstance(error, RequestRejectedError | ServerError) or error.accepted:
+    if not isinstance(error, RequestRejectedError) or error.code not in _MAY_BE_A_SETTING:
         return None
     words = error.words.lower()
+    if not _NOT_KNOWN.search(words) and error.code != "schema_refused":
+        return None
     for changes in _candidates(quirks, words, body):
         if not changes.keys() & set(fixed):
             return replace(quirks, **changes)
     return None
+
+
+def lasting(kept: Quirks, before: Quirks, after: Quirks, error: ProviderError) -> Quirks:
+    """*kept* with what *error* taught between *before* and *after*, unless it spoke of one schema alone."""
+    if error.code == "schema_refused" and _THIS_SCHEMA.search(error.words.lower()):
+        return kept
+    old = asdict(before)
+    return replace(kept, **{name: getattr(after, name) for name in _NAMES if getattr(after, name) != old[name]})
 
 
 def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -97,9 +125,9 @@ def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dic
         found.append({"efforts": _offered(words, quirks, body)})
     if "response_format" in body and (changes := _looser(quirks, words)):
         found.append(changes)
-    if "temperature" in body and "temperature" in words:
+    if "temperature" in body and "temperature" in words and re.search(_WHOLLY, words):
         found.append({"temperature": False})
-    if quirks.system_role != "user" and re.search(r"system|developer|\brole\b", words) and _has_system(body):
+    if quirks.system_role != "user" and _SYSTEM.search(words) and _has_system(body):
         found.append({"system_role": _next_role(quirks, words)})
     return found
 

@@ -99,7 +99,8 @@ _MODERATION = re.compile(
 )
 _FIREWALL = re.compile(
     r"firewall|error code: 1\d{3}|virtual network|security policy|\bwaf\b|cloudflare|incapsula|akamai|cloudfront"
-    r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by|blocked by|administrative rules",
+    r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by|blocked by"
+    r"|administrative rules",
     re.I,
 )
 _PERMISSION = re.compile(

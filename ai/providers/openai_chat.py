@@ -19,7 +19,7 @@ from ai.classify import error_in_answer, not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.finish import CHAT
 from ai.lazy import load
-from ai.learned import MOST_STEPS, Learned
+from ai.learned import MOST_STEPS, Learned, lasting
 from ai.providers.chat_body import build_body, check_request
 from ai.reading import count, first, is_json, items, mapping, position, text
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
@@ -177,7 +177,7 @@ class AsyncClient(AsyncAIClient):
             self._model = first_model(self._settings.who, await self.list_models())
         learned = self._learned
         known = learned.current
-        quirks = known if known is not None else await anyio.to_thread.run_sync(learned.load)
+        quirks = kept = known if known is not None else await anyio.to_thread.run_sync(learned.load)
         for _ in range(MOST_STEPS):
             check_request(request, self._settings, quirks)
             body = build_body(request, self._model, self._settings, quirks)
@@ -187,10 +187,10 @@ class AsyncClient(AsyncAIClient):
                 lesser = learned.without(quirks, error, body)
                 if lesser is None:
                     raise
-                quirks = lesser
+                kept, quirks = lasting(kept, quirks, lesser, error), lesser
             else:
                 break
-        wiser = learned.heeded(quirks, fits=request.json_schema is None or is_json(response.text))
+        wiser = learned.heeded(kept, fits=request.json_schema is None or is_json(response.text))
         if wiser != learned.current:
             await anyio.to_thread.run_sync(learned.adopt, wiser)
         return as_asked(response, request)
@@ -257,7 +257,7 @@ class SyncClient(AIClient):
             model = settings.model or first_model(
                 settings.who, model_ids(settings.who, sdk.models.with_raw_response.list().text)
             )
-        quirks = self._learned.load()
+        quirks = kept = self._learned.load()
         for _ in range(MOST_STEPS):
             check_request(request, settings, quirks)
             body = build_body(request, model, settings, quirks)
@@ -268,11 +268,11 @@ class SyncClient(AIClient):
                 lesser = self._learned.without(quirks, error, body)
                 if lesser is None:
                     raise
-                quirks = lesser
+                kept, quirks = lasting(kept, quirks, lesser, error), lesser
             else:
                 break
-        if quirks != self._learned.current:
-            self._learned.adopt(quirks)
+        if kept != self._learned.current:
+            self._learned.adopt(kept)
         return as_asked(response, request)
 
     def _ask(self, sdk: openai.OpenAI, request: Request, body: dict[str, Any], watch: Watch) -> Response:

@@ -113,7 +113,7 @@ CASES: dict[str, tuple[Refuse, Callable[[dict[str, Any]], bool]]] = {
     "strict": (
         unless(
             lambda s: (s.get("response_format") or {}).get("json_schema", {}).get("strict") is True,
-            said("Invalid schema for response_format: strict is not supported."),
+            said("response_format.json_schema.strict is not supported."),
         ),
         lambda s: kind(s) == "json_schema" and s["response_format"]["json_schema"]["schema"] == SCHEMA,
     ),
@@ -165,6 +165,17 @@ async def test_what_is_refused_is_left_out_and_the_next_process_knows(ask: Ask, 
     assert len(endpoint.sent) == tries + 1, "remembered"
 
 
+async def test_a_refusal_of_one_schema_is_no_news_of_others(ask: Ask) -> None:
+    refuse = unless(
+        lambda s: (s.get("response_format") or {}).get("json_schema", {}).get("strict") is True,
+        said("Invalid schema for response_format 'answer': In context=('properties', 'a'), 'format' is not permitted."),
+    )
+    endpoint = RefusingEndpoint(refuse)
+    await ask(endpoint)
+    await ask(endpoint)
+    assert len(endpoint.sent) == 4, "strict is tried again: the next schema may be taken"
+
+
 async def test_several_things_are_left_out_one_after_the_other(ask: Ask) -> None:
     def refuse(sent: dict[str, Any]) -> tuple[int, Any] | None:
         for name in ("temperature", "reasoning_effort", "stream_options", "response_format"):
@@ -183,6 +194,9 @@ async def test_several_things_are_left_out_one_after_the_other(ask: Ask) -> None
         said("messages: text is required"),
         said("Invalid 'max_tokens': must be at most 4096"),
         said("Your credit balance is too low"),
+        said("temperature must be between 0 and 0.1"),
+        said("Internal system error"),
+        said("The system is busy with another role"),
         said("This model's maximum context length is 10 tokens", code="context_length_exceeded"),
     ],
 )
