@@ -35,9 +35,11 @@ from core.errors import (
     RateLimitedError,
     RequestRejectedError,
     ServerError,
+    TimeoutPhase,
 )
 from core.redact import redact
 from core.untrusted import clean, one_line
+from core.values import Deadlines
 
 _LONGEST_QUOTE = 300
 _NO_HEADERS: Mapping[str, str] = {}
@@ -246,6 +248,17 @@ def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> 
         "It may have been billed; ask again if you want it anyway."
     )
     return ConnectionFailedError(text, sent=True, ai=who.ai, provider=who.provider, partial=partial)
+
+
+def timed_out(who: Who, phase: TimeoutPhase, limits: Deadlines, partial: str) -> AITimeoutError:
+    """The error for a deadline that passed; `connect` is not one of them."""
+    seconds, what, setting = {
+        "first token": (limits.first_token, "wrote nothing within", "first_token_timeout"),
+        "idle": (limits.idle, "went silent for", "idle_timeout"),
+        "total": (limits.total, "did not finish within", "timeout"),
+    }[phase]
+    text = f"{who.ai!r} {what} {seconds:g} s. Ask again, or raise its {setting!r}."
+    return AITimeoutError(text, phase=phase, ai=who.ai, provider=who.provider, partial=partial)
 
 
 def not_an_answer(who: Who, body: str, content_type: str = "") -> BadResponseError:

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 import anyio
 import httpx2
 
-from ai.classify import Who
+from ai.classify import Who, timed_out
 from ai.client import Emit, Signal
 from ai.sse_fold import SSEFold
-from core.errors import AITimeoutError, TimeoutPhase
+from core.errors import TimeoutPhase
 from core.values import Deadlines
 
 _LINGER_S = 2.0
@@ -151,17 +151,6 @@ class Watch:
         if self._heard is None:
             return "first token" if now - self._started > (limits.first_token or math.inf) else None
         return "idle" if now - self._heard > (limits.idle or math.inf) else None
-
-
-def timed_out(who: Who, phase: TimeoutPhase, limits: Deadlines, partial: str) -> AITimeoutError:
-    """The error for a deadline that passed; `connect` is not one of them."""
-    seconds, what, setting = {
-        "first token": (limits.first_token, "wrote nothing within", "first_token_timeout"),
-        "idle": (limits.idle, "went silent for", "idle_timeout"),
-        "total": (limits.total, "did not finish within", "timeout"),
-    }[phase]
-    text = f"{who.ai!r} {what} {seconds:g} s. Ask again, or raise its {setting!r}."
-    return AITimeoutError(text, phase=phase, ai=who.ai, provider=who.provider, partial=partial)
 
 
 def _socket(reply: httpx2.Response) -> socket.socket | None:

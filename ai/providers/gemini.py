@@ -111,6 +111,15 @@ class GeminiFold(SSEFold):
             raise not_an_answer(self.who, json.dumps(data))
         self.event(data)
 
+    def listed(self, data: list[Any]) -> None:
+        """Without `alt=sse`, which some proxies drop, the chunks come as one list."""
+        for one in data:
+            if not isinstance(one, dict):
+                self.incomplete(_UNKNOWN_FORM)
+            elif not self.done:
+                self._check(one)
+                self.event(one)
+
     def _candidate(self, said: object) -> None:
         candidate, known = mapping(said), isinstance(said, dict)
         content = candidate.get("content")
