@@ -11,12 +11,8 @@ import anyio
 from ai.lazy import load, loaded
 from ai.tokens import input_tokens
 from core.errors import AIError
-<<<<<<< HEAD
 from core.redact import redact, without_secrets
-from core.values import Answer, Response, Usage
-=======
 from core.values import Answer, Request, Response, Usage
->>>>>>> wire
 
 if TYPE_CHECKING:
     from ai.seat import Seat
@@ -58,12 +54,11 @@ def attributed(
     cost_usd: Pricing,
     request: Request | None = None,
 ) -> Answer:
-<<<<<<< HEAD
-    """What *seat* was asked and *really* answered, with its price; without our keys, whoever repeats them."""
-=======
-    """What *seat* was asked and *really* answered, with its price; *request* tells which figures can be true."""
+    """What *seat* was asked and *really* answered, with its price, without our keys, whoever repeats them.
+
+    *request* tells which figures can be true.
+    """
     usage = believed(response.usage, request)
->>>>>>> wire
     try:
         cost = cost_usd(usage, model=response.model, price_id=really.provider.price_id)
     except Exception as error:  # an answer is not lost because its price cannot be told
