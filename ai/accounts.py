@@ -54,7 +54,7 @@ def attributed(
     cost_usd: Pricing,
     request: Request | None = None,
 ) -> Answer:
-    """What *seat* was asked and *really* answered, with its price, without our keys, whoever repeats them.
+    """What *seat* was asked and *really* answered, with its price; without our keys, whoever repeats them.
 
     *request* tells which figures can be true.
     """

@@ -21,7 +21,9 @@ from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
+from ai.strict_schema import as_asked, in_words, strict_schema
 from ai.transport import SharedHTTP
+from core.errors import ProviderError
 from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
     if request.effort is not None:
         output["effort"] = _EFFORT[request.effort]
     if request.json_schema is not None:
-        output["format"] = {"type": "json_schema", "schema": request.json_schema}
+        schema = strict_schema(request.json_schema) or request.json_schema
+        output["format"] = {"type": "json_schema", "schema": schema}
     if output:
         body["output_config"] = output
     if request.tools:
@@ -194,8 +197,20 @@ class AsyncClient(AsyncAIClient):
         self._http = http
         self._model = settings.model
         self._sdk: anthropic.AsyncAnthropic | None = None
+        self._schemas = True
+        """Whether it takes JSON schemas, as far as is known."""
 
     async def complete(self, request: Request, emit: Emit) -> Response:
+        try:
+            return as_asked(await self._ask(request if self._schemas else in_words(request), emit), request)
+        except ProviderError as error:
+            if error.code != "schema_refused" or request.json_schema is None or not self._schemas:
+                raise
+        response = await self._ask(in_words(request), emit)
+        self._schemas = False
+        return response
+
+    async def _ask(self, request: Request, emit: Emit) -> Response:
         settings = self._settings
         sdk = await self._open()
         if self._model is None:
@@ -235,6 +250,14 @@ class SyncClient(AIClient):
         self._http = http
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
+        try:
+            return as_asked(self._ask(request, emit, cancelled), request)
+        except ProviderError as error:
+            if error.code != "schema_refused" or request.json_schema is None:
+                raise
+        return self._ask(in_words(request), emit, cancelled)
+
+    def _ask(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         import anthropic
 
         settings = self._settings

@@ -11,7 +11,7 @@ from typing import Any
 from ai.efforts import nearest
 from ai.providers.catalog import Quirks
 from ai.settings import ClientSettings
-from ai.strict_schema import strict_schema
+from ai.strict_schema import schema_rule, strict_schema
 from core.errors import NotUsableError
 from core.values import Image, Message, Request, Text, ToolCall, ToolResult
 
@@ -69,7 +69,7 @@ def _response_format(schema: Mapping[str, Any], quirks: Quirks) -> dict[str, Any
 def _messages(request: Request, quirks: Quirks) -> Iterator[dict[str, Any]]:
     system = request.system
     if request.json_schema is not None and (quirks.schema_in_prompt or not quirks.json_schema):
-        rule = f"Answer with one JSON object that fits this JSON Schema: {json.dumps(request.json_schema)}"
+        rule = schema_rule(request.json_schema)
         system = f"{system}\n\n{rule}" if system else rule
     messages = request.messages
     if system and quirks.system_role == "user":

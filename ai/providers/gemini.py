@@ -26,8 +26,9 @@ from ai.sdk import first_model, sdk_timeout, unavailable, unforeseen
 from ai.settings import ClientSettings
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
+from ai.strict_schema import in_words
 from ai.transport import SharedHTTP
-from core.errors import AIError
+from core.errors import AIError, NotUsableError, ProviderError
 from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ def build_config(request: Request, settings: ClientSettings) -> dict[str, Any]:
                 ]
             }
         ]
+    if request.extra.get("candidate_count", request.extra.get("candidateCount")) not in (None, 1):
+        who = settings.who
+        text = f"{who.ai!r} is asked for several answers in one call ('candidate_count'). Leave it out, and ask often."
+        raise NotUsableError(text, ai=who.ai, provider=who.provider)
     return config | dict(request.extra)
 
 
@@ -176,8 +181,20 @@ class AsyncClient(AsyncAIClient):
         self._http = http
         self._model = settings.model
         self._sdk: genai.Client | None = None
+        self._schemas = True
+        """Whether it takes JSON schemas, as far as is known."""
 
     async def complete(self, request: Request, emit: Emit) -> Response:
+        try:
+            return await self._ask(request if self._schemas else in_words(request), emit)
+        except ProviderError as error:
+            if error.code != "schema_refused" or request.json_schema is None or not self._schemas:
+                raise
+        response = await self._ask(in_words(request), emit)
+        self._schemas = False
+        return response
+
+    async def _ask(self, request: Request, emit: Emit) -> Response:
         who = self._settings.who
         sdk = await self._open()
         if self._model is None:
@@ -222,6 +239,14 @@ class SyncClient(AIClient):
         self._http = http
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
+        try:
+            return self._ask(request, emit, cancelled)
+        except ProviderError as error:
+            if error.code != "schema_refused" or request.json_schema is None:
+                raise
+        return self._ask(in_words(request), emit, cancelled)
+
+    def _ask(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         who = self._settings.who
         sdk = build_sdk(self._settings, self._http, sdk_timeout(request, self._settings, sync=True))
         with gemini_errors(who):

@@ -10,7 +10,6 @@ import json
 import threading
 from collections.abc import Mapping
 from contextlib import aclosing, closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -27,7 +26,7 @@ from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings, Endpoint
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
-from ai.strict_schema import restored
+from ai.strict_schema import as_asked
 from ai.transport import SharedHTTP
 from core.errors import ProviderError
 from core.values import Request, Response, Usage
@@ -297,13 +296,6 @@ class SyncClient(AIClient):
 def _learned(settings: ClientSettings) -> Learned:
     base_url = settings.endpoint.base_url if settings.endpoint else settings.who.provider
     return Learned(f"{base_url} {settings.model or ''}", settings.quirks, settings.fixed_quirks)
-
-
-def as_asked(response: Response, request: Request) -> Response:
-    """*response* as the caller's own schema has it, where a stricter one was sent."""
-    if request.json_schema is None:
-        return response
-    return replace(response, text=restored(response.text, request.json_schema))
 
 
 def _sdk_options(settings: ClientSettings, endpoint: Endpoint) -> dict[str, Any]:

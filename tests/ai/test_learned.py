@@ -15,7 +15,7 @@ from ai.classify import Who
 from ai.client import ignore
 from ai.efforts import nearest
 from ai.local.engine import LocalEngine
-from ai.providers import openai_chat
+from ai.providers import anthropic, gemini, openai_chat
 from ai.providers.catalog import PROVIDERS, Quirks
 from ai.roster import _settings
 from ai.sdk import first_model
@@ -322,3 +322,33 @@ def test_the_first_model_offered_is_one_that_can_chat(other: str) -> None:
 )
 def test_a_model_that_can_chat_is_not_passed_over(chat: str) -> None:
     assert first_model(Who("a", "p"), [chat]) == chat
+
+
+@pytest.mark.parametrize("name", ["messages", "gemini"])
+@pytest.mark.parametrize("sync", [False, True])
+async def test_a_schema_that_is_refused_stands_in_the_prompt_instead(name: str, sync: bool) -> None:
+    sent: list[dict[str, Any]] = []
+    whole: dict[str, Any] = {
+        "messages": {"content": [{"type": "text", "text": '{"a": "x"}'}], "stop_reason": "end_turn"},
+        "gemini": {"candidates": [{"content": {"parts": [{"text": '{"a": "x"}'}]}, "finishReason": "STOP"}]},
+    }
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(json.loads(request.content))
+        if "responseJsonSchema" in str(sent[-1]) or "output_config" in sent[-1]:
+            return httpx2.Response(400, json=said("output_config.format / response_json_schema: schema is too complex"))
+        return httpx2.Response(200, json=whole[name])
+
+    transport = httpx2.MockTransport(answer)
+    http = SharedHTTP(transport=transport, sync_transport=transport)
+    module = {"messages": anthropic, "gemini": gemini}[name]
+    settings = ClientSettings(Who("a", "p"), "m", Endpoint("http://127.0.0.1:1", "k-123456"))
+    asked = Request.of("hi", json_schema=SCHEMA)
+    if sync:
+        client = module.SyncClient(settings, http)
+        response = await anyio.to_thread.run_sync(client.complete, asked, ignore, threading.Event())
+    else:
+        response = await module.AsyncClient(settings, http).complete(asked, ignore)
+    await http.aclose()
+    assert response.text == '{"a": "x"}' and len(sent) == 2
+    assert "JSON Schema" in json.dumps(sent[1])
