@@ -60,7 +60,8 @@ def test_words_that_make_up_a_short_secret_are_left_alone() -> None:
     "text",
     [
         "sk-abcdefgh12345678", "sk-" "proj-abc123def456ghi789", "sk-abcd****wxyz", "sk-ab...yz12",
-        "xai-a1B2c3D4e5F6g7H8",         "gsk_a1B2c3D4e5F6g7H8", "gh" "p_a1B2c3D4e5F6g7H8a1B2", "AKIA" "ABCDEFGH1234IJKL", "hf_abcdEFGH1234ijkl5678",
+        "xai-a1B2c3D4e5F6g7H8",
+        "gsk_a1B2c3D4e5F6g7H8", "gh" "p_a1B2c3D4e5F6g7H8a1B2", "AKIA" "ABCDEFGH1234IJKL", "hf_abcdEFGH1234ijkl5678",
         "AIza" + "a1B2c3D4" * 4, "Bearer a1B2c3D4e5F6", "Basic dXNlcjpwYXNzd29yZA==", "?key=a1B2c3D4e5F6",
         "&access_token=a1B2c3D4e5F6", "https://joe:" "s3cret@host/x",
         "eyJhbGciOiJIUzI1" ".eyJzdWIiOiIxMjM0.abcdefghijkl",
