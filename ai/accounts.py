@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from core.values import Answer, Response, Usage
 if TYPE_CHECKING:
     from ai.seat import Seat
     from core.budget import Budget, Hold
+
+log = logging.getLogger(__name__)
 
 Pricing = Callable[..., float | None]
 
@@ -41,7 +44,11 @@ def attributed(
     cost_usd: Pricing,
 ) -> Answer:
     """What *seat* was asked and *really* answered, with its price; without our keys, whoever repeats them."""
-    cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)
+    try:
+        cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)
+    except Exception as error:  # an answer is not lost because its price cannot be told
+        log.debug("%s: no price", seat.name, exc_info=error)
+        cost = None
     return Answer(
         ai=seat.name,
         model=redact(response.model),
@@ -73,6 +80,6 @@ def settle_failure(budget: Budget | None, hold: Hold, error: AIError) -> None:
     if budget is None:
         return
     if error.maybe_billed:
-        budget.settle(hold, usd=None, tokens=None)
+        budget.settle(hold, usd=None, tokens=sum(error.tokens) if error.tokens else None)
     else:
         budget.refund(hold)

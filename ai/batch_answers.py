@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ai.strict_schema import without_nulls
 from core.errors import InvalidInputError
 from core.redact import redact
 from core.values import Answer, Failure
@@ -61,6 +62,7 @@ class Schema:
             kind.check_schema(schema)
         except SchemaError as error:
             raise InvalidInputError(f"The schema is not a JSON Schema: {error.message}") from None
+        self._schema = schema
         self._validator = kind(schema, registry=Registry())  # which fetches nothing that a $ref names
 
     def read(self, text: str) -> tuple[Any, str | None]:
@@ -70,6 +72,7 @@ class Schema:
             value = json.loads(fenced[1] if fenced else text)
         except (ValueError, RecursionError):
             return None, "The answer is not JSON."
+        value = without_nulls(value, self._schema)
         try:
             wrong = next(self._validator.iter_errors(value), None)
         except Exception as error:  # a reference that leads nowhere, a pattern that is none: jsonschema raises many

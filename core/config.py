@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
@@ -67,6 +67,22 @@ class NamedKey(_Strict):
     key: RequiredKey
 
 
+class QuirkSettings(_Strict):
+    """`quirks` of a row: where its endpoint departs from OpenAI's. What is not set is as the provider's, or learned."""
+
+    json_schema: bool | None = None
+    strict: bool | None = None
+    json_object: bool | None = None
+    schema_in_prompt: bool | None = None
+    stream_options: bool | None = None
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    effort_field: Literal["reasoning_effort", "reasoning.effort"] | None = None
+    efforts: list[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]] | None = None
+    system_role: Literal["system", "developer", "user"] | None = None
+    temperature: bool | None = None
+    images: bool | None = None
+
+
 class AIConfig(_Strict):
     """One row of `ais`. Everything is optional: the provider's catalogue row fills the gaps."""
 
@@ -102,6 +118,10 @@ class AIConfig(_Strict):
     """How long an answer to exactly the same request may be given again; None: never."""
     context_window: Annotated[int, Field(gt=0)] | None = None
     """Tokens of prompt and answer together; None: as the price list says."""
+    quirks: QuirkSettings = QuirkSettings()
+    """What its endpoint does not understand; whatever is not said is tried, and remembered."""
+    keep_thoughts: bool = False
+    """Whether thoughts that it writes into its answer, such as `<think>…</think>`, stay there."""
     local: bool = False
     """Whether what it is asked stays on this machine; files marked `local_only` go to such AIs only."""
     env: list[str] = []
@@ -133,6 +153,10 @@ class Defaults(_Strict):
     connect_timeout: Seconds = 15.0
     first_token_timeout: Seconds = 120.0
     idle_timeout: Seconds = 60.0
+    longest_answer: Annotated[int, Field(gt=0, le=100_000_000)] = 4_000_000
+    """Characters of one answer, after which it is cut off and kept as it is."""
+    longest_response_mb: Annotated[int, Field(gt=0, le=16_384)] = 256
+    """Megabytes of one response, unpacked and with all that is not answer, after which it is cut off."""
 
     def deadlines(self, row: AIConfig) -> Deadlines:
         return Deadlines(

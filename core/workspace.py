@@ -8,7 +8,6 @@ ordinary file of a bounded size that looks like text, a PDF or a picture. What l
 from __future__ import annotations
 
 import errno
-import io
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from glob import glob
 from pathlib import Path, PurePath
 from typing import Any
 
+from core.documents import Document, DocumentError, is_pdf, pdf_text
 from core.errors import InvalidInputError
 from core.opening import NotPlainError, read_below
 from core.paths import data_dir
@@ -27,7 +27,6 @@ MAX_TEXT_BYTES = 2 * 1024 * 1024
 MAX_PDF_BYTES = 30 * 1024 * 1024
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 MAX_FILES = 200
-_MAX_PDF_PAGES = 500
 _SEEN_BY_GLOB = 20_000
 
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -50,6 +49,8 @@ class TextFile:
     text: str
     local_only: bool = False
     """Whether it may go only to AIs on this machine."""
+    notes: tuple[str, ...] = ()
+    """What the receipt has to tell of it, such as pages that hold no text."""
 
     @property
     def lines(self) -> int:
@@ -116,10 +117,10 @@ class Workspace:
         name = path.relative_to(root).as_posix()
         self._refuse_secret(given, root, path)
         longest = MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES
-        text = _text(given, _bytes(given, root, path, longest))
-        if found := self.secret_in(text, name):
+        document = _document(given, path.name, _bytes(given, root, path, longest))
+        if found := self.secret_in(document.text, name):
             raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or {self._way_out()}.")
-        return TextFile(name, text, self._stays(root, path))
+        return TextFile(name, document.text, self._stays(root, path), document.notes)
 
     def read_image(self, given: str) -> tuple[Image, bool]:
         """A picture, and whether it may go only to AIs on this machine.
@@ -323,9 +324,16 @@ def _bytes(given: str, root: Path, path: Path, longest: int) -> bytes:
         raise FileRefusedError(f"{given!r} cannot be read ({type(error).__name__}). Check its permissions.") from None
 
 
+def _document(given: str, name: str, data: bytes) -> Document:
+    if not is_pdf(name, data):
+        return Document(_text(given, data))
+    try:
+        return pdf_text(data)
+    except DocumentError as error:
+        raise FileRefusedError(f"{given!r} {error}") from error
+
+
 def _text(given: str, data: bytes) -> str:
-    if data.startswith(b"%PDF-"):
-        return _pdf(given, data)
     encoding = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
@@ -334,25 +342,3 @@ def _text(given: str, data: bytes) -> str:
     if "\0" in text:
         raise FileRefusedError(f"{given!r} is binary. Text, code and PDF files are read.")
     return text
-
-
-def _pdf(given: str, data: bytes) -> str:
-    import logging
-
-    import pypdf
-
-    logging.getLogger("pypdf").setLevel(logging.ERROR)  # its remarks on odd files are of no use to anyone here
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise FileRefusedError(f"{given!r} is protected by a password. Save it without one.")
-        if len(reader.pages) > _MAX_PDF_PAGES:
-            raise FileRefusedError(f"{given!r} has {len(reader.pages)} pages; at most {_MAX_PDF_PAGES} are read.")
-        pages = [f"[page {number}]\n{page.extract_text()}" for number, page in enumerate(reader.pages, 1)]
-    except FileRefusedError:
-        raise
-    except Exception as error:  # pypdf raises nearly anything for a broken file
-        raise FileRefusedError(f"{given!r} is a PDF that cannot be read ({type(error).__name__}).") from error
-    if not any(page.partition("\n")[2].strip() for page in pages):
-        raise FileRefusedError(f"{given!r} holds no text, only pictures of it. Send pages as images instead.")
-    return "\n\n".join(pages)

@@ -97,7 +97,7 @@ class TasksExtension(Extension):
         except StoreError:  # there is no job without a store, but there may be an answer
             return await call_next(ctx)
         except MootError as error:
-            return failure(str(error))
+            return failure(error)
         return await self._reply(job, ctx)
 
     async def _for_job(self, params: CallToolRequestParams) -> dict[str, Any] | None:
@@ -173,7 +173,7 @@ class TasksExtension(Extension):
         try:
             return as_reply(await finished(app, KINDS[job.kind], job), job.id, self._results)
         except MootError as error:
-            return failure(str(error))
+            return failure(error)
 
 
 def _declared(ctx: Context) -> bool:

@@ -21,7 +21,7 @@ from core.errors import ConfigError, InvalidInputError, MootError
 from core.events import Subscription
 from core.lifecycle import App, open_app
 from core.redact import without_secrets
-from core.untrusted import clean
+from core.untrusted import clean, one_line
 from core.view import CallView, RunView
 from server.progress import report, watched
 from server.toolbox import RECIPES
@@ -81,7 +81,7 @@ def show_models(name: str | None, as_json: bool) -> int:
         print(json.dumps({"models": offers, "failed": failures}, ensure_ascii=False, indent=2))
     else:
         for ai, ids in offers.items():
-            print(f"{ai}:", *(f"  {clean(model)}" for model in ids), sep="\n")
+            print(f"{ai}:", *(f"  {one_line(model)}" for model in ids), sep="\n")
     for reason in failures.values():
         print(reason, file=sys.stderr)
     if not failures:
@@ -145,9 +145,9 @@ class _Columns:
 
 def _panel(call: CallView, console: Console, width: int, height: int) -> Panel:
     tail = Text(clean(without_secrets(call.text))).wrap(console, max(width, 10))[-(height - 2) :]
-    title = f"{call.ai} · {call.role}" if call.role else call.ai
+    title = f"{call.ai} · {one_line(call.role)}" if call.role else call.ai
     style = _BORDER.get(call.state, "cyan")
-    note = call.note[:width] or call.state
+    note = one_line(call.note, max(width, 1)) or call.state
     return Panel(Text("\n").join(tail), title=Text(title), subtitle=Text(note), border_style=style, height=height)
 
 
@@ -189,7 +189,9 @@ def _is_partial(result: BaseModel) -> bool:
 
 def _complain(error: MootError, as_json: bool, code: int) -> int:
     if as_json:
-        print(json.dumps({"error": {"kind": error.kind, "message": str(error)}}, ensure_ascii=False))
+        print(
+            json.dumps({"error": {"kind": error.kind, "code": error.code, "message": str(error)}}, ensure_ascii=False)
+        )
     else:
-        print(f"moot: {error}", file=sys.stderr)
+        print(f"moot: {clean(str(error))}", file=sys.stderr)
     return code

@@ -26,6 +26,7 @@ from server.progress import report, watched
 from server.reply import Results, as_reply
 from server.toolbox import Recipe
 from tools._kit import Background
+from tools._result import shown
 
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
 EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
@@ -87,7 +88,7 @@ def _handler(recipe: Recipe, results: Results) -> Callable[..., Any]:
         try:
             result = await call.result(arguments)
         except MootError as error:
-            return failure(str(error))
+            return failure(error)
         return as_reply(result, call.id, results)
 
     signature = inspect.signature(recipe.run, eval_str=True)
@@ -156,9 +157,13 @@ class _Call:
         return told.client_info.name if told and told.client_info else ""
 
 
-def failure(text: str) -> CallToolResult:
-    """What a host's model reads when a tool could not do it."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+def failure(error: MootError | str) -> CallToolResult:
+    """What a host's model reads when a tool could not do it, and for programs the word that says why."""
+    text = str(error)
+    if isinstance(error, str):
+        return CallToolResult(content=[TextContent(type="text", text=shown(text))], is_error=True)
+    data = {"error": {"kind": error.kind, "code": error.code, "message": text}}
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data, is_error=True)
 
 
 def _complaint(tool: str, error: ValidationError) -> str:

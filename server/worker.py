@@ -99,7 +99,11 @@ async def open_runner(app: App, *, at_once: int | None = None, kinds: Collection
     module = await load("core.jobs.runner")
     await load("ai.memo")
     runner: Runner = module.Runner(
-        engine, kinds or app.jobs.keeps or KINDS, _work(app), most=at_once or module.MOST_AT_ONCE
+        engine,
+        kinds or app.jobs.keeps or KINDS,
+        _work(app),
+        most=at_once or module.MOST_AT_ONCE,
+        ended=app.jobs.ended,
     )
     app.jobs.changed, app.jobs.cancelling, app.jobs.stepping_aside = runner.wake, runner.cancel, runner.step_aside
     return runner

@@ -83,12 +83,12 @@ async def _answer(jobs: Jobs, batch: Prepared, id: str) -> BatchReport:
     if job.state == "failed":
         raise MootError(job.reason)
     if job.state == "done" and (result := await jobs.result(id)):
-        return BatchReport.model_validate(result.structured).model_copy(update={"job": id})
+        return BatchReport.model_validate(result.structured).but(job=id)
     where = "" if batch.spec.shown else f" Results are appended to {Path(batch.spec.output).name} beside the input."
     why = f" {job.reason}" if job.reason else ""
     reading = f'Read it with jobs(action="get", id="{id}", wait_s=50).'
-    return _unsent(batch, f"Job {id}: {job.state}, {batch.calls:,} calls.{why} {reading}{where}").model_copy(
-        update={"job": id, "done": job.progress.get("done", 0), "failed": job.progress.get("failed", 0)}
+    return _unsent(batch, f"Job {id}: {job.state}, {batch.calls:,} calls.{why} {reading}{where}").but(
+        job=id, done=job.progress.get("done", 0), failed=job.progress.get("failed", 0)
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import anyio.to_thread
-from pydantic import BaseModel
 
 from ai.run import Run
 from ai.seat import Seat
+from tools._result import Result
 
 KEPT = (
     "jobs.db, jobs.d: prompts, files and answers of jobs, for 30 days or 500 MB after they are over; of a call that a "
@@ -21,14 +21,14 @@ KEPT = (
 """What Moot keeps on this machine, all of it for its owner alone. The README says the same."""
 
 
-class KeyStatus(BaseModel):
+class KeyStatus(Result):
     """One of an AI's keys, by its alias."""
 
     alias: str
     problem: str | None = None
 
 
-class AIStatus(BaseModel):
+class AIStatus(Result):
     """One configured AI; `concurrency` is what it takes at once now, of `ceiling`."""
 
     name: str
@@ -43,7 +43,7 @@ class AIStatus(BaseModel):
     breaker: str = "closed"
 
 
-class Status(BaseModel):
+class Status(Result):
     """Every configured AI, problems of the configuration itself, and what is kept where and how long."""
 
     ais: list[AIStatus]

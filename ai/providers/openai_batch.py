@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from ai.client import ignore
-from ai.providers.openai_chat import ChatFold, build_body
+from ai.providers.chat_body import build_body
+from ai.providers.openai_chat import ChatFold
 from ai.remote_batch import BatchHTTP, RemoteResult, RemoteStatus, Terms, encoded, folded, refused, unanswered
 from ai.settings import ClientSettings
 from ai.transport import SharedHTTP

@@ -82,6 +82,7 @@ def test_no_file_of_this_repository_and_few_of_python_look_like_secrets_by_name(
         path.relative_to(here)
         for room in ("ai", "core", "server", "tools", "tests")
         for path in (here / room).rglob("*.*")
+        if path.parent.name != "__pycache__"
     ]
     assert [str(path) for path in ours if named_like_a_secret(path)] == []
     library = Path(sysconfig.get_path("stdlib"))

@@ -191,8 +191,10 @@ async def test_unfinished_jobs_are_handed_to_a_worker_of_their_own_and_no_jobs_a
 
 async def test_only_a_few_jobs_run_at_once_and_the_rest_wait_their_turn() -> None:
     holds = [Hold(str(number)) for number in range(MOST_AT_ONCE + 2)]
-    async with working({"a": [*holds]}) as app:
-        submitted = [await app.jobs.submit("ask_many", {"prompt": str(n)}) for n in range(len(holds))]
+    async with working({"a": holds[::2], "b": holds[1::2]}) as app:  # an AI is asked ten things at once
+        submitted = [
+            await app.jobs.submit("ask_many", {"prompt": str(n), "ais": ["ab"[n % 2]]}) for n in range(len(holds))
+        ]
         for hold in holds[:MOST_AT_ONCE]:
             await hold.reached.wait()
         assert len(await app.jobs.list_jobs(("queued",))) == 2
