@@ -154,12 +154,21 @@ KEYS = {
     "key in base64": "LS0t¦LS1CRUdJTiBSU0EgUFJJVkFURSBLRVkt",
     "wireguard": "[Interface]\nPrivateKey¦ = " + chars(43, B64) + "=",
     "kube": "    client-key-data¦: " + chars(200, B64),
+    "jwk": '{"kty": "EC", "d"¦: "' + chars(43) + '"}',
+    "password option": "mysql -u root --password¦=Xk29fkQm2z db",
+    "sshpass": "sshpass -p¦ Xk29fkQm2z ssh host",
+    "pgpassword": "PGPASSWORD¦=Xk29fkQm2z psql",
+    "passin": "openssl rsa -passin pass¦:Xk29fkQm2z",
+    "oracle": "jdbc:oracle:thin¦:scott/Xk29fkQm2z@host:1521:x",
+    "address with an at sign": "mongodb¦://u:Xk29@kQm2z@host/x",
+    "plain setting": "DB_PASSWORD¦=hunter2hunter2",
     "exported": "export SERVICE_TOKEN¦=" + chars(32),
     "environment": "ENV API_KEY¦ = '" + chars(24) + "'",
     "constant": 'CLIENT_SECRET¦ = "' + chars(40) + '"',
 }
 
 SETTINGS = {
+    "deploy.yaml": "apiVersion: v1\nkind¦: Secret\ndata:\n  any: aHVudGVyMg==\n",
     "config.yaml": "password¦: hunter2hunter2",
     "application.properties": "spring.datasource.password¦=hunter2hunter2",
     "app.ini": "secret_key¦ = hunter2hunter2",
@@ -188,7 +197,21 @@ def test_a_key_is_found_whatever_file_it_is_in(kind: str) -> None:
     text = KEYS[kind].replace("¦", "")
     assert find_secret(f"first\n{text}\nlast\n", "notes.md"), text
     if not KEYS[kind].startswith(
-        ("pgpass", "db.", "*:", "joe:", "root:", "first", "[", "machine", "export", "ENV", "CLIENT")
+        (
+            "apiVersion",
+            "DB_",
+            "pgpass",
+            "db.",
+            "*:",
+            "joe:",
+            "root:",
+            "first",
+            "[",
+            "machine",
+            "export",
+            "ENV",
+            "CLIENT",
+        )
     ):
         assert find_secret(f"{'x ' * 4_000}{text} y", "a.min.js") or "\n" in text or kind == "kube", text
 
