@@ -107,14 +107,16 @@ class _Wanted:
     def __init__(self, workspace: Workspace, repository: Repository, folder: Path, paths: Sequence[str]) -> None:
         self._workspace = workspace
         self._top = repository.top
+        self._roots = workspace.roots if workspace.here is None else (repository.top,)
+        """A person sees all of a repository, under the names that git shows, wherever in it they stand."""
         self._paths = [self._path(folder, path) for path in paths]
         self.outside = 0
 
     def prefixes(self) -> list[str]:
         """What git is to look at: the roots below the top, or everything."""
-        if any(self._top.is_relative_to(root) for root in self._workspace.roots):
+        if any(self._top.is_relative_to(root) for root in self._roots):
             return []
-        return [root.relative_to(self._top).as_posix() for root in self._workspace.roots if self._is_below(root)]
+        return [root.relative_to(self._top).as_posix() for root in self._roots if root.is_relative_to(self._top)]
 
     def has(self, name: str) -> bool:
         return not self._paths or any(_matches(name, path) for path in self._paths)
@@ -122,7 +124,7 @@ class _Wanted:
     def place(self, name: str) -> tuple[Path, str] | None:
         """The root that the file called *name* in the repository lies below, and its name there."""
         path = self._top.joinpath(*name.split("/"))
-        root = next((root for root in self._workspace.roots if path != root and path.is_relative_to(root)), None)
+        root = next((root for root in self._roots if path != root and path.is_relative_to(root)), None)
         return (root, path.relative_to(root).as_posix()) if root is not None else None
 
     def refused(self, name: str) -> str | None:
@@ -133,20 +135,19 @@ class _Wanted:
         return self._workspace.secret_name(place[0] / place[1], place[0])
 
     def is_local_only(self, name: str) -> bool:
-        place = self.place(name)
-        return place is not None and self._workspace.is_local_only(place[1])
+        path = self._top.joinpath(*name.split("/"))
+        roots = {*self._roots, *self._workspace.roots}
+        below = [path.relative_to(root).as_posix() for root in roots if path.is_relative_to(root)]
+        return any(self._workspace.is_local_only(each) for each in below)
 
     def shown(self, name: str) -> str:
         """The name for readers; what is no text in it is replaced."""
         place = self.place(name)
         return os.fsencode(place[1] if place else name).decode("utf-8", "replace")
 
-    def _is_below(self, root: Path) -> bool:
-        return root.is_relative_to(self._top)
-
     def _path(self, folder: Path, given: str) -> str:
         path = Path(os.path.normpath(folder / given))
-        inside = path.is_relative_to(self._top) and any(path.is_relative_to(root) for root in self._workspace.roots)
+        inside = path.is_relative_to(self._top) and any(path.is_relative_to(root) for root in self._roots)
         if not given or given.startswith(":") or "\0" in given or not inside:
             raise InvalidInputError(
                 f"'paths': {given!r} is no file or folder of the repository that is open to Moot. Give plain paths "
