@@ -65,18 +65,26 @@ def git_changes(
             "There is no git repository here. Give 'diff' or 'files', or name the folder in 'repo'."
         )
     wanted = _Wanted(workspace, repository, folder, paths)
-    with opened(repository) as git:
-        since = _since(git, base)
-        changes = Changes()
-        if not staged:
-            _take_working_files(git, wanted, changes)
-            _tell_of_submodules(git, wanted, changes)
-        _compare(git, since, wanted, changes)
+    try:
+        changes = _changes(repository, wanted, base=base, staged=staged)
+    except OSError as error:
+        raise GitError(f"The repository cannot be read ({type(error).__name__}). Check its permissions.") from None
     if not changes.sources and not changes.left_out:
         what = "staged" if staged else f"changed since {base}" if base else "changed since the last commit"
         raise InvalidInputError(f"Nothing is {what}. Name a 'base' such as main, or give 'files' to review.")
     if wanted.outside:
         changes.left_out.append(f"{wanted.outside} more changed outside of what is open to Moot (left out)")
+    return changes
+
+
+def _changes(repository: Repository, wanted: _Wanted, *, base: str | None, staged: bool) -> Changes:
+    changes = Changes()
+    with opened(repository) as git:
+        since = _since(git, base)
+        if not staged:
+            _take_working_files(git, wanted, changes)
+            _tell_of_submodules(git, wanted, changes)
+        _compare(git, since, wanted, changes)
     return changes
 
 
@@ -201,15 +209,18 @@ def _copied(git: Git, name: str) -> str | None:
     copy = git.copies.joinpath(*parts)
     try:
         data, mode = read_with_mode(top, parts, MAX_TEXT_BYTES)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(data)
-        copy.chmod(0o700 if mode & 0o100 else 0o600)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except NotPlainError as error:
         return str(error)
     except OSError:
         return _copied_link(top, parts, copy)
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(data)
+        copy.chmod(0o700 if mode & 0o100 else 0o600)
+    except OSError as error:
+        return f"it cannot be copied ({type(error).__name__})"
     return None
 
 
@@ -218,8 +229,11 @@ def _copied_link(top: Path, parts: Sequence[str], copy: Path) -> str | None:
         target = link_below(top, parts)
     except OSError:
         return "it cannot be read, or a folder above it is a link now"
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.symlink_to(target)
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.symlink_to(target)
+    except OSError as error:
+        return f"it cannot be copied ({type(error).__name__})"
     return None
 
 

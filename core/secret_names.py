@@ -7,7 +7,6 @@ editor or a backup has put around it.
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from fnmatch import translate
 from functools import lru_cache
@@ -63,6 +62,8 @@ def _matches(name: str, which: str) -> bool:
 @lru_cache(maxsize=1)
 def _listed() -> dict[str, frozenset[str]]:
     """The lists of the data, by their names."""
+    import tomllib  # most calls send no file
+
     with _LISTS.open("rb") as file:
         return {name: frozenset(words.split()) for name, words in tomllib.load(file).items()}
 

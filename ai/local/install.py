@@ -29,7 +29,7 @@ from ai.local.engine import ENGINE_PACKAGE, ENGINE_VERSION, engine_dir, find_eng
 from ai.local.weights import CARRIER, WEIGHTS_FILE, WEIGHTS_SHA256, find_weights
 from ai.local.wheels import WHEELS
 from core.errors import LocalModelError
-from core.files import private_folder
+from core.files import close_to_others, private_folder
 from core.paths import weights_dir
 
 Fetch = Callable[[str, Path], None]
@@ -93,6 +93,7 @@ def install_local_model(say: Callable[[str], None], *, fetch: Fetch | None = Non
                 say(f"Fetching {package}…")
                 fetch(package, work / package)
                 _KEEP[package](work / package)
+        close_to_others(folder)
     except OSError as error:
         raise LocalModelError(f"{_NOT_STORED} ({error.strerror}). {_CHECK_FOLDER}") from error
     say("The local model is installed.")
