@@ -224,7 +224,7 @@ def test_what_is_swapped_for_a_link_between_check_and_read_is_not_followed(
         (root / swapped).rename(root / "gone")
         (root / swapped).symlink_to(root.parent / "private" / swapped)
 
-    monkeypatch.setattr("core.workspace.secret_name", swap)
+    monkeypatch.setattr("core.secrets_check.secret_name", swap)
     assert "has been moved while it was read" in refusal(space, "src/deep/a.py")
 
 
