@@ -15,11 +15,11 @@ from core.jobs.values import Job, JobResult
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[JobEngine]:
+async def engine(request: pytest.FixtureRequest, tmp_path: Path, fleet_url: str) -> AsyncIterator[JobEngine]:
     if request.param == "sqlite":
         opened: JobEngine = SQLiteJobs(tmp_path)
     else:
-        opened = PostgresJobs(request.getfixturevalue("fleet_url"), tmp_path)
+        opened = PostgresJobs(fleet_url, tmp_path)
     yield opened
     await opened.aclose()
 
@@ -40,8 +40,8 @@ async def finished(engine: JobEngine) -> str:
 
 async def test_a_job_that_is_over_is_forgotten_and_one_under_way_is_not(engine: JobEngine) -> None:
     over, under_way = await finished(engine), await claimed(engine, "another")
-    for id in (over, under_way.id, "nobody"):
-        await engine.forget(id)
+    for job in (over, under_way.id, "nobody"):
+        await engine.forget(job)
     with pytest.raises(UnknownJobError):
         await engine.get(over)
     assert (await engine.get(under_way.id)).state == "running"
