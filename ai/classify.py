@@ -18,7 +18,7 @@ from ai.reading import number
 from ai.redirects import RedirectRefusedError
 from ai.refusal_shapes import read_body, read_object
 from ai.refusals import Meaning, meaning_of
-from ai.waits import wait_s
+from ai.waits import reset_s, wait_s
 from core.errors import (
     AIError,
     AITimeoutError,
@@ -42,6 +42,8 @@ from core.untrusted import clean, one_line
 from core.values import Deadlines
 
 _LONGEST_QUOTE = 300
+_MOMENT_S = 3_600.0
+"""Whoever names a longer wait speaks of a day's allowance, or a month's."""
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -151,7 +153,9 @@ def status_error(
     """
     said = read_body(body, headers.get("content-type", "")) if isinstance(body, str) else read_object(dict(body))
     wait = wait_s(headers, said.details, said.words)
-    means = meaning_of(status, said, waits=wait is not None)
+    if wait is None and status == 429:
+        wait = reset_s(headers, said.details)
+    means = meaning_of(status, said, waits=wait is not None and wait <= _MOMENT_S)
     kind, text = ERRORS[means]
     error = kind(
         text.format(

@@ -87,7 +87,7 @@ def read_sync(fold: Streamed, reply: httpx2.Response, watch: Watch) -> None:
                 if fold.complete:
                     watch.linger(_LINGER_S)
         except Exception as error:
-            if not fold.complete:
+            if not (fold.complete or watch.called_off):
                 watch.explain(fold.text, error)
                 raise
     if not fold.complete:
@@ -120,10 +120,9 @@ class Watch:
         return self._cancelled.is_set() or self._phase is not None
 
     @property
-    def first_read_s(self) -> float | None:
-        """How long the response's head may take."""
-        known = [limit for limit in (self._limits.first_token, self._limits.total) if limit]
-        return min(known) if known else None
+    def called_off(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self._cancelled.is_set()
 
     def linger(self, seconds: float) -> None:
         self._end = min(self._end, time.monotonic() + seconds)
@@ -143,7 +142,9 @@ class Watch:
         """Raise what a passed deadline means, if one has passed."""
         phase = self._phase
         if phase is None and isinstance(error, httpx2.ReadTimeout):
-            phase = "first token" if self._heard is None else "idle"
+            phase = (
+                "total" if (self._limits.total or math.inf) < (self._limits.first_token or math.inf) else "first token"
+            )
         if phase is not None:
             raise timed_out(self._who, phase, self._limits, partial) from error
 

@@ -171,9 +171,8 @@ class MessageFold(SSEFold):
         reason = delta.get("stop_reason")
         if not reason:
             return
-        self._stopped = True
         self.end(MESSAGES, reason if isinstance(reason, str) else type(reason).__name__)
-        self.terminated = False  # message_stop follows
+        self._stopped, self.terminated = self.terminated, False  # message_stop follows
         if self.refusal is not None:
             self.refusal = text(mapping(delta.get("stop_details")).get("explanation")) or self.refusal
         for id_, name, said in self._calls.values():
@@ -277,7 +276,7 @@ class SyncClient(AIClient):
         fold = MessageFold(settings.who, model, watch.emit)
         settings.instruct(fold)
         body = build_body(request, model, settings)
-        with sdk_errors(anthropic, settings.who, fold):
+        with sdk_errors(anthropic, settings.who, fold, watch):
             with sdk.messages.with_streaming_response.create(
                 **_required(body), extra_body=body, timeout=sdk_timeout(request, settings, sync=True)
             ) as reply:

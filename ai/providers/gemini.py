@@ -151,7 +151,7 @@ class GeminiFold(SSEFold):
 
     def _end(self, reason: str) -> None:
         self.end(GEMINI, reason)
-        self.done = True
+        self.done = self.terminated
         if self.tool_calls and self.finish_reason == "stop":
             self.finish_reason = "tool_calls"
 

@@ -108,6 +108,8 @@ class ChatFold(SSEFold):
             self.incomplete("sent text in a form that Moot does not know")
         delta = mapping(choice.get(part))
         self._content(delta)
+        if not isinstance(delta.get("tool_calls"), list | None):
+            self.incomplete("asked for a function in a form that cannot be read")
         for order, call in enumerate(items(delta.get("tool_calls"))):
             self._tool_call(position(mapping(call).get("index"), order), mapping(call))
         if old := mapping(delta.get("function_call")):
@@ -312,7 +314,7 @@ class SyncClient(AIClient):
         settings = self._settings
         fold = ChatFold(settings.who, body["model"], watch.emit)
         settings.instruct(fold)
-        with sdk_errors(openai, settings.who, fold):
+        with sdk_errors(openai, settings.who, fold, watch):
             reply = sdk.post(
                 path,
                 body=body,

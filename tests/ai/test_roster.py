@@ -56,6 +56,21 @@ def test_a_retired_model_is_named_with_its_date_and_successor() -> None:
     assert retirement_warning("gpt-6.1-sol", date(2026, 11, 21)) is None
 
 
+def test_a_model_whose_calls_another_will_answer_says_so() -> None:
+    assert retirement_warning("gemini-2.5-pro", date(2026, 11, 28)) == (
+        "Calls to model 'gemini-2.5-pro' will be answered by 'gemini-3.8-flash', at its price, from 2026-12-01 on: "
+        "name that."
+    )
+    assert "are answered" in (retirement_warning("gemini-2.5-flash", date(2026, 12, 2)) or "")
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-5-pro", "o3-pro", "claude-opus-4-1", "claude-opus-4-1-20250805", "whisper-1", "gpt-4o-transcribe"]
+)
+def test_models_that_end_are_known(model: str) -> None:
+    assert retirement_warning(model, date(2026, 11, 28))
+
+
 def test_without_anything_configured_the_local_seats_are_there() -> None:
     roster = Roster.open(Config())
     assert roster.names == LOCAL and roster.only_local

@@ -54,6 +54,10 @@ async def provider(*pieces: bytes, then: str = "hold", drip: bytes = b"") -> Asy
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(length)
+        if then == "say nothing":
+            await released.wait()
+            writer.close()
+            return
         writer.write(HEAD)
         for piece in pieces:
             writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
@@ -104,7 +108,10 @@ async def ask(request: pytest.FixtureRequest) -> AsyncIterator[Ask]:
 
 @pytest.mark.parametrize("name", CLIENTS)
 @pytest.mark.parametrize("then", ["hold", "reset", "end"])
-async def test_a_complete_answer_is_given_whatever_the_connection_does_then(ask: Ask, name: str, then: str) -> None:
+async def test_a_complete_answer_is_given_whatever_the_connection_does_then(
+    ask: Ask, name: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai.stream._LINGER_S", 0.2)
     async with provider(data(TEXT[name]), data(END[name]), then=then) as url:
         with anyio.fail_after(20):
             assert (await ask(name, url)).text == "Hello"
@@ -152,6 +159,8 @@ async def test_a_mark_and_comments_before_the_first_event_lose_nothing(ask: Ask,
         (Deadlines(first_token=5, idle=0.3, total=10), True, "drip", "idle"),
         (Deadlines(first_token=5, idle=5, total=0.4), True, "hold", "total"),
         (Deadlines(first_token=5, idle=5, total=0.4), False, "drip", "total"),
+        (Deadlines(first_token=0.3, idle=5, total=10), False, "say nothing", "first token"),
+        (Deadlines(first_token=5, idle=5, total=0.3), False, "say nothing", "total"),
     ],
 )
 async def test_a_synchronous_call_obeys_every_deadline(
