@@ -19,7 +19,7 @@ from typing import Any
 
 from ai.providers.catalog import Quirks
 from ai.settings import ClientSettings
-from core.errors import AIError, ProviderError, RequestRejectedError
+from core.errors import AIError, ModelNotFoundError, ProviderError, RequestRejectedError, ServerError
 from core.files import write_atomically
 from core.paths import data_dir
 
@@ -32,8 +32,8 @@ _NAMES = tuple(field.name for field in fields(Quirks))
 _LEVELS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _MAY_BE_A_SETTING = ("unsupported", "schema_refused", "rejected")
 _NOT_KNOWN = re.compile(
-    r"unsupported|not support|no support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|deprecated|instead"
-    r"|only the default|must be|invalid value|not valid|supported values|expected one of",
+    r"unsupported|not support|no support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|deprecated"
+    r"|instead|verified|only the default|must be|invalid value|not valid|supported values|expected one of",
 )
 """What is said of a setting that an endpoint does not take, rather than of the value it was given."""
 _WHOLLY = (
@@ -46,7 +46,8 @@ _THIS_SCHEMA = re.compile(
 """What is said of one schema, and not of schemas."""
 _SYSTEM = re.compile(
     r"(?:system|developer) (?:role|message|prompt|instruction)|role.{0,40}(?:system|developer)|roles must alternate"
-    r"|(?:system|developer)['\"`]* (?:is |are )?(?:not|un)\s?supported|only (?:the )?user and assistant|unsupported role"
+    r"|(?:system|developer)['\"`]* (?:is |are )?(?:not|un)\s?supported|only (?:the )?user and assistant"
+    r"|unsupported role"
 )
 _lock = threading.Lock()
 
@@ -96,15 +97,20 @@ def step_down(quirks: Quirks, error: AIError, body: Mapping[str, Any], fixed: Co
     Args:
         fixed: Names that the user has set, and that stay as they are.
     """
-    if not isinstance(error, RequestRejectedError) or error.code not in _MAY_BE_A_SETTING:
+    if not isinstance(error, RequestRejectedError | ServerError | ModelNotFoundError) or error.accepted:
         return None
     words = error.words.lower()
-    if not _NOT_KNOWN.search(words) and error.code != "schema_refused":
-        return None
-    for changes in _candidates(quirks, words, body):
+    settings = _candidates(quirks, words, body) if _about_a_setting(error, words) else []
+    for changes in [*_other_protocol(quirks, error, words), *settings]:
         if not changes.keys() & set(fixed):
             return replace(quirks, **changes)
     return None
+
+
+def _about_a_setting(error: AIError, words: str) -> bool:
+    if not isinstance(error, RequestRejectedError) or error.code not in _MAY_BE_A_SETTING:
+        return False
+    return error.code == "schema_refused" or _NOT_KNOWN.search(words) is not None
 
 
 def lasting(kept: Quirks, before: Quirks, after: Quirks, error: ProviderError) -> Quirks:
@@ -115,15 +121,29 @@ def lasting(kept: Quirks, before: Quirks, after: Quirks, error: ProviderError) -
     return replace(kept, **{name: getattr(after, name) for name in _NAMES if getattr(after, name) != old[name]})
 
 
+def _other_protocol(quirks: Quirks, error: AIError, words: str) -> list[dict[str, Any]]:
+    """The other of OpenAI's two protocols, where the one has no address there, or the refusal names the other."""
+    if quirks.api == "responses":
+        unnamed = error.status == 404 and not re.search(r"model|deployment|engine", words)
+        absent = unnamed or error.status == 405
+        named = re.search(r"(?:unknown|invalid|unsupported|not found|no such|cannot post)[^.]*/responses", words)
+        return [{"api": "chat"}] if absent or named else []
+    return [{"api": "responses"}] if re.search(r"v1/responses|responses api\b", words) else []
+
+
 def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if "stream_options" in body and "stream_options" in words:
         found.append({"stream_usage": False})
     if quirks.max_tokens_field in body and (other := _other_name(quirks.max_tokens_field, words)):
         found.append({"max_tokens_field": other})
-    if ("reasoning_effort" in body or "reasoning" in body) and re.search(r"reasoning|effort|thinking", words):
+    if "summary" in (body.get("reasoning") or {}) and re.search(r"summar|reasoning|verified", words):
+        found.append({"summaries": False})
+    elif ("reasoning_effort" in body or "reasoning" in body) and re.search(r"reasoning|effort|thinking", words):
         found.append({"efforts": _offered(words, quirks, body)})
-    if "response_format" in body and (changes := _looser(quirks, words)):
+    if "instructions" in body and "instructions" in words:
+        found.append({"system_role": "developer"})
+    if ("response_format" in body or "text" in body) and (changes := _looser(quirks, words)):
         found.append(changes)
     if "temperature" in body and "temperature" in words and re.search(_WHOLLY, words):
         found.append({"temperature": False})

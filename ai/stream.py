@@ -13,13 +13,13 @@ import threading
 import time
 from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import anyio
 import httpx2
 
 from ai.classify import Who, timed_out
 from ai.client import Emit, Signal
-from ai.sse_fold import SSEFold
 from core.errors import TimeoutPhase
 from core.values import Deadlines
 
@@ -30,7 +30,21 @@ _DRAIN_S = 0.02
 _TICK_S = 0.05
 
 
-async def read_async(fold: SSEFold, chunks: AsyncIterable[bytes]) -> None:
+class Streamed(Protocol):
+    """A fold that takes in bytes as they arrive."""
+
+    done: bool
+
+    @property
+    def complete(self) -> bool: ...
+
+    @property
+    def text(self) -> str: ...
+
+    def feed(self, chunk: bytes) -> None: ...
+
+
+async def read_async(fold: Streamed, chunks: AsyncIterable[bytes]) -> None:
     """Feed *fold* until it has its answer, or there is no more.
 
     Raises:
@@ -50,13 +64,13 @@ async def read_async(fold: SSEFold, chunks: AsyncIterable[bytes]) -> None:
                 raise
 
 
-def _patience(fold: SSEFold, until: float) -> float:
+def _patience(fold: Streamed, until: float) -> float:
     if fold.done:
         return anyio.current_time() + _DRAIN_S
     return anyio.current_time() + _LINGER_S if fold.complete and until == math.inf else until
 
 
-def read_sync(fold: SSEFold, reply: httpx2.Response, watch: Watch) -> None:
+def read_sync(fold: Streamed, reply: httpx2.Response, watch: Watch) -> None:
     """The same for a synchronous response, within the deadlines of *watch*.
 
     Raises:

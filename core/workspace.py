@@ -20,7 +20,6 @@ from core.documents import Document, DocumentError, is_pdf, pdf_text
 from core.errors import InvalidInputError
 from core.opening import NotPlainError, read_below
 from core.paths import data_dir
-from core.secrets_check import secret_in, secret_name
 from core.values import Image
 
 MAX_TEXT_BYTES = 2 * 1024 * 1024
@@ -182,10 +181,14 @@ class Workspace:
 
     def secret_name(self, path: Path, root: Path) -> str | None:
         """Why the file at *path* is taken for a secret by its place and name; None where that is meant."""
+        from core.secrets_check import secret_name  # not for the many calls that send no file
+
         return None if self.send_secrets else secret_name(path, root)
 
     def secret_in(self, text: str, name: str) -> str | None:
         """What secret *text* holds and in which line; None where that is meant."""
+        from core.secrets_check import secret_in
+
         return None if self.send_secrets else secret_in(text, name)
 
     def _refuse_secret(self, given: str, root: Path, path: Path) -> None:

@@ -16,9 +16,10 @@ from ai.classify import not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.finish import MESSAGES
 from ai.lazy import load
+from ai.providers.catalog import Platform
 from ai.reading import count, items, mapping, position, text
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
-from ai.settings import ClientSettings
+from ai.settings import ClientSettings, Endpoint
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
 from ai.strict_schema import as_asked, in_words, strict_schema
@@ -196,6 +197,7 @@ class AsyncClient(AsyncAIClient):
         self._http = http
         self._model = settings.model
         self._sdk: anthropic.AsyncAnthropic | None = None
+        self._located: Endpoint | None = None
         self._schemas = True
         """Whether it takes JSON schemas, as far as is known."""
 
@@ -232,12 +234,16 @@ class AsyncClient(AsyncAIClient):
             return model_ids(self._settings.who, await reply.text())
 
     async def _open(self) -> anthropic.AsyncAnthropic:
-        if self._sdk is None:
+        endpoint = await self._settings.found()
+        if self._sdk is None or endpoint != self._located:
             try:
                 sdk = await load("anthropic")
-                self._sdk = sdk.AsyncAnthropic(http_client=self._http.client, **_sdk_options(self._settings))
+                make = getattr(sdk, f"Async{_KIND[self._settings.platform]}")
+                self._sdk = make(http_client=self._http.client, **_sdk_options(self._settings, endpoint))
+                self._located = endpoint
             except (RuntimeError, ImportError, ValueError) as error:
                 raise unavailable(self._settings.who, error) from error
+        assert self._sdk is not None
         return self._sdk
 
 
@@ -260,7 +266,8 @@ class SyncClient(AIClient):
         import anthropic
 
         settings = self._settings
-        sdk = anthropic.Anthropic(http_client=self._http.sync_client, **_sdk_options(settings))
+        make = getattr(anthropic, _KIND[settings.platform])
+        sdk = make(http_client=self._http.sync_client, **_sdk_options(settings, settings.at()))
         with sdk_errors(anthropic, settings.who):
             model = settings.model or first_model(
                 settings.who, model_ids(settings.who, sdk.models.with_raw_response.list(limit=1000).text())
@@ -283,11 +290,26 @@ def _required(body: dict[str, Any]) -> dict[str, Any]:
     return {"model": body["model"], "max_tokens": body["max_tokens"], "messages": [], "stream": True}
 
 
-def _sdk_options(settings: ClientSettings) -> dict[str, Any]:
-    assert settings.endpoint is not None
-    return {
-        "base_url": settings.endpoint.base_url,
-        "api_key": settings.endpoint.api_key,
+_KIND: Mapping[Platform | None, str] = {
+    None: "Anthropic",
+    "bedrock": "AnthropicBedrockMantle",
+    "vertex": "AnthropicVertex",
+}
+"""The SDK's client for each platform, after `Async` or nothing."""
+
+
+def _sdk_options(settings: ClientSettings, endpoint: Endpoint) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "base_url": endpoint.base_url or None,
         "max_retries": 0,
         "default_headers": settings.headers,
+        "default_query": dict(endpoint.query) or None,
     }
+    match settings.platform:
+        case "vertex":
+            place = {"region": settings.region, "project_id": settings.project}
+            return options | place | {"access_token": endpoint.api_key or None}
+        case "bedrock":
+            return options | {"api_key": endpoint.api_key or None, "aws_region": settings.region}
+        case _:
+            return options | {"api_key": endpoint.api_key}

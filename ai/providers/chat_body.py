@@ -73,14 +73,14 @@ def _messages(request: Request, quirks: Quirks) -> Iterator[dict[str, Any]]:
         system = f"{system}\n\n{rule}" if system else rule
     messages = request.messages
     if system and quirks.system_role == "user":
-        messages = _told_first(system, messages)
+        messages = told_first(system, messages)
     elif system:
         yield {"role": quirks.system_role, "content": system}
     for message in messages:
         yield from _message(message)
 
 
-def _told_first(system: str, messages: Sequence[Message]) -> tuple[Message, ...]:
+def told_first(system: str, messages: Sequence[Message]) -> tuple[Message, ...]:
     """*messages* with *system* before the first of the user's: some models know no other role."""
     first, *rest = messages
     if first.role != "user":

@@ -23,7 +23,7 @@ from ai.client import AIClient, AsyncAIClient, Emit
 from ai.finish import GEMINI
 from ai.reading import count, first, items, mapping, position, text
 from ai.sdk import first_model, sdk_timeout, unavailable, unforeseen
-from ai.settings import ClientSettings
+from ai.settings import ClientSettings, Endpoint
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
 from ai.strict_schema import in_words
@@ -181,6 +181,7 @@ class AsyncClient(AsyncAIClient):
         self._http = http
         self._model = settings.model
         self._sdk: genai.Client | None = None
+        self._located: Endpoint | None = None
         self._schemas = True
         """Whether it takes JSON schemas, as far as is known."""
 
@@ -222,10 +223,12 @@ class AsyncClient(AsyncAIClient):
             return [(model.name or "").removeprefix("models/") async for model in pager]
 
     async def _open(self) -> genai.Client:
-        if self._sdk is None:
+        endpoint = await self._settings.found()
+        if self._sdk is None or endpoint != self._located:
             try:
                 # In a thread: the import takes 0.6 s and the client reads certificates.
-                self._sdk = await anyio.to_thread.run_sync(build_sdk, self._settings, self._http)
+                self._sdk = await anyio.to_thread.run_sync(build_sdk, self._settings, endpoint, self._http)
+                self._located = endpoint
             except (RuntimeError, ImportError, ValueError) as error:
                 raise unavailable(self._settings.who, error) from error
         return self._sdk
@@ -248,7 +251,9 @@ class SyncClient(AIClient):
 
     def _ask(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         who = self._settings.who
-        sdk = build_sdk(self._settings, self._http, sdk_timeout(request, self._settings, sync=True))
+        sdk = build_sdk(
+            self._settings, self._settings.at(), self._http, sdk_timeout(request, self._settings, sync=True)
+        )
         with gemini_errors(who):
             model = self._settings.model or first_model(
                 who, [(m.name or "").removeprefix("models/") for m in sdk.models.list()]
@@ -281,11 +286,13 @@ class _Handed(BaseException):
 class _HandingOver(httpx2.AsyncClient):
     """The shared client, as the SDK sees it."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient, query: Mapping[str, str]) -> None:
         super().__init__(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))  # never asked
         self._client = client
+        self._query = query
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **more: Any) -> httpx2.Response:
+        request.url = request.url.copy_merge_params(dict(self._query)) if self._query else request.url
         reply = await self._client.send(request, stream=stream, **more)
         if stream and reply.status_code < 300:
             raise _Handed(reply)
@@ -295,12 +302,14 @@ class _HandingOver(httpx2.AsyncClient):
 class _SyncHandingOver(httpx2.Client):
     """The same for synchronous use, with a limit to how long the response's head may take."""
 
-    def __init__(self, client: httpx2.Client, timeout: httpx2.Timeout) -> None:
+    def __init__(self, client: httpx2.Client, timeout: httpx2.Timeout, query: Mapping[str, str]) -> None:
         super().__init__(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))  # never asked
         self._client = client
+        self._query = query
         self._timeout_ = timeout
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **more: Any) -> httpx2.Response:
+        request.url = request.url.copy_merge_params(dict(self._query)) if self._query else request.url
         request.extensions["timeout"] = self._timeout_.as_dict()
         reply = self._client.send(request, stream=stream, **more)
         if stream and reply.status_code < 300:
@@ -308,20 +317,37 @@ class _SyncHandingOver(httpx2.Client):
         return reply
 
 
-def build_sdk(settings: ClientSettings, http: SharedHTTP, timeout: httpx2.Timeout | None = None) -> genai.Client:
+def build_sdk(
+    settings: ClientSettings, endpoint: Endpoint, http: SharedHTTP, timeout: httpx2.Timeout | None = None
+) -> genai.Client:
     """The SDK over the shared clients. *timeout* is for synchronous use, where nothing else can end a read."""
     from google import genai
     from google.genai import types
 
-    assert settings.endpoint is not None
+    query = dict(endpoint.query)
     options = types.HttpOptions(
-        base_url=settings.endpoint.base_url,
+        base_url=endpoint.base_url or None,
         headers=settings.headers or None,
-        httpx_client=_SyncHandingOver(http.sync_client, timeout or httpx2.Timeout(None, connect=15.0)),
+        httpx_client=_SyncHandingOver(http.sync_client, timeout or httpx2.Timeout(None, connect=15.0), query),
         # Named even for synchronous use: else the SDK takes aiohttp by itself, with its own timeouts and retries.
-        httpx_async_client=_HandingOver(http.client),
+        httpx_async_client=_HandingOver(http.client, query),
     )
-    return genai.Client(api_key=settings.endpoint.api_key, vertexai=False, http_options=options)
+    if settings.platform == "vertex":
+        return genai.Client(
+            vertexai=True,
+            project=settings.project,
+            location=settings.region,
+            credentials=_token(endpoint.api_key) if endpoint.api_key else None,
+            http_options=options,
+        )
+    return genai.Client(api_key=endpoint.api_key, vertexai=False, http_options=options)
+
+
+def _token(token: str) -> Any:
+    """Credentials out of an access token; without one the SDK looks for those of this machine."""
+    from google.oauth2.credentials import Credentials
+
+    return Credentials(token=token)  # type: ignore[no-untyped-call]
 
 
 def as_config(config: dict[str, Any]) -> types.GenerateContentConfig:

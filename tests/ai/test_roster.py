@@ -29,9 +29,15 @@ def configured(tmp_path: Path, ais: dict[str, Any], **defaults: Any) -> Config:
     return load_config(path)
 
 
+PLACED = {"azure", *(name for name, provider in PROVIDERS.items() if provider.platform)}
+"""Those of which every customer has an address, a region or a project of their own."""
+
+
 @pytest.mark.parametrize("name", [name for name in PROVIDERS if name not in ("openai_compatible", "command")])
 def test_every_row_of_the_catalogue_builds(tmp_path: Path, name: str) -> None:
-    roster = Roster.open(configured(tmp_path, {"x": {"provider": name, "api_key": "k-1234567"}}))
+    place = {"region": "eu-west-1", "project": "p", "base_url": "http://127.0.0.1:1/v1"}
+    row = {"provider": name, "api_key": "k-1234567"} | (place | {"model": "m"} if name in PLACED else {})
+    roster = Roster.open(configured(tmp_path, {"x": row}))
     assert roster.names == ["x"] and roster.problems == {}
 
 
