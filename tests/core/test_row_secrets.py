@@ -97,6 +97,8 @@ def test_a_header_is_sent_without_the_blanks_around_it(tmp_path: Path) -> None:
         {"headers": {"X-Api-Key": "plain-word-key"}},
         {"headers": {"Cookie": "session=plain-word-key"}},
         {"headers": {"X-Anything": "rnd0mLooking4711value"}},
+        {"base_url": "https://joe:plain-word-key@127.0.0.1/v1"},
+        {"base_url": "https://127.0.0.1/v1?api-key=plain-word-key"},
         {"extra": {"api_key": "plain-word-key"}},
         {"extra": {"auth": {"inner": ["plain-word-key"]}}},
         {"extra": {"deep": [{"client_secret": "plain-word-key"}]}},
