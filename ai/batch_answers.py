@@ -40,6 +40,7 @@ def failure_value(failure: Failure, index: int) -> dict[str, Any]:
         "i": index,
         "text": error.partial,
         "error": f"{error.kind}: {error}",
+        "code": error.code,
         "billed": error.maybe_billed,
         "latency_s": round(failure.latency_s, 3),
     }
@@ -88,9 +89,11 @@ def record(
     """What is written of one row and AI. An answer that is another row's too has cost nothing here."""
     duplicate = value["i"] != index
     error: str | None = value.get("error")
+    code: str | None = value.get("code")
     parsed = None
     if error is None and schema is not None:
         parsed, error = schema.read(value["text"])
+        code = "schema_mismatch" if error else None
     free = duplicate or ("error" in value and not value["billed"])
     return {
         "index": index,
@@ -101,6 +104,7 @@ def record(
         "text": value["text"],
         "json": parsed,
         "error": error,
+        "code": code,
         "finish_reason": value.get("finish_reason"),
         "duplicate_of": value["i"] if duplicate else None,
         "input_tokens": 0 if duplicate else value.get("input_tokens"),

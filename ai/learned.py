@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ai.providers.catalog import Quirks
-from core.errors import AIError, RequestRejectedError, ServerError
+from core.errors import AIError, ModelNotFoundError, RequestRejectedError, ServerError
 from core.files import write_atomically
 from core.paths import data_dir
 
@@ -71,13 +71,23 @@ def step_down(quirks: Quirks, error: AIError, body: Mapping[str, Any], fixed: Co
     Args:
         fixed: Names that the user has set, and that stay as they are.
     """
-    if not isinstance(error, RequestRejectedError | ServerError) or error.accepted:
+    if not isinstance(error, RequestRejectedError | ServerError | ModelNotFoundError) or error.accepted:
         return None
     words = error.words.lower()
-    for changes in _candidates(quirks, words, body):
+    for changes in [*_other_protocol(quirks, error, words), *_candidates(quirks, words, body)]:
         if not changes.keys() & set(fixed):
             return replace(quirks, **changes)
     return None
+
+
+def _other_protocol(quirks: Quirks, error: AIError, words: str) -> list[dict[str, Any]]:
+    """The other of OpenAI's two protocols, where the one has no address there, or the refusal names the other."""
+    if quirks.api == "responses":
+        unnamed = error.status == 404 and not re.search(r"model|deployment|engine", words)
+        absent = unnamed or error.status == 405
+        named = re.search(r"(?:unknown|invalid|unsupported|not found|no such|cannot post)[^.]*/responses", words)
+        return [{"api": "chat"}] if absent or named else []
+    return [{"api": "responses"}] if re.search(r"v1/responses|responses api\b", words) else []
 
 
 def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -86,9 +96,13 @@ def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dic
         found.append({"stream_usage": False})
     if quirks.max_tokens_field in body and (other := _other_name(quirks.max_tokens_field, words)):
         found.append({"max_tokens_field": other})
-    if ("reasoning_effort" in body or "reasoning" in body) and re.search(r"reasoning|effort|thinking", words):
+    if "summary" in (body.get("reasoning") or {}) and re.search(r"summar|reasoning|verified", words):
+        found.append({"summaries": False})
+    elif ("reasoning_effort" in body or "reasoning" in body) and re.search(r"reasoning|effort|thinking", words):
         found.append({"efforts": _offered(words, quirks, body)})
-    if "response_format" in body and (changes := _looser(quirks, words)):
+    if "instructions" in body and "instructions" in words:
+        found.append({"system_role": "developer"})
+    if ("response_format" in body or "text" in body) and (changes := _looser(quirks, words)):
         found.append(changes)
     if "temperature" in body and "temperature" in words:
         found.append({"temperature": False})

@@ -49,7 +49,9 @@ _PER_DAY = re.compile(r"per[ _-]?day|daily|\b(?:rpd|tpd)\b|/ ?day\b|5 hours|per[
 _NO_CREDIT = re.compile(
     r"credit balance"
     r"|(?:insufficient|not enough|out of|no|any|lack of|more|all available) (?:\w+ )?(?:credit|balance|fund)"
-    r"|insufficient[ _](?:quota|credit|balance|fund)"
+    r"|insufficient[ _](?:quota|credit|balance|fund)|(?:balance|credits?|funds) (?:is |are )?(?:insufficient|too low)"
+    r"|requires? (?:a )?(?:valid )?(?:payment|paid)|paid plan"
+    r"|free (?:quota|tier|trial).{0,40}(?:used up|exhausted|expired|over)"
     r"|credits? (?:are |is |have |has )?(?:been )?(?:depleted|exhausted|expired)"
     r"|payment (?:required|method (?:is )?required)|arrear|overdue|past invoices|spend(?:ing)? (?:limit|cap)"
     r"|(?:monthly|usage) (?:spending |included )?(?:budget|cap|credits|limit)|api usage limits|usage limit reached"
@@ -61,7 +63,7 @@ _CONTEXT = re.compile(
     r"context[_ ](?:length|size|window|limit)|maximum (?:context|prompt|input)|max(?:imum)? number of tokens"
     r"|too many (?:input )?tokens|prompt (?:is )?too (?:long|large)|input is too long|exceed_context|string too long"
     r"|(?:exceeds?|exceeded|over) (?:the )?(?:model'?s? )?(?:maximum |available )?(?:context|token limit|max length)"
-    r"|input length",
+    r"|input length|tokens? exceeds? (?:the )?(?:limit|maximum|model)",
     re.I,
 )
 _TOO_LARGE = re.compile(
@@ -92,7 +94,7 @@ _MODERATION = re.compile(
 )
 _FIREWALL = re.compile(
     r"firewall|error code: 1\d{3}|virtual network|security policy|\bwaf\b|cloudflare|incapsula|akamai|cloudfront"
-    r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by",
+    r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by|blocked by",
     re.I,
 )
 _PERMISSION = re.compile(
@@ -108,11 +110,14 @@ _OVERLOADED = re.compile(
 _MODEL = re.compile(
     r"model.{0,120}"
     r"(?:not found|does(?:n't| not) exist|not exist|unknown|decommission|no longer|not a valid|deprecat|retired)"
+    r"|model \S+ is not supported(?! (?:with|for|by this))"
     r"|(?:unknown|invalid|no such) model|no models? loaded|not a valid model|not found.{0,20}model|deployment",
     re.I | re.S,
 )
 _PATH = re.compile(
-    r"invalid url|resource not found|no route|unknown (?:endpoint|url|path)|cannot (?:post|get)|\bnot found\b", re.I
+    r"\A(?:404 )?(?:page )?not found\b|no static resource|invalid url|resource not found|cannot (?:post|get)|no route"
+    r"|unknown url",
+    re.I,
 )
 _NO_CHAT = re.compile(
     r"(?:does not|doesn't|not) support (?:chat|generat|completion)|not a chat model|only supports? (?:embed|audio)"
@@ -199,6 +204,8 @@ def meaning_of(status: int, said: Said, *, waits: bool = False) -> Meaning:
         return found
     if 300 <= status < 400:
         return "redirected"
+    if status in (413, 429) and _TOO_LARGE.search(said.message):
+        return "request_too_large"  # OpenAI and Groq call it a rate limit: no wait makes it smaller
     if found := _by_code(status, said):
         return found
     if status == 503 and status_accepted(status, said.words):

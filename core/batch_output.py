@@ -21,7 +21,7 @@ from core.files import new_private_file, put_in_place
 from core.untrusted import clean
 
 FIELDS = (
-    "index", "id", "ai", "model", "status", "text", "json", "error", "finish_reason", "duplicate_of",
+    "index", "id", "ai", "model", "status", "text", "json", "error", "code", "finish_reason", "duplicate_of",
     "input_tokens", "output_tokens", "cost_usd", "latency_s",
 )  # fmt: skip
 Record = Mapping[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -229,3 +230,17 @@ def test_the_rule_of_acceptance_is_the_same_for_every_status() -> None:
     never_again = {status for status in range(400, 600) if status_accepted(status, own_words=False)}
     assert never_again == {408, *range(500, 600)} - {503, 529}
     assert all(status_accepted(status, inside_200=True) for status in range(200, 600))
+
+
+def test_a_day_s_allowance_that_names_its_end_rests_until_then() -> None:
+    end = f"{(time.time() + 20 * 3_600) * 1000:.0f}"
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": end}
+    said = "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day"
+    error = status_error(WHO, 429, {"error": {"message": said, "code": 429, "metadata": {"headers": headers}}})
+    assert error.code == "daily_limit" and error.retry_after == pytest.approx(72_000, abs=5)
+
+
+def test_a_429_without_a_wait_waits_for_the_limit_that_is_used_up() -> None:
+    headers = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "2.5s"}
+    error = status_error(WHO, 429, {"error": {"message": "Rate limit reached"}}, headers=headers)
+    assert (error.code, error.retry_after) == ("rate_limited", 2.5)

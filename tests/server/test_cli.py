@@ -116,7 +116,15 @@ def test_wrong_usage_is_exit_code_2_and_one_sentence(moot: Any, arguments: tuple
 
 def test_an_error_in_json_is_an_object_too(moot: Any) -> None:
     result = moot("ask", "-a", "nobody", "hi", "--json")
-    assert json.loads(result.stdout)["error"]["kind"] == "unknown_ai"
+    error = json.loads(result.stdout)["error"]
+    assert (error["kind"], error["code"]) == ("unknown_ai", "unknown_ai")
+
+
+def test_an_ai_s_failure_in_json_says_its_code(moot: Any) -> None:
+    result = moot("ask", "-a", "a", "hi", "--json", ais={"a": "status=429,code=insufficient_quota"})
+    assert json.loads(result.stdout)["error"]["code"] == "no_credit"
+    result = moot("ask", "-a", "a", "-a", "b", "hi", "--json", ais={"a": "status=504", "b": "tokens=1"})
+    assert [reply["code"] for reply in json.loads(result.stdout)["replies"]] == ["gateway", None]
 
 
 def test_status_shows_models_and_problems(moot: Any) -> None:
