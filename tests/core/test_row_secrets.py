@@ -105,6 +105,8 @@ def test_a_header_is_sent_without_the_blanks_around_it(tmp_path: Path) -> None:
         {"extra": {"anything": "rnd0mLooking4711value"}},
         {"command": ["x", "--api-key", "plain-word-key"]},
         {"command": ["x", "--token=plain-word-key"]},
+        {"query": {"subscription-key": "plain-word-key"}},
+        {"key_command": ["vault", "read", "--token", "plain-word-key"]},
         {"command": ["x", "-p", "rnd0mLooking4711value"]},
         {"command": ["env", "API_KEY=plain-word-key", "x"]},
         {"command": ["curl", "-H", "Authorization: Bearer plain-word-key"]},
