@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,8 +126,9 @@ def _kept(items: list[str | dict[str, Any]]) -> Path:
     folder = data_dir() / "batches"
     private_folder(folder)
     for old in folder.iterdir():
-        if time.time() - old.stat().st_mtime > _KEPT_S:
-            old.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another batch may have taken it away, or have made it for a moment
+            if time.time() - old.stat().st_mtime > _KEPT_S:
+                old.unlink()
     path = folder / f"{secrets.token_hex(8)}.jsonl"
     new_private_file(path, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items))
     return path
