@@ -12,9 +12,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import fake_provider
 import pytest
 from click.testing import CliRunner, Result
+from provider_process import provider_process
 
 from core import budget
 from core.errors import StoreError
@@ -36,11 +36,8 @@ KEY = "very-secret-key-1"
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    command = [sys.executable, fake_provider.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stdin
-        yield process.stdout.readline().strip()
-        process.stdin.close()
+    with provider_process() as url:
+        yield url
 
 
 @pytest.fixture
