@@ -28,12 +28,12 @@ from core.jobs import pg_rows, rows
 from core.jobs.fleet_queue import LEASE_S, Entry, Queue, install, queue_of
 from core.jobs.pg_parts import ABANDONED, WHOLE, PostgresParts
 from core.jobs.pg_rows import Line
-from core.jobs.spool import Segment, Spool, left_behind, read_spool
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
 from core.owners import Owner
 from core.pg_connection import Connection
 from core.postgres import PostgresStore
+from core.spool import Segment, Spool, left_behind, read_spool
 
 log = logging.getLogger(__name__)
 
