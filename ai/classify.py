@@ -175,6 +175,8 @@ def status_error(
     error.words = said.words
     if status_accepted(status, said.words, inside_200=inside_200, own_words=isinstance(said.details, dict | list)):
         error.mark_accepted()
+    elif headers.get("x-should-retry") == "false":  # OpenAI's and Anthropic's own word
+        error.retryable = False
     return error
 
 

@@ -291,3 +291,9 @@ def test_words_that_stand_in_no_row_are_read_by_their_kind(status: int, message:
 )
 def test_plain_text_is_read_too(status: int, body: str, code: str) -> None:
     assert status_error(WHO, status, body, headers={"content-type": "text/plain"}).code == code
+
+
+def test_a_provider_that_says_not_to_try_again_is_heeded_and_one_that_says_to_is_not_where_it_may_cost() -> None:
+    assert not status_error(WHO, 429, "{}", headers={"x-should-retry": "false"}).retryable
+    assert status_error(WHO, 429, "{}", headers={"x-should-retry": "true"}).retryable
+    assert not status_error(WHO, 504, "{}", headers={"x-should-retry": "true"}).retryable
