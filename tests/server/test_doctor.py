@@ -15,8 +15,10 @@ from typing import Any
 import fake_provider
 import pytest
 from click.testing import CliRunner, Result
+from fake_provider import FakeProvider
 
 from core import budget
+from core.config import AIConfig, Config
 from core.errors import StoreError
 from core.ledger import Ledger
 from core.paths import data_dir
@@ -24,7 +26,7 @@ from core.schema import MIGRATIONS
 from core.store import Store
 from server import doctor
 from server.cli import cli
-from server.doctor import Patient, examine, examine_clock, examine_lists
+from server.doctor import Patient, ask_everybody, examine, examine_clock, examine_lists
 from server.finding import Finding
 from server.hosts import HOSTS
 from server.programs import programs_on_path
@@ -299,3 +301,19 @@ def test_an_installation_without_compiled_modules_is_told_with_the_command(
     (home / "home" / "credentials.json").write_text('{"future": "setting"}')
     told = findings("_quick_start")
     assert [one.state for one in told] == ["ok", "ok"] and "makes one" in told[0].sentence
+
+
+async def test_of_several_keys_each_one_that_is_refused_is_named(provider: FakeProvider) -> None:
+    keys = [{"alias": "old", "key": "old-key-000001"}, {"alias": "new", "key": "new-key-000002"}]
+    row = {
+        "provider": "openai_compatible",
+        "base_url": provider.base_url,
+        "model": "status=401,times=1",
+        "api_keys": keys,
+    }
+    found = await ask_everybody(Config(rows={"gpt": AIConfig.model_validate(row)}), "gpt")
+    assert [finding.state for finding in found] == ["ok", "fail"]
+    assert (
+        found[1].sentence.startswith(("Key 'old' is rested", "Key 'new' is rested"))
+        and "refused the key" in found[1].sentence
+    )
