@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -15,7 +16,6 @@ from typing import Any
 import fake_provider
 import pytest
 from click.testing import CliRunner, Result
-from fake_provider import FakeProvider
 
 from core import budget
 from core.config import AIConfig, Config
@@ -303,17 +303,23 @@ def test_an_installation_without_compiled_modules_is_told_with_the_command(
     assert [one.state for one in told] == ["ok", "ok"] and "makes one" in told[0].sentence
 
 
-async def test_of_several_keys_each_one_that_is_refused_is_named(provider: FakeProvider) -> None:
+async def test_of_several_keys_each_one_that_is_refused_is_named() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).lower()
+        known = b"bearer new-key-000002" in asked
+        body = fake_provider.whole_answer(1, "OK") if known else b'{"error": {"message": "Invalid API key"}}'
+        head = fake_provider.head(200 if known else 401, "application/json", len(body), "connection: close\r\n")
+        writer.write(head + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     keys = [{"alias": "old", "key": "old-key-000001"}, {"alias": "new", "key": "new-key-000002"}]
-    row = {
-        "provider": "openai_compatible",
-        "base_url": provider.base_url,
-        "model": "status=401,times=1",
-        "api_keys": keys,
-    }
-    found = await ask_everybody(Config(rows={"gpt": AIConfig.model_validate(row)}), "gpt")
-    assert [finding.state for finding in found] == ["ok", "fail"]
-    assert (
-        found[1].sentence.startswith(("Key 'old' is rested", "Key 'new' is rested"))
-        and "refused the key" in found[1].sentence
+    row = AIConfig.model_validate(
+        {"provider": "openai_compatible", "base_url": base_url, "model": "m", "api_keys": keys}
     )
+    found = await ask_everybody(Config(rows={"gpt": row}), "gpt")
+    server.close()
+    assert [finding.state for finding in found] == ["ok", "fail"]
+    assert found[1].sentence.startswith("Key 'old' is rested") and "refused the key" in found[1].sentence
