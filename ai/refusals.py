@@ -55,6 +55,7 @@ _NO_CREDIT = (
     r"|payment (?:required|method (?:is )?required)|arrear|overdue|past invoices|spend(?:ing)? (?:limit|cap)"
     r"|(?:monthly|usage) (?:spending |included )?(?:budget|cap|credits|limit)|api usage limits|usage limit reached"
     r"|current quota|billing (?:hard )?limit|billing is not|key limit exceeded|calls ?/ ?month|budget has been exceeded"
+    r"|余额不足|请充值|欠费"
     r"|inactive subscription|(?:please )?recharge|top[ -]?up|requires more credits|free tier .{0,40}exhausted"
 )
 _CONTEXT = (
@@ -259,12 +260,20 @@ def _known(by: Literal["code", "type"], status: int, code: str) -> Meaning | Non
 
 def _table(by: Literal["code", "type"]) -> dict[tuple[int, str], Meaning]:
     found: dict[tuple[int, str], Meaning] = {}
-    for row in rows():
+    for row in _ROWS:
         if row["by"] == by:
             code, meaning = row[by].lower(), _meaning(row["means"])
             found.setdefault((int(row["status"]), code), meaning)
             found.setdefault((0, code), meaning)
     return found
+
+
+def status_of(code: str, provider: str) -> int | None:
+    """The status with which *code* is known to come: from *provider*, or else where all that know it agree."""
+    known = [row for row in _ROWS if code.lower() in (row["code"].lower(), row["type"].lower())]
+    own = {int(row["status"]) for row in known if row["provider"] == provider}
+    statuses = own or {int(row["status"]) for row in known}
+    return statuses.pop() if len(statuses) == 1 else None
 
 
 def _meaning(word: str) -> Meaning:
@@ -279,4 +288,5 @@ def rows() -> Iterator[dict[str, str]]:
     yield from csv.DictReader(lines, delimiter="|", quoting=csv.QUOTE_NONE)
 
 
+_ROWS = list(rows())
 _TABLES = {"code": _table("code"), "type": _table("type")}  # now, in a thread: no answer waits for the disk
