@@ -70,7 +70,7 @@ class Schema:
         """The value in *text*, and what is wrong with it if something is."""
         fenced = _FENCE.match(text)
         try:
-            value = json.loads(fenced[1] if fenced else text)
+            value = json.loads(fenced[1] if fenced else text, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return None, "The answer is not JSON."
         value = without_nulls(value, self._schema)
@@ -81,6 +81,11 @@ class Schema:
         if wrong is None:
             return value, None
         return None, f"The answer does not fit the schema at {wrong.json_path}: {redact(wrong.message)[:200]}"
+
+
+def _refuse(constant: str) -> None:
+    """NaN and the infinities are no JSON (RFC 8259, section 6), and could be written into none."""
+    raise ValueError(constant)
 
 
 def record(

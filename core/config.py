@@ -330,7 +330,8 @@ def _check_row(name: str, row: object) -> AIConfig:
         raise ConfigError(_sentence(f"ais.{name}", error)) from None
     if parsed.api_key:
         register_secret(parsed.api_key.get_secret_value())
-    register_row_secrets(parsed.headers, parsed.extra, parsed.command or ())
+    programs = [*(parsed.command or ()), *(parsed.key_command or ())]
+    register_row_secrets(parsed.headers, {**parsed.extra, **parsed.query}, programs, parsed.base_url)
     register_names(each for each in (name, parsed.model) if each)
     keys = parsed.keys
     if keys and parsed.api_key:

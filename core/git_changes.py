@@ -115,7 +115,8 @@ class _Wanted:
     def __init__(self, workspace: Workspace, repository: Repository, folder: Path, paths: Sequence[str]) -> None:
         self._workspace = workspace
         self._top = repository.top
-        self._roots = workspace.roots if workspace.here is None else (repository.top,)
+        self.by_hand = workspace.here is not None
+        self._roots = (repository.top,) if self.by_hand else workspace.roots
         """A person sees all of a repository, under the names that git shows, wherever in it they stand."""
         self._paths = [self._path(folder, path) for path in paths]
         self.outside = 0
@@ -192,7 +193,7 @@ def _take_working_files(git: Git, wanted: _Wanted, changes: Changes) -> None:
         if _SUBMODULE in (pair.old_mode, pair.new_mode):
             changes.skipped.add(name)
             changes.leave_out(wanted.shown(name), "a submodule, which is at another commit now")
-        elif reason := wanted.refused(name) or _copied(git, name):
+        elif reason := wanted.refused(name) or _copied(git, name, hard_links=wanted.by_hand):
             changes.skipped.add(name)
             if wanted.place(name):
                 changes.leave_out(wanted.shown(name), reason)
@@ -203,12 +204,12 @@ def _take_working_files(git: Git, wanted: _Wanted, changes: Changes) -> None:
         git.run("update-index", "-z", "--add", "--remove", "--replace", "--stdin", given=given, in_copies=True)
 
 
-def _copied(git: Git, name: str) -> str | None:
+def _copied(git: Git, name: str, *, hard_links: bool) -> str | None:
     """Copy the file called *name* to where git reads it; why not, if not. One that is gone needs no copy."""
     parts, top = name.split("/"), git.repository.top
     copy = git.copies.joinpath(*parts)
     try:
-        data, mode = read_with_mode(top, parts, MAX_TEXT_BYTES)
+        data, mode = read_with_mode(top, parts, MAX_TEXT_BYTES, hard_links=hard_links)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except NotPlainError as error:

@@ -24,23 +24,28 @@ class NotPlainError(OSError):
     """What is there is no file that may be read; the message is the end of a sentence: "is a folder"."""
 
 
-def read_below(root: Path, parts: Sequence[str], longest: int) -> bytes:
+def read_below(root: Path, parts: Sequence[str], longest: int, *, hard_links: bool = False) -> bytes:
     """The bytes of the file at *parts* below *root*.
+
+    Args:
+        hard_links: A person named it, so it may have a second name that lies elsewhere.
 
     Raises:
         NotPlainError: It is a folder, a pipe or a device, has a second name, or more than *longest* bytes.
         OSError: It cannot be opened, or something on the way to it is a link.
     """
-    return read_with_mode(root, parts, longest)[0]
+    return read_with_mode(root, parts, longest, hard_links=hard_links)[0]
 
 
-def read_with_mode(root: Path, parts: Sequence[str], longest: int) -> tuple[bytes, int]:
+def read_with_mode(root: Path, parts: Sequence[str], longest: int, *, hard_links: bool = False) -> tuple[bytes, int]:
     """The same, and the file's permission bits."""
     with _folder_of(root, parts) as (folder, name):
         number = os.open(name, _FILE, dir_fd=folder) if _BY_FOLDER else os.open(name, _FILE)
         try:
             state = os.fstat(number)
             _check(state, longest)
+            if not hard_links:
+                _check_names(state)
             with open(number, "rb", closefd=False) as file:
                 data = file.read(longest + 1)
         finally:
@@ -82,7 +87,6 @@ def _check(state: os.stat_result, longest: int) -> None:
         raise NotPlainError("is a folder; name files, or a pattern such as 'folder/*.py'")
     if not stat.S_ISREG(state.st_mode):
         raise NotPlainError("is no plain file")
-    _check_names(state)
     if state.st_size > longest:
         raise NotPlainError(f"has {state.st_size / 1_048_576:,.1f} MB; at most {_size(longest)} are read")
 

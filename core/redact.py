@@ -16,6 +16,7 @@ _MASK = "[redacted]"
 _SHORTEST_SECRET = 6
 """Below this length a "secret" is a placeholder such as `none`; replacing it would garble ordinary words."""
 _LONGEST_SECRET = 10_000
+_SHORTEST_BEGINNING = 8
 _LONG_ENOUGH_TO_BREAK = 10
 """A shorter secret is not looked for across line ends: words could make it up."""
 
@@ -85,7 +86,16 @@ def without_secrets(text: str) -> str:
             text = text.replace(secret, _MASK)
     for secret in _written_otherwise(text, known) if known else ():
         text = _anyhow(secret).sub(_MASK, text)
+    for secret in known:
+        text = _without_beginning(text, secret)
     return text
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """*text* without the first letters of *secret* at its end, where somebody has cut it off."""
+    start = secret[:_SHORTEST_BEGINNING]
+    at = text.rfind(start, -len(secret) - 4) if len(secret) > _SHORTEST_BEGINNING else -1
+    return text[:at] + _MASK if at >= 0 and secret.startswith(text[at:].rstrip(" .…")) else text
 
 
 def redact(text: str) -> str:

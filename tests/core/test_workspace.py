@@ -232,6 +232,8 @@ def test_a_file_with_a_second_name_is_not_read(space: Workspace, root: Path) -> 
     (root.parent / "private.txt").write_text("outside")
     os.link(root.parent / "private.txt", root / "mine.txt")
     assert "second name (a hard link)" in refusal(space, "mine.txt")
+    mine = Workspace.open([str(root)], by_hand=True)
+    assert mine.read_text(str(root / "mine.txt")).text == "outside", "a person may name any file of theirs"
 
 
 def test_a_private_pattern_holds_for_every_way_to_write_a_name(root: Path) -> None:
