@@ -15,7 +15,8 @@ from core.values import Outcome
 from tools._consensus_text import Take
 from tools._kit import Cost, Reply
 from tools._panel import Turnout, family
-from tools._referee import Matching, Refereeing, match
+from tools._referee import Refereeing, match
+from tools._referee_text import Matching
 from tools._votes import Ballot, Tally, agreement, dissents, effective_votes, prior_correlations, tally
 
 
@@ -52,9 +53,10 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The groups of one round's answers, by AI; None for who abstained."""
+    """The groups of one round's answers, by AI; None for who abstained, and for those that nobody could read."""
 
     groups: dict[str, int | None]
+    unread: frozenset[str] = frozenset()
 
     @property
     def agreement(self) -> float | None:
@@ -79,7 +81,7 @@ async def count_answers(run: Run, panel: Panel) -> Count | None:
         (number, member.ai, member.takes[number])
         for number in range(rounds)
         for member in panel.members
-        if member.takes[number].answer is not None
+        if not member.takes[number].abstains
     ]
     matching = await match(run, panel.question, [take for _, _, take in given], panel.refereeing)
     if matching is None:
@@ -92,9 +94,13 @@ async def count_answers(run: Run, panel: Panel) -> Count | None:
         ]
         for number in range(rounds)
     ]
+    unread = [
+        frozenset(m.ai for m in panel.members if not m.takes[number].abstains and group.get((number, m.ai)) is None)
+        for number in range(rounds)
+    ]
     return Count(
         matching,
-        tuple(Round({ballot.voter: ballot.group for ballot in one}) for one in ballots),
+        tuple(Round({b.voter: b.group for b in one}, left) for one, left in zip(ballots, unread, strict=True)),
         tally(*ballots),
         tuple(ai for _, ai, _ in given),
     )

@@ -9,7 +9,8 @@ from typing import Any
 from core.changes import Source
 from core.untrusted import Fence, clean
 from tools._findings import CATEGORIES, SEVERITIES, Raw, Severity
-from tools._structured import list_of, object_schema, read_object
+from tools._loose_json import json_object
+from tools._structured import list_of, object_schema
 
 _MOST_FINDINGS = 200
 _LONGEST_FIELD = 2_000
@@ -54,7 +55,7 @@ def review_prompt(sources: Sequence[Source], focus: str | None, rng: random.Rand
 
 def read_findings(ai: str, text: str) -> list[Raw] | None:
     """The findings in an answer; None when it is not in the form that was asked for."""
-    found = read_object(text)
+    found = json_object(text)
     listed = found.get("findings") if found else None
     if not isinstance(listed, list):
         return None

@@ -14,7 +14,7 @@ from core.errors import InvalidInputError, MootError, PartialPanelError, ServerE
 from core.values import Request, Response
 from tools._consensus_result import Consensus
 from tools._consensus_text import read_confidence
-from tools._referee import read_matching
+from tools._referee_text import read_matching
 from tools.consensus import consensus
 
 
@@ -179,7 +179,7 @@ async def test_all_failing_is_an_error_with_each_reason() -> None:
 
 
 async def test_all_abstaining_is_no_answer() -> None:
-    result = await ask({"a": [says("abstain")], "b": [""], "c": [says("I don't know")]})
+    result = await ask({"a": [says("abstain")], "b": ["N/A"], "c": [says("I don't know")]})
     assert (result.outcome, result.verdict, result.agreement) == ("no answer", None, None)
     assert "all abstained" in result.summary
 
@@ -291,7 +291,7 @@ def test_confidence_is_read_in_the_forms_models_write_it(text: str, sure: float 
     ],
 )
 def test_a_reply_that_is_no_partition_is_nonsense(text: str) -> None:
-    assert read_matching(text, 2) is None
+    assert read_matching(text, [True, True]) is None
 
 
 async def test_how_seats_dissented_before_makes_the_panel_worth_more_or_less() -> None:
