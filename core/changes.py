@@ -79,7 +79,13 @@ class Source:
 
 def whole(name: str, text: str) -> Source:
     """A file that is reviewed as it stands."""
-    return Source(name, dict(enumerate(text.splitlines(), 1)))
+    return Source(name, dict(enumerate(lines_of(text), 1)))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of *text* as git and editors count them: only a line feed ends one, no form feed, U+2028 or NEL."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def parse_diff(diff: str) -> tuple[list[Source], list[str]]:
@@ -144,7 +150,7 @@ def git_diff(root: Path, *, base: str | None = None, staged: bool = False, paths
 
 def applies(source: Source, text: str) -> bool:
     """Whether a file with *text* is the new, or the old, version of what the diff shows of it."""
-    actual = text.splitlines()
+    actual = lines_of(text)
     if all(0 < number <= len(actual) and actual[number - 1] == line for number, line in source.lines.items()):
         return True
     old = [line for lines in source.removed.values() for line in lines]

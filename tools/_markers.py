@@ -248,7 +248,7 @@ def _undressed(label: str) -> str:
 def _value(text: str) -> str:
     """What a label is followed by, without the marks around it."""
     value = _TAG.sub("", text[:_LONGEST_VALUE]).strip() if not _TEMPLATE.fullmatch(text.strip()[:400]) else ""
-    value = value.rstrip(" \t|").strip()
+    value = re.sub(r"\s[*_]{1,3}$", "", value.rstrip(" \t|")).strip()
     if value.startswith("$$") and value.endswith("$$") and len(value) > 4:
         value = value[2:-2].strip()
     if (match := re.match(r"[*_]{1,3}", value)) and value.endswith(match[0]) and len(value) > 2 * len(match[0]):

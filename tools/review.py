@@ -17,7 +17,9 @@ from ai.run import Run
 from core.changes import Source
 from core.errors import InvalidInputError
 from core.values import Failure, Outcome, Request
-from tools._findings import Merged, Severity, anchored, merged
+from tools._finding_fields import Severity
+from tools._finding_list import read_findings
+from tools._findings import NO_LINE, Merged, anchored, merged
 from tools._kit import (
     AINames,
     Cost,
@@ -34,7 +36,7 @@ from tools._kit import (
 )
 from tools._material import Material, read_material
 from tools._panel import OnPartial, Turnout, heading, refuse_partial
-from tools._review_text import LINES, SCHEMA, read_findings, review_prompt
+from tools._review_text import LINES, SCHEMA, review_prompt
 from tools._sarif import sarif as as_sarif
 from tools._structured import structured_request
 
@@ -63,6 +65,8 @@ class Finding(BaseModel):
     file: str
     line: int
     severity: Severity
+    severities: dict[Severity, int] = {}
+    """How many give it each severity; `severity` is the middle of these votes."""
     category: str
     ais: list[str]
     read_by: int
@@ -74,7 +78,7 @@ class Finding(BaseModel):
 
 
 class Dropped(BaseModel):
-    """A finding that was thrown away, and why."""
+    """A finding that is not among those that were checked, and why."""
 
     ai: str
     file: str
@@ -96,6 +100,7 @@ class Review(BaseModel):
 
     summary: str
     findings: list[Finding]
+    unplaced: list[Dropped] = []
     dropped: list[Dropped] = []
     read: list[Read] = []
     left_out: list[str] = []
@@ -105,6 +110,9 @@ class Review(BaseModel):
 
     def markdown(self) -> str:
         parts = [self.summary, *(_finding_markdown(finding) for finding in self.findings)]
+        if self.unplaced:
+            lines = [f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})" for one in self.unplaced]
+            parts.append("## Unplaced: nobody could tell which line is meant\n" + "\n".join(lines))
         if self.dropped:
             lines = [f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})" for one in self.dropped]
             parts.append("## Thrown away, since the code does not say so\n" + "\n".join(lines))
@@ -122,7 +130,10 @@ class Review(BaseModel):
 
 def _finding_markdown(finding: Finding) -> str:
     who = f"{len(finding.ais)} of {finding.read_by} AIs: {', '.join(finding.ais)}"
-    parts = [f"## {finding.severity}: `{finding.file}:{finding.line}` ({finding.category}; {who})"]
+    spread = ""
+    if len(finding.severities) > 1:
+        spread = f"; voted {', '.join(f'{severity} {count}' for severity, count in finding.severities.items())}"
+    parts = [f"## {finding.severity}: `{finding.file}:{finding.line}` ({finding.category}; {who}{spread})"]
     for claim in finding.claims:
         fix = f"\n\nFix: {claim.fix}" if claim.fix else ""
         parts.append(f"**{claim.ai}** ({claim.severity}), on `{claim.evidence}`:\n{quoted(claim.claim + fix)}")
@@ -141,6 +152,7 @@ class _Reading:
     failed: list[str] = field(default_factory=list)
     read: dict[str, dict[str, int]] = field(default_factory=dict)
     """How many lines of each file each AI read."""
+    unplaced: list[Dropped] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
 
 
@@ -223,7 +235,8 @@ def _collect(reading: _Reading) -> list[Merged]:
         for raw in found:
             place = anchored(raw, shown)
             if isinstance(place, str):
-                reading.dropped.append(Dropped(ai=name, file=raw.file, line=raw.line, claim=raw.claim, reason=place))
+                told = reading.dropped if place == NO_LINE else reading.unplaced
+                told.append(Dropped(ai=name, file=raw.file, line=raw.line, claim=raw.claim, reason=place))
             else:
                 kept.append((raw, *place))
     return merged(kept)
@@ -240,10 +253,9 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
     findings = [_finding(group, reading) for group in found]
     refuse_partial(on_partial, turnout, cost, [_finding_markdown(finding) for finding in findings], reading.failed)
     review = Review(
-        summary=heading(
-            turnout, f"read all of {counted(len(read), 'file')}", cost, then=_then(findings, reading.dropped)
-        ),
+        summary=heading(turnout, f"read all of {counted(len(read), 'file')}", cost, then=_then(findings, reading)),
         findings=findings,
+        unplaced=reading.unplaced,
         dropped=reading.dropped,
         read=read,
         left_out=reading.material.left_out,
@@ -253,11 +265,12 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
     return review.model_copy(update={"sarif": as_sarif(findings)}) if sarif else review
 
 
-def _then(findings: Sequence[Finding], dropped: Sequence[Dropped]) -> str:
+def _then(findings: Sequence[Finding], reading: _Reading) -> str:
     grave = sum(finding.severity in ("critical", "high") for finding in findings)
     shared = sum(len(finding.ais) > 1 for finding in findings)
     said = f"; {counted(len(findings), 'finding')}, {grave} grave, {shared} seen by more than one"
-    return f"{said}; {len(dropped)} thrown away, since the code does not say so" if dropped else said
+    said += f"; {len(reading.unplaced)} unplaced" if reading.unplaced else ""
+    return f"{said}; {len(reading.dropped)} thrown away, since the code does not say so" if reading.dropped else said
 
 
 def _read(reading: _Reading, name: str) -> Read:
@@ -271,6 +284,7 @@ def _finding(group: Merged, reading: _Reading) -> Finding:
         file=group.file,
         line=group.line,
         severity=group.severity,
+        severities=group.votes,
         category=group.category,
         ais=group.ais,
         read_by=len(reading.read.get(group.file, {})),

@@ -16,16 +16,16 @@ from tools._answers import value_of
 from tools._consensus_text import Take, read_confidence
 from tools._debate_text import Ruling, Statement
 from tools._final_answer import final_answer, rendered
+from tools._finding_list import read_findings
 from tools._findings import anchored, merged
 from tools._judging_text import read_ranking
 from tools._letters import named_letters
 from tools._options import read_options
 from tools._rankings import read_better, read_tiers
 from tools._referee_text import read_matching
-from tools._review_text import read_findings
 
 _LONG = 1_000_000
-_SHORT = 6_000
+_SHORT = 4_000
 _MOST_S = 4.0
 """Far more than any reader needs for a megabyte; by the square of the length the quickest would need an hour."""
 _SOURCE = {"a.py": [whole("a.py", "x = 1\ny = 2\n" * 200)]}
@@ -138,7 +138,7 @@ REPEATED = (
         "i ",
     ),
 )
-BEGUN = ("", "ANSWER: ", "{", '{"findings": [{"claim": "', "POSITION: 1, 2")
+BEGUN = ("", "ANSWER: ", '{"findings": [{"claim": "')
 
 
 def _texts(length: int) -> Iterator[str]:
