@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,14 @@ import anyio
 
 from ai.lazy import load, loaded
 from core.errors import AIError
+from core.redact import redact, without_secrets
 from core.values import Answer, Response, Usage
 
 if TYPE_CHECKING:
     from ai.seat import Seat
     from core.budget import Budget, Hold
+
+log = logging.getLogger(__name__)
 
 Pricing = Callable[..., float | None]
 
@@ -39,17 +43,21 @@ def attributed(
     first_token_s: float | None,
     cost_usd: Pricing,
 ) -> Answer:
-    """What *seat* was asked and *really* answered, with its price."""
-    cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)
+    """What *seat* was asked and *really* answered, with its price; without our keys, whoever repeats them."""
+    try:
+        cost = cost_usd(response.usage, model=response.model, price_id=really.provider.price_id)
+    except Exception as error:  # an answer is not lost because its price cannot be told
+        log.debug("%s: no price", seat.name, exc_info=error)
+        cost = None
     return Answer(
         ai=seat.name,
-        model=response.model,
-        text=response.text,
+        model=redact(response.model),
+        text=without_secrets(response.text),
         latency_s=latency_s,
         usage=response.usage,
         cost_usd=0.0 if response.cached else cost,
         finish_reason=response.finish_reason,
-        request_id=response.request_id,
+        request_id=response.request_id and redact(response.request_id),
         answered_by=response.answered_by,
         fallback_reason=response.fallback_reason,
         provider=really.provider.name,
@@ -72,6 +80,6 @@ def settle_failure(budget: Budget | None, hold: Hold, error: AIError) -> None:
     if budget is None:
         return
     if error.maybe_billed:
-        budget.settle(hold, usd=None, tokens=None)
+        budget.settle(hold, usd=None, tokens=sum(error.tokens) if error.tokens else None)
     else:
         budget.refund(hold)

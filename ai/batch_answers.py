@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ai.strict_schema import without_nulls
 from core.errors import InvalidInputError
+from core.redact import redact
 from core.values import Answer, Failure
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.S)
@@ -60,6 +62,7 @@ class Schema:
             kind.check_schema(schema)
         except SchemaError as error:
             raise InvalidInputError(f"The schema is not a JSON Schema: {error.message}") from None
+        self._schema = schema
         self._validator = kind(schema, registry=Registry())  # which fetches nothing that a $ref names
 
     def read(self, text: str) -> tuple[Any, str | None]:
@@ -69,13 +72,14 @@ class Schema:
             value = json.loads(fenced[1] if fenced else text)
         except (ValueError, RecursionError):
             return None, "The answer is not JSON."
+        value = without_nulls(value, self._schema)
         try:
             wrong = next(self._validator.iter_errors(value), None)
         except Exception as error:  # a reference that leads nowhere, a pattern that is none: jsonschema raises many
             return None, f"The schema cannot be applied ({type(error).__name__}). Correct it and start anew."
         if wrong is None:
             return value, None
-        return None, f"The answer does not fit the schema at {wrong.json_path}: {wrong.message[:200]}"
+        return None, f"The answer does not fit the schema at {wrong.json_path}: {redact(wrong.message)[:200]}"
 
 
 def record(

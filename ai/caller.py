@@ -6,7 +6,9 @@ never spoils them.
 
 from __future__ import annotations
 
+import io
 import itertools
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +21,7 @@ from ai.accounts import attributed, load_pricing, pricing, settle, settle_failur
 from ai.client import FellBack, Retrying, Signal, Thinking, Waiting
 from ai.lazy import load
 from ai.request_check import check_request
-from core.errors import AIError, ConfigError, NotUsableError
+from core.errors import AIError, BadResponseError, ConfigError, NotUsableError
 from core.events import (
     CallFailed,
     CallFellBack,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from ai.seat import Seat
     from core.budget import Hold
     from core.ledger import Ledger
+
+log = logging.getLogger(__name__)
 
 _call_ids = itertools.count(1)
 
@@ -118,8 +122,10 @@ class Caller:
         """A hold for each of *asks*, or None for each where there is no budget."""
         if self.roster.budget is None or not asks:
             return [None] * len(asks)
-        estimate = (await load("ai.estimate")).estimate
-        return await self.roster.budget.reserve(run, [estimate(seat, request) for seat, request in asks])
+        estimate = (await load("ai.estimate")).estimate_or_none
+        estimates = [estimate(seat, request) for seat, request in asks]
+        holds = iter(await self.roster.budget.reserve(run, [one for one in estimates if one is not None]))
+        return [None if one is None else next(holds, None) for one in estimates]
 
     async def _held(self, hold: Hold | None, call: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Run *call* and put what it really took in place of *hold*."""
@@ -160,12 +166,14 @@ class Caller:
         started = time.perf_counter()
 
         first_token_s: float | None = None
+        written = io.StringIO()
 
         def emit(signal: Signal) -> None:
             nonlocal first_token_s
             if first_token_s is None and isinstance(signal, str | Thinking):
                 first_token_s = time.perf_counter() - started
             if isinstance(signal, str):
+                written.write(signal)
                 if bus.hears_tokens:
                     publish(Token(run, call, signal))
             elif not isinstance(signal, Thinking):
@@ -173,17 +181,17 @@ class Caller:
 
         try:
             response = await seat.complete(request, emit)
-        except AIError as error:
-            error.ai = error.ai or seat.name
-            failure = Failure(seat.name, error, time.perf_counter() - started)
+        except BaseException as error:
+            latency_s = time.perf_counter() - started
+            if _ends_more_than_a_call(error):
+                publish(_ended(run, call, seat.name, error, latency_s))
+                raise
+            failure = Failure(seat.name, _as_failure(seat, error, written.getvalue()), latency_s)
             publish(CallFailed(run, call, failure))
             return failure
-        except BaseException as error:
-            publish(_ended(run, call, seat.name, error, time.perf_counter() - started))
-            raise
         latency_s = time.perf_counter() - started
         cost_usd = pricing() or await load_pricing(shielded=keep is not None)  # the answer must not be lost on the way
-        really = self.roster.seat(response.answered_by) if response.answered_by else seat
+        really = self.roster.seats.get(response.answered_by or "", seat)
         answer = attributed(seat, really, response, latency_s, first_token_s, cost_usd)
         try:
             if keep is not None:
@@ -207,9 +215,21 @@ class Caller:
         (hold,) = budget.reserve_blocking("", [estimate(seat, request)]) if budget else [None]
         call, started = f"c{next(_call_ids)}", time.perf_counter()
         self._bus.publish(CallStarted("", call, seat.name, seat.model))
+        written = io.StringIO()
+
+        def emit(signal: Signal) -> None:
+            if isinstance(signal, str):
+                written.write(signal)
+
         try:
-            response = complete_sync(seat, request)
-        except AIError as error:
+            response = complete_sync(seat, request, emit)
+        except BaseException as raised:
+            if _ends_more_than_a_call(raised):
+                self._bus.publish(_ended("", call, seat.name, raised, time.perf_counter() - started))
+                if hold and budget:
+                    budget.settle(hold, usd=None, tokens=None)
+                raise
+            error = _as_failure(seat, raised, written.getvalue())
             failure = Failure(seat.name, error, time.perf_counter() - started)
             self._bus.publish(CallFailed("", call, failure))
             if hold:
@@ -235,6 +255,28 @@ def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event
     if isinstance(signal, Retrying):
         return CallRetrying(run, call, signal.attempt, signal.wait_s, signal.reason)
     return CallFellBack(run, call, signal.to, signal.reason)
+
+
+def _ends_more_than_a_call(error: BaseException) -> bool:
+    """Whether *error* is a cancellation or the end of the program, also where a group of errors holds one."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_ends_more_than_a_call, error.exceptions))
+    return not isinstance(error, Exception)
+
+
+def _as_failure(seat: Seat, error: BaseException, written: str) -> AIError:
+    """What *error* means for the one call in which it was raised, whatever it is; *written* is what had arrived."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if not isinstance(error, AIError):
+        log.debug("%s: the call failed unexpectedly", seat.name, exc_info=error)
+        text = (
+            f"{seat.name!r} failed in a way that nobody foresaw ({type(error).__name__}). It may have been billed; "
+            "ask again, or ask another AI. MOOT_LOG=debug shows more."
+        )
+        error = BadResponseError(text, ai=seat.name, provider=seat.provider.name, partial=written)
+    error.ai = error.ai or seat.name
+    return error
 
 
 def _ended(run: str, call: str, ai: str, error: BaseException, latency_s: float) -> CallFailed:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ai.tokens import input_tokens
 from core.budget import Estimate
+from core.errors import AIError
 from core.prices import cost_usd
 from core.values import Request, Usage
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 _SHORT_ANSWER = 200
 LONG_ANSWER = 4_096
 """Tokens assumed for the longest answer when neither the call nor the AI sets max_tokens."""
+
+
+def estimate_or_none(seat: Seat, request: Request) -> Estimate | None:
+    """`estimate`, or None where *seat* will refuse *request* before anything is sent."""
+    try:
+        return estimate(seat, request)
+    except AIError:
+        return None
 
 
 def estimate(seat: Seat, request: Request) -> Estimate:

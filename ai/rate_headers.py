@@ -7,13 +7,12 @@ The shared HTTP clients hand the headers of every response, errors included, to 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ai.classify import retry_after_s
+from ai.waits import until_s, wait_s
 from core.bucket import LONGEST_REST_S, MINUTE_S, Kind, Limit
 
 Listener = Callable[[Mapping[str, str]], None]
@@ -22,10 +21,6 @@ listener: ContextVar[Listener | None] = ContextVar("rate_limit_listener", defaul
 
 _MOST = 1e12
 _LONGEST_PERIOD_S = 32 * 86_400.0
-_SPAN = re.compile(
-    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
-)
-_UNITS_S = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 _ANTHROPIC: dict[Kind, tuple[str, ...]] = {
     "requests": ("requests",),
     "tokens": ("tokens", "input-tokens", "output-tokens"),
@@ -46,14 +41,18 @@ _NOTHING = Told({}, {})
 
 def read_headers(headers: Mapping[str, str], now: datetime | None = None) -> Told:
     """What *headers* say; never raises."""
-    headers = {name: value for name, value in headers.items() if "ratelimit" in name or name.startswith("retry-")}
+    headers = {
+        name: value
+        for name, value in headers.items()
+        if "ratelimit" in name or name.startswith("retry-") or name == "date"
+    }
     if not headers:
         return _NOTHING
     now = now or datetime.now(UTC)
     limits: dict[Kind, Limit] = {}
     left: dict[Kind, float] = {}
     for kind, names in _ANTHROPIC.items():
-        said = _openai(headers, kind) or _tightest([_anthropic(headers, name, now) for name in names])
+        said = _openai(headers, kind, now) or _tightest([_anthropic(headers, name, now) for name in names])
         if said:
             limits[kind] = said[0]
             if said[1] is not None:
@@ -64,12 +63,12 @@ def read_headers(headers: Mapping[str, str], now: datetime | None = None) -> Tol
 _Said = tuple[Limit, float | None]
 
 
-def _openai(headers: Mapping[str, str], kind: Kind) -> _Said | None:
+def _openai(headers: Mapping[str, str], kind: Kind, now: datetime) -> _Said | None:
     name = f"x-ratelimit-{{}}-{kind}"
     return _said(
         _number(headers.get(name.format("limit"))),
         _number(headers.get(name.format("remaining"))),
-        span_s(headers.get(name.format("reset"))),
+        _reset_s(headers.get(name.format("reset")), now),
     )
 
 
@@ -78,7 +77,7 @@ def _anthropic(headers: Mapping[str, str], name: str, now: datetime) -> _Said | 
     return _said(
         _number(headers.get(prefix + "limit")),
         _number(headers.get(prefix + "remaining")),
-        _until_s(headers.get(prefix + "reset"), now),
+        _reset_s(headers.get(prefix + "reset"), now),
     )
 
 
@@ -112,35 +111,15 @@ def _number(text: str | None) -> float | None:
     return value if 0 <= value <= _MOST else None
 
 
-def span_s(text: str | None) -> float | None:
-    """Seconds from `1s`, `6m0s`, `120ms`, or a plain number of seconds."""
-    if not text or len(text) > 40:
-        return None
-    if (plain := _number(text)) is not None:
-        return min(plain, _LONGEST_PERIOD_S)
-    match = _SPAN.fullmatch(text.strip())
-    if not match or not any(match.groups()):
-        return None
-    parts = zip(match.groups(), _UNITS_S, strict=True)
-    return min(sum(float(count) * unit for count, unit in parts if count), _LONGEST_PERIOD_S)
-
-
-def _until_s(text: str | None, now: datetime) -> float | None:
-    """Seconds until an RFC 3339 time; 0 for one in the past."""
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    if moment is None or moment.tzinfo is None:
-        return None
-    return min(max((moment - now).total_seconds(), 0.0), _LONGEST_PERIOD_S)
+def _reset_s(text: str | None, now: datetime) -> float | None:
+    """Seconds until a limit is whole again: a span, a Unix time in any unit, or a date."""
+    seconds = until_s(text, now)
+    return None if seconds is None else min(seconds, _LONGEST_PERIOD_S)
 
 
 def _wait_s(headers: Mapping[str, str]) -> float | None:
-    seconds = retry_after_s(headers)
-    if seconds is None or not math.isfinite(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_REST_S)
+    seconds = wait_s(headers)
+    return None if seconds is None else min(seconds, LONGEST_REST_S)
 
 
 def tell(headers: Mapping[str, str]) -> None:

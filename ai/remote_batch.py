@@ -7,6 +7,7 @@ built and answers folded by the same functions as ordinary calls.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,16 @@ from typing import Any, Protocol
 
 import httpx2
 
-from ai.classify import Who, not_an_answer, status_error, transport_error
-from ai.fold import SSEFold, error_status
+from ai.bounded import UNBOUNDED, lines
+from ai.classify import Who, error_status, not_an_answer, status_error, transport_error
+from ai.reading import decode
 from ai.settings import ClientSettings
+from ai.sse_fold import SSEFold
 from ai.transport import SharedHTTP
 from core.errors import AIError, ProviderError
 from core.values import Request, Response
+
+log = logging.getLogger(__name__)
 
 _TIMEOUT = httpx2.Timeout(300.0, connect=15.0)
 """An upload of many megabytes is looked through before it is answered."""
@@ -110,17 +115,20 @@ class BatchHTTP:
         """The JSON objects of a file, one a line."""
         async with self._stream(path) as reply:
             with _transport(self.who):
-                async for line in reply.aiter_lines():
-                    if line.strip():
-                        yield self._object(line)
+                async for line in lines(reply):
+                    if (row := _row(line.decode("utf-8", "replace"))) is not None:
+                        yield row
+                    elif line.strip():
+                        log.warning("%s: a line of a batch's results cannot be read", self.who.ai)
 
     async def results(self, path: str, read: Callable[[dict[str, Any]], RemoteResult]) -> AsyncIterator[RemoteResult]:
         """What *read* makes of each line; one that is not as documented spoils no other."""
         async for row in self.lines(path):
             try:
                 result = read(row)
-            except (KeyError, TypeError, AttributeError, IndexError):
-                result = RemoteResult(str(row.get("custom_id")), not_an_answer(self.who, json.dumps(row)))
+            except Exception as error:  # whatever one row's answer does, it is that row's failure
+                log.debug("%s: %s in a batch's result", self.who.ai, type(error).__name__, exc_info=error)
+                result = RemoteResult(str(row.get("custom_id")), not_an_answer(self.who, repr(row)))
             yield result
 
     async def file_results(
@@ -135,7 +143,9 @@ class BatchHTTP:
     async def _stream(self, path: str) -> AsyncIterator[httpx2.Response]:
         url = f"{self._base}{path}"
         with _transport(self.who):
-            async with self._http.client.stream("GET", url, headers=self._headers, timeout=_TIMEOUT) as reply:
+            async with self._http.client.stream(
+                "GET", url, headers=self._headers, timeout=_TIMEOUT, extensions={UNBOUNDED: True}
+            ) as reply:
                 if reply.status_code >= 300:
                     await reply.aread()
                     raise self._refusal(reply)
@@ -153,24 +163,13 @@ class BatchHTTP:
         return self._object(reply.text)
 
     def _object(self, text: str) -> dict[str, Any]:
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
+        found = _row(text)
+        if found is None:
             raise not_an_answer(self.who, text)
         return found
 
     def _refusal(self, reply: httpx2.Response) -> AIError:
-        try:
-            found = json.loads(reply.text)
-        except ValueError:
-            found = {}
-        said = found.get("error") if isinstance(found, dict) else None
-        details = said if isinstance(said, dict) else found if isinstance(found, dict) else {}
-        code = f"{details.get('type') or ''} {details.get('code') or ''}"
-        message = str(details.get("message") or "")
-        return status_error(self.who, reply.status_code, message, code=code, headers=reply.headers)
+        return status_error(self.who, reply.status_code, reply.text, headers=reply.headers)
 
 
 @contextmanager
@@ -179,6 +178,14 @@ def _transport(who: Who) -> Iterator[None]:
         yield
     except httpx2.HTTPError as error:
         raise transport_error(who, error) from error
+
+
+def _row(text: str) -> dict[str, Any] | None:
+    try:
+        found = decode(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def encoded(value: Any) -> bytes:
@@ -193,13 +200,15 @@ def folded(fold: SSEFold, body: Any) -> Response | AIError:
         return fold.finish()
     except AIError as error:
         return error
+    except Exception as error:  # one answer, and only that, cannot be read
+        log.debug("%s: %s in a batch's answer", fold.who.ai, type(error).__name__, exc_info=error)
+        return fold.unreadable(error)
 
 
 def refused(who: Who, details: Any, status: int | None = None) -> AIError:
     """The error for one request of a batch that the provider answered with an error object."""
-    details = details if isinstance(details, dict) else {"message": str(details or "")}
-    code = f"{details.get('type') or ''} {details.get('code') or ''}"
-    return status_error(who, status or error_status(details), str(details.get("message") or ""), code=code)
+    said = details if isinstance(details, dict) else {"message": str(details or "")}
+    return status_error(who, status or error_status(said), said)
 
 
 def unanswered(who: Who, why: str) -> AIError:

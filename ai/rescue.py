@@ -40,7 +40,7 @@ def with_sync_rescue(client: AsyncAIClient, sync_client: AIClient) -> Complete:
     return complete
 
 
-def complete_sync(seat: Seat, request: Request) -> Response:
+def complete_sync(seat: Seat, request: Request, emit: Emit = ignore) -> Response:
     """One blocking call within its rate limit and total deadline, for code without an event loop.
 
     Raises:
@@ -54,7 +54,7 @@ def complete_sync(seat: Seat, request: Request) -> Response:
     timer.daemon = True
     timer.start()
     try:
-        return seat.sync_client.complete(seat.filled(request), ignore, cancelled)
+        return seat.sync_client.complete(seat.filled(request), emit, cancelled)
     except AnswerError as error:
         if not cancelled.is_set():
             raise

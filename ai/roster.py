@@ -10,14 +10,15 @@ import importlib
 import shutil
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from pydantic import SecretStr
 
+from ai.bounded import MEGABYTE
 from ai.classify import Who
 from ai.lane import Keyed
 from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
@@ -55,7 +56,8 @@ class Roster:
     @classmethod
     def open(cls, config: Config, http: SharedHTTP | None = None) -> Roster:
         """Build every AI the configuration and the environment name."""
-        roster = cls(config, http or SharedHTTP(), budget=_budget(config))
+        longest = config.defaults.longest_response_mb * MEGABYTE
+        roster = cls(config, http or SharedHTTP(longest_response=longest), budget=_budget(config))
         roster.problems.update(config.bad_rows)
         for name, row in _configured(config):
             try:
@@ -277,6 +279,7 @@ def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, 
     if provider.needs_key and not key:
         raise MissingKeyError(f"No key for {name!r}: {who.key_hint}.")
     base_url = row.base_url or provider.base_url
+    quirks = _quirks(row)
     serves_itself = provider.embedded or provider.dialect == "command"
     if not base_url and not serves_itself:
         raise ConfigError(f"credentials.json: ais.{name}.base_url is missing. Example: http://localhost:8000/v1.")
@@ -286,9 +289,22 @@ def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, 
         endpoint=None if serves_itself else Endpoint(base_url or "", key or ""),
         locate=engine.locate if provider.embedded else None,
         headers={**dict(provider.headers), **row.headers},
-        quirks=provider.quirks,
+        quirks=replace(provider.quirks, **quirks),
+        fixed_quirks=frozenset(quirks),
         max_tokens=provider.max_tokens,
         deadlines=defaults.deadlines(row),
         command=tuple(row.command or ()),
         env=tuple(row.env),
+        keep_thoughts=row.keep_thoughts,
+        longest_answer=defaults.longest_answer,
     )
+
+
+def _quirks(row: AIConfig) -> dict[str, Any]:
+    """What the row sets of them, by the names of `Quirks`."""
+    said: dict[str, Any] = row.quirks.model_dump(exclude_none=True)
+    if "stream_options" in said:
+        said["stream_usage"] = said.pop("stream_options")
+    if "efforts" in said:
+        said["efforts"] = tuple(said["efforts"])
+    return said

@@ -7,6 +7,8 @@ its own SDK in, and none is imported here.
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -16,9 +18,12 @@ import httpx2
 
 from ai.classify import Who, not_an_answer, status_error, transport_error
 from ai.fold import AnswerFold
+from ai.reading import decode, items, mapping, text
 from ai.settings import ClientSettings
 from core.errors import AIError, AsyncUnavailableError, BadResponseError, ConnectionFailedError
 from core.values import Request
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -38,8 +43,8 @@ def sdk_errors(sdk: ModuleType, who: Who, fold: AnswerFold | None = None) -> Ite
         raise transport_error(who, known) from error
     except httpx2.HTTPError as error:
         raise transport_error(who, error, partial=fold.text if fold else "") from error
-    except RuntimeError as error:
-        raise runtime_error(who, error, started=bool(fold and fold.opened)) from error
+    except Exception as error:
+        raise unforeseen(who, error, fold) from error
 
 
 def unavailable(who: Who, error: Exception) -> AsyncUnavailableError:
@@ -54,32 +59,67 @@ def sdk_timeout(request: Request, settings: ClientSettings, *, sync: bool = Fals
 
 
 def model_ids(who: Who, body: str) -> list[str]:
-    """The ids in an endpoint's answer to GET /models."""
+    """The ids in an endpoint's answer to GET /models; what is no model among them is passed over."""
     try:
-        data = json.loads(body)
-        rows = data["data"] if isinstance(data, dict) else data
-        return [row["id"] for row in rows]
-    except (ValueError, TypeError, KeyError) as error:
+        data = decode(body)
+    except ValueError as error:
         raise not_an_answer(who, body) from error
+    rows = data if isinstance(data, list) else mapping(data).get("data")
+    if not isinstance(rows, list):
+        raise not_an_answer(who, body)
+    ids = (text(mapping(row).get("id")) or text(mapping(row).get("name")) for row in items(rows))
+    return list(dict.fromkeys(filter(None, ids)))
+
+
+_NO_CHAT = re.compile(
+    r"embed|minilm|\bbge|\be5-|\bgte-|\bgtr-|sentence-|nomic|\bjina|colbert|paraphrase|rerank|retriev|splade"
+    r"|whisper|parakeet|wav2vec|canary|transcri|\basr\b|\bstt\b|\btts\b|speech|voice|kokoro|bark\b|piper|orpheus"
+    r"|audio|realtime|musicgen|lyria|\bsora|\bveo\b|video"
+    r"|dall-e|imagen|image|\bflux|diffusion|\bsdxl|\bsd3|midjourney|recraft|ideogram|\bclip\b|siglip|\bvae\b"
+    r"|moderation|guard|\bocr\b|classif|reward|babbage|davinci-002|\baqa\b",
+    re.IGNORECASE,
+)
+"""What the ids of models are made of that cannot chat."""
 
 
 def first_model(who: Who, offered: list[str]) -> str:
-    """The model to use when none is configured."""
-    if not offered:
+    """The model to use when none is configured: the first that can chat, as far as its name tells.
+
+    Raises:
+        BadResponseError: There is none.
+    """
+    chat = [model for model in offered if not _NO_CHAT.search(model.replace("_", "-"))]
+    if chat:
+        return chat[0]
+    if offered:
+        names = ", ".join(repr(name) for name in offered[:5])
+        text = f'{who.ai!r} offers no model that is known to chat, only {names}. Set "model" in credentials.json.'
+    else:
         text = f'{who.ai!r} offers no model. Load one there, or set "model" in credentials.json.'
-        raise BadResponseError(text, ai=who.ai, provider=who.provider)
-    return offered[0]
+    error = BadResponseError(text, ai=who.ai, provider=who.provider, code="no_model")
+    error.accepted = False
+    raise error
 
 
 def _from_status(who: Who, error: Any) -> AIError:
-    body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
-    inner = body.get("error")
-    details = inner if isinstance(inner, dict) else body
-    said = details.get("message")
-    if not said and "json" in error.response.headers.get("content-type", ""):
-        said = error.response.text
-    code = f"{details.get('type') or ''} {details.get('code') or ''}"
-    return status_error(who, error.status_code, str(said or ""), code=code, headers=error.response.headers)
+    try:
+        body = error.response.text
+    except (httpx2.HTTPError, RuntimeError, ValueError):  # broke off, or is in no encoding anybody knows
+        body = json.dumps(error.body) if isinstance(error.body, dict) else ""
+    return status_error(who, error.status_code, body, headers=error.response.headers)
+
+
+def unforeseen(who: Who, error: Exception, fold: AnswerFold | None) -> Exception:
+    """The error for any other exception of one call: it is that call's failure and nobody else's."""
+    if isinstance(error, RuntimeError):
+        known = runtime_error(who, error, started=bool(fold and fold.opened))
+        if known is not error:
+            return known
+    log.debug("%s: %s", who.ai, type(error).__name__, exc_info=error)
+    if fold is not None:
+        return fold.unreadable(error)
+    text = f'{who.ai!r} sent what could not be read ({type(error).__name__}). Check its "base_url" and model.'
+    return BadResponseError(text, ai=who.ai, provider=who.provider)
 
 
 def runtime_error(who: Who, error: RuntimeError, *, started: bool) -> Exception:

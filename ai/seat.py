@@ -18,7 +18,8 @@ from ai.layers.hedge import Hedge
 from ai.layers.key_pool import KeyPool, PooledKey
 from ai.layers.retry import Retry, RetryBudget
 from ai.pipeline import Complete, Layer, build_pipeline
-from ai.providers.catalog import Provider, retirement_warning
+from ai.providers.catalog import Provider
+from ai.providers.retirements import retirement_warning
 from core.buckets import Buckets, key_id, open_buckets
 from core.config import AIConfig, Defaults
 from core.errors import NotLocalError

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ai.classify import Who
+from ai.fold import LONGEST_ANSWER, AnswerFold
 from ai.providers.catalog import Quirks
 from core.values import Deadlines
 
@@ -22,6 +23,9 @@ class ClientSettings:
 
     Attributes:
         model: None means the first model the endpoint lists.
+        fixed_quirks: The names of quirks that the user has set.
+        keep_thoughts: Whether thoughts that are written into the answer stay there.
+        longest_answer: Characters of one answer, after which it is cut off.
         locate: Starts whatever serves the endpoint and says where it is; called before each request, may block.
     """
 
@@ -31,7 +35,15 @@ class ClientSettings:
     locate: Callable[[], Endpoint] | None = None
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     quirks: Quirks = field(default_factory=Quirks)
+    fixed_quirks: frozenset[str] = frozenset()
     max_tokens: int | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
+    keep_thoughts: bool = False
+    longest_answer: int = LONGEST_ANSWER
+
+    def instruct(self, fold: AnswerFold) -> None:
+        """Have *fold* read an answer as these settings want it."""
+        fold.keeps_thoughts = self.keep_thoughts
+        fold.longest = self.longest_answer

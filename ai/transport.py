@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 import httpx2
 
+from ai.bounded import LONGEST_RESPONSE, bound
 from ai.lazy import load
 from ai.rate_headers import tell
+from ai.redirects import check_redirect
 
 if TYPE_CHECKING:
     import aiohttp
@@ -41,13 +43,17 @@ class SharedHTTP:
 
     Args:
         transport, sync_transport: Replace the network, as `httpx2.MockTransport` does in tests.
+        longest_response: Bytes of one response, unpacked, after which it is cut off.
     """
 
     def __init__(
         self,
         transport: httpx2.AsyncBaseTransport | None = None,
         sync_transport: httpx2.BaseTransport | None = None,
+        *,
+        longest_response: int = LONGEST_RESPONSE,
     ) -> None:
+        self._longest = longest_response
         self._transport = transport
         self._sync_transport = sync_transport
         self._client: httpx2.AsyncClient | None = None
@@ -61,7 +67,7 @@ class SharedHTTP:
                 transport=transport,
                 timeout=_DEFAULT_TIMEOUT,
                 follow_redirects=True,
-                event_hooks={"response": [_told]},
+                event_hooks={"response": [self._received]},
             )
         return self._client
 
@@ -73,9 +79,17 @@ class SharedHTTP:
                 mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK},  # never by proxy
                 timeout=_DEFAULT_TIMEOUT,
                 follow_redirects=True,
-                event_hooks={"response": [lambda response: tell(response.headers)]},
+                event_hooks={"response": [self._take_in]},
             )
         return self._sync_client
+
+    async def _received(self, response: httpx2.Response) -> None:
+        self._take_in(response)
+
+    def _take_in(self, response: httpx2.Response) -> None:
+        check_redirect(response)
+        tell(response.headers)
+        bound(response, self._longest)
 
     async def aclose(self) -> None:
         client, self._client = self._client, None
@@ -88,10 +102,6 @@ class SharedHTTP:
         client, self._sync_client = self._sync_client, None
         if client is not None:
             client.close()
-
-
-async def _told(response: httpx2.Response) -> None:
-    tell(response.headers)
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -185,6 +195,10 @@ def _mapped_errors(request: httpx2.Request, *, sent: bool) -> Iterator[None]:
         raise httpx2.ProxyError(str(error), request=request) from error
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise httpx2.UnsupportedProtocol(str(error), request=request) from error
+    except ValueError as error:
+        if sent:
+            raise
+        raise httpx2.LocalProtocolError("a header cannot be sent", request=request) from error
     except (aiohttp.ClientError, ConnectionError) as error:
         # Disconnects, resets and broken payloads: the request was, or may have been, on its way.
         raise httpx2.RemoteProtocolError(str(error) or type(error).__name__, request=request) from error

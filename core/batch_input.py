@@ -7,7 +7,6 @@ field of the template or holds a key, is a `BadRow` with its place and the reaso
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
 import json
 import os
@@ -17,17 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from core.batch_csv import table
+from core.batch_files import UTF16, BadRow, lines, opened
 from core.batch_template import Template
 from core.errors import InvalidInputError
 from core.secrets_check import holds_key, secret_in
 from core.untrusted import is_text
 from core.workspace import FileRefusedError, Workspace
 
-LONGEST_ROW = 8_000_000
-"""Bytes of one line; nothing longer fits a prompt."""
 _BAD_SHOWN = 10
-_READ_AT_ONCE = 1_000_000
-"""Bytes. Each read has the thread hand the interpreter lock back and wait for it anew."""
 _SAMPLED = 300
 
 
@@ -40,15 +37,6 @@ class Row:
     prompt: str
     local_only: bool = False
     """Whether it may go only to AIs on this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    place: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -96,12 +84,12 @@ class BatchInput:
             if self.path.is_dir():
                 yield from _folder(self.path)
                 return
-            _check_encoding(self.path)
             if _is_table(self.path):
-                yield from _csv(self.path)
+                for number, place, fields in table(self.path):
+                    yield _own_id(fields, number), place, fields
                 return
-            with self.path.open("rb", buffering=_READ_AT_ONCE) as file:
-                yield from _jsonl(file)
+            with opened(self.path) as file:
+                yield from _jsonl(file, self.path.name)
         except FileNotFoundError:
             raise InvalidInputError(f"There is no file {self.path.name!r}. Correct the path of the input.") from None
         except OSError as error:
@@ -169,7 +157,7 @@ def survey(source: BatchInput) -> Survey:
     found, digest, rng = Survey(), hashlib.sha256(), random.Random(0)  # noqa: S311 - which prompts are measured
     for row in source.rows():
         if isinstance(row, BadRow):
-            found.bad += 1
+            found.bad += row.lines
             if len(found.first_bad) < _BAD_SHOWN:
                 found.first_bad.append(row)
             continue
@@ -194,26 +182,16 @@ def _is_table(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".tsv")
 
 
-def _check_encoding(path: Path) -> None:
-    with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise InvalidInputError(f"{path.name!r} is UTF-16 text. Save it as UTF-8.")
-
-
-def _jsonl(file: IO[bytes]) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
-    number = 0
-    while line := file.readline(LONGEST_ROW):
-        number += 1
+def _jsonl(file: IO[bytes], name: str) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
+    for number, line in enumerate(lines(file, name), 1):
         place = f"line {number}"
-        if len(line) == LONGEST_ROW and not line.endswith(b"\n"):
-            while (rest := file.readline(LONGEST_ROW)) and not rest.endswith(b"\n"):
-                pass
-            yield number, place, BadRow(place, f"is longer than {LONGEST_ROW:,} bytes.")
+        if isinstance(line, BadRow):
+            yield number, place, line
             continue
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
+        if number == 1 and line.startswith(UTF16):
+            raise InvalidInputError(f"{name!r} is UTF-16 text. Save it as UTF-8.")
         if line.strip():
-            fields = _parsed(line, place)
+            fields = _parsed(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, place)
             yield _own_id(fields, number), place, fields
 
 
@@ -229,50 +207,11 @@ def _parsed(line: bytes, place: str) -> Mapping[str, Any] | BadRow:
     return BadRow(place, "is neither an object nor a string: write one of them on each line.")
 
 
-def _csv(path: Path) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:
-    csv.field_size_limit(LONGEST_ROW)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-        names = _heading(reader, path.name)
-        number = 0
-        while True:
-            place = f"line {reader.line_num + 1}"
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                yield place, place, BadRow(place, f"is not valid CSV ({error}).")
-                continue
-            if cells is None:
-                return
-            if cells:
-                number += 1
-                fields = _cells(names, cells, place)
-                yield _own_id(fields, number), place, fields
-
-
-def _heading(reader: Iterator[list[str]], name: str) -> list[str]:
-    try:
-        names = next(reader, [])
-    except csv.Error as error:
-        raise InvalidInputError(f"The first line of {name!r} is not valid CSV ({error}). Mend it.") from None
-    if double := sorted({one for one in names if names.count(one) > 1}):
-        raise InvalidInputError(f"{name!r} has two columns {double[0]!r}. Rename or remove one of them.")
-    if len(names) == 1 and (other := next((sign for sign in ";\t|" if sign in names[0]), None)):
-        raise InvalidInputError(
-            f"The columns of {name!r} are separated by {other!r}. Save it with commas, or with tabs as a .tsv file."
-        )
-    return names
-
-
-def _cells(names: list[str], cells: list[str], place: str) -> Mapping[str, Any] | BadRow:
-    if len(cells) != len(names):
-        return BadRow(place, f"has {len(cells)} columns, the heading has {len(names)}.")
-    return dict(zip(names, cells, strict=True))
-
-
 def _own_id(fields: Mapping[str, Any] | BadRow, number: int) -> str | int:
     given = None if isinstance(fields, BadRow) else fields.get("id")
-    return given if isinstance(given, str | int) and not isinstance(given, bool) else number
+    if isinstance(given, str):
+        return given if is_text(given) else number
+    return given if isinstance(given, int) and not isinstance(given, bool) else number
 
 
 def _folder(folder: Path) -> Iterator[tuple[str | int, str, Mapping[str, Any] | BadRow]]:

@@ -12,12 +12,12 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from core.errors import NO_ROOM, InvalidInputError, StoreError
+from core.files import new_private_file, put_in_place
 from core.untrusted import clean
 
 FIELDS = (
@@ -65,26 +65,19 @@ class Sidecar:
             StoreError: It cannot be written.
         """
         path = _beside(output)
-        fresh = path.with_name(f"{path.name}.new")
         try:
-            fresh.write_text(json.dumps(asdict(self)), encoding="utf-8")
-            fresh.replace(path)
+            put_in_place(path, json.dumps(asdict(self)))
         except OSError as error:
-            with suppress(OSError):
-                fresh.unlink()
             raise _refusal(path, error) from None
 
     def claim(self, output: Path) -> Sidecar:
         """Put it beside *output* unless there is one by now; the one that is there then."""
         path = _beside(output)
         try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(self)))
+            new_private_file(path, json.dumps(asdict(self)))
         except FileExistsError:
             return Sidecar.of(output) or self
         except OSError as error:
-            with suppress(OSError):
-                path.unlink()
             raise _refusal(path, error) from None
         return self
 

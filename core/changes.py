@@ -1,23 +1,17 @@
-"""What there is to review: files, or a diff, as numbered lines that a finding can be checked against.
-
-The diff comes from the caller or from git, which runs without anything the repository could make it run.
-"""
+"""What there is to review: files, or a diff, as numbered lines that a finding can be checked against."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import PurePosixPath
 
+from core.diffs import FileDiff, NotADiffError, read_diff, split_lines
 from core.errors import InvalidInputError
 
-_GIT_S = 60.0
-MAX_DIFF_BYTES = 20 * 1024 * 1024
+MAX_DIFF_CHARS = 20 * 1024 * 1024
 _GENERATED = (
     "*.lock", "package-lock.json", "pnpm-lock.yaml", "go.sum", "*.min.js", "*.min.css", "*.map", "*.svg", "*_pb2.py",
     "*.snap", "*.ipynb",
@@ -77,80 +71,46 @@ class Source:
         )
 
 
+@dataclass(frozen=True)
+class Changed:
+    """A file of a diff that somebody gives, and all names it may have: what is a prefix there nobody can be sure of."""
+
+    source: Source
+    names: frozenset[str]
+
+
 def whole(name: str, text: str) -> Source:
     """A file that is reviewed as it stands."""
-    return Source(name, dict(enumerate(lines_of(text), 1)))
+    return Source(name, dict(enumerate(split_lines(text), 1)))
 
 
-def lines_of(text: str) -> list[str]:
-    """The lines of *text* as git and editors count them: only a line feed ends one, no form feed, U+2028 or NEL."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
-
-
-def parse_diff(diff: str) -> tuple[list[Source], list[str]]:
+def parse_diff(diff: str) -> tuple[list[Changed], list[str]]:
     """The files of a unified diff, and what of it holds no lines to review, with the reason.
 
     Raises:
         InvalidInputError: It is no unified diff.
     """
-    from unidiff.errors import UnidiffParseError
-    from unidiff.patch import PatchSet
-
-    if len(diff) > MAX_DIFF_BYTES:
-        raise InvalidInputError(f"'diff' has {len(diff):,} characters; at most {MAX_DIFF_BYTES:,} are read. Split it.")
+    if len(diff) > MAX_DIFF_CHARS:
+        raise InvalidInputError(f"'diff' has {len(diff):,} characters; at most {MAX_DIFF_CHARS:,} are read. Split it.")
     try:
-        patch = PatchSet(diff)
-    except (UnidiffParseError, ValueError) as error:
+        files = read_diff(diff)
+    except NotADiffError as error:
         raise InvalidInputError(f"'diff' is no unified diff: {error}. Give what `git diff` prints.") from None
-    if not patch:
+    if not files:
         raise InvalidInputError("'diff' holds no change. Give what `git diff` prints, or leave it out to run git.")
-    sources, without = [], []
-    for file in patch:
-        if file.is_binary_file:
-            without.append(f"{file.path} (left out: binary)")
-        elif not len(file):
-            without.append(f"{file.path} (left out: no line changed, only its name or mode)")
-        else:
-            sources.append(_source(file))
-    return sources, without
+    changed = [Changed(shown_of(file), file.names) for file in files if not file.why_empty]
+    return changed, [f"{file.name} (left out: {file.why_empty})" for file in files if file.why_empty]
 
 
-def git_diff(root: Path, *, base: str | None = None, staged: bool = False, paths: Sequence[str] = ()) -> str:
-    """What git says has changed in the repository at *root*; blocks.
-
-    Args:
-        base: A commit or branch: everything since it, with what is not committed. None: what is not committed.
-        staged: Only what is in the index.
-
-    Raises:
-        InvalidInputError: No repository, no such commit, or nothing has changed.
-    """
-    if _git(root, "rev-parse", "--show-toplevel") is None:
-        raise InvalidInputError(
-            "There is no git repository here. Give 'diff' or 'files', or name the folder in 'repo'."
-        )
-    since = "HEAD"
-    if base is not None:
-        found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
-        if found is None:
-            raise InvalidInputError(f"'base' {base!r} is no commit or branch here. Run `git branch -a` to see them.")
-        since = (_git(root, "merge-base", found.strip(), "HEAD") or found).strip()
-    elif _git(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
-        raise InvalidInputError("The repository has no commit yet. Give 'files' to review them as they stand.")
-    options = ["--cached"] if staged else []
-    diff = _git(root, "diff", "--no-color", "--no-ext-diff", "--no-textconv", *options, since, "--", *paths)
-    if diff is None:
-        raise InvalidInputError("git could not make the diff. Check 'paths', or give 'diff' yourself.")
-    if not diff.strip():
-        what = "staged" if staged else f"changed since {base}" if base else "changed since the last commit"
-        raise InvalidInputError(f"Nothing is {what}. Name a 'base' such as main, or give 'files' to review.")
-    return diff
+def shown_of(file: FileDiff, name: str | None = None) -> Source:
+    """The lines that a diff shows of *file*, which is called *name*."""
+    removed = {number: tuple(texts) for number, texts in file.removed.items()}
+    return Source(name or file.name, file.lines, frozenset(file.added), removed)
 
 
 def applies(source: Source, text: str) -> bool:
     """Whether a file with *text* is the new, or the old, version of what the diff shows of it."""
-    actual = lines_of(text)
+    actual = split_lines(text)
     if all(0 < number <= len(actual) and actual[number - 1] == line for number, line in source.lines.items()):
         return True
     old = [line for lines in source.removed.values() for line in lines]
@@ -165,38 +125,5 @@ def why_generated(name: str, text: str) -> str | None:
         return f"in {sorted(foreign)[0]}"
     if any(fnmatch(path.name, pattern) for pattern in _GENERATED):
         return "generated"
-    head = "\n".join(text.splitlines()[:5])
+    head = "\n".join(text[:2_000].split("\n")[:5])
     return "it says that it is generated" if _GENERATED_MARK.search(head) else None
-
-
-def _source(file: Any) -> Source:
-    lines: dict[int, str] = {}
-    added: set[int] = set()
-    removed: dict[int, list[str]] = {}
-    for hunk in file:
-        upcoming = hunk.target_start if hunk.target_length else hunk.target_start + 1
-        for line in hunk:
-            text = line.value.rstrip("\r\n")
-            if line.is_removed:
-                removed.setdefault(upcoming, []).append(text)
-            elif line.target_line_no is not None:
-                lines[line.target_line_no] = text
-                upcoming = line.target_line_no + 1
-                if line.is_added:
-                    added.add(line.target_line_no)
-    return Source(file.path, lines, frozenset(added), {number: tuple(texts) for number, texts in removed.items()})
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints; None when it fails. Configuration that would run other programs is switched off."""
-    command = ["git", "-C", str(root), "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *arguments]
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=_GIT_S, check=False, stdin=subprocess.DEVNULL, env=environment
-        )
-    except FileNotFoundError:
-        raise InvalidInputError("git is not installed. Give 'diff' or 'files' instead.") from None
-    except subprocess.TimeoutExpired:
-        raise InvalidInputError("git took longer than a minute. Name 'paths' to narrow the diff.") from None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

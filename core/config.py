@@ -13,13 +13,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
 
 from core.budget import BudgetLimits
 from core.errors import ConfigError
-from core.redact import register_secret
+from core.redact import register_names, register_secret
+from core.row_secrets import bare_key, checked_header, register_row_secrets
 from core.values import Deadlines, Effort
 
 FILE = "credentials.json"
@@ -35,25 +37,64 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+def _as_key(given: SecretStr) -> SecretStr:
+    try:
+        return SecretStr(bare_key(given.get_secret_value()))
+    except ValueError as error:
+        raise PydanticCustomError("key", str(error)) from None
+
+
+def _as_headers(given: dict[str, str]) -> dict[str, str]:
+    checked = {}
+    for name, value in given.items():
+        try:
+            checked[name] = checked_header(name, value)
+        except ValueError as error:
+            shown = name if name.isascii() and name.isprintable() else ascii(name)
+            raise PydanticCustomError("header", f"{shown} {error}") from None
+    return checked
+
+
+Key = Annotated[SecretStr, AfterValidator(_as_key)]
+RequiredKey = Annotated[SecretStr, AfterValidator(_as_key), Field(min_length=1)]
+Headers = Annotated[dict[str, str], AfterValidator(_as_headers)]
+
+
 class NamedKey(_Strict):
     """One of several keys, with the name by which `status` and the usage call it."""
 
     alias: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    key: Annotated[SecretStr, Field(min_length=1)]
+    key: RequiredKey
+
+
+class QuirkSettings(_Strict):
+    """`quirks` of a row: where its endpoint departs from OpenAI's. What is not set is as the provider's, or learned."""
+
+    json_schema: bool | None = None
+    strict: bool | None = None
+    json_object: bool | None = None
+    schema_in_prompt: bool | None = None
+    stream_options: bool | None = None
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    effort_field: Literal["reasoning_effort", "reasoning.effort"] | None = None
+    efforts: list[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]] | None = None
+    system_role: Literal["system", "developer", "user"] | None = None
+    temperature: bool | None = None
+    images: bool | None = None
 
 
 class AIConfig(_Strict):
     """One row of `ais`. Everything is optional: the provider's catalogue row fills the gaps."""
 
     provider: str | None = None
-    api_key: SecretStr | None = None
+    api_key: Key | None = None
     keyring: bool = False
     """Whether the key is in the system's keyring, under the row's name."""
-    api_keys: list[Annotated[SecretStr, Field(min_length=1)] | NamedKey] = []
+    api_keys: list[RequiredKey | NamedKey] = []
     """Several keys of one AI, used side by side."""
     model: str | None = None
     base_url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
-    headers: dict[str, str] = {}
+    headers: Headers = {}
     command: Annotated[list[str], Field(min_length=1)] | None = None
     enabled: bool = True
     system: str | None = None
@@ -77,6 +118,10 @@ class AIConfig(_Strict):
     """How long an answer to exactly the same request may be given again; None: never."""
     context_window: Annotated[int, Field(gt=0)] | None = None
     """Tokens of prompt and answer together; None: as the price list says."""
+    quirks: QuirkSettings = QuirkSettings()
+    """What its endpoint does not understand; whatever is not said is tried, and remembered."""
+    keep_thoughts: bool = False
+    """Whether thoughts that it writes into its answer, such as `<think>…</think>`, stay there."""
     local: bool = False
     """Whether what it is asked stays on this machine; files marked `local_only` go to such AIs only."""
     env: list[str] = []
@@ -108,6 +153,10 @@ class Defaults(_Strict):
     connect_timeout: Seconds = 15.0
     first_token_timeout: Seconds = 120.0
     idle_timeout: Seconds = 60.0
+    longest_answer: Annotated[int, Field(gt=0, le=100_000_000)] = 4_000_000
+    """Characters of one answer, after which it is cut off and kept as it is."""
+    longest_response_mb: Annotated[int, Field(gt=0, le=16_384)] = 256
+    """Megabytes of one response, unpacked and with all that is not answer, after which it is cut off."""
 
     def deadlines(self, row: AIConfig) -> Deadlines:
         return Deadlines(
@@ -186,10 +235,23 @@ def resolve_key(
     stored = keyring_key(name) if row.keyring and not (explicit or row.api_key) else None
     for candidate in (explicit, row.api_key, stored, environment_key(env_names)):
         value = candidate.get_secret_value() if isinstance(candidate, SecretStr) else candidate
-        if value:
-            register_secret(value)
-            return value
+        if value and (key := _bare(value, name, of_row=candidate is row.api_key)):
+            register_secret(key)
+            return key
     return None
+
+
+def _bare(value: str, name: str, *, of_row: bool) -> str:
+    """The key in *value*, from wherever.
+
+    Raises:
+        ConfigError: It cannot be one; the message names the AI.
+    """
+    try:
+        return bare_key(value)
+    except ValueError as error:
+        where = f"{FILE}: ais.{name}.api_key" if of_row else f"The key of {name!r}"
+        raise ConfigError(f"{where} {error}.") from None
 
 
 def keyring_key(name: str) -> str | None:
@@ -254,6 +316,8 @@ def _check_row(name: str, row: object) -> AIConfig:
         raise ConfigError(_sentence(f"ais.{name}", error)) from None
     if parsed.api_key:
         register_secret(parsed.api_key.get_secret_value())
+    register_row_secrets(parsed.headers, parsed.extra, parsed.command or ())
+    register_names(each for each in (name, parsed.model) if each)
     keys = parsed.keys
     if keys and parsed.api_key:
         raise ConfigError(f"{FILE}: ais.{name} has both api_key and api_keys. Move the one key into the list.")

@@ -7,6 +7,7 @@
     + UnknownAIError (also ValueError)
     + MissingKeyError
     + ElsewhereError                         a job needs a file that is not on this machine
+  x NoAnswerError                            nobody who was asked answered; .code says why, where all say the same
   x PartialPanelError                        part of a panel is missing, and the caller wants all or nothing
   x StoreError                               the store in the data folder cannot be read or written
   x LostJobError                             another process owns the job by now
@@ -19,17 +20,18 @@
     + AsyncUnavailableError                  the asynchronous machinery failed before anything was sent
     + CircuitOpenError                       rested after repeated failures
     + ProviderError                          the provider answered with an error
-      - AuthenticationError                  401, 403
+      - AuthenticationError                  the key is missing or wrong (401; 400 and 403 that say so)
+      - ForbiddenError                       the key is good, but not for this or from here (403, 407, 451)
       - ModelNotFoundError                   404
       - RateLimitedError                     429
-      - QuotaExceededError                   402, or 429 for lack of credit
+      - QuotaExceededError                   402, or 400, 403, 429 for lack of credit
       - OverloadedError                      503, 529
       - ServerError                          other 5xx
       - RequestRejectedError                 other 4xx
         · ContextTooLongError
     + AnswerError                            the provider accepted, but there is no usable answer
-      - BadResponseError                     HTML, garbage, null, no choices
-      - TruncatedError                       the stream ended without its terminator
+      - BadResponseError                     HTML, garbage, null, no choices, or what nobody foresaw
+      - TruncatedError                       the answer ended without a reason that is known to mean a whole one
       - EmptyAnswerError
       - ContentFilteredError
       - RefusedError
@@ -43,9 +45,10 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 from typing import Literal
 
-from core.redact import redact
+from core.redact import redact, without_secrets
 
 TimeoutPhase = Literal["connect", "first token", "idle", "total"]
 
@@ -66,6 +69,11 @@ class MootError(Exception):
         name = type(self).__name__.removesuffix("Error")
         return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=I)(?=[A-Z][a-z])", "_", name).lower()
 
+    @property
+    def code(self) -> str:
+        """A stable word for programs that says what is so; `kind`, unless something finer is known."""
+        return self.kind
+
 
 class InvalidInputError(MootError, ValueError):
     """An argument cannot be used; the message names it and the fix."""
@@ -85,6 +93,19 @@ class MissingKeyError(ConfigError):
 
 class ElsewhereError(ConfigError):
     """A job needs a file that is not on this machine; in a fleet another one may have it."""
+
+
+class NoAnswerError(MootError):
+    """Nobody who was asked gave an answer; the message says of each why."""
+
+    def __init__(self, message: str, codes: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self._codes = set(codes)
+
+    @property
+    def code(self) -> str:
+        """The code of the failure, if it is the same for all."""
+        return next(iter(self._codes)) if len(self._codes) == 1 else self.kind
 
 
 class PartialPanelError(MootError):
@@ -115,11 +136,13 @@ class AIError(MootError):
         status: The HTTP status, if there was one.
         retry_after: Seconds the provider asked to wait, if it did.
         request_id: The provider's id of the request, for its support.
-        partial: Text that had arrived before the failure; it may have been paid for.
+        tokens: How many the provider said it took, in and out, if it said so.
     """
 
     retryable = False
-    """Whether the same request may be sent again without risk of being paid for twice."""
+    """Whether the same request may be sent again; never true of what was, or may have been, accepted."""
+    accepted = False
+    """Whether the provider may have accepted the request; `ai/acceptance.py` has the rule."""
 
     def __init__(
         self,
@@ -131,20 +154,40 @@ class AIError(MootError):
         retry_after: float | None = None,
         request_id: str | None = None,
         partial: str = "",
+        code: str = "",
+        tokens: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.ai = ai
         self.provider = provider
         self.status = status
         self.retry_after = retry_after
-        self.request_id = request_id
+        self.request_id = redact(request_id) if request_id else request_id
         self.partial = partial
+        self.tokens = tokens
+        self._code = code
+
+    @property
+    def code(self) -> str:
+        return self._code or self.kind
+
+    @property
+    def partial(self) -> str:
+        """Text that had arrived before the failure; it may have been paid for."""
+        return self._partial
+
+    @partial.setter
+    def partial(self, text: str) -> None:
+        self._partial = without_secrets(text)
 
     @property
     def maybe_billed(self) -> bool:
-        """Whether the provider may have accepted the request, and so may charge for it."""
-        unsure = isinstance(self, AITimeoutError | ConnectionFailedError) and not self.retryable
-        return bool(self.partial) or unsure or isinstance(self, AnswerError)
+        """Whether the provider may charge for it."""
+        return self.accepted or bool(self.partial)
+
+    def mark_accepted(self) -> None:
+        """Say that the provider may have accepted the request, so that it is not sent again."""
+        self.accepted, self.retryable = True, False
 
 
 class AITimeoutError(AIError, TimeoutError):
@@ -156,6 +199,7 @@ class AITimeoutError(AIError, TimeoutError):
         super().__init__(message, ai=ai, provider=provider, partial=partial)
         self.phase = phase
         self.retryable = phase == "connect"
+        self.accepted = not self.retryable
 
     @property
     def kind(self) -> str:
@@ -169,6 +213,7 @@ class ConnectionFailedError(AIError):
         super().__init__(message, ai=ai, provider=provider, partial=partial)
         self.sent = sent
         self.retryable = not sent
+        self.accepted = sent
 
 
 class BudgetExceededError(AIError):
@@ -196,11 +241,17 @@ class CircuitOpenError(AIError):
 
 
 class ProviderError(AIError):
-    """The provider answered with an error status."""
+    """The provider answered with an error status. `words` is what it said, to be looked through, never shown."""
+
+    words = ""
 
 
 class AuthenticationError(ProviderError):
-    """The key is missing, wrong or not allowed to do this (401, 403)."""
+    """The key is missing or wrong, however the provider says so."""
+
+
+class ForbiddenError(ProviderError):
+    """The key is not what is wrong: a region, a permission, a web firewall or a proxy refuses; `code` says which."""
 
 
 class ModelNotFoundError(ProviderError):
@@ -214,7 +265,7 @@ class RateLimitedError(ProviderError):
 
 
 class QuotaExceededError(ProviderError):
-    """No credit left (402, or 429 with a quota code)."""
+    """No credit left, or an allowance used up (402, or another status that says so)."""
 
 
 class OverloadedError(ProviderError):
@@ -240,13 +291,15 @@ class ContextTooLongError(RequestRejectedError):
 class AnswerError(AIError):
     """The provider accepted the request, but what came back is no answer. Never retried: it may be billed."""
 
+    accepted = True
+
 
 class BadResponseError(AnswerError):
     """What came back is not an answer in the provider's protocol."""
 
 
 class TruncatedError(AnswerError):
-    """The stream ended without its terminator; `partial` holds what had arrived."""
+    """The answer is not known to be whole; `partial` holds what had arrived."""
 
 
 class EmptyAnswerError(AnswerError):

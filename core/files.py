@@ -4,7 +4,71 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+
+def private_folder(folder: Path) -> Path:
+    """*folder*, made with all that leads to it for its owner alone; one of ours that is open to others is closed.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):  # mkdir would make those in between by the umask
+        place.mkdir(mode=0o700, exist_ok=True)
+    if not missing and os.name == "posix" and folder.stat().st_mode & 0o077:
+        with suppress(PermissionError):  # somebody else's: what is in it is private all the same
+            folder.chmod(0o700)
+    return folder
+
+
+def new_private_file(path: Path, text: str) -> None:
+    """Make *path* with *text*, whole at once; what is there already, or a link, is left alone.
+
+    Raises:
+        FileExistsError: Something is there.
+        OSError: It cannot be made.
+    """
+    temporary = _written_beside(path, text)
+    try:
+        os.link(temporary, path)  # unlike replacing, this fails where something is
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def put_in_place(path: Path, text: str) -> None:
+    """Put *text* in place of what *path* is, also where that is a link: nothing is written through it.
+
+    Raises:
+        OSError: It cannot be written; nothing has changed then.
+    """
+    temporary = _written_beside(path, text)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _written_beside(path: Path, text: str) -> Path:
+    """A new file of a name nobody can guess, next to *path*, for its owner alone."""
+    number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:200]}.")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return Path(temporary)
 
 
 def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
@@ -17,16 +81,13 @@ def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
         OSError: It cannot be written; nothing has changed then.
     """
     target = path.resolve()
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    if not target.parent.exists():
+        private_folder(target.parent)
+    temporary = _written_beside(target, text)
     try:
-        with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         if target.exists() and not private:
-            Path(temporary).chmod(target.stat().st_mode & 0o777)
-        Path(temporary).replace(target)
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -362,5 +362,5 @@ _FREE = (ProviderError, CircuitOpenError, NotUsableError, BudgetExceededError, A
 
 def _cost_of_failure(error: AIError) -> float | None:
     """0 when the provider accepted nothing; else unknown, since what broke off later may be on the bill."""
-    refused = isinstance(error, _FREE) or error.retryable
+    refused = (isinstance(error, _FREE) and not error.accepted) or error.retryable
     return 0.0 if refused and not error.partial else None

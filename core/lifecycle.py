@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -57,17 +58,31 @@ class App:
         ]
 
     def run(
-        self, tool: str, *, run_id: str | None = None, memo: Memo | None = None
+        self, tool: str, *, run_id: str | None = None, memo: Memo | None = None, desk: Desk | None = None
     ) -> AbstractAsyncContextManager[Run]:
-        """A run of *tool*; give a *run_id* to subscribe to its events before it starts, and a job's *memo*."""
-        return open_run(run_id or new_run_id(), tool, self.caller, self.bus, desk=self.desk, memo=memo, jobs=self.jobs)
+        """A run of *tool*; a *run_id* is given to subscribe before it starts, a *memo* and a *desk* by a job."""
+        desk = desk or self.desk
+        return open_run(run_id or new_run_id(), tool, self.caller, self.bus, desk=desk, memo=memo, jobs=self.jobs)
 
 
 @asynccontextmanager
-async def open_app(config: Config | None = None, *, http: SharedHTTP | None = None) -> AsyncIterator[App]:
-    """Open every configured AI, synchronous and asynchronous; close all connections in the end, also when cancelled."""
+async def open_app(
+    config: Config | None = None,
+    *,
+    http: SharedHTTP | None = None,
+    by_hand: bool = False,
+    send_secrets: bool = False,
+) -> AsyncIterator[App]:
+    """Open every configured AI, synchronous and asynchronous; close all connections in the end, also when cancelled.
+
+    Args:
+        by_hand: A person types the paths of files, and may name any file of theirs; a model stays below the roots.
+        send_secrets: That person said that what looks like a secret is meant to be sent.
+    """
     config = config if config is not None else load_config(credentials_path())
-    workspace = await anyio.to_thread.run_sync(Workspace.open, config.files.roots, config.files.local_only)
+    files = config.files
+    opening = partial(Workspace.open, files.roots, files.local_only, by_hand=by_hand, send_secrets=send_secrets)
+    workspace = await anyio.to_thread.run_sync(opening)
     roster = Roster.open(config, http)
     bus = EventBus()
     ledger = Ledger()

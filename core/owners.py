@@ -6,11 +6,14 @@ alike on POSIX and Windows. A process that hangs or is stopped still holds it; i
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import threading
 from contextlib import suppress
 from pathlib import Path
+
+from core.files import private_folder
 
 
 class Owner:
@@ -27,7 +30,8 @@ class Owner:
         with self._guard:
             if self._lock is not None:
                 return False
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
+            os.close(os.open(self._folder / self.name, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite goes by the umask
             lock = sqlite3.connect(self._folder / self.name, isolation_level=None, check_same_thread=False)
             lock.execute("BEGIN EXCLUSIVE")
             self._lock = lock

@@ -6,12 +6,16 @@ Import it late: the price list takes 25 ms to load.
 from __future__ import annotations
 
 import logging
+from datetime import date
 
 import genai_prices
 
 from core.values import Usage
 
 log = logging.getLogger(__name__)
+
+AS_OF = date(2026, 11, 10)
+"""When the prices that ship with genai-prices 0.2.3, the version in the lock file, were published."""
 
 
 def cost_usd(usage: Usage, *, model: str, price_id: str | None) -> float | None:

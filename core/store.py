@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from core.errors import NO_ROOM, StoreError
+from core.files import private_folder
 from core.writer import Writer
 
 T = TypeVar("T")
@@ -115,9 +116,13 @@ class _File:
 
     def open(self) -> sqlite3.Connection:
         """A connection to a file of the current version, migrated if need be."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.path.parent.exists():
+            private_folder(self.path.parent)
         self.path.touch(mode=0o600)
+        if self.path.stat().st_mode & 0o077:
+            self.path.chmod(0o600)
         connection = self.connect()
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is gone, not only out of sight
         if self._shrinks:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of use only before the first table
         connection.execute("PRAGMA journal_mode = TRUNCATE")

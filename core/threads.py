@@ -15,8 +15,9 @@ from pathlib import Path
 
 from core.errors import InvalidInputError
 from core.paths import data_dir
+from core.pictures import without_pictures
 from core.store import Store
-from core.untrusted import clean
+from core.untrusted import clean, quoted
 
 USER = "user"
 _NAME = re.compile(r"[\w][\w .-]{0,63}", re.UNICODE)
@@ -147,7 +148,7 @@ class Threads:
         parts = [f"# {name}"]
         for turn in turns:
             said = f", {turn.tool}" if turn.tool else ""
-            parts.append(f"## {turn.author}\n*{turn.at}{said}*\n\n{turn.text}")
+            parts.append(f"## {turn.author}\n*{turn.at}{said}*\n\n{quoted(without_pictures(turn.text))}")
         return "\n\n".join(parts) + "\n"
 
     def close(self) -> None:

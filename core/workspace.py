@@ -7,15 +7,19 @@ ordinary file of a bounded size that looks like text, a PDF or a picture. What l
 
 from __future__ import annotations
 
-import io
-import os
-import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+import errno
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from glob import glob
 from pathlib import Path, PurePath
+from typing import Any
 
+from core.documents import Document, DocumentError, is_pdf, pdf_text
 from core.errors import InvalidInputError
+from core.opening import NotPlainError, read_below
+from core.paths import data_dir
 from core.secrets_check import secret_in, secret_name
 from core.values import Image
 
@@ -23,7 +27,6 @@ MAX_TEXT_BYTES = 2 * 1024 * 1024
 MAX_PDF_BYTES = 30 * 1024 * 1024
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 MAX_FILES = 200
-_MAX_PDF_PAGES = 500
 _SEEN_BY_GLOB = 20_000
 
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -46,6 +49,8 @@ class TextFile:
     text: str
     local_only: bool = False
     """Whether it may go only to AIs on this machine."""
+    notes: tuple[str, ...] = ()
+    """What the receipt has to tell of it, such as pages that hold no text."""
 
     @property
     def lines(self) -> int:
@@ -59,16 +64,27 @@ class Workspace:
     Args:
         roots: Folders; a root itself may be a link, nothing below one may lead out of it.
         local_only: Patterns such as `clients/*` for files that may go only to AIs on this machine.
+        here: The folder in which a person typed the paths. They may name any file of theirs, then; None: a model did.
+        send_secrets: That person said that what looks like a secret is meant to be sent.
     """
 
     roots: tuple[Path, ...] = ()
     local_only: tuple[str, ...] = ()
     refused_roots: tuple[str, ...] = field(default=())
     """Why configured roots are not used, for `status`."""
+    here: Path | None = None
+    send_secrets: bool = False
 
     @classmethod
-    def open(cls, roots: Sequence[str] | None, local_only: Sequence[str] = ()) -> Workspace:
-        """The configured *roots*, or the folder this process was started in."""
+    def open(
+        cls,
+        roots: Sequence[str] | None,
+        local_only: Sequence[str] = (),
+        *,
+        by_hand: bool = False,
+        send_secrets: bool = False,
+    ) -> Workspace:
+        """The configured *roots*, or the folder this process was started in; *by_hand*: a person types the paths."""
         given = [Path.cwd()] if roots is None else [Path(root).expanduser() for root in roots]
         usable, refused = [], []
         for root in given:
@@ -77,7 +93,19 @@ class Workspace:
             except FileRefusedError as error:
                 if roots is not None:
                     refused.append(str(error))
-        return cls(tuple(usable), tuple(local_only), tuple(refused))
+        here = Path.cwd() if by_hand else None
+        return cls(tuple(usable), tuple(local_only), tuple(refused), here, send_secrets)
+
+    def place(self) -> dict[str, Any]:
+        """Where paths are looked for and who typed them, as JSON: a job goes on in a process that stands elsewhere."""
+        here = str(self.here) if self.here else None
+        return {"roots": [str(root) for root in self.roots], "here": here, "send_secrets": self.send_secrets}
+
+    def at(self, place: Mapping[str, Any]) -> Workspace:
+        """This workspace at *place*, as `place()` told it."""
+        here = Path(place["here"]) if place["here"] else None
+        roots = tuple(Path(root) for root in place["roots"])
+        return replace(self, roots=roots, here=here, send_secrets=bool(place["send_secrets"]))
 
     def read_text(self, given: str) -> TextFile:
         """The text of one file.
@@ -87,12 +115,12 @@ class Workspace:
         """
         root, path = self._find(given)
         name = path.relative_to(root).as_posix()
-        if reason := secret_name(path, root):
-            raise FileRefusedError(f"{given!r} is not sent: {reason}.")
-        text = _text(given, _bytes(given, path, MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES))
-        if found := secret_in(text, name):
-            raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or leave the file out.")
-        return TextFile(name, text, self.is_local_only(name))
+        self._refuse_secret(given, root, path)
+        longest = MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES
+        document = _document(given, path.name, _bytes(given, root, path, longest))
+        if found := self.secret_in(document.text, name):
+            raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or {self._way_out()}.")
+        return TextFile(name, document.text, self._stays(root, path), document.notes)
 
     def read_image(self, given: str) -> tuple[Image, bool]:
         """A picture, and whether it may go only to AIs on this machine.
@@ -101,17 +129,16 @@ class Workspace:
             FileRefusedError: It may not, or cannot, be read.
         """
         root, path = self._find(given)
-        if reason := secret_name(path, root):
-            raise FileRefusedError(f"{given!r} is not sent: {reason}.")
-        data = _bytes(given, path, MAX_IMAGE_BYTES)
+        self._refuse_secret(given, root, path)
+        data = _bytes(given, root, path, MAX_IMAGE_BYTES)
         kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
         if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             kind = "image/webp"
         if kind is None:
             raise FileRefusedError(f"{given!r} is no picture that AIs read: use PNG, JPEG, GIF or WebP.")
-        return Image(data, kind), self.is_local_only(path.relative_to(root).as_posix())
+        return Image(data, kind), self._stays(root, path)
 
-    def place(self, given: str) -> tuple[Path, Path]:
+    def below(self, given: str) -> tuple[Path, Path]:
         """A root, and the file or folder *given* below it, which is not the root itself and no secret by its name.
 
         Raises:
@@ -120,8 +147,7 @@ class Workspace:
         root, path = self._find(given)
         if path == root:
             raise FileRefusedError(f"{given!r} is a root itself. Name a file or folder below it.")
-        if reason := secret_name(path, root):
-            raise FileRefusedError(f"{given!r} is not sent: {reason}.")
+        self._refuse_secret(given, root, path)
         return root, path
 
     def folder(self, given: str) -> Path:
@@ -143,6 +169,8 @@ class Workspace:
         """
         if not any(letter in given for letter in "*?["):
             return [given]
+        if self.here is not None:
+            return self._expand_by_hand(given, self.here)
         if PurePath(given).is_absolute() or ".." in PurePath(given).parts:
             raise FileRefusedError(f"{given!r}: a pattern is taken below the roots. Leave out the folder before it.")
         found = [str(path) for root in self.roots for path in _matching(root, given)]
@@ -152,8 +180,41 @@ class Workspace:
             raise FileRefusedError(f"{given!r} matches {len(found)} files; at most {MAX_FILES} are read. Narrow it.")
         return found
 
+    def secret_name(self, path: Path, root: Path) -> str | None:
+        """Why the file at *path* is taken for a secret by its place and name; None where that is meant."""
+        return None if self.send_secrets else secret_name(path, root)
+
+    def secret_in(self, text: str, name: str) -> str | None:
+        """What secret *text* holds and in which line; None where that is meant."""
+        return None if self.send_secrets else secret_in(text, name)
+
+    def _refuse_secret(self, given: str, root: Path, path: Path) -> None:
+        if reason := self.secret_name(path, root):
+            hint = " Use --send-secrets if it is meant." if self.here else ""
+            raise FileRefusedError(f"{given!r} is not sent: {reason}.{hint}")
+
+    def _way_out(self) -> str:
+        return "use --send-secrets if it is meant" if self.here else "leave the file out"
+
+    def _stays(self, root: Path, path: Path) -> bool:
+        """Whether the file may go only to AIs on this machine; of one outside of the roots all of its path counts."""
+        if root in self.roots:
+            return self.is_local_only(path.relative_to(root).as_posix())
+        return self.may_be_local_only(path.as_posix())
+
+    def _expand_by_hand(self, given: str, here: Path) -> list[str]:
+        found = sorted(glob(str(here / Path(given).expanduser())))
+        files = [name for name in found if Path(name).is_file()]
+        if not files and (here / Path(given).expanduser()).exists():
+            return [given]
+        if not files or len(files) > MAX_FILES:
+            raise FileRefusedError(f"{given!r} matches {len(files)} files; from 1 to {MAX_FILES} are read.")
+        return files
+
     def _find(self, given: str) -> tuple[Path, Path]:
         """The root and the resolved path of *given*."""
+        if self.here is not None:
+            return self._find_by_hand(given, self.here)
         if not self.roots:
             raise FileRefusedError(
                 f"{given!r} is not read: no folder is open to Moot. Set files.roots in credentials.json, or start Moot "
@@ -171,6 +232,8 @@ class Workspace:
             except (OSError, RuntimeError, ValueError) as error:
                 raise FileRefusedError(f"{given!r} cannot be resolved ({type(error).__name__}).") from None
             if path.is_relative_to(root):
+                if path.is_relative_to(data_dir().resolve()):
+                    raise FileRefusedError(f"{given!r} is one of Moot's own files, which are not sent.")
                 return root, path
         if missing:
             raise FileRefusedError(f"{given!r} does not exist below {self._told_roots()}. Give a path relative to it.")
@@ -179,12 +242,50 @@ class Workspace:
             "in credentials.json."
         )
 
+    def _find_by_hand(self, given: str, here: Path) -> tuple[Path, Path]:
+        """The same for a path that a person typed: it may lie anywhere, and is called by where it is below a root."""
+        if "\0" in given or len(given) > 4096:
+            raise FileRefusedError("A file name is not valid. Give a path.")
+        try:
+            path = (here / Path(given).expanduser()).resolve(strict=True)
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileRefusedError(f"{given!r} does not exist. Correct the path.") from None
+        except (OSError, RuntimeError, ValueError) as error:
+            raise FileRefusedError(f"{given!r} cannot be resolved ({type(error).__name__}).") from None
+        root = next((root for root in self.roots if path.is_relative_to(root)), path.parent)
+        return root, path
+
     def _told_roots(self) -> str:
         return ", ".join(repr(root.name) for root in self.roots)
 
     def is_local_only(self, name: str) -> bool:
         """Whether the file called *name* below its root may go only to AIs on this machine."""
-        return any(fnmatch(name, pattern) or fnmatch(PurePath(name).name, pattern) for pattern in self.local_only)
+        return any(
+            fnmatchcase(form, pattern) or fnmatchcase(PurePath(form).name, pattern)
+            for given in self.local_only
+            for form, pattern in zip(_forms(name), _forms(given), strict=True)
+        )
+
+    def may_be_local_only(self, name: str) -> bool:
+        """The same for a name out of a diff, of which nobody knows below which folder it starts.
+
+        It is enough that its end matches a pattern, or the end of one.
+        """
+        endings = _endings(name)
+        patterns = [ending for pattern in self.local_only for ending in _endings(pattern) if set(ending) - set("*?/")]
+        workspace = replace(self, local_only=(*self.local_only, *patterns))
+        return any(workspace.is_local_only(ending) for ending in endings)
+
+
+def _forms(name: str) -> tuple[str, str, str]:
+    """*name* as it is, and as file systems take it that tell neither ways of composing letters nor cases apart."""
+    composed = unicodedata.normalize("NFC", name)
+    return name, composed, composed.casefold()
+
+
+def _endings(name: str) -> list[str]:
+    parts = PurePath(name).parts
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _root(root: Path) -> Path:
@@ -193,6 +294,8 @@ def _root(root: Path) -> Path:
     except (OSError, RuntimeError):
         raise FileRefusedError(f"files.roots: {root.name!r} does not exist. Correct it in credentials.json.") from None
     home = Path.home().resolve()
+    if resolved.is_relative_to(data_dir().resolve()):
+        raise FileRefusedError(f"files.roots: {root.name!r} holds Moot's own files. Name a project folder.")
     if not resolved.is_dir() or resolved == Path(resolved.anchor) or home.is_relative_to(resolved):
         raise FileRefusedError(f"files.roots: {root.name or '/'!r} is too wide or no folder. Name a project folder.")
     if any(resolved.is_relative_to(special) for special in ("/proc", "/sys", "/dev")):
@@ -209,29 +312,28 @@ def _matching(root: Path, pattern: str) -> Iterator[Path]:
             yield path.relative_to(root)
 
 
-def _bytes(given: str, path: Path, longest: int) -> bytes:
+def _bytes(given: str, root: Path, path: Path, longest: int) -> bytes:
     """What *path* holds. What is opened is what was resolved: a link that appears in between is not followed."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(os.open(path, flags), "rb") as file:
-            state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode):
-                kind = "a folder; name files, or a pattern such as 'folder/*.py'" if path.is_dir() else "no plain file"
-                raise FileRefusedError(f"{given!r} is {kind}.")
-            if state.st_size > longest:
-                raise FileRefusedError(
-                    f"{given!r} has {state.st_size / 1_048_576:,.1f} MB; at most {longest // 1_048_576} MB are read."
-                )
-            return file.read(longest + 1)[:longest]
+        return read_below(root, path.relative_to(root).parts, longest)
+    except NotPlainError as error:
+        raise FileRefusedError(f"{given!r} {error}.") from None
     except OSError as error:
-        if path.is_dir():
-            raise FileRefusedError(f"{given!r} is a folder; name files, or a pattern such as 'folder/*.py'.") from None
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise FileRefusedError(f"{given!r} has been moved while it was read. Try again.") from None
         raise FileRefusedError(f"{given!r} cannot be read ({type(error).__name__}). Check its permissions.") from None
 
 
+def _document(given: str, name: str, data: bytes) -> Document:
+    if not is_pdf(name, data):
+        return Document(_text(given, data))
+    try:
+        return pdf_text(data)
+    except DocumentError as error:
+        raise FileRefusedError(f"{given!r} {error}") from error
+
+
 def _text(given: str, data: bytes) -> str:
-    if data.startswith(b"%PDF-"):
-        return _pdf(given, data)
     encoding = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
@@ -240,25 +342,3 @@ def _text(given: str, data: bytes) -> str:
     if "\0" in text:
         raise FileRefusedError(f"{given!r} is binary. Text, code and PDF files are read.")
     return text
-
-
-def _pdf(given: str, data: bytes) -> str:
-    import logging
-
-    import pypdf
-
-    logging.getLogger("pypdf").setLevel(logging.ERROR)  # its remarks on odd files are of no use to anyone here
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise FileRefusedError(f"{given!r} is protected by a password. Save it without one.")
-        if len(reader.pages) > _MAX_PDF_PAGES:
-            raise FileRefusedError(f"{given!r} has {len(reader.pages)} pages; at most {_MAX_PDF_PAGES} are read.")
-        pages = [f"[page {number}]\n{page.extract_text()}" for number, page in enumerate(reader.pages, 1)]
-    except FileRefusedError:
-        raise
-    except Exception as error:  # pypdf raises nearly anything for a broken file
-        raise FileRefusedError(f"{given!r} is a PDF that cannot be read ({type(error).__name__}).") from error
-    if not any(page.partition("\n")[2].strip() for page in pages):
-        raise FileRefusedError(f"{given!r} holds no text, only pictures of it. Send pages as images instead.")
-    return "\n\n".join(pages)

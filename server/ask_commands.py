@@ -38,9 +38,11 @@ _ON_PARTIAL = click.option(
     flag_value="refuse",
     help="Fail when an AI gives no answer.",
 )
+_SECRETS = click.option("--send-secrets", is_flag=True, help="Also send files that look like secrets.")
 _ALONG = _options(
     click.option("-f", "--file", "files", multiple=True, metavar="PATH", help="Send a file along; patterns too."),
     click.option("--thread", metavar="NAME", help="Continue, or start, the conversation of that name."),
+    _SECRETS,
 )
 _PICTURES = click.option("-i", "--image", "images", multiple=True, metavar="PATH", help="Send a picture along.")
 _ANSWERING = _options(
@@ -172,6 +174,7 @@ def judge(
 )
 @click.option("-f", "--file", "files", multiple=True, metavar="PATH", help="Files as they stand; patterns too.")
 @click.option("--focus", help="What to look for above all.")
+@_SECRETS
 @click.option(
     "--sarif",
     "sarif_to",
@@ -212,12 +215,13 @@ def finish(
     save: tuple[str, str] | None = None,
 ) -> None:
     """Run *recipe* and exit; *save* names a field of its result and the file to write it to as JSON."""
+    send_secrets = bool(arguments.pop("send_secrets", False))
     if background and not arguments.pop("dry_run", False):
-        jobs_cli.submit(recipe, arguments, as_json)
+        jobs_cli.submit(recipe, arguments, as_json, send_secrets=send_secrets)
         return
     from server.terminal import run_recipe
 
-    sys.exit(run_recipe(recipe, arguments, as_json, save=save))
+    sys.exit(run_recipe(recipe, arguments, as_json, save=save, send_secrets=send_secrets))
 
 
 def _whole(prompt: tuple[str, ...]) -> str:

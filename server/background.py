@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from core.errors import MootError
 from core.events import Subscription
 from core.lifecycle import App
+from core.untrusted import quoted
 from server.progress import Send, report, watched
 from server.toolbox import Recipe
-from server.worker import read_arguments
-from tools._kit import quoted
+from server.worker import PLACE, read_arguments
+from tools._result import Result
 from tools.jobs import FinishedCall, JobView
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _CALLS_SHOWN = 20
 _CANCEL_S = 2.0
 
 
-class JobHandle(BaseModel):
+class JobHandle(Result):
     """What a door gives instead of a result that is not there yet."""
 
     model_config = ConfigDict(defer_build=True)
@@ -54,7 +55,7 @@ class JobHandle(BaseModel):
             f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {len(self.calls)} calls have finished, "
             "and the rest goes on as a job. What is there is no result of a panel yet."
         )
-        return self.model_copy(update={"summary": summary})
+        return self.but(summary=summary)
 
     def markdown(self) -> str:
         calls = [f"## {call.name}\n{quoted(call.text)}" for call in self.calls]
@@ -102,7 +103,7 @@ async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:
     await recipe.load()
     read_arguments(recipe, given)
     _check_names(app, given)
-    return await app.jobs.submit(recipe.name, given)
+    return await app.jobs.submit(recipe.name, given | {PLACE: app.desk.workspace.place()})
 
 
 async def finished(app: App, recipe: Recipe, job: Job) -> BaseModel:

@@ -21,7 +21,8 @@ from core.batch_template import Template
 from core.errors import ConfigError, InvalidInputError, MootError
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
-from core.secrets_check import named_like_a_secret
+from core.secret_names import named_like_a_secret
+from core.untrusted import one_line
 from server.worker import keep_batches, serving_jobs, start_worker
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
 from tools._kit import Cost
@@ -144,8 +145,8 @@ async def _agreed(app: App, batch: Prepared, wishes: Wishes) -> bool:
     looked = batch.survey
     if looked.bad:
         for row in looked.first_bad:
-            print(f"moot: {row}", file=sys.stderr)
-        more = looked.bad - len(looked.first_bad)
+            print(f"moot: {one_line(str(row))}", file=sys.stderr)
+        more = looked.bad - sum(row.lines for row in looked.first_bad)
         print(f"moot: ... and {more:,} more." if more else "", end="\n" if more else "", file=sys.stderr)
         question = f"{looked.bad:,} of {looked.bad + looked.total:,} rows cannot be asked. Go on without them?"
         if not wishes.skip_bad and not await _confirmed(question, "--skip-bad", wishes):
@@ -166,7 +167,7 @@ async def _confirmed(question: str, flag: str, wishes: Wishes) -> bool:
 
 async def _told(batch: Prepared, text: str, wishes: Wishes) -> int:
     found = batch.survey
-    bad = [str(row) for row in found.first_bad]
+    bad = [one_line(str(row)) for row in found.first_bad]
     if wishes.as_json:
         print(json.dumps({"rows": found.total, "calls": batch.calls, "bad": found.bad, "first_bad": bad, "text": text}))
     else:
@@ -343,7 +344,9 @@ def _text(path: Path, option: str) -> str:
 
 def _complain(error: MootError, as_json: bool, code: int) -> int:
     if as_json:
-        print(json.dumps({"error": {"kind": error.kind, "message": str(error)}}, ensure_ascii=False))
+        print(
+            json.dumps({"error": {"kind": error.kind, "code": error.code, "message": str(error)}}, ensure_ascii=False)
+        )
     else:
-        print(f"moot: {error}", file=sys.stderr)
+        print(f"moot: {one_line(str(error))}", file=sys.stderr)
     return code

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -38,7 +38,7 @@ from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
 from core.stores import require_extra, store_url
 from core.untrusted import clean
-from core.values import Failure, Request
+from core.values import Failure, Outcome, Request
 from server import answers
 from server.answers import read_answers
 from server.finding import Finding, State
@@ -53,6 +53,7 @@ _PROGRAM_S = 20.0
 _HANDSHAKE_SLOW_S = 10.0
 _DISK_FAIL, _DISK_WARN = 20_000_000, 500_000_000
 _DRIFT_S = 2.0
+_OLDEST_LIST_DAYS = 60
 _PROBE_TOKENS = 200
 """Enough for a model that thinks before it says OK."""
 
@@ -186,19 +187,26 @@ async def ask_everybody(config: Config, name: str | None = None) -> list[Finding
     """What became of one short question to every AI, or to the one called *name*."""
     request = Request.of("Reply with OK.", max_tokens=_PROBE_TOKENS)
     async with open_app(config) as app, app.run("doctor") as run:
-        outcomes = await run.ask_many([(ai, request) for ai in ([name] if name else app.roster.names)], role="probe")
-    findings = []
-    for outcome in outcomes:
-        probed, took = f"probe {outcome.ai}", outcome.latency_s
-        if not isinstance(outcome, Failure):
-            findings.append(Finding(probed, "ok", f"{outcome.model} answered.", took))
-        elif isinstance(outcome.error, EmptyAnswerError):
-            findings.append(
-                Finding(probed, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took)
-            )
-        else:
-            findings.append(Finding(probed, "fail", str(outcome.error), took))
+        names = [name] if name else app.roster.names
+        pools = {ai: seat.pool for ai, seat in app.roster.seats.items() if seat.pool}
+        # At once, so that each of several keys is used.
+        asks = [(ai, request) for ai in names for _ in (pools[ai].keys if ai in pools else (None,))]
+        outcomes = await run.ask_many(asks, role="probe")
+    told = {outcome.ai: outcome for outcome in sorted(outcomes, key=lambda one: not isinstance(one, Failure))}
+    findings = [_probed(told[ai]) for ai in names]
+    for ai in names:
+        rested = [(key, pools[ai].rest_of(key)) for key in (pools[ai].keys if ai in pools else ())]
+        findings += [Finding(f"probe {ai}", "fail", f"Key {key.alias!r} is {why}") for key, why in rested if why]
     return findings
+
+
+def _probed(outcome: Outcome) -> Finding:
+    probed, took = f"probe {outcome.ai}", outcome.latency_s
+    if not isinstance(outcome, Failure):
+        return Finding(probed, "ok", f"{outcome.model} answered.", took)
+    if isinstance(outcome.error, EmptyAnswerError):
+        return Finding(probed, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took)
+    return Finding(probed, "fail", str(outcome.error), took)
 
 
 def _embedded_model(patient: Patient) -> Iterator[Finding]:
@@ -323,6 +331,24 @@ def _quick_start(patient: Patient) -> Iterator[Finding]:
         yield Finding("quick start", "ok", "Moot is byte-compiled.")
 
 
+def _lists(patient: Patient) -> Iterator[Finding]:
+    from ai.providers import retirements
+    from core import prices
+
+    today = datetime.fromtimestamp(patient.wall).date()
+    yield examine_lists(today, {"prices": prices.AS_OF, "models that end": retirements.AS_OF})
+
+
+def examine_lists(today: date, as_of: Mapping[str, date]) -> Finding:
+    """Whether what ships with Moot is young enough to be believed."""
+    old = [name for name, day in as_of.items() if (today - day).days > _OLDEST_LIST_DAYS]
+    told = ", ".join(f"{name} of {day.isoformat()}" for name, day in as_of.items())
+    if old:
+        late = f"older than {_OLDEST_LIST_DAYS} days: {' and '.join(old)}"
+        return Finding("lists", "warn", f"{told[0].upper()}{told[1:]}; {late}. Update Moot, or check prices yourself.")
+    return Finding("lists", "ok", f"{told[0].upper()}{told[1:]}.")
+
+
 def _clock(patient: Patient) -> Iterator[Finding]:
     yield examine_clock(time.time(), time.time() - patient.wall, time.monotonic() - patient.monotonic)
 
@@ -351,5 +377,6 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _handshake,
     _quick_start,
     _hosts,
+    _lists,
     _clock,
 )

@@ -66,12 +66,17 @@ class Front:
         self._partial = bytearray(rest)
         if len(rest) > LONGEST_LINE:
             self._open, self.wanted = False, True
-        return b"".join(self._line(line + b"\n") for line in lines)
+        return b"".join(self._line(line + b"\n") for line in lines if line.strip())
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is kept for the real server that the rest stays where it is until that reads it."""
+        return self._size + len(self._partial) > _MOST_KEPT
 
     def end(self) -> bytes:
         """What to answer when the host has hung up: the last line may lack its end."""
         rest, self._partial = bytes(self._partial), bytearray()
-        return self._line(rest) if rest else b""
+        return self._line(rest) if rest.strip() else b""
 
     def handed(self) -> tuple[bytes, list[str | int]]:
         """What the real server has to read before the rest of the input, and the ids whose first answer is known."""

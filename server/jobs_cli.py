@@ -90,13 +90,18 @@ def retry(id: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.option("--older-than", type=click.FloatRange(0), default=30, show_default=True, metavar="DAYS")
-def clean(older_than: float) -> None:
-    """Delete jobs that were over so long ago."""
+@click.option("--words", is_flag=True, help="Of all jobs that are over, delete prompts, files and answers alone.")
+def clean(older_than: float, words: bool) -> None:
+    """Delete jobs that were over so long ago, or (--words) what was said in all that are over."""
     import anyio
 
     from core.errors import MootError
 
     try:
+        if words:
+            gone = anyio.run(_forget_words)
+            print(f"The words of {gone} {'job' if gone == 1 else 'jobs'} deleted.")
+            return
         gone = anyio.run(_clean, older_than * _DAY_S)
         print(f"{gone} {'job' if gone == 1 else 'jobs'} deleted.")
     except MootError as error:
@@ -126,14 +131,14 @@ def worker(idle_exit: float | None, concurrency: int | None) -> None:
         sys.exit(130)
 
 
-def submit(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:
+def submit(recipe: str, arguments: dict[str, Any], as_json: bool, *, send_secrets: bool = False) -> None:
     """Start *recipe* as a job, with a worker that does it, and print its id."""
     import anyio
 
     from core.errors import ConfigError, InvalidInputError, MootError
 
     try:
-        handle = anyio.run(_submit, recipe, arguments)
+        handle = anyio.run(_submit, recipe, arguments, send_secrets)
     except (ConfigError, InvalidInputError) as error:
         raise click.UsageError(str(error)) from None
     except MootError as error:
@@ -141,12 +146,12 @@ def submit(recipe: str, arguments: dict[str, Any], as_json: bool) -> None:
     print(handle.model_dump_json(indent=2) if as_json else handle.markdown())
 
 
-async def _submit(recipe: str, arguments: dict[str, Any]) -> Any:
+async def _submit(recipe: str, arguments: dict[str, Any], send_secrets: bool) -> Any:
     from core.lifecycle import open_app
     from server.background import start
     from server.toolbox import KINDS
 
-    async with open_app() as app:
+    async with open_app(by_hand=True, send_secrets=send_secrets) as app:
         handle = await start(app, KINDS[recipe], arguments)
     _start_worker()
     return handle
@@ -193,6 +198,16 @@ async def _clean(older_than_s: float) -> int:
     desk = Jobs()
     try:
         return await desk.clean(older_than_s=older_than_s, most_bytes=KEPT_BYTES)
+    finally:
+        await desk.aclose()
+
+
+async def _forget_words() -> int:
+    from core.jobs.desk import Jobs
+
+    desk = Jobs()
+    try:
+        return await desk.forget_words()
     finally:
         await desk.aclose()
 

@@ -13,6 +13,7 @@ from core.config import FILE, KEYRING_SERVICE, AIConfig, Config, environment_key
 from core.errors import ConfigError, InvalidInputError, MootError
 from core.paths import credentials_path
 from core.redact import redact, register_secret
+from core.row_secrets import bare_key
 from core.untrusted import clean
 from server.credentials_file import change_rows, rows
 from server.doctor import ask_everybody
@@ -98,11 +99,14 @@ def test_keys(name: str | None) -> int:
 
 
 def _checked(key: str) -> str:
-    key = key.strip()
+    try:
+        key = bare_key(key)
+    except ValueError as error:
+        raise InvalidInputError(f"That is no key: it {error}.") from None
     if not key:
         raise InvalidInputError("No key came: pipe it in, or run this in a terminal and type it.")
-    if len(key) > _LONGEST_KEY or any(character.isspace() or not character.isprintable() for character in key):
-        raise InvalidInputError("That is no key: keys are one line without spaces.")
+    if len(key) > _LONGEST_KEY:
+        raise InvalidInputError(f"That is no key: it has more than {_LONGEST_KEY:,} characters.")
     register_secret(key)
     return key
 

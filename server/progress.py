@@ -20,6 +20,7 @@ from core.events import (
     Subscription,
     Token,
 )
+from core.untrusted import one_line
 from core.view import CallView, RunView
 
 _HEARTBEAT_S = 5.0
@@ -61,7 +62,7 @@ async def report(events: Subscription, send: Send, *, heartbeat_s: float = _HEAR
             line = _waiting(view)
         if line:
             count += 1
-            await send(float(count), line)
+            await send(float(count), one_line(line))
 
 
 async def _next_line(events: Subscription, view: RunView) -> str | None:

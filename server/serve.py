@@ -65,7 +65,7 @@ def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
             return True
         if front.answered and not patient and sys.platform == "win32":
             real.start()
-        heard, silent = _wait(real, listening, _limit(front, real, patient))
+        heard, silent = _wait(real, listening and not front.full, _limit(front, real, patient))
         if heard:
             data = os.read(0, _CHUNK)
             listening = bool(data)
@@ -104,10 +104,17 @@ def _wait(real: _Real, listening: bool, limit: float | None) -> tuple[bool, bool
             real.join()
             return False, False
         return True, False
-    from select import select
+    from select import POLLERR, POLLIN, poll
 
-    sources = ([0] if listening else []) + ([real.done] if real.started and not real.ready else [])
-    found = select(sources, [], [], limit)[0]
+    sources = poll()
+    sources.register(1, 0)  # nothing but the end of whoever reads it
+    if listening:
+        sources.register(0, POLLIN)
+    if real.started and not real.ready:
+        sources.register(real.done, POLLIN)
+    found = dict(sources.poll(None if limit is None else limit * 1_000))
+    if found.get(1, 0) & POLLERR:
+        os._exit(0)
     if real.done in found:
         real.join()
     return 0 in found, not found

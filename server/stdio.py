@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
+from typing import cast
 
 import anyio
 import anyio.to_thread
@@ -25,8 +26,9 @@ from core.config import load_config
 from core.lifecycle import App, open_app
 from core.paths import credentials_path
 from core.roles import Role, all_roles
-from server.hangup import interpose_stdin
 from server.mcp_app import create_mcp_server
+from server.stdin import HostInput
+from server.stdout import watch_stdout, without_reader
 from server.worker import start_worker
 
 _QUIET_S = 2.0
@@ -47,15 +49,18 @@ async def serve_stdio(
     With *renew*, a snapshot for the next start is left in the user's data folder.
     """
     inner = server._lowlevel_server  # as `run_stdio_async` does, which takes no stream of ours
-    hang_up = interpose_stdin(heard)
-    async with anyio.create_task_group() as tasks:
-        if sys.platform != "win32":  # where hosts end a server without a signal
-            tasks.start_soon(_stop_on_signal, hang_up)
-        if renew:
-            tasks.start_soon(_renew)
-        async with stdio_server() as (reader, writer):
-            await inner.run(reader, _Unheard(writer, repeated), inner.create_initialization_options())
-        tasks.cancel_scope.cancel()
+    host = HostInput(heard)
+    watch_stdout(host.hang_up)
+    with without_reader():
+        async with anyio.create_task_group() as tasks:
+            if sys.platform != "win32":  # where hosts end a server without a signal
+                tasks.start_soon(_stop_on_signal, host.hang_up)
+            if renew:
+                tasks.start_soon(_renew)
+            lines = cast("anyio.AsyncFile[str]", host)  # of a file, the SDK uses nothing but the lines
+            async with stdio_server(stdin=lines) as (reader, writer):
+                await inner.run(reader, _Answers(writer, repeated, host), inner.create_initialization_options())
+            tasks.cancel_scope.cancel()
 
 
 def _roles() -> dict[str, Role]:
@@ -95,15 +100,17 @@ def _answered(message: JSONRPCMessage) -> str | int | None:
             return None
 
 
-class _Unheard:
-    """A write stream that drops the first answers to some requests: the host has them already."""
+class _Answers:
+    """The write stream: drops the first answers to requests that the host has already, and tells which calls ended."""
 
-    def __init__(self, stream: WriteStream[SessionMessage], ids: Sequence[str | int]) -> None:
+    def __init__(self, stream: WriteStream[SessionMessage], ids: Sequence[str | int], host: HostInput) -> None:
         self._stream = stream
         self._ids = set(ids)
+        self._host = host
 
     async def send(self, item: SessionMessage, /) -> None:
         request = _answered(item.message)
+        self._host.answered(request)
         if request in self._ids:
             self._ids.discard(request)
         else:
@@ -112,7 +119,7 @@ class _Unheard:
     async def aclose(self) -> None:
         await self._stream.aclose()
 
-    async def __aenter__(self) -> _Unheard:
+    async def __aenter__(self) -> _Answers:
         return self
 
     async def __aexit__(

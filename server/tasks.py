@@ -97,7 +97,7 @@ class TasksExtension(Extension):
         except StoreError:  # there is no job without a store, but there may be an answer
             return await call_next(ctx)
         except MootError as error:
-            return failure(str(error))
+            return failure(error)
         return await self._reply(job, ctx)
 
     async def _for_job(self, params: CallToolRequestParams) -> dict[str, Any] | None:
@@ -127,6 +127,8 @@ class TasksExtension(Extension):
             raise MCPError(**task["error"])
         if "result" in task:
             result: dict[str, Any] = task["result"]
+            if job.state == "done":  # nobody knows of it, so nobody will ask for its words again
+                await ctx.lifespan_context.jobs.forget(job.id)
             return result
         task.pop("inputRequests", None)  # a new task tells its id and status alone
         return task | {"resultType": "task"}
@@ -171,7 +173,7 @@ class TasksExtension(Extension):
         try:
             return as_reply(await finished(app, KINDS[job.kind], job), job.id, self._results)
         except MootError as error:
-            return failure(str(error))
+            return failure(error)
 
 
 def _declared(ctx: Context) -> bool:

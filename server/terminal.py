@@ -20,7 +20,8 @@ from ai.run import new_run_id
 from core.errors import ConfigError, InvalidInputError, MootError
 from core.events import Subscription
 from core.lifecycle import App, open_app
-from core.untrusted import clean
+from core.redact import without_secrets
+from core.untrusted import clean, one_line
 from core.view import CallView, RunView
 from server.progress import report, watched
 from server.toolbox import RECIPES
@@ -32,13 +33,20 @@ _WIDEST_ROW = 4
 _BORDER = {"done": "green", "failed": "red", "cancelled": "red", "retrying": "yellow"}
 
 
-def run_recipe(name: str, arguments: dict[str, Any], as_json: bool, *, save: tuple[str, str] | None = None) -> int:
+def run_recipe(
+    name: str,
+    arguments: dict[str, Any],
+    as_json: bool,
+    *,
+    save: tuple[str, str] | None = None,
+    send_secrets: bool = False,
+) -> int:
     """Run the recipe and print its result; the exit code says whether all, some or none answered.
 
     *save* names a field of the result, and the file to write it to as JSON instead.
     """
     try:
-        result = anyio.run(_run, name, arguments, as_json)
+        result = anyio.run(_run, name, arguments, as_json, send_secrets)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (ConfigError, InvalidInputError) as error:
@@ -73,7 +81,7 @@ def show_models(name: str | None, as_json: bool) -> int:
         print(json.dumps({"models": offers, "failed": failures}, ensure_ascii=False, indent=2))
     else:
         for ai, ids in offers.items():
-            print(f"{ai}:", *(f"  {clean(model)}" for model in ids), sep="\n")
+            print(f"{ai}:", *(f"  {one_line(model)}" for model in ids), sep="\n")
     for reason in failures.values():
         print(reason, file=sys.stderr)
     if not failures:
@@ -81,11 +89,11 @@ def show_models(name: str | None, as_json: bool) -> int:
     return _SOME if offers else _NONE
 
 
-async def _run(name: str, arguments: dict[str, Any], as_json: bool) -> BaseModel:
+async def _run(name: str, arguments: dict[str, Any], as_json: bool, send_secrets: bool = False) -> BaseModel:
     recipe = next(recipe for recipe in RECIPES if recipe.name == name)
     await recipe.load()
     show = _silence if as_json else _columns if sys.stderr.isatty() else _lines
-    async with open_app() as app:
+    async with open_app(by_hand=True, send_secrets=send_secrets) as app:
         if name != "status" and not as_json and app.config.readable:
             for sentence in app.warnings():
                 print(f"moot: {sentence}", file=sys.stderr)
@@ -136,10 +144,10 @@ class _Columns:
 
 
 def _panel(call: CallView, console: Console, width: int, height: int) -> Panel:
-    tail = Text(clean(call.text)).wrap(console, max(width, 10))[-(height - 2) :]
-    title = f"{call.ai} · {call.role}" if call.role else call.ai
+    tail = Text(clean(without_secrets(call.text))).wrap(console, max(width, 10))[-(height - 2) :]
+    title = f"{call.ai} · {one_line(call.role)}" if call.role else call.ai
     style = _BORDER.get(call.state, "cyan")
-    note = call.note[:width] or call.state
+    note = one_line(call.note, max(width, 1)) or call.state
     return Panel(Text("\n").join(tail), title=Text(title), subtitle=Text(note), border_style=style, height=height)
 
 
@@ -181,7 +189,9 @@ def _is_partial(result: BaseModel) -> bool:
 
 def _complain(error: MootError, as_json: bool, code: int) -> int:
     if as_json:
-        print(json.dumps({"error": {"kind": error.kind, "message": str(error)}}, ensure_ascii=False))
+        print(
+            json.dumps({"error": {"kind": error.kind, "code": error.code, "message": str(error)}}, ensure_ascii=False)
+        )
     else:
-        print(f"moot: {error}", file=sys.stderr)
+        print(f"moot: {clean(str(error))}", file=sys.stderr)
     return code

@@ -26,6 +26,7 @@ from server.progress import report, watched
 from server.reply import Results, as_reply
 from server.toolbox import Recipe
 from tools._kit import Background
+from tools._result import shown
 
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
 EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
@@ -87,7 +88,7 @@ def _handler(recipe: Recipe, results: Results) -> Callable[..., Any]:
         try:
             result = await call.result(arguments)
         except MootError as error:
-            return failure(str(error))
+            return failure(error)
         return as_reply(result, call.id, results)
 
     signature = inspect.signature(recipe.run, eval_str=True)
@@ -139,7 +140,10 @@ class _Call:
             await self._app.jobs.cancel(job.id)
             raise MootError(job.reason)
         result = await finished(self._app, self._recipe, job)
-        return result.after(patience) if isinstance(result, JobHandle) else result
+        if isinstance(result, JobHandle):
+            return result.after(patience)
+        await self._app.jobs.forget(job.id)  # nobody will ask for its words again: the host has them
+        return result
 
     async def _show(self, events: Subscription) -> None:
         await report(events, self._send)
@@ -153,9 +157,13 @@ class _Call:
         return told.client_info.name if told and told.client_info else ""
 
 
-def failure(text: str) -> CallToolResult:
-    """What a host's model reads when a tool could not do it."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+def failure(error: MootError | str) -> CallToolResult:
+    """What a host's model reads when a tool could not do it, and for programs the word that says why."""
+    text = str(error)
+    if isinstance(error, str):
+        return CallToolResult(content=[TextContent(type="text", text=shown(text))], is_error=True)
+    data = {"error": {"kind": error.kind, "code": error.code, "message": text}}
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data, is_error=True)
 
 
 def _complaint(tool: str, error: ValidationError) -> str:

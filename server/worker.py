@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ai.lazy import load
 from core.errors import InvalidInputError, StoreError
+from core.files import private_folder
 from core.jobs.desk import done_here, may_exist
 from core.jobs.kinds import BATCH
 from core.lifecycle import App, open_app
@@ -33,9 +35,12 @@ from server.toolbox import KINDS, Recipe
 
 if TYPE_CHECKING:
     from ai.memo import Memo
+    from ai.run import Desk
     from core.jobs.runner import Runner, Work
     from core.jobs.values import Job, JobResult
 
+PLACE = "_place"
+"""Where a job was accepted, among its arguments: the name of no parameter."""
 _LOOK_S = 1.0
 _IDLE_EXIT_S = 10
 _IDLE_S = 60.0
@@ -94,7 +99,11 @@ async def open_runner(app: App, *, at_once: int | None = None, kinds: Collection
     module = await load("core.jobs.runner")
     await load("ai.memo")
     runner: Runner = module.Runner(
-        engine, kinds or app.jobs.keeps or KINDS, _work(app), most=at_once or module.MOST_AT_ONCE
+        engine,
+        kinds or app.jobs.keeps or KINDS,
+        _work(app),
+        most=at_once or module.MOST_AT_ONCE,
+        ended=app.jobs.ended,
     )
     app.jobs.changed, app.jobs.cancelling, app.jobs.stepping_aside = runner.wake, runner.cancel, runner.step_aside
     return runner
@@ -108,7 +117,8 @@ def start_worker() -> None:
     if not done_here():
         return
     home = data_dir()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not home.exists():
+        private_folder(home)
     flags = 0x00000008 if sys.platform == "win32" else 0  # DETACHED_PROCESS
     with open(home / "worker.log", "wb", opener=lambda path, mode: os.open(path, mode, 0o600)) as log:
         subprocess.Popen(
@@ -181,12 +191,21 @@ async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
 
     recipe = KINDS[job.kind]
     await recipe.load()
-    arguments = read_arguments(recipe, job.arguments)
-    async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo) as run:
+    given = dict(job.arguments)
+    desk = _desk(app, given.pop(PLACE, None))
+    arguments = read_arguments(recipe, given)
+    async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo, desk=desk) as run:
         if job.calls:
             run.step(f"resumed with {job.calls} finished calls")
         result: Any = await recipe.run(run, **arguments)
     return JobResult(result.markdown(), result.model_dump(mode="json"))
+
+
+def _desk(app: App, place: Mapping[str, Any] | None) -> Desk:
+    """What the job works with: files are looked for where it was accepted, unless that was on another machine."""
+    if place is None or not done_here():
+        return app.desk
+    return replace(app.desk, workspace=app.desk.workspace.at(place))
 
 
 def read_arguments(recipe: Recipe, arguments: Mapping[str, Any]) -> dict[str, Any]:

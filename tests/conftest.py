@@ -29,7 +29,8 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MOOT_CREDENTIALS", raising=False)
     monkeypatch.delenv("MOOT_STORE", raising=False)
     monkeypatch.setenv("MOOT_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(redact, "_known", set())
+    monkeypatch.setattr(redact, "_known", frozenset())
+    monkeypatch.setattr(redact, "_names", frozenset())
     return tmp_path
 
 

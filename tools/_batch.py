@@ -24,7 +24,9 @@ from core.batch_template import Template
 from core.budget import Estimate
 from core.errors import UnknownJobError
 from core.jobs.kinds import BATCH
-from tools._kit import Cost, build_request, price_range, quoted
+from core.untrusted import one_line, quoted
+from tools._kit import Cost, build_request, price_range
+from tools._result import Result
 
 if TYPE_CHECKING:
     from core.jobs.desk import Jobs
@@ -68,7 +70,7 @@ class BatchSpec(BaseModel):
         )
 
 
-class BatchReport(BaseModel):
+class BatchReport(Result):
     """How a batch went. `cost` is of what was asked for it; `rows` are only there for prompts given inline."""
 
     model_config = ConfigDict(defer_build=True)
@@ -273,6 +275,7 @@ def _shown(row: Record) -> dict[str, Any]:
 
 
 def _row_text(row: Mapping[str, Any]) -> str:
+    heading = f"## {one_line(str(row['id']))} · {row['ai']}"
     if row["status"] != "ok":
-        return f"## {row['id']} · {row['ai']} failed\n{row['error']}"
-    return f"## {row['id']} · {row['ai']}\n{quoted(row['text'])}"
+        return f"{heading} failed\n{one_line(row['error'])}"
+    return f"{heading}\n{quoted(row['text'])}"

@@ -6,18 +6,18 @@ import time
 from contextlib import suppress
 
 import anyio
-from pydantic import BaseModel
 
 from ai.run import Run
 from core.errors import StoreError
 from core.jobs.remote import REMOTE, open_at_provider
+from tools._result import Result
 
 _GRACE_S = 5.0
 """This job is accepted a moment before the other one is cancelled."""
 _LOOK_S = 0.2
 
 
-class CallOffReport(BaseModel):
+class CallOffReport(Result):
     """How many batches were called off at providers."""
 
     batches: int

@@ -18,7 +18,8 @@ from ai.batch_answers import Schema, failure_value, record
 from ai.layers.cache import request_key
 from ai.roster import Roster
 from ai.run import Run
-from core.batch_input import BadRow, Row
+from core.batch_files import BadRow
+from core.batch_input import Row
 from core.batch_output import DiskFullError, Record, Results, Sidecar, Tally, begin_again, retry_path
 from core.errors import AIError, ConfigError, ElsewhereError, InvalidInputError, MootError, StoreError
 from core.values import Failure, Message, Request

@@ -211,7 +211,8 @@ class _Taken:
     def add(self, file: TextFile) -> None:
         text, size = file.text, text_tokens(file.text)
         if size <= self._left:
-            self.receipt.append(f"{file.name} ({counted(file.lines, 'line')}, about {counted(size, 'token')})")
+            told = [counted(file.lines, "line"), f"about {counted(size, 'token')}", *file.notes]
+            self.receipt.append(f"{file.name} ({', '.join(told)})")
         elif self.texts:
             self.receipt.append(
                 f"{file.name} (left out: about {size:,} tokens, and {self._left:,} of {self._most:,} are left)"

@@ -13,8 +13,20 @@ from tools._loose_json import json_values
 _MOST_FINDINGS = 200
 _DEEPEST = 4
 _LISTS = frozenset(
-    "findings issues problems bugs defects results comments review reviews vulnerabilities errors".split()
-)  # noqa: SIM905
+    [
+        "findings",
+        "issues",
+        "problems",
+        "bugs",
+        "defects",
+        "results",
+        "comments",
+        "review",
+        "reviews",
+        "vulnerabilities",
+        "errors",
+    ]
+)
 _FIELD_LINE = re.compile(
     r"^[\s>*•-]{0,20}(?:\d{1,3}[.)]\s+)?[*_`]{0,3}([A-Za-z][A-Za-z _-]{1,24})[*_`]{0,3}\s?[:=][*_`]{0,3}\s?(.{0,2000})$"
 )

@@ -6,8 +6,8 @@ from statistics import median
 
 from pydantic import BaseModel
 
+from core.untrusted import quoted
 from tools._judging import Judging, standings, winner
-from tools._kit import quoted
 
 
 class Standing(BaseModel):

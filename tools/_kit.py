@@ -6,16 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ai.lazy import load
 from ai.request_check import check_request
 from ai.roster import Roster
 from ai.run import Run
 from core.budget import Estimate
-from core.errors import InvalidInputError, MootError
-from core.untrusted import clean
+from core.errors import InvalidInputError, MootError, NoAnswerError
+from core.untrusted import quoted
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
+from tools._result import Prose, Result
 
 MOST_AIS = 16
 
@@ -42,19 +43,15 @@ Images = Annotated[list[str] | None, Field(description="Picture files.", max_len
 Thread = Annotated[str | None, Field(description="Conversation to continue or start, by name.")]
 
 
-def quoted(text: str) -> str:
-    """*text* as a Markdown quotation, so that no line of it can pass for a heading of the result."""
-    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines()) or "> (nothing)"
-
-
-class Reply(BaseModel):
+class Reply(Result):
     """One AI's answer, or why there is none. Unknown figures are null."""
 
     ai: str
     model: str
     ok: bool
-    text: str = ""
+    text: Prose = ""
     error: str | None = None
+    code: str | None = None
     note: str | None = None
     latency_s: float
     input_tokens: int | None = None
@@ -72,6 +69,7 @@ class Reply(BaseModel):
                 ok=False,
                 text=outcome.error.partial,
                 error=f"{outcome.error.kind}: {outcome.error}",
+                code=outcome.error.code,
                 note="The text broke off." if outcome.error.partial else None,
                 latency_s=round(outcome.latency_s, 3),
             )
@@ -106,11 +104,11 @@ class Reply(BaseModel):
         cost = "cost unknown" if self.cost_usd is None else dollars(self.cost_usd)
         return f"{self.model} · {self.latency_s:.1f} s · {tokens(self.input_tokens, self.output_tokens)} · {cost}"
 
-    def markdown(self, *, quote: bool = False) -> str:
-        """The answer under its attribution; quoted among others', so that it cannot pass for one of theirs."""
-        text = quoted(self.text) if quote else self.text
+    def markdown(self) -> str:
+        """The answer under its attribution, quoted, so that no line of it can pass for one of ours or another's."""
+        text = quoted(self.text)
         if self.ok:
-            note = f"\n\n> {self.note}" if self.note and not quote else f"\n\n*{self.note}*" if self.note else ""
+            note = f"\n\n*{self.note}*" if self.note else ""
             return f"## {self.ai}\n*{self.byline}*{note}\n\n{text}{along(self.sent_along)}"
         if self.text:
             return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{text}"
@@ -124,7 +122,7 @@ def along(receipt: Sequence[str]) -> str:
 
 def noted(reply: Reply, note: str | None) -> Reply:
     """*reply* with *note* before its own."""
-    return reply.model_copy(update={"note": f"{note} {reply.note or ''}".strip()}) if note else reply
+    return reply.but(note=f"{note} {reply.note or ''}".strip()) if note else reply
 
 
 def _note(answer: Answer, roster: Roster) -> str | None:
@@ -210,7 +208,7 @@ def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
     return names
 
 
-class Cost(BaseModel):
+class Cost(Result):
     """US dollars for several calls: what is known of it, and whether that is all."""
 
     known_usd: float
@@ -232,7 +230,7 @@ def all_failed(failures: Sequence[Failure]) -> MootError:
     """The error that says of every AI why it gave no answer."""
     reasons = "\n".join(f"- {f.ai}: {f.error.kind}: {f.error}" for f in failures)
     many = f"None of the {len(failures)} AIs answered." if len(failures) > 1 else "No answer."
-    return MootError(f"{many}\n{reasons}")
+    return NoAnswerError(f"{many}\n{reasons}", [f.error.code for f in failures])
 
 
 def counted(number: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,9 +11,10 @@ import anyio.to_thread
 
 from ai.run import Run
 from ai.tokens import text_tokens
-from core.changes import Source, applies, git_diff, parse_diff, whole, why_generated
+from core.changes import Source, applies, parse_diff, whole, why_generated
 from core.errors import InvalidInputError
-from core.secrets_check import named_like_a_secret, secret_in
+from core.git_changes import git_changes
+from core.secret_names import named_like_a_secret
 from core.workspace import FileRefusedError, Workspace
 
 _PART_CHARS = 100_000
@@ -74,23 +75,36 @@ def _read(
     repo: str | None,
 ) -> dict[str, Any]:
     left_out: list[str] = []
-    private = None
     if files:
         sources, private = _files(workspace, files, left_out)
+    elif diff is not None:
+        sources, private = _given(workspace, diff, paths or (), left_out)
     else:
-        given = diff is not None
-        text = (
-            diff
-            if diff is not None
-            else git_diff(_repository(workspace, repo), base=base, staged=staged, paths=paths or ())
-        )
-        changed, left_out = parse_diff(text)
-        if given and paths:
-            changed = [source for source in changed if any(source.name.startswith(path) for path in paths)]
-        sources = [source for source in changed if _may_be_sent(source, left_out)]
-        private = next((source.name for source in sources if workspace.is_local_only(source.name)), None)
-        left_out += [line for source in sources if given and (line := _stale(workspace, source))]
+        changes = git_changes(workspace, _repository(workspace, repo), base=base, staged=staged, paths=paths or ())
+        left_out += changes.left_out
+        sources = [source for source in changes.sources if _may_be_sent(workspace, source, [source.name], left_out)]
+        private = changes.local_only if sources else None
     return {"sources": [_plain(source) for source in sources], "left_out": left_out, "local_only": private}
+
+
+def _given(
+    workspace: Workspace, diff: str, paths: Sequence[str], left_out: list[str]
+) -> tuple[list[Source], str | None]:
+    """The files of a diff that somebody gives, and the first that may not leave this machine."""
+    changed, without = parse_diff(diff)
+    left_out += without
+    sources, private = [], None
+    for one in changed:
+        if paths and not any(name.startswith(path) for path in paths for name in one.names):
+            continue
+        if not _may_be_sent(workspace, one.source, one.names, left_out):
+            continue
+        sources.append(one.source)
+        if any(workspace.may_be_local_only(name) for name in one.names):
+            private = private or one.source.name
+        if line := _stale(workspace, one.source):
+            left_out.append(line)
+    return sources, private
 
 
 def _repository(workspace: Workspace, repo: str | None) -> Path:
@@ -121,11 +135,13 @@ def _files(workspace: Workspace, files: Sequence[str], left_out: list[str]) -> t
     return sources, private
 
 
-def _may_be_sent(source: Source, left_out: list[str]) -> bool:
+def _may_be_sent(workspace: Workspace, source: Source, names: Iterable[str], left_out: list[str]) -> bool:
     text = "\n".join([*source.lines.values(), *(line for lines in source.removed.values() for line in lines)])
-    name = PurePosixPath(source.name)
-    reason = named_like_a_secret(name) or why_generated(source.name, text)
-    if reason is None and secret_in(text, source.name):
+    secret = None
+    if not workspace.send_secrets:
+        secret = next((why for name in names if (why := named_like_a_secret(PurePosixPath(name)))), None)
+    reason = secret or why_generated(source.name, text)
+    if reason is None and workspace.secret_in(text, source.name):
         reason = "it holds what looks like a secret"
     if reason:
         left_out.append(f"{source.name} (left out: {reason})")

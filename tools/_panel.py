@@ -11,7 +11,8 @@ from typing import Literal
 
 from ai.roster import Roster
 from core.errors import PartialPanelError
-from tools._kit import Cost, Reply, quoted
+from core.untrusted import quoted
+from tools._kit import Cost, Reply
 
 OnPartial = Literal["return", "refuse"]
 Kind = Literal["full", "partial", "single voice", "none"]

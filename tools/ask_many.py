@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel
-
 from ai.run import Run
 from core.errors import InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
@@ -41,6 +39,7 @@ from tools._kit import (
     refusal,
 )
 from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
+from tools._result import Result
 from tools._structured import keeps_schema
 from tools._synthesis import (
     MOST_SAMPLES,
@@ -60,7 +59,7 @@ from tools._synthesis import (
 )
 
 
-class Replies(BaseModel):
+class Replies(Result):
     """Every reply, in the order asked. `summary` says first whether any is missing."""
 
     summary: str
@@ -70,7 +69,7 @@ class Replies(BaseModel):
 
     def markdown(self) -> str:
         made = [self.synthesis.markdown()] if self.synthesis else []
-        parts = [self.summary, *made, *(reply.markdown(quote=True) for reply in self.replies)]
+        parts = [self.summary, *made, *(reply.markdown() for reply in self.replies)]
         return "\n\n".join(parts) + along(self.sent_along)
 
 
@@ -156,7 +155,7 @@ async def ask_many(
     turnout = Turnout(asking.names, [name for name in asking.names if asking.answers(name)])
     replies = _replies(run, asking)
     why = [f"{failure.ai}: {failure.error.kind}: {failure.error}" for failure in failures]
-    known = [reply.markdown(quote=True) for reply in replies if reply.ok]
+    known = [reply.markdown() for reply in replies if reply.ok]
     refuse_partial(on_partial, turnout, Cost.of(outcomes), known, why)
     paid = list(outcomes)
     synthesis = await _synthesis(run, asking, max_tokens, paid)

@@ -62,11 +62,11 @@ async def ask_one(
     if dry_run:
         estimates = await plan(run, [(name, request)])
         reply = noted(Reply.planned(*estimates), await refusal(run, estimates))
-        return noted(reply, note).model_copy(update={"sent_along": receipt})
+        return noted(reply, note).but(sent_along=receipt)
     (outcome,) = await run.ask_many([(name, request)])
     if isinstance(outcome, Failure):
         if not outcome.error.partial:
             raise all_failed([outcome])
     else:
         receipt = await context.keep(run, "ask_one", prompt, [(name, outcome.text)])
-    return noted(Reply.of(outcome, run.roster), note).model_copy(update={"sent_along": receipt})
+    return noted(Reply.of(outcome, run.roster), note).but(sent_along=receipt)

@@ -15,6 +15,7 @@ from ai.run import Run
 from core.batch_input import BatchInput
 from core.batch_template import Template
 from core.errors import InvalidInputError, MootError
+from core.files import new_private_file, private_folder
 from core.jobs.desk import Jobs
 from core.paths import data_dir
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, start_batch
@@ -82,12 +83,12 @@ async def _answer(jobs: Jobs, batch: Prepared, id: str) -> BatchReport:
     if job.state == "failed":
         raise MootError(job.reason)
     if job.state == "done" and (result := await jobs.result(id)):
-        return BatchReport.model_validate(result.structured).model_copy(update={"job": id})
+        return BatchReport.model_validate(result.structured).but(job=id)
     where = "" if batch.spec.shown else f" Results are appended to {Path(batch.spec.output).name} beside the input."
     why = f" {job.reason}" if job.reason else ""
     reading = f'Read it with jobs(action="get", id="{id}", wait_s=50).'
-    return _unsent(batch, f"Job {id}: {job.state}, {batch.calls:,} calls.{why} {reading}{where}").model_copy(
-        update={"job": id, "done": job.progress.get("done", 0), "failed": job.progress.get("failed", 0)}
+    return _unsent(batch, f"Job {id}: {job.state}, {batch.calls:,} calls.{why} {reading}{where}").but(
+        job=id, done=job.progress.get("done", 0), failed=job.progress.get("failed", 0)
     )
 
 
@@ -114,7 +115,7 @@ def _places(
         path = _kept(items)
         return BatchInput(path, wanted, send_secrets=True), path.with_suffix(".results.jsonl")
     assert file is not None
-    root, path = run.workspace.place(file)
+    root, path = run.workspace.below(file)
     source = BatchInput(path, wanted, strict=True, name=path.relative_to(root).as_posix())
     return source, path.with_name(f"{path.name}.results.jsonl")
 
@@ -122,11 +123,10 @@ def _places(
 def _kept(items: list[str | dict[str, Any]]) -> Path:
     """A file of Moot's own with *items*, and those of long ago removed."""
     folder = data_dir() / "batches"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     for old in folder.iterdir():
         if time.time() - old.stat().st_mtime > _KEPT_S:
             old.unlink(missing_ok=True)
     path = folder / f"{secrets.token_hex(8)}.jsonl"
-    with path.open("x", encoding="utf-8") as file:
-        file.writelines(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+    new_private_file(path, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items))
     return path

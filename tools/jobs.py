@@ -6,13 +6,15 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ai.run import Run
 from core.errors import InvalidInputError
 from core.jobs.desk import Jobs
 from core.jobs.states import CancelMode, JobState
+from core.untrusted import quoted
 from tools._kit import Cost, counted
+from tools._result import Prose, Result
 
 if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall
@@ -27,7 +29,7 @@ _CALLS_SHOWN = 20
 _TEXT_SHOWN = 4_000
 
 
-class JobView(BaseModel):
+class JobView(Result):
     """One job. `reason` says why it is paused or failed; `calls` counts finished ones that are kept."""
 
     model_config = ConfigDict(defer_build=True)  # a server starts faster
@@ -69,12 +71,12 @@ class JobView(BaseModel):
         )
 
 
-class FinishedCall(BaseModel):
+class FinishedCall(Result):
     """One finished call of a job; `cursor` is what to pass as `after` to read on."""
 
     cursor: int
     name: str
-    text: str
+    text: Prose
 
     @classmethod
     def of(cls, call: KeptCall) -> FinishedCall:
@@ -89,19 +91,19 @@ class FinishedCall(BaseModel):
         return cls(cursor=call.seq, name=name, text=text)
 
 
-class JobReport(BaseModel):
+class JobReport(Result):
     """Jobs, newest first, or one job with its finished calls and, when it is done, its tool's own result."""
 
     summary: str
     jobs: list[JobView]
     calls: list[FinishedCall] = []
-    text: str = ""
+    text: Prose = ""
     result: dict[str, Any] | None = None
 
     def markdown(self) -> str:
         listed = [f"- {job.markdown()}" for job in self.jobs]
         parts = [self.summary, "\n".join(listed) if not self.result else "", self.text]
-        parts += [f"## {call.name} (cursor {call.cursor})\n{call.text}" for call in self.calls]
+        parts += [f"## {call.name} (cursor {call.cursor})\n{quoted(call.text)}" for call in self.calls]
         return "\n\n".join(part for part in parts if part)
 
 
@@ -134,6 +136,9 @@ async def jobs(
             return _steered(await run.jobs.retry(id))
 
 
+_WORDLESS = "What was said in it has been deleted (moot jobs clean --words)."
+
+
 async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int = _CALLS_SHOWN) -> JobReport:
     """Of a finished job its result, of any other, or where *after* is given, the calls that have finished so far."""
     result: JobResult | None = await desk.result(job.id) if job.state == "done" else None
@@ -143,7 +148,7 @@ async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int
         summary=f"Job {job.id} is {job.state}.",
         jobs=[view],
         calls=[FinishedCall.of(call) for call in kept],
-        text=result.markdown if result else "",
+        text=result.markdown if result else _WORDLESS if job.state == "done" and after is None else "",
         result=dict(result.structured) if result else None,
     )
 

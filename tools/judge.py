@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from ai.run import Run
 from core.errors import InvalidInputError
+from core.untrusted import quoted
 from core.values import Answer, Failure, Outcome
 from tools._judgement import Judgement
 from tools._judging import Candidate, Case, Method, cases_for, judge_all, request_for
@@ -26,7 +27,6 @@ from tools._kit import (
     choose,
     plan,
     price_range,
-    quoted,
     refusal,
 )
 from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial

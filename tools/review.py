@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from ai.run import Run
 from core.changes import Source
 from core.errors import InvalidInputError
+from core.untrusted import quoted
 from core.values import Failure, Outcome, Request
 from tools._finding_fields import Severity
 from tools._finding_list import read_findings
@@ -31,7 +32,6 @@ from tools._kit import (
     counted,
     plan,
     price_range,
-    quoted,
     refusal,
 )
 from tools._material import Material, read_material

@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import date
 
 import anyio.to_thread
-from pydantic import BaseModel
 
 from ai.run import Run
 from ai.seat import Seat
+from tools._result import Result
 
 
-class KeyStatus(BaseModel):
+class KeyStatus(Result):
     """One of an AI's keys, by its alias."""
 
     alias: str
     problem: str | None = None
 
 
-class AIStatus(BaseModel):
+class AIStatus(Result):
     """One configured AI; `concurrency` is what it takes at once now, of `ceiling`."""
 
     name: str
@@ -33,7 +33,7 @@ class AIStatus(BaseModel):
     breaker: str = "closed"
 
 
-class Status(BaseModel):
+class Status(Result):
     """Every configured AI, and problems of the configuration itself."""
 
     ais: list[AIStatus]

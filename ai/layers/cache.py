@@ -17,6 +17,7 @@ import anyio.to_thread
 from ai.client import Emit
 from ai.pipeline import Complete
 from core.errors import AIError, StoreError
+from core.redact import without_secrets
 from core.store import Store, now
 from core.values import Request, Response, Usage
 
@@ -79,7 +80,7 @@ class Cache:
         return _decoded(row["response"]) if row else None
 
     def _keep(self, key: str, response: Response) -> None:
-        body = json.dumps(asdict(response))
+        body = json.dumps(asdict(replace(response, text=without_secrets(response.text))))
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, now(), body))

@@ -14,6 +14,7 @@ from core.errors import (
     CircuitOpenError,
     ConfigError,
     ConnectionFailedError,
+    ForbiddenError,
     ModelNotFoundError,
     NotLocalError,
     OverloadedError,
@@ -25,6 +26,9 @@ from core.values import Request, Response
 
 _WORTH_ANOTHER_AI = (
     CircuitOpenError,
+    AITimeoutError,
+    ConnectionFailedError,
+    ForbiddenError,
     QuotaExceededError,
     RateLimitedError,
     OverloadedError,
@@ -78,9 +82,5 @@ class Fallback:
 
 
 def _unanswered(error: AIError) -> bool:
-    """Whether nothing was accepted, so that another AI may be paid instead."""
-    if isinstance(error, ConnectionFailedError):
-        return not error.sent
-    if isinstance(error, AITimeoutError):
-        return error.phase == "connect"
-    return isinstance(error, _WORTH_ANOTHER_AI)
+    """Whether nothing was accepted, so that another AI may be paid instead, and may do better."""
+    return not error.accepted and isinstance(error, _WORTH_ANOTHER_AI)

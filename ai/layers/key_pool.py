@@ -12,12 +12,26 @@ from dataclasses import dataclass, replace
 
 from ai.client import Emit, Signal
 from ai.pipeline import Complete
-from core.errors import AIError, AuthenticationError, CircuitOpenError, QuotaExceededError, RateLimitedError
+from core.errors import (
+    AIError,
+    AuthenticationError,
+    CircuitOpenError,
+    ForbiddenError,
+    QuotaExceededError,
+    RateLimitedError,
+)
 from core.values import Request, Response
 
 _REST_S: dict[type[AIError], float] = {AuthenticationError: 3_600.0, QuotaExceededError: 600.0}
 """A wrong key stays wrong until somebody mends it; credit may be topped up."""
 _ANOTHER_KEY_MAY = (AuthenticationError, QuotaExceededError, RateLimitedError, CircuitOpenError)
+
+
+def _another_key_may(error: AIError) -> bool:
+    """Whether it is the key that stands in the way: a region, a firewall or a proxy stops every key alike."""
+    if error.accepted:
+        return False
+    return isinstance(error, _ANOTHER_KEY_MAY) or (isinstance(error, ForbiddenError) and error.code == "not_permitted")
 
 
 @dataclass
@@ -60,9 +74,9 @@ class KeyPool:
             key.last_used = self._used
             try:
                 response = await key.complete(request, watch)
-            except _ANOTHER_KEY_MAY as error:
+            except AIError as error:
                 self._rest(key, error)
-                if wrote:
+                if wrote or not _another_key_may(error):
                     raise
                 first = first or error
             else:

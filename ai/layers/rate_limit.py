@@ -273,8 +273,5 @@ class RateLimit:
 
 
 def _never_sent(error: AIError) -> bool:
-    if isinstance(error, ConnectionFailedError):
-        return not error.sent
-    if isinstance(error, AITimeoutError):
-        return error.phase == "connect"
-    return isinstance(error, AsyncUnavailableError)
+    unsent = isinstance(error, ConnectionFailedError | AITimeoutError | AsyncUnavailableError)
+    return unsent and not error.accepted

@@ -28,6 +28,7 @@ from pathlib import Path
 from ai.local.engine import ENGINE_PACKAGE, ENGINE_VERSION, engine_dir, find_engine
 from ai.local.weights import CARRIER, WEIGHTS_FILE, WEIGHTS_SHA256, find_weights
 from core.errors import LocalModelError
+from core.files import private_folder
 from core.paths import weights_dir
 
 Fetch = Callable[[str, Path], None]
@@ -79,7 +80,7 @@ def install_local_model(say: Callable[[str], None], *, fetch: Fetch | None = Non
         return find_weights()
     folder = weights_dir()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         with _only_one(folder), _workplace(folder) as work:
             _check_room(folder, missing)
             for package in missing:

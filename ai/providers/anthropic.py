@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from ai.classify import not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.fold import SSEFold
+from ai.finish import MESSAGES
 from ai.lazy import load
+from ai.reading import count, items, mapping, position, text
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings
+from ai.sse_fold import SSEFold
+from ai.stream import Watch, read_async, read_sync
 from ai.transport import SharedHTTP
-from core.values import FinishReason, Image, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
     import anthropic
@@ -28,13 +31,6 @@ _MAX_TOKENS = 16_384
 """The protocol demands a value; this is what is sent when neither caller nor catalogue names one."""
 
 _EFFORT = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "high": "high", "max": "max"}
-
-_FINISH: dict[str, FinishReason] = {
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "pause_turn": "length",
-    "tool_use": "tool_calls",
-}
 
 
 def build_body(request: Request, model: str, settings: ClientSettings) -> dict[str, Any]:
@@ -77,76 +73,117 @@ def _part(part: Text | Image | ToolCall | ToolResult) -> dict[str, Any]:
 
 
 class MessageFold(SSEFold):
-    """Reads Messages stream events; `message_stop` is the terminator."""
+    """Reads Messages stream events; `message_stop` is the terminator, after a reason that is known.
+
+    While it thinks in secret the protocol has only pings and signatures to show that it is at work.
+    """
 
     def __init__(self, who: Any, model: str, emit: Emit) -> None:
         super().__init__(who, model, emit)
         self._tokens: dict[str, Any] = {}
         self._calls: dict[int, list[str]] = {}
+        self._writing = False
+        self._stopped = False
+
+    @property
+    def complete(self) -> bool:
+        return self.terminated and self._stopped
 
     def event(self, data: dict[str, Any]) -> None:
         match data.get("type"):
             case "content_block_delta":
-                self._delta(data.get("index", 0), data.get("delta") or {})
+                self._delta(position(data.get("index"), 0), mapping(data.get("delta")))
             case "message_start":
-                self._start(data.get("message") or {})
+                self._start(mapping(data.get("message")))
             case "content_block_start":
-                block = data.get("content_block") or {}
-                if block.get("type") == "tool_use":
-                    self._calls[data.get("index", 0)] = [block.get("id", ""), block.get("name", ""), ""]
+                self._block(position(data.get("index"), 0), mapping(data.get("content_block")))
+            case "content_block_stop":
+                self._writing = False
             case "message_delta":
-                self._count(data.get("usage") or {})
-                self._stop(data.get("delta") or {})
+                self._count(mapping(data.get("usage")))
+                self._stop(mapping(data.get("delta")))
             case "message_stop":
-                self.terminated = True
+                self.terminated = self._stopped
+                self.done = True
+            case "ping" if not self._writing:
+                self.alive()
 
     def body(self, data: dict[str, Any]) -> None:
         if not isinstance(data.get("content"), list):
             raise not_an_answer(self.who, json.dumps(data))
         self._start(data)
-        for index, block in enumerate(data["content"]):
-            if block.get("type") == "text":
-                self.add_text(block.get("text") or "")
-            elif block.get("type") == "tool_use":
-                self._calls[index] = [block.get("id", ""), block.get("name", ""), json.dumps(block.get("input") or {})]
+        for index, block in enumerate(map(mapping, items(data["content"]))):
+            self._block(index, block)
         self._stop(data)
-        self.terminated = True
+        self.terminated = self._stopped
 
     def _start(self, message: Mapping[str, Any]) -> None:
-        self.model = message.get("model") or self.model
-        self._count(message.get("usage") or {})
+        self.model = text(message.get("model")) or self.model
+        self._count(mapping(message.get("usage")))
 
     def _count(self, tokens: Mapping[str, Any]) -> None:
         self._tokens |= {kind: count for kind, count in tokens.items() if count is not None}
         self.usage = _usage(self._tokens)
 
+    def _block(self, index: int, block: Mapping[str, Any]) -> None:
+        self._writing = block.get("type") == "text"
+        match block.get("type"):
+            case "text":
+                self._text_of(block)
+            case "tool_use":
+                said = block.get("input")
+                self._calls[index] = [text(block.get("id")), text(block.get("name")), json.dumps(said) if said else ""]
+            case "thinking" | "redacted_thinking":
+                self.add_thinking(text(block.get("thinking")))
+            case str():
+                self.alive()  # a tool of the provider's own, and what it found
+            case _:
+                self.incomplete("sent a block in a form that Moot does not know")
+
+    def _text_of(self, holder: Mapping[str, Any]) -> None:
+        said = holder.get("text")
+        if not isinstance(said, str):
+            self.incomplete("sent text in a form that Moot does not know")
+        elif said:
+            self.add_text(said)
+
     def _delta(self, index: int, delta: Mapping[str, Any]) -> None:
-        if text := delta.get("text"):
-            self.add_text(text)
-        elif thought := delta.get("thinking"):
-            self.add_thinking(thought)
-        elif (piece := delta.get("partial_json")) and index in self._calls:
-            self._calls[index][2] += piece
+        match delta.get("type"):
+            case "text_delta":
+                self._writing = True
+                self._text_of(delta)
+            case "thinking_delta" | "signature_delta":
+                self.add_thinking(text(delta.get("thinking")))
+            case "input_json_delta":
+                if index in self._calls:
+                    self._calls[index][2] += text(delta.get("partial_json"))
+                self.alive()
+            case str():
+                self.alive()
+            case _:
+                self.incomplete("sent text in a form that Moot does not know")
 
     def _stop(self, delta: Mapping[str, Any]) -> None:
         reason = delta.get("stop_reason")
         if not reason:
             return
-        if reason == "refusal":
-            self.refusal = (delta.get("stop_details") or {}).get("explanation") or self.text
-        self.finish_reason = _FINISH.get(reason, "stop")
-        for id_, name, arguments in self._calls.values():
-            self.tool_calls.append(ToolCall(id_, name, json.loads(arguments or "{}")))
+        self._stopped = True
+        self.end(MESSAGES, reason if isinstance(reason, str) else type(reason).__name__)
+        self.terminated = False  # message_stop follows
+        if self.refusal is not None:
+            self.refusal = text(mapping(delta.get("stop_details")).get("explanation")) or self.refusal
+        for id_, name, said in self._calls.values():
+            self.add_tool_call(id_, name, said)
         self._calls.clear()
 
 
 def _usage(tokens: Mapping[str, Any]) -> Usage:
     """Anthropic counts cached input beside `input_tokens`; ours includes it."""
-    inputs, cached = tokens.get("input_tokens"), tokens.get("cache_read_input_tokens")
-    if isinstance(inputs, int):
-        inputs += (cached or 0) + (tokens.get("cache_creation_input_tokens") or 0)
-    details = tokens.get("output_tokens_details") or {}
-    return Usage(inputs, tokens.get("output_tokens"), cached, details.get("thinking_tokens"))
+    inputs, cached = count(tokens.get("input_tokens")), count(tokens.get("cache_read_input_tokens"))
+    if inputs is not None:
+        inputs += (cached or 0) + (count(tokens.get("cache_creation_input_tokens")) or 0)
+    details = mapping(tokens.get("output_tokens_details"))
+    return Usage(inputs, count(tokens.get("output_tokens")), cached, count(details.get("thinking_tokens")))
 
 
 class AsyncClient(AsyncAIClient):
@@ -164,15 +201,15 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(settings.who, await self.list_models())
         fold = MessageFold(settings.who, self._model, emit)
+        settings.instruct(fold)
         body = build_body(request, self._model, settings)
         with sdk_errors(await load("anthropic"), settings.who, fold):
             async with sdk.messages.with_streaming_response.create(
                 **_required(body), extra_body=body, timeout=sdk_timeout(request, settings)
             ) as reply:
                 fold.open(reply.headers)
-                async for chunk in reply.http_response.aiter_bytes():
-                    fold.feed(chunk)
-        return fold.finish()
+                await read_async(fold, reply.http_response.aiter_bytes())
+            return fold.finish()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()
@@ -206,20 +243,17 @@ class SyncClient(AIClient):
             model = settings.model or first_model(
                 settings.who, model_ids(settings.who, sdk.models.with_raw_response.list(limit=1000).text())
             )
-        fold = MessageFold(settings.who, model, emit)
+        watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
+        fold = MessageFold(settings.who, model, watch.emit)
+        settings.instruct(fold)
         body = build_body(request, model, settings)
-        with (
-            sdk_errors(anthropic, settings.who, fold),
-            sdk.messages.with_streaming_response.create(
+        with sdk_errors(anthropic, settings.who, fold):
+            with sdk.messages.with_streaming_response.create(
                 **_required(body), extra_body=body, timeout=sdk_timeout(request, settings, sync=True)
-            ) as reply,
-        ):
-            fold.open(reply.headers)
-            for chunk in reply.http_response.iter_bytes():
-                if cancelled.is_set():
-                    break
-                fold.feed(chunk)
-        return fold.finish()
+            ) as reply:
+                fold.open(reply.headers)
+                read_sync(fold, reply.http_response, watch)
+            return fold.finish()
 
 
 def _required(body: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """The providers, as data. A new OpenAI-compatible one is a new row; anything a user wants different is a setting.
 
-Model ids and retirement dates are as of November 2026. Every default can be overridden in credentials.json.
+Model ids are as of November 2026; `retirements.py` says which end when. Every default can be overridden in
+credentials.json.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Literal
+
+from core.values import Effort
 
 Dialect = Literal["openai_chat", "anthropic", "gemini", "command"]
 
@@ -21,7 +23,19 @@ class Quirks:
     """Whether `stream_options.include_usage` is understood."""
     json_schema: bool = True
     """Whether `response_format: json_schema` is understood; else JSON mode plus the schema in the prompt."""
+    strict: bool = True
+    """Whether a JSON schema is held to exactly; a schema that the strict mode cannot say goes without it."""
+    json_object: bool = True
+    """Whether `response_format: json_object` is understood, where `json_schema` is not; else the prompt alone asks."""
+    schema_in_prompt: bool = False
+    """Whether the schema stands in the prompt too, for endpoints that take `response_format` and do not honour it."""
     effort_field: Literal["reasoning_effort", "reasoning.effort"] | None = "reasoning_effort"
+    efforts: tuple[Effort | Literal["xhigh"], ...] = ("none", "minimal", "low", "medium", "high", "max")
+    """The levels of effort that are understood; any other is sent as the nearest of them. None: it is not sent."""
+    system_role: Literal["system", "developer", "user"] = "system"
+    """How the system prompt is sent; `user`: before the first message."""
+    temperature: bool = True
+    images: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +90,21 @@ _ROWS = (
         price_id="google",
         batches="gemini_batch",
     ),
-    Provider("xai", base_url="https://api.x.ai/v1", env_keys=("XAI_API_KEY",), model="grok-4.7", price_id="x-ai"),
+    Provider(
+        "xai",
+        base_url="https://api.x.ai/v1",
+        env_keys=("XAI_API_KEY",),
+        model="grok-4.7",
+        price_id="x-ai",
+        quirks=Quirks(efforts=("low", "medium", "high")),
+    ),
     Provider(
         "deepseek",
         base_url="https://api.deepseek.com",
         env_keys=("DEEPSEEK_API_KEY",),
         model="deepseek-v4-pro",
         price_id="deepseek",
-        quirks=Quirks(json_schema=False),
+        quirks=Quirks(json_schema=False, efforts=("high", "max")),
     ),
     Provider(
         "mistral",
@@ -92,7 +113,7 @@ _ROWS = (
         model="mistral-large-4",
         price_id="mistral",
         batches="mistral_batch",
-        quirks=Quirks(stream_usage=False),
+        quirks=Quirks(stream_usage=False, efforts=("none", "high")),
     ),
     Provider(
         "openrouter",
@@ -100,7 +121,11 @@ _ROWS = (
         env_keys=("OPENROUTER_API_KEY",),
         model="openai/gpt-6.1-sol",
         price_id="openrouter",
-        quirks=Quirks(effort_field="reasoning.effort"),
+        quirks=Quirks(
+            effort_field="reasoning.effort",
+            efforts=("none", "minimal", "low", "medium", "high", "xhigh"),
+            schema_in_prompt=True,
+        ),
         headers=(("X-Title", "Moot"),),
     ),
     Provider(
@@ -109,7 +134,7 @@ _ROWS = (
         env_keys=("GROQ_API_KEY",),
         model="openai/gpt-oss-120b",
         price_id="groq",
-        quirks=Quirks(max_tokens_field="max_completion_tokens"),
+        quirks=Quirks(max_tokens_field="max_completion_tokens", efforts=("low", "medium", "high")),
     ),
     Provider(
         "perplexity",
@@ -117,7 +142,7 @@ _ROWS = (
         env_keys=("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
         model="sonar-pro",
         price_id="perplexity",
-        quirks=Quirks(stream_usage=False),
+        quirks=Quirks(stream_usage=False, efforts=("minimal", "low", "medium", "high"), schema_in_prompt=True),
     ),
     Provider(
         "together",
@@ -125,12 +150,28 @@ _ROWS = (
         env_keys=("TOGETHER_API_KEY",),
         model="deepseek-ai/DeepSeek-V4-Pro-0813",
         price_id="together",
+        quirks=Quirks(efforts=("low", "medium", "high"), schema_in_prompt=True),
     ),
     Provider(
-        "ollama", base_url="http://localhost:11434/v1", env_keys=("OLLAMA_API_KEY",), needs_key=False, price_id="free"
+        "ollama",
+        base_url="http://localhost:11434/v1",
+        env_keys=("OLLAMA_API_KEY",),
+        needs_key=False,
+        price_id="free",
+        quirks=Quirks(efforts=("none", "low", "medium", "high"), schema_in_prompt=True),
     ),
-    Provider("lmstudio", base_url="http://localhost:1234/v1", needs_key=False, price_id="free"),
-    Provider("openai_compatible", needs_key=False),
+    Provider(
+        "lmstudio",
+        base_url="http://localhost:1234/v1",
+        needs_key=False,
+        price_id="free",
+        quirks=Quirks(efforts=("low", "medium", "high"), schema_in_prompt=True),
+    ),
+    Provider(
+        "openai_compatible",
+        needs_key=False,
+        quirks=Quirks(efforts=("low", "medium", "high"), schema_in_prompt=True),
+    ),
     Provider(
         "local",
         model="SmolLM2-135M-Instruct",
@@ -144,43 +185,3 @@ _ROWS = (
 )
 
 PROVIDERS = {row.name: row for row in _ROWS}
-
-
-@dataclass(frozen=True, slots=True)
-class Retirement:
-    on: date
-    use: str
-
-
-RETIREMENTS = {
-    **dict.fromkeys(
-        ("gpt-4.1-nano", "o4-mini", "o3-mini", "o1", "gpt-4", "gpt-4-turbo", "gpt-3.5-turbo"),
-        Retirement(date(2026, 10, 23), "gpt-6.1-terra"),
-    ),
-    **dict.fromkeys(("gpt-5", "gpt-5-mini", "gpt-5-nano", "o3"), Retirement(date(2026, 12, 11), "gpt-6.1-sol")),
-    **dict.fromkeys(
-        ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini"), Retirement(date(2027, 1, 14), "gpt-6.1-terra")
-    ),
-    **dict.fromkeys(("gpt-5.1", "gpt-5.4-nano"), Retirement(date(2027, 4, 1), "gpt-6.1-terra")),
-    "claude-sonnet-4-5": Retirement(date(2026, 11, 30), "claude-sonnet-5-5"),
-    **dict.fromkeys(
-        ("claude-opus-4-0", "claude-sonnet-4-0", "claude-3-7-sonnet-latest", "claude-3-5-haiku-latest"),
-        Retirement(date(2026, 6, 15), "claude-sonnet-5-5"),
-    ),
-    **dict.fromkeys(
-        ("gemini-3-pro-preview", "gemini-2.0-flash", "gemini-2.0-flash-lite"),
-        Retirement(date(2026, 6, 1), "gemini-3.8-flash"),
-    ),
-}
-"""Model ids that are switched off, or will be. A dated suffix such as `-2026-01-31` counts as the same model."""
-
-
-def retirement_warning(model: str, today: date) -> str | None:
-    """One sentence when *model* is, or will be, switched off."""
-    base, _, suffix = model.rpartition("-20")
-    name = base if base and suffix[:2].isdigit() else model
-    gone = RETIREMENTS.get(name)
-    if gone is None:
-        return None
-    tense = "was switched off" if gone.on <= today else "will be switched off"
-    return f"Model {model!r} {tense} on {gone.on.isoformat()}: use {gone.use!r} instead."

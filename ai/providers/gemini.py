@@ -1,39 +1,46 @@
 """The Gemini dialect over google-genai, the official successor of google-generativeai.
 
-The SDK has no raw-response path for streams, so its typed chunks are folded. What it does by itself is switched off:
-automatic function calling, automatic continuation (a second billed request) and its choice of aiohttp sessions.
+The SDK builds and signs the request. It has no raw-response path for streams, and loses an answer over a comment or a
+byte order mark, so the HTTP client it is given hands the response to us instead of to it. What it does by itself is
+switched off: automatic function calling, automatic continuation (a second billed request) and its choice of aiohttp
+sessions.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import httpx2
 
 from ai.classify import Who, not_an_answer, status_error, transport_error
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.fold import AnswerFold
-from ai.sdk import first_model, runtime_error, unavailable
+from ai.finish import GEMINI
+from ai.reading import count, first, items, mapping, position, text
+from ai.sdk import first_model, sdk_timeout, unavailable, unforeseen
 from ai.settings import ClientSettings
+from ai.sse_fold import SSEFold
+from ai.stream import Watch, read_async, read_sync
 from ai.transport import SharedHTTP
 from core.errors import AIError
-from core.values import FinishReason, Image, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from google import genai
-    from google.genai import types
+    from google.genai import errors, types
 
 _LEVEL = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "max": "xhigh"}
-_FINISH: dict[str, FinishReason] = {"MAX_TOKENS": "length", "CONTINUATION": "length"}
-_FAULTS = frozenset({"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "OTHER", "MISSING_THOUGHT_SIGNATURE"})
-_GOOD = frozenset({"STOP", "MAX_TOKENS", "CONTINUATION"})
+_UNKNOWN_FORM = "sent text in a form that Moot does not know"
+_WITHOUT_TEXT = {
+    *("functionCall", "functionResponse", "inlineData", "fileData", "executableCode", "codeExecutionResult"),
+    *("thoughtSignature", "toolCall", "toolResponse", "videoMetadata", "mediaResolution", "partMetadata"),
+}
+"""What a part may hold instead of text."""
 
 
 def build_contents(request: Request) -> list[dict[str, Any]]:
@@ -44,8 +51,8 @@ def build_contents(request: Request) -> list[dict[str, Any]]:
 
 def _part(part: Text | Image | ToolCall | ToolResult) -> dict[str, Any]:
     match part:
-        case Text(text):
-            return {"text": text}
+        case Text(said):
+            return {"text": said}
         case Image(data, media_type):
             return {"inline_data": {"data": data, "mime_type": media_type}}
         case ToolCall():
@@ -84,49 +91,72 @@ def build_config(request: Request, settings: ClientSettings) -> dict[str, Any]:
     return config | dict(request.extra)
 
 
-class GeminiFold(AnswerFold):
-    """Reads GenerateContentResponse chunks; a finish reason is the terminator."""
+class GeminiFold(SSEFold):
+    """Reads GenerateContentResponse objects; a finish reason is the terminator. Only the first candidate is read."""
 
-    def chunk(self, chunk: types.GenerateContentResponse) -> None:
-        """Take in one typed chunk of the SDK."""
-        self.opened = True
-        self.model = chunk.model_version or self.model
-        self.request_id = chunk.response_id or self.request_id
-        if usage := chunk.usage_metadata:
+    def event(self, data: dict[str, Any]) -> None:
+        self.model = text(data.get("modelVersion")) or self.model
+        self.request_id = text(data.get("responseId")) or self.request_id
+        if usage := mapping(data.get("usageMetadata")):
             self.usage = _usage(usage)
-        if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
+        if mapping(data.get("promptFeedback")).get("blockReason"):
             self.filtered = True
-        for candidate in (chunk.candidates or [])[:1]:
-            for part in (candidate.content and candidate.content.parts) or ():
-                self._part(part)
-            if candidate.finish_reason:
-                self._end(candidate.finish_reason.value)
+        candidates = data.get("candidates")
+        candidate = next((one for one in items(candidates) if position(mapping(one).get("index"), 0) == 0), None)
+        if candidate is not None or not isinstance(candidates, list | None):
+            self._candidate(candidate)
 
-    def finish(self) -> Response:
-        if not self.opened:
-            raise not_an_answer(self.who, "")
-        return super().finish()
+    def body(self, data: dict[str, Any]) -> None:
+        if not data.keys() & {"candidates", "promptFeedback"}:
+            raise not_an_answer(self.who, json.dumps(data))
+        self.event(data)
 
-    def _part(self, part: types.Part) -> None:
-        if part.text:
-            (self.add_thinking if part.thought else self.add_text)(part.text)
-        if call := part.function_call:
-            made = ToolCall(call.id or "", call.name or "", call.args or {}, signature=part.thought_signature)
-            self.tool_calls.append(made)
+    def _candidate(self, said: object) -> None:
+        candidate, known = mapping(said), isinstance(said, dict)
+        content = candidate.get("content")
+        parts = mapping(content).get("parts")
+        if not known or not isinstance(content, dict | None) or not isinstance(parts, list | None):
+            self.incomplete(_UNKNOWN_FORM)
+        for part in items(parts):
+            self._part(mapping(part))
+        if reason := candidate.get("finishReason"):
+            self._end(reason if isinstance(reason, str) else type(reason).__name__)
+
+    def _part(self, part: Mapping[str, Any]) -> None:
+        said = part.get("text")
+        if part.get("thought"):
+            self.add_thinking(text(said))
+        elif isinstance(said, str):
+            self.add_text(said) if said else self.alive()
+        elif not part.keys() & _WITHOUT_TEXT or said is not None:
+            self.incomplete(_UNKNOWN_FORM)
+        if "functionCall" in part:
+            call = mapping(part["functionCall"])
+            signature = _signature(part.get("thoughtSignature"))
+            self.add_tool_call(text(call.get("id")), text(call.get("name")), call.get("args"), signature)
 
     def _end(self, reason: str) -> None:
-        if reason in _FAULTS:
-            return  # no proper end: whatever came is reported as broken off
-        self.terminated = True
-        self.filtered = self.filtered or reason not in _GOOD
-        self.finish_reason = "tool_calls" if self.tool_calls else _FINISH.get(reason, "stop")
+        self.end(GEMINI, reason)
+        self.done = True
+        if self.tool_calls and self.finish_reason == "stop":
+            self.finish_reason = "tool_calls"
 
 
-def _usage(usage: types.GenerateContentResponseUsageMetadata) -> Usage:
+def _signature(said: object) -> bytes | None:
+    try:
+        return base64.b64decode(text(said).replace("-", "+").replace("_", "/") + "==") or None
+    except ValueError:
+        return None
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
     """Gemini counts thoughts beside the candidates; ours includes them."""
-    thoughts, written = usage.thoughts_token_count, usage.candidates_token_count
+    thoughts, written = count(usage.get("thoughtsTokenCount")), count(usage.get("candidatesTokenCount"))
     outputs = None if written is None and thoughts is None else (written or 0) + (thoughts or 0)
-    return Usage(usage.prompt_token_count, outputs, usage.cached_content_token_count, thoughts)
+    inputs, tools = count(usage.get("promptTokenCount")), count(usage.get("toolUsePromptTokenCount"))
+    if inputs is not None:
+        inputs += tools or 0
+    return Usage(inputs, outputs, count(usage.get("cachedContentTokenCount")), thoughts)
 
 
 class AsyncClient(AsyncAIClient):
@@ -144,16 +174,20 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(who, await self.list_models())
         fold = GeminiFold(who, self._model, emit)
+        self._settings.instruct(fold)
         with gemini_errors(who, fold):
-            stream = await sdk.aio.models.generate_content_stream(
-                model=self._model,
-                contents=build_contents(request),
-                config=as_config(build_config(request, self._settings)),
-            )
-            async with aclosing(cast("AsyncGenerator[types.GenerateContentResponse]", stream)) as chunks:
-                async for chunk in chunks:
-                    fold.chunk(chunk)
-        return fold.finish()
+            try:
+                async for _ in await sdk.aio.models.generate_content_stream(
+                    model=self._model,
+                    contents=build_contents(request),
+                    config=as_config(build_config(request, self._settings)),
+                ):
+                    pass
+            except _Handed as handed:
+                async with aclosing(handed.reply) as reply:
+                    fold.open(reply.headers)
+                    await read_async(fold, reply.aiter_bytes())
+            return fold.finish()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()
@@ -180,23 +214,68 @@ class SyncClient(AIClient):
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         who = self._settings.who
-        sdk = build_sdk(self._settings, self._http)
+        sdk = build_sdk(self._settings, self._http, sdk_timeout(request, self._settings, sync=True))
         with gemini_errors(who):
             model = self._settings.model or first_model(
                 who, [(m.name or "").removeprefix("models/") for m in sdk.models.list()]
             )
-        fold = GeminiFold(who, model, emit)
-        with gemini_errors(who, fold):
-            for chunk in sdk.models.generate_content_stream(
-                model=model, contents=build_contents(request), config=as_config(build_config(request, self._settings))
-            ):
-                if cancelled.is_set():
-                    break
-                fold.chunk(chunk)
-        return fold.finish()
+        watch = Watch(who, request.deadlines or self._settings.deadlines, emit, cancelled)
+        fold = GeminiFold(who, model, watch.emit)
+        self._settings.instruct(fold)
+        with gemini_errors(who, fold, watch):
+            try:
+                for _ in sdk.models.generate_content_stream(
+                    model=model,
+                    contents=build_contents(request),
+                    config=as_config(build_config(request, self._settings)),
+                ):
+                    pass
+            except _Handed as handed:
+                with closing(handed.reply) as reply:
+                    fold.open(reply.headers)
+                    read_sync(fold, reply, watch)
+            return fold.finish()
 
 
-def build_sdk(settings: ClientSettings, http: SharedHTTP) -> genai.Client:
+class _Handed(BaseException):
+    """Carries the response of a streaming request past the SDK."""
+
+    def __init__(self, reply: httpx2.Response) -> None:
+        self.reply = reply
+
+
+class _HandingOver(httpx2.AsyncClient):
+    """The shared client, as the SDK sees it."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        super().__init__(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))  # never asked
+        self._client = client
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **more: Any) -> httpx2.Response:
+        reply = await self._client.send(request, stream=stream, **more)
+        if stream and reply.status_code < 300:
+            raise _Handed(reply)
+        return reply
+
+
+class _SyncHandingOver(httpx2.Client):
+    """The same for synchronous use, with a limit to how long the response's head may take."""
+
+    def __init__(self, client: httpx2.Client, timeout: httpx2.Timeout) -> None:
+        super().__init__(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))  # never asked
+        self._client = client
+        self._timeout_ = timeout
+
+    def send(self, request: httpx2.Request, *, stream: bool = False, **more: Any) -> httpx2.Response:
+        request.extensions["timeout"] = self._timeout_.as_dict()
+        reply = self._client.send(request, stream=stream, **more)
+        if stream and reply.status_code < 300:
+            raise _Handed(reply)
+        return reply
+
+
+def build_sdk(settings: ClientSettings, http: SharedHTTP, timeout: httpx2.Timeout | None = None) -> genai.Client:
+    """The SDK over the shared clients. *timeout* is for synchronous use, where nothing else can end a read."""
     from google import genai
     from google.genai import types
 
@@ -204,9 +283,9 @@ def build_sdk(settings: ClientSettings, http: SharedHTTP) -> genai.Client:
     options = types.HttpOptions(
         base_url=settings.endpoint.base_url,
         headers=settings.headers or None,
-        httpx_client=http.sync_client,
+        httpx_client=_SyncHandingOver(http.sync_client, timeout or httpx2.Timeout(None, connect=15.0)),
         # Named even for synchronous use: else the SDK takes aiohttp by itself, with its own timeouts and retries.
-        httpx_async_client=http.client,
+        httpx_async_client=_HandingOver(http.client),
     )
     return genai.Client(api_key=settings.endpoint.api_key, vertexai=False, http_options=options)
 
@@ -218,35 +297,29 @@ def as_config(config: dict[str, Any]) -> types.GenerateContentConfig:
 
 
 @contextmanager
-def gemini_errors(who: Who, fold: GeminiFold | None = None) -> Iterator[None]:
+def gemini_errors(who: Who, fold: GeminiFold | None = None, watch: Watch | None = None) -> Iterator[None]:
     """Turn what the SDK and the connection raise inside the block into our errors."""
     from google.genai import errors
 
-    partial = ""
+    partial = fold.text if fold else ""
     try:
         yield
-    except AIError:
+    except AIError as error:
+        error.partial = error.partial or (fold.text if fold else "")
         raise
     except errors.APIError as error:
-        headers = getattr(error.response, "headers", None) or {}
-        failure = status_error(who, error.code or 500, error.message or "", code=error.status or "", headers=headers)
-        failure.partial = fold.text if fold else partial
-        failure.retry_after = failure.retry_after or _retry_info_s(error.details)
-        raise failure from error
+        raise _from_api(who, error) from error
     except (errors.UnknownApiResponseError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise not_an_answer(who, "") from error
     except httpx2.HTTPError as error:
+        if watch is not None:
+            watch.explain(fold.text if fold else partial, error)
         raise transport_error(who, error, partial=fold.text if fold else partial) from error
-    except RuntimeError as error:
-        raise runtime_error(who, error, started=bool(fold and fold.opened)) from error
+    except Exception as error:
+        raise unforeseen(who, error, fold) from error
 
 
-def _retry_info_s(details: Any) -> float | None:
-    """Seconds from google.rpc.RetryInfo, where Gemini puts what others say in Retry-After."""
-    try:
-        for detail in details["error"]["details"]:
-            if detail.get("@type", "").endswith("RetryInfo"):
-                return float(str(detail["retryDelay"]).removesuffix("s"))
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-    return None
+def _from_api(who: Who, error: errors.APIError) -> AIError:
+    headers = getattr(error.response, "headers", None) or {}
+    body = mapping(first(error.details)) or {"error": {"message": error.message or "", "status": error.status or ""}}
+    return status_error(who, error.code or 500, body, headers=headers)

@@ -15,7 +15,7 @@ from ai.classify import not_an_answer
 from ai.client import ignore
 from ai.lazy import load
 from ai.providers.gemini import GeminiFold, as_config, build_config, build_contents, build_sdk, gemini_errors
-from ai.remote_batch import RemoteResult, RemoteStatus, Terms, refused
+from ai.remote_batch import RemoteResult, RemoteStatus, Terms, folded, refused
 from ai.settings import ClientSettings
 from ai.transport import SharedHTTP
 from core.errors import AIError
@@ -109,11 +109,7 @@ class Batches:
         if one.response is None:
             return not_an_answer(who, "")
         fold = GeminiFold(who, self._settings.model or "", ignore)
-        fold.chunk(one.response)
-        try:
-            return fold.finish()
-        except AIError as error:
-            return error
+        return folded(fold, one.response.model_dump(mode="json", by_alias=True, exclude_none=True))
 
     def _named(self, job: types.BatchJob) -> str:
         if not job.name:

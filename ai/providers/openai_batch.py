@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from ai.client import ignore
-from ai.providers.openai_chat import ChatFold, build_body
+from ai.providers.chat_body import build_body
+from ai.providers.openai_chat import ChatFold
 from ai.remote_batch import BatchHTTP, RemoteResult, RemoteStatus, Terms, encoded, folded, refused, unanswered
 from ai.settings import ClientSettings
 from ai.transport import SharedHTTP
 from core.errors import AIError
+from core.redact import redact
 from core.values import Request, Response
 
 _ENDPOINT = "/v1/chat/completions"
@@ -102,7 +104,7 @@ class Batches:
 def with_words(reason: str, errors: list[dict[str, Any]] | None) -> str:
     """*reason* and the first of the provider's own words."""
     said = errors[0].get("message") if errors else None
-    return f"{reason}: {str(said or 'no reason given')[:300]}."
+    return f"{reason}: {redact(str(said or 'no reason given'))[:300]}."
 
 
 def chat_outcome(settings: ClientSettings, response: dict[str, Any]) -> Response | AIError:

@@ -6,24 +6,31 @@ cost 67 us a token against 5 raw, and `create` walks every body against its type
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import aclosing, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import httpx2
 
-from ai.classify import not_an_answer
+from ai.classify import error_in_answer, not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.fold import SSEFold
+from ai.finish import CHAT
 from ai.lazy import load
+from ai.learned import MOST_STEPS, Learned
+from ai.providers.chat_body import build_body, check_request
+from ai.reading import count, first, is_json, items, mapping, position, text
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings, Endpoint
+from ai.sse_fold import SSEFold
+from ai.stream import Watch, read_async, read_sync
+from ai.strict_schema import restored
 from ai.transport import SharedHTTP
-from core.values import FinishReason, Image, Message, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.errors import ProviderError
+from core.values import Request, Response, Usage
 
 if TYPE_CHECKING:
     import openai
@@ -33,150 +40,122 @@ _PATH = "/chat/completions"
 _NO_KEY = "none"
 """The SDK insists on a key; local endpoints do not look at it."""
 
-_FINISH: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
-
-
-def build_body(request: Request, model: str, settings: ClientSettings) -> dict[str, Any]:
-    """The JSON body; a parameter the caller did not set is not sent."""
-    quirks = settings.quirks
-    body: dict[str, Any] = {"model": model, "messages": list(_messages(request, quirks.json_schema)), "stream": True}
-    if quirks.stream_usage:
-        body["stream_options"] = {"include_usage": True}
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
-    if max_tokens := request.max_tokens or settings.max_tokens:
-        body[quirks.max_tokens_field] = max_tokens
-    if request.effort is not None and quirks.effort_field == "reasoning_effort":
-        body["reasoning_effort"] = request.effort
-    elif request.effort is not None and quirks.effort_field == "reasoning.effort":
-        body["reasoning"] = {"effort": request.effort}
-    if request.json_schema is not None:
-        body["response_format"] = _response_format(request.json_schema, quirks.json_schema)
-    if request.tools:
-        body["tools"] = [
-            {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
-            for t in request.tools
-        ]
-    return body | dict(request.extra)
-
-
-def _response_format(schema: Any, supported: bool) -> dict[str, Any]:
-    if not supported:
-        return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
-
-
-def _messages(request: Request, json_schema_supported: bool) -> Iterator[dict[str, Any]]:
-    system = request.system
-    if request.json_schema is not None and not json_schema_supported:
-        rule = f"Answer with one JSON object that fits this JSON Schema: {json.dumps(request.json_schema)}"
-        system = f"{system}\n\n{rule}" if system else rule
-    if system:
-        yield {"role": "system", "content": system}
-    for message in request.messages:
-        yield from _message(message)
-
-
-def _message(message: Message) -> Iterator[dict[str, Any]]:
-    for result in message.parts:
-        if isinstance(result, ToolResult):
-            yield {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
-    calls = [
-        {"id": p.id, "type": "function", "function": {"name": p.name, "arguments": json.dumps(dict(p.arguments))}}
-        for p in message.parts
-        if isinstance(p, ToolCall)
-    ]
-    content = [part for part in message.parts if isinstance(part, Text | Image)]
-    if not content and not calls:
-        return
-    plain = all(isinstance(part, Text) for part in content)
-    wire: dict[str, Any] = {"role": message.role, "content": message.text if plain else [_part(p) for p in content]}
-    if calls:
-        wire["tool_calls"] = calls
-    yield wire
-
-
-def _part(part: Text | Image) -> dict[str, Any]:
-    if isinstance(part, Text):
-        return {"type": "text", "text": part.text}
-    data = base64.b64encode(part.data).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}}
-
 
 class ChatFold(SSEFold):
-    """Reads `chat.completion.chunk` events, and a plain `chat.completion` from endpoints that do not stream."""
+    """Reads `chat.completion.chunk` events, and a plain `chat.completion` from endpoints that do not stream.
+
+    Of several answers to one request only the first is read.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._calls: dict[int, list[str]] = {}
+        self._counted = False
 
     def event(self, data: dict[str, Any]) -> None:
-        if usage := data.get("usage"):
-            self.usage = _usage(usage)
-        if model := data.get("model"):
-            self.model = model
         choices = data.get("choices")
-        if choices:
-            self._choice(choices[0], choices[0].get("delta") or {})
+        choice = next((one for one in items(choices) if position(mapping(one).get("index"), 0) == 0), None)
+        self._figures(data, mapping(choice))
+        if choice is not None or not isinstance(choices, list | None):
+            self._choice(choice, "delta" if "delta" in mapping(choice) else "message")
+        if self._counted and self.terminated:
+            self.done = True
 
     def body(self, data: dict[str, Any]) -> None:
-        if not data.get("choices"):
+        choice = first(data.get("choices"))
+        if not choice:
             raise not_an_answer(self.who, json.dumps(data))
-        if usage := data.get("usage"):
-            self.usage = _usage(usage)
-        self.model = data.get("model") or self.model
-        choice = data["choices"][0]
-        self.terminated = True
-        self._choice(choice, choice.get("message") or {})
+        self._figures(data, choice)
+        self._choice(choice, "message")
 
-    def _choice(self, choice: dict[str, Any], delta: dict[str, Any]) -> None:
-        if text := delta.get("content"):
-            self.add_text(text if isinstance(text, str) else _joined(text))
-        elif thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            self.add_thinking(str(thought))
-        if refusal := delta.get("refusal"):
-            self.refusal = (self.refusal or "") + refusal
-        for position, call in enumerate(delta.get("tool_calls") or ()):
-            self._tool_call(call.get("index", position), call)
+    def _figures(self, data: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+        usage = mapping(data.get("usage")) or mapping(choice.get("usage"))  # Moonshot: in the choice
+        usage = usage or mapping(mapping(data.get("x_groq")).get("usage"))
+        if usage:
+            self.usage = read_usage(usage)
+            self._counted = True
+        self.model = text(data.get("model")) or self.model
+
+    def _choice(self, said: object, part: str) -> None:
+        choice = mapping(said)
+        if choice.get("error"):
+            raise error_in_answer(self.who, choice, request_id=self.request_id, partial=self.text)
+        if not isinstance(said, dict) or not isinstance(choice.get(part), dict | None):
+            self.incomplete("sent text in a form that Moot does not know")
+        delta = mapping(choice.get(part))
+        self._content(delta)
+        for order, call in enumerate(items(delta.get("tool_calls"))):
+            self._tool_call(position(mapping(call).get("index"), order), mapping(call))
+        if old := mapping(delta.get("function_call")):
+            self._tool_call(0, {"function": old})
         if reason := choice.get("finish_reason"):
-            self._end(reason)
+            self._end(reason if isinstance(reason, str) else type(reason).__name__)
 
-    def _tool_call(self, index: int, call: dict[str, Any]) -> None:
+    def _content(self, delta: Mapping[str, Any]) -> None:
+        content = delta.get("content")
+        if isinstance(content, str):
+            if content:
+                self.add_text(content)
+        elif content is not None:
+            self._parts(content)
+        if said := text(delta.get("refusal")):
+            self.refusal = (self.refusal or "") + said
+        thought = delta.get("reasoning_content") or delta.get("reasoning") or delta.get("thinking")
+        if thought or delta.get("reasoning_details"):
+            self.add_thinking(text(thought))
+
+    def _parts(self, content: object) -> None:
+        """Mistral sends content as a list of parts while it reasons; only the text ones are the answer."""
+        known = isinstance(content, list)
+        for part in items(content):
+            match mapping(part).get("type"):
+                case "text" | "output_text":
+                    said = mapping(part).get("text")
+                    known = known and isinstance(said, str)
+                    self.add_text(text(said))
+                case "thinking" | "reasoning":
+                    self.alive()
+                case "reference":
+                    pass
+                case _:
+                    known = False
+        if not known:
+            self.incomplete("sent text in a form that Moot does not know")
+
+    def _tool_call(self, index: int, call: Mapping[str, Any]) -> None:
         slot = self._calls.setdefault(index, ["", "", ""])
-        function = call.get("function") or {}
-        slot[0] = call.get("id") or slot[0]
-        slot[1] = function.get("name") or slot[1]
-        slot[2] += function.get("arguments") or ""
+        function = mapping(call.get("function"))
+        slot[0] = text(call.get("id")) or slot[0]
+        slot[1] = text(function.get("name")) or slot[1]
+        said = function.get("arguments")
+        slot[2] += said if isinstance(said, str) else json.dumps(said) if said is not None else ""
 
     def _end(self, reason: str) -> None:
-        self.terminated = True
-        self.filtered = reason == "content_filter"
-        self.finish_reason = _FINISH.get(reason, "stop")
-        for id_, name, arguments in self._calls.values():
-            self.tool_calls.append(ToolCall(id_, name, _arguments(arguments)))
+        self.end(CHAT, reason)
+        for id_, name, said in self._calls.values():
+            self.add_tool_call(id_, name, said)
         self._calls.clear()
 
 
-def _arguments(text: str) -> dict[str, Any]:
-    parsed = json.loads(text or "{}")
-    return parsed if isinstance(parsed, dict) else {"value": parsed}
-
-
-def _joined(parts: list[Any]) -> str:
-    """Mistral sends content as a list of parts while it reasons; only the text ones are the answer."""
-    return "".join(p.get("text") or "" for p in parts if isinstance(p, dict) and p.get("type") == "text")
-
-
-def _usage(usage: dict[str, Any]) -> Usage:
-    inputs, outputs = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if isinstance(inputs, int) and isinstance(outputs, int):
+def read_usage(usage: Mapping[str, Any]) -> Usage:
+    """Token counts in any of the spellings of this protocol."""
+    inputs, outputs = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    if inputs is not None and outputs is not None:
         # xAI counts reasoning beside completion_tokens, OpenAI within; the total tells which.
-        outputs = max(outputs, (usage.get("total_tokens") or 0) - inputs)
+        outputs = max(outputs, (count(usage.get("total_tokens")) or 0) - inputs)
+    prompt, completion = mapping(usage.get("prompt_tokens_details")), mapping(usage.get("completion_tokens_details"))
+    cached = [
+        prompt.get("cached_tokens"),
+        usage.get("cached_tokens"),  # Moonshot
+        usage.get("num_cached_tokens"),  # Mistral
+        usage.get("prompt_cache_hit_tokens"),  # DeepSeek
+    ]
+    reasoning = [completion.get("reasoning_tokens"), usage.get("reasoning_tokens")]
     return Usage(
         input_tokens=inputs,
         output_tokens=outputs,
-        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        reasoning_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
+        cached_tokens=next((known for said in cached if (known := count(said)) is not None), None),
+        reasoning_tokens=next((known for said in reasoning if (known := count(said)) is not None), None),
     )
 
 
@@ -189,14 +168,36 @@ class AsyncClient(AsyncAIClient):
         self._model = settings.model
         self._sdk: openai.AsyncOpenAI | None = None
         self._located: Endpoint | None = None
+        self._learned = _learned(settings)
 
     async def complete(self, request: Request, emit: Emit) -> Response:
-        settings = self._settings
         sdk = await self._open()
         if self._model is None:
-            self._model = first_model(settings.who, await self.list_models())
-        fold = ChatFold(settings.who, self._model, emit)
-        body = build_body(request, self._model, settings)
+            self._model = first_model(self._settings.who, await self.list_models())
+        learned = self._learned
+        known = learned.current
+        quirks = known if known is not None else await anyio.to_thread.run_sync(learned.load)
+        for _ in range(MOST_STEPS):
+            check_request(request, self._settings, quirks)
+            body = build_body(request, self._model, self._settings, quirks)
+            try:
+                response = await self._ask(sdk, request, body, emit)
+            except ProviderError as error:
+                lesser = learned.without(quirks, error, body)
+                if lesser is None:
+                    raise
+                quirks = lesser
+            else:
+                break
+        wiser = learned.heeded(quirks, fits=request.json_schema is None or is_json(response.text))
+        if wiser != learned.current:
+            await anyio.to_thread.run_sync(learned.adopt, wiser)
+        return as_asked(response, request)
+
+    async def _ask(self, sdk: openai.AsyncOpenAI, request: Request, body: dict[str, Any], emit: Emit) -> Response:
+        settings = self._settings
+        fold = ChatFold(settings.who, body["model"], emit)
+        settings.instruct(fold)
         with sdk_errors(await load("openai"), settings.who, fold):
             reply = await sdk.post(
                 _PATH,
@@ -207,9 +208,8 @@ class AsyncClient(AsyncAIClient):
             )
             async with aclosing(reply):
                 fold.open(reply.headers)
-                async for chunk in reply.aiter_bytes():
-                    fold.feed(chunk)
-        return fold.finish()
+                await read_async(fold, reply.aiter_bytes())
+            return fold.finish()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()
@@ -243,6 +243,7 @@ class SyncClient(AIClient):
     def __init__(self, settings: ClientSettings, http: SharedHTTP) -> None:
         self._settings = settings
         self._http = http
+        self._learned = _learned(settings)
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         import openai
@@ -255,8 +256,30 @@ class SyncClient(AIClient):
             model = settings.model or first_model(
                 settings.who, model_ids(settings.who, sdk.models.with_raw_response.list().text)
             )
-        fold = ChatFold(settings.who, model, emit)
-        body = build_body(request, model, settings)
+        quirks = self._learned.load()
+        for _ in range(MOST_STEPS):
+            check_request(request, settings, quirks)
+            body = build_body(request, model, settings, quirks)
+            watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
+            try:
+                response = self._ask(sdk, request, body, watch)
+            except ProviderError as error:
+                lesser = self._learned.without(quirks, error, body)
+                if lesser is None:
+                    raise
+                quirks = lesser
+            else:
+                break
+        if quirks != self._learned.current:
+            self._learned.adopt(quirks)
+        return as_asked(response, request)
+
+    def _ask(self, sdk: openai.OpenAI, request: Request, body: dict[str, Any], watch: Watch) -> Response:
+        import openai
+
+        settings = self._settings
+        fold = ChatFold(settings.who, body["model"], watch.emit)
+        settings.instruct(fold)
         with sdk_errors(openai, settings.who, fold):
             reply = sdk.post(
                 _PATH,
@@ -267,11 +290,20 @@ class SyncClient(AIClient):
             )
             with closing(reply):
                 fold.open(reply.headers)
-                for chunk in reply.iter_bytes():
-                    if cancelled.is_set():
-                        break
-                    fold.feed(chunk)
-        return fold.finish()
+                read_sync(fold, reply, watch)
+            return fold.finish()
+
+
+def _learned(settings: ClientSettings) -> Learned:
+    base_url = settings.endpoint.base_url if settings.endpoint else settings.who.provider
+    return Learned(f"{base_url} {settings.model or ''}", settings.quirks, settings.fixed_quirks)
+
+
+def as_asked(response: Response, request: Request) -> Response:
+    """*response* as the caller's own schema has it, where a stricter one was sent."""
+    if request.json_schema is None:
+        return response
+    return replace(response, text=restored(response.text, request.json_schema))
 
 
 def _sdk_options(settings: ClientSettings, endpoint: Endpoint) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
+from core.errors import StoreError
 from core.jobs.kinds import CALL_OFF
 from core.jobs.questions import Questions
 from core.jobs.remote import REMOTE, open_at_provider
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall
 
 _LOOK_S = 0.1
+_WAITERS_AT_EASE = 10
+"""With more of them, each looks less often: a thousand that look ten times a second leave no time for anything else."""
 
 
 def open_engine() -> JobEngine:
@@ -57,6 +61,7 @@ class Jobs:
         self._open_engine = open_engine
         self._engine: JobEngine | None = None
         self._lock = anyio.Lock()
+        self._waiters: dict[str, list[anyio.Event]] = {}
         self.questions = Questions()
         """What the jobs that run in this process want to know of the user."""
         self.runs_on = True
@@ -133,16 +138,43 @@ class Jobs:
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         return await (await self.engine()).clean(older_than_s=older_than_s, most_bytes=most_bytes)
 
+    async def forget(self, id: str) -> None:
+        """Delete a job that is over, with its words. It has served its purpose: an error of the store is none here."""
+        with suppress(StoreError):
+            await (await self.engine()).forget(id)
+
+    async def forget_words(self) -> int:
+        return await (await self.engine()).forget_words()
+
     async def wait(self, id: str, seconds: float, *, after: int | None = None) -> Job:
         """The job once it is over or paused, or has finished calls behind the cursor *after*, or when time is up."""
         until = time.monotonic() + seconds
         while True:
-            job = await self.get(id)
-            if job.over or job.state == "paused" or time.monotonic() >= until:
-                return job
-            if after is not None and await self.calls(id, after=after, limit=1):
-                return job
-            await anyio.sleep(min(_LOOK_S, max(until - time.monotonic(), 0)))
+            with self._told(id) as ended:
+                job = await self.get(id)
+                if job.over or job.state == "paused" or time.monotonic() >= until:
+                    return job
+                if after is not None and await self.calls(id, after=after, limit=1):
+                    return job
+                pause = _LOOK_S * max(1.0, len(self._waiters) / _WAITERS_AT_EASE)
+                with anyio.move_on_after(min(pause, max(until - time.monotonic(), 0))):
+                    await ended.wait()
+
+    def ended(self, id: str) -> None:
+        """Tell whoever waits for the job here that it runs no longer, so that nobody has to find out by looking."""
+        for waiter in self._waiters.get(id, ()):
+            waiter.set()
+
+    @contextmanager
+    def _told(self, id: str) -> Iterator[anyio.Event]:
+        waiters = self._waiters.setdefault(id, [])
+        waiters.append(told := anyio.Event())
+        try:
+            yield told
+        finally:
+            waiters.remove(told)
+            if not waiters:
+                self._waiters.pop(id, None)
 
     async def aclose(self) -> None:
         """Close the engine, if it was ever opened."""

@@ -120,6 +120,12 @@ class JobEngine(Journal, Protocol):
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
         """Delete jobs that were over so long ago, and the oldest above *most_bytes* of kept data; how many."""
 
+    async def forget(self, id: str) -> None:
+        """Delete a job that is over, with its words; harmless where there is none."""
+
+    async def forget_words(self) -> int:
+        """Delete the words of all jobs that are over: prompts, files, answers and results; of how many."""
+
     # For owners.
 
     async def claim(self, kinds: Collection[str]) -> Job | None:

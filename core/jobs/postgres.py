@@ -137,6 +137,12 @@ class PostgresJobs:
         before = self._store.clock() - older_than_s
         return await self.write(partial(rows.clean, before=before, most_bytes=most_bytes, only=ABANDONED))
 
+    async def forget(self, id: str) -> None:
+        await self.write(partial(rows.forget, id=id))
+
+    async def forget_words(self) -> int:
+        return await self.write(partial(rows.forget_words, only=ABANDONED))
+
     async def claim(self, kinds: Collection[str]) -> Job | None:
         await self._attend()
         await anyio.to_thread.run_sync(self._take_over)

@@ -18,6 +18,8 @@ _COLUMNS = (
     "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, progress, created, started, "
     "finished"
 )
+FORGOTTEN = "null"
+"""What stands in place of a job's arguments once its words are deleted."""
 _MOST_VARIABLES = 500
 _KEPT_AT_ONCE = 200
 """SQLite takes a thousand values in one statement. A statement for each call would have its thread and the event loop
@@ -190,6 +192,8 @@ def requeue(connection: SQL, id: str, me: str, *, also_done: bool) -> Job:
     job = get(connection, id)
     if job.state == "done" and not also_done:
         raise InvalidInputError(f"Job {id} is done. To make the calls that failed again, retry it.")
+    if connection.execute("SELECT 1 FROM texts WHERE job = ? AND arguments = ?", (id, FORGOTTEN)).fetchone():
+        raise InvalidInputError(f"The words of job {id} were deleted, so it cannot run again. Start a new one.")
     if job.cancel is not None and job.state == "running":
         raise InvalidInputError(f"Job {id} is still being cancelled. Resume it in a moment.")
     if job.state in ("paused", "failed", "cancelled", "done"):
@@ -226,6 +230,27 @@ def clean(connection: SQL, before: float, most_bytes: int, *, only: str = "TRUE"
         kept -= row["bytes"]
         deleted += 1
     return deleted
+
+
+def forget(connection: SQL, id: str) -> None:
+    """Delete a job that is over, with all that was said in it; one that is under way again stays."""
+    over = connection.execute(
+        "SELECT 1 FROM jobs WHERE id = ? AND state IN ('done', 'failed', 'cancelled')", (id,)
+    ).fetchone()
+    if over is not None:
+        for table, column in (("calls", "job"), ("texts", "job"), ("jobs", "id")):
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (id,))  # noqa: S608 - ours
+
+
+def forget_words(connection: SQL, *, only: str = "TRUE") -> int:
+    """Delete what was asked, sent and answered in all jobs that are over; that there were such jobs stays."""
+    ended = f"state IN ('done', 'failed', 'cancelled') AND {only}"
+    told = connection.execute(f"SELECT id FROM jobs WHERE {ended} AND bytes > 0").fetchall()  # noqa: S608 - ours
+    for row in told:
+        connection.execute("DELETE FROM calls WHERE job = ?", (row["id"],))
+        connection.execute("UPDATE texts SET arguments = ?, result = NULL WHERE job = ?", (FORGOTTEN, row["id"]))
+        connection.execute("UPDATE jobs SET bytes = 0, reason = '' WHERE id = ?", (row["id"],))
+    return len(told)
 
 
 def _job(row: Any) -> Job:

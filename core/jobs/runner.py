@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 Work = Callable[[Job, anyio.Event], Awaitable[JobResult | None]]
 """Runs a job. When the event is set it should drain: start nothing new, keep what is under way, and return None."""
 
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 16
+"""Jobs of one process: hosts ask many things at once, and each AI has a limit of its own."""
 _POLL_S = 0.75
 _WATCH_S = 0.25
 _CLEAN_EVERY_S = 3600.0
@@ -57,9 +58,19 @@ class Runner:
 
     Args:
         kinds: The jobs it can do.
+        ended: Called with every job that does not run here any more.
     """
 
-    def __init__(self, engine: JobEngine, kinds: Collection[str], work: Work, *, most: int = MOST_AT_ONCE) -> None:
+    def __init__(
+        self,
+        engine: JobEngine,
+        kinds: Collection[str],
+        work: Work,
+        *,
+        most: int = MOST_AT_ONCE,
+        ended: Callable[[str], None] = lambda job: None,
+    ) -> None:
+        self._ended = ended
         self._engine = engine
         self._kinds = kinds
         self._work = work
@@ -144,6 +155,7 @@ class Runner:
             del self._running[one.job.id]
             self._busy_at = time.monotonic()
             self.wake()
+            self._ended(one.job.id)
 
     async def _worked(self, one: _Running) -> tuple[JobState, JobResult | None, str]:
         try:

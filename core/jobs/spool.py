@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from core.files import private_folder
+
 log = logging.getLogger(__name__)
 
 _quoted = json.JSONEncoder().encode
@@ -56,7 +58,7 @@ class Spool:
         with self._lock:
             for segment in self._segments:
                 if segment.fd is None:
-                    segment.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    private_folder(segment.path.parent)
                     segment.fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def put(self, job: str, key: str, value: str, at: float) -> Segment:

@@ -133,6 +133,16 @@ class SQLiteJobs:
             await self._write(rows.vacuum)
         return deleted
 
+    async def forget(self, id: str) -> None:
+        await self._write(partial(rows.forget, id=id))
+
+    async def forget_words(self) -> int:
+        if not await anyio.to_thread.run_sync(self.exists):
+            return 0
+        forgotten = await self._write(rows.forget_words)
+        await self._write(rows.vacuum)
+        return forgotten
+
     async def claim(self, kinds: Collection[str]) -> Job | None:
         try:
             job = await anyio.to_thread.run_sync(self._claim, tuple(kinds))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai.client import ignore
-from ai.rate_headers import Told, listener, read_headers, span_s
+from ai.rate_headers import Told, listener, read_headers
 from ai.rescue import _in_thread
 from ai.roster import Roster
 from ai.transport import SharedHTTP
@@ -65,17 +65,16 @@ def test_a_limit_that_takes_longer_than_a_minute_to_fill_is_one_per_day() -> Non
     assert read_headers(headers).limits == {"requests": Limit(14_400, 86_400)}
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("1s", 1), ("6m0s", 360), ("120ms", 0.12), ("1m6.5s", 66.5), ("2h3m", 7_380), ("7", 7), ("0s", 0)],
-)
-def test_spans_of_time_are_read(text: str, seconds: float) -> None:
-    assert span_s(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-5s", "1s2m", "nan", "1x", "9" * 60, None])
-def test_a_span_that_is_none_is_ignored(text: str | None) -> None:
-    assert span_s(text) is None
+def test_a_reset_is_read_as_a_span_a_time_or_a_date() -> None:
+    """Half of 60 is used, and whole again in 90 s: 60 in three minutes. A Unix time is no span of fifty years."""
+    epoch = NOW.timestamp() + 90
+    for reset in ("90s", "1m30s", "90", f"{epoch:.0f}", f"{epoch * 1000:.0f}", "2026-11-21T12:01:30Z"):
+        headers = {
+            "x-ratelimit-limit-requests": "60",
+            "x-ratelimit-remaining-requests": "30",
+            "x-ratelimit-reset-requests": reset,
+        }
+        assert read_headers(headers, NOW).limits == {"requests": Limit(60, 180)}, reset
 
 
 @pytest.mark.parametrize("limit", ["0", "-600", "many", "1e300", "nan", "inf", ""])

@@ -11,7 +11,8 @@ from fake_provider import FakeProvider
 from ai.caller import Caller
 from ai.client import ignore
 from ai.local.personas import PERSONAS
-from ai.providers.catalog import PROVIDERS, RETIREMENTS, retirement_warning
+from ai.providers.catalog import PROVIDERS
+from ai.providers.retirements import RETIREMENTS, retirement_warning
 from ai.roster import Roster, open_seat
 from core.config import Config, load_config
 from core.errors import ConfigError, MissingKeyError, UnknownAIError

@@ -15,7 +15,7 @@ from fake_provider import FakeProvider
 
 from ai.classify import Who
 from ai.client import Signal, Thinking, ignore
-from ai.providers import openai_chat
+from ai.providers import chat_body, openai_chat
 from ai.providers.catalog import Quirks
 from ai.settings import ClientSettings, Endpoint
 from ai.transport import SharedHTTP
@@ -26,6 +26,7 @@ from core.errors import (
     BadResponseError,
     ConnectionFailedError,
     ContextTooLongError,
+    ForbiddenError,
     ModelNotFoundError,
     OverloadedError,
     QuotaExceededError,
@@ -37,6 +38,12 @@ from core.errors import (
 from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult, ToolSpec, Usage
 
 Ask = Callable[..., Awaitable[Response]]
+CLOSED = {
+    "type": "object",
+    "properties": {"x": {"type": "integer"}},
+    "required": ["x"],
+    "additionalProperties": False,
+}
 
 
 def settings(base_url: str, model: str | None, **more: Any) -> ClientSettings:
@@ -79,7 +86,7 @@ async def test_text_is_emitted_piece_by_piece(ask: Ask) -> None:
         ("status=400,code=context_length_exceeded", ContextTooLongError, 400),
         ("status=401", AuthenticationError, 401),
         ("status=402", QuotaExceededError, 402),
-        ("status=403", AuthenticationError, 403),
+        ("status=403", ForbiddenError, 403),
         ("status=404", ModelNotFoundError, 404),
         ("status=413", ContextTooLongError, 413),
         ("status=422", RequestRejectedError, 422),
@@ -178,7 +185,7 @@ async def test_a_shared_client_that_is_gone_counts_as_machinery_not_as_an_answer
 
 
 def test_nothing_is_sent_that_was_not_asked_for() -> None:
-    body = openai_chat.build_body(Request.of("hi"), "m", settings("http://x/v1", "m"))
+    body = chat_body.build_body(Request.of("hi"), "m", settings("http://x/v1", "m"))
     assert body == {
         "model": "m",
         "messages": [{"role": "user", "content": "hi"}],
@@ -198,13 +205,13 @@ def test_everything_asked_for_is_sent_in_the_endpoint_s_own_words() -> None:
         temperature=0.5,
         max_tokens=9,
         effort="low",
-        json_schema={"type": "object"},
+        json_schema=CLOSED,
         tools=(ToolSpec("look", "Look at it", {"type": "object"}),),
         extra={"seed": 1},
     )
     quirks = Quirks(max_tokens_field="max_completion_tokens", stream_usage=False, effort_field="reasoning.effort")
     url = "data:image/png;base64," + base64.b64encode(b"png").decode()
-    assert openai_chat.build_body(request, "m", settings("http://x/v1", "m", quirks=quirks)) == {
+    assert chat_body.build_body(request, "m", settings("http://x/v1", "m", quirks=quirks)) == {
         "model": "m",
         "messages": [
             {"role": "system", "content": "Be brief."},
@@ -230,7 +237,7 @@ def test_everything_asked_for_is_sent_in_the_endpoint_s_own_words() -> None:
         "reasoning": {"effort": "low"},
         "response_format": {
             "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": True},
+            "json_schema": {"name": "answer", "schema": CLOSED, "strict": True},
         },
         "tools": [
             {
@@ -244,7 +251,7 @@ def test_everything_asked_for_is_sent_in_the_endpoint_s_own_words() -> None:
 
 def test_an_endpoint_without_json_schema_gets_the_schema_in_words() -> None:
     request = Request.of("hi", json_schema={"type": "object"})
-    body = openai_chat.build_body(request, "m", settings("http://x/v1", "m", quirks=Quirks(json_schema=False)))
+    body = chat_body.build_body(request, "m", settings("http://x/v1", "m", quirks=Quirks(json_schema=False)))
     assert body["response_format"] == {"type": "json_object"}
     assert '{"type": "object"}' in body["messages"][0]["content"]
 
@@ -253,7 +260,7 @@ async def test_what_is_built_is_what_the_wire_carries(ask: Ask, provider: FakePr
     asked = Request.of("hi", temperature=0.1, seed=3)
     await ask("tokens=1", asked)
     (sent,) = provider.requests
-    assert sent == openai_chat.build_body(asked, "tokens=1", settings(provider.base_url, "tokens=1"))
+    assert sent == chat_body.build_body(asked, "tokens=1", settings(provider.base_url, "tokens=1"))
     assert provider.headers[0]["authorization"] == "Bearer k-123456"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.batch_input import BadRow, BatchInput, Row, survey
+from core.batch_files import BadRow
+from core.batch_input import BatchInput, Row, survey
 from core.batch_template import Template
 from core.errors import InvalidInputError
 
@@ -108,7 +110,7 @@ def test_a_row_that_holds_a_key_is_not_sent_unless_that_is_meant(tmp_path: Path)
 
 
 def test_what_a_model_named_is_searched_for_every_kind_of_secret(tmp_path: Path) -> None:
-    path = written(tmp_path, "in.jsonl", '"postgres://admin:Xk29fkQm2@db.internal/x"\n"fine"\n')
+    path = written(tmp_path, "in.jsonl", f'"postgres://admin:{"Xk29fkQm2"}@db.internal/x"\n"fine"\n')
     assert len(prompts(read(path))) == 2
     assert prompts(read(path, strict=True)) == ["fine"]
 
@@ -146,7 +148,7 @@ def test_a_large_input_is_not_held_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_line_of_absurd_length_is_told_and_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.batch_input.LONGEST_ROW", 100)
+    monkeypatch.setattr("core.batch_files.LONGEST_ROW", 100)
     rows = read(written(tmp_path, "in.jsonl", f'"{"x" * 350}"\n"good"\n'))
     assert prompts(rows) == ["good"] and bad(rows) == ["line 1: is longer than 100 bytes."]
 
@@ -154,9 +156,9 @@ def test_a_line_of_absurd_length_is_told_and_skipped(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("in.csv", "prompt,id\r\nhello,1\r\n".encode("utf-16"), "'in.csv' is UTF-16 text. Save it as UTF-8."),
         ("in.jsonl", '"hello"\n'.encode("utf-16"), "'in.jsonl' is UTF-16 text."),
-        ("in.csv", "prompt;id\nhello;1\n", "are separated by ';'. Save it with commas"),
+        ("in.jsonl", b"\0" * 20_000, "'in.jsonl' is binary. Give a JSONL or CSV file"),
+        ("in.csv", b"a,b\0\n", "'in.csv' is binary."),
         ("in.csv", "prompt,prompt\nhello,1\n", "'in.csv' has two columns 'prompt'."),
         ("in.csv", "hello,1\n", "'in.csv' has a heading and no rows"),
         ("in.csv", "", "'in.csv' is empty"),
@@ -174,4 +176,70 @@ def test_a_file_that_is_no_table_of_ours_says_what_to_do(
 def test_a_quote_that_is_never_closed_swallows_no_rows_in_silence(tmp_path: Path) -> None:
     rows = read(written(tmp_path, "in.csv", 'prompt\ngood\n"never closed\nlost\n'))
     assert prompts(rows) == ["good"]
-    assert bad(rows) == ["line 3: is not valid CSV (unexpected end of data)."]
+    assert bad(rows) == ["lines 3 to 4: a quote that opens here is never closed, so 2 lines could not be read."]
+    assert survey(BatchInput(tmp_path / "in.csv")).bad == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("in.csv", "prompt;id\nhello, you;1\n", ["hello, you"]),
+        ("in.csv", "sep=;\r\nprompt;id\r\na;1\r\n", ["a"]),
+        ("in.csv", "SEP=|\nprompt|id\na,b|1\n", ["a,b"]),
+        ("in.csv", "\ufeffprompt,id\na,1\n", ["a"]),
+        ("in.csv", "prompt\tid\r\na, b\t1\r\n".encode("utf-16"), ["a, b"]),
+        ("in.tsv", "prompt\tid\na;b;c\t1\n", ["a;b;c"]),
+        ("in.csv", "prompt,id,\na,1,\nb,2,,,\n", ["a", "b"]),
+        ("in.csv", "prompt,id\n,,\n\na,1\n,\n", ["a"]),
+        ("in.csv", "prompt,id\ra,1\rb,2\r", ["a", "b"]),
+        ("in.csv", ' prompt ,id\n"say ""hi""",1\n', ['say "hi"']),
+        ("in.csv", '"a;b;c",prompt\n1,x\n', ["x"]),
+        ("in.csv", 'prompt\n"two\r\nlines"\n"x', ["two\r\nlines"]),
+    ],
+)
+def test_tables_are_read_as_spreadsheets_write_them(
+    tmp_path: Path, name: str, content: str | bytes, expected: list[str]
+) -> None:
+    assert prompts(read(written(tmp_path, name, content))) == expected
+
+
+def test_every_line_of_a_broken_table_is_in_a_row_or_told(tmp_path: Path) -> None:
+    rows = read(written(tmp_path, "in.csv", 'prompt,id\n"a\nb" c,1\nfine,2\nx,3,4\n"e",5\n"f,6\ng,7\n\nh,8'))
+    assert prompts(rows) == ["fine", "e"]
+    assert bad(rows) == [
+        "lines 2 to 3: is not valid CSV (',' expected after '\"').",
+        "line 5: has 3 columns, the heading has 2.",
+        "lines 7 to 10: a quote that opens here is never closed, so 4 lines could not be read.",
+    ]
+    assert survey(BatchInput(tmp_path / "in.csv")).bad == 7
+
+
+def test_a_record_that_never_ends_is_not_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.batch_csv.LONGEST_ROW", 100)
+    rows = read(written(tmp_path, "in.csv", 'prompt\ngood\n"' + "lost\n" * 50))
+    assert prompts(rows) == ["good"]
+    assert bad(rows)[0].startswith("line 3 to the end: the row that begins here has more than 100 characters")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.jsonl")
+    os.mkfifo(tmp_path / "in.csv")
+    for name in ("in.jsonl", "in.csv"):
+        with pytest.raises(InvalidInputError, match="no plain file"):
+            survey(BatchInput(tmp_path / name))
+
+
+def test_a_line_without_an_end_does_not_keep_the_reader_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.batch_files._LONGEST_SKIPPED", 20_000_000)
+    with (tmp_path / "in.jsonl").open("wb") as file:
+        file.write(b'"x" ' * 3_000)
+        file.truncate(50 * 1024**3)
+    with pytest.raises(InvalidInputError, match="Line 1 of 'in.jsonl' has no end"):
+        survey(BatchInput(tmp_path / "in.jsonl"))
+
+
+def test_half_a_character_is_no_id(tmp_path: Path) -> None:
+    (row,) = read(written(tmp_path, "in.jsonl", '{"id": "\\ud800", "prompt": "x"}\n'))
+    assert isinstance(row, Row) and row.id == 1

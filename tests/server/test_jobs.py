@@ -191,8 +191,10 @@ async def test_unfinished_jobs_are_handed_to_a_worker_of_their_own_and_no_jobs_a
 
 async def test_only_a_few_jobs_run_at_once_and_the_rest_wait_their_turn() -> None:
     holds = [Hold(str(number)) for number in range(MOST_AT_ONCE + 2)]
-    async with working({"a": [*holds]}) as app:
-        submitted = [await app.jobs.submit("ask_many", {"prompt": str(n)}) for n in range(len(holds))]
+    async with working({"a": holds[::2], "b": holds[1::2]}) as app:  # an AI is asked ten things at once
+        submitted = [
+            await app.jobs.submit("ask_many", {"prompt": str(n), "ais": ["ab"[n % 2]]}) for n in range(len(holds))
+        ]
         for hold in holds[:MOST_AT_ONCE]:
             await hold.reached.wait()
         assert len(await app.jobs.list_jobs(("queued",))) == 2
@@ -250,3 +252,23 @@ def test_a_damaged_store_of_jobs_is_one_sentence(moot: Any, isolated: Path) -> N
     result = moot("jobs")
     assert result.exit_code == 1
     assert "damaged" in result.stderr and str(isolated) not in result.output
+
+
+def test_the_words_of_what_is_over_can_be_deleted_by_themselves(isolated: Path) -> None:
+    async def prepare() -> str:
+        async with working({"a": ["the answer"]}) as app:
+            job = await app.jobs.submit("ask_many", {"prompt": "the question", "ais": ["a"]})
+            assert (await app.jobs.wait(job.id, 10)).state == "done"
+        return job.id
+
+    job = anyio.run(prepare)
+    kept = (isolated / "home" / "jobs.db").read_bytes()
+    assert b"the question" in kept and b"the answer" in kept
+    told = CliRunner().invoke(cli, ["jobs", "clean", "--words"])
+    assert told.output == "The words of 1 job deleted.\n"
+    kept = (isolated / "home" / "jobs.db").read_bytes()
+    assert b"the question" not in kept and b"the answer" not in kept
+    shown = CliRunner().invoke(cli, ["jobs", "show", job])
+    assert "is done" in shown.output and "has been deleted" in shown.output
+    again = CliRunner().invoke(cli, ["jobs", "retry", job])
+    assert again.exit_code != 0

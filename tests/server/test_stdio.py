@@ -166,3 +166,57 @@ async def test_nothing_but_json_rpc_is_ever_on_stdout(workspace: Path, provider:
     messages = [json.loads(line) for line in received.splitlines()]
     assert {message["jsonrpc"] for message in messages} == {"2.0"}
     assert SECRET not in received
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_it_ends_by_itself_when_nobody_reads_its_output_any_more(workspace: Path, busy: bool) -> None:
+    """The host crashed, and another of its children still has our stdin open."""
+    reader, writer = os.pipe()
+    with anyio.fail_after(30):
+        async with await anyio.open_process(
+            [sys.executable, ENTRY, "serve"], env=environment(workspace), cwd=workspace, stdout=writer
+        ) as process:
+            os.close(writer)
+            assert process.stdin and process.stderr
+            await process.stdin.send(hello_and_call("stuck" if busy else "quick"))
+            with os.fdopen(reader, "rb") as output:
+                for _ in range(1 if busy else 2):
+                    assert await anyio.to_thread.run_sync(output.readline)
+            with anyio.fail_after(4):
+                await process.wait()
+            said = b"".join([chunk async for chunk in process.stderr])
+    assert b"Traceback" not in said and b"Exception" not in said
+
+
+async def test_a_ping_is_answered_before_a_thousand_calls_that_came_before_it(workspace: Path) -> None:
+    calls = b"".join(request("tools/call", number, name="status", arguments={}) for number in range(100, 1100))
+    with anyio.fail_after(60):
+        async with await anyio.open_process(
+            [sys.executable, ENTRY, "serve"], env=environment(workspace), cwd=workspace, stderr=None
+        ) as process:
+            assert process.stdin and process.stdout
+            lines = BufferedByteReceiveStream(process.stdout)
+            await process.stdin.send(hello_and_call("quick"))
+            for _ in range(2):
+                await lines.receive_until(b"\n", 1_000_000)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(process.stdin.send, b"\n" * 100_000 + calls + request("ping", "p"))
+                before = 0
+                while json.loads(await lines.receive_until(b"\n", 1_000_000))["id"] != "p":
+                    before += 1
+            process.kill()
+    assert before < 300
+
+
+def request(method: str, id: object, **params: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode() + b"\n"
+
+
+def hello_and_call(ai: str) -> bytes:
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    ready = b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
+    return (
+        request("initialize", 1, **hello)
+        + ready
+        + request("tools/call", 2, name="ask_one", arguments={"prompt": "hi", "ai": ai})
+    )

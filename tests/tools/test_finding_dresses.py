@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.changes import Source, lines_of, whole
+from core.changes import Source, whole
+from core.diffs import split_lines
 from tools._finding_fields import severity_of
 from tools._finding_list import read_findings
 from tools._finding_paths import named
@@ -247,7 +248,7 @@ def test_findings_of_different_kinds_on_one_line_stay_apart() -> None:
 @pytest.mark.parametrize("sign", ["\x0c", "\u2028", "\u2029", "\x85", "\x0b", "\x1c", "\x1d", "\x1e"])
 def test_only_a_line_feed_ends_a_line(sign: str) -> None:
     text = f"one\r\n{sign}two{sign}\nthree = 1 / 0\n"
-    assert [line.strip() for line in lines_of(text)][2] == "three = 1 / 0" and len(lines_of(text)) == 3
+    assert [line.strip() for line in split_lines(text)][2] == "three = 1 / 0" and len(split_lines(text)) == 3
     raw = Raw("a", "f.py", 3, "high", "bug", "c", "three = 1 / 0", "")
     assert anchored(raw, {"f.py": [whole("f.py", text)]}) == ("f.py", 3)
 

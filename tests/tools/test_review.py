@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,36 @@ async def test_a_dry_run_plans_every_part_and_sends_nothing(desk: Desk) -> None:
     async with scripted_app({"a": [], "b": []}, desk=desk) as app:
         result = await run_review(app, files=["a.py"], dry_run=True)
     assert result.summary.startswith("DRY RUN: nothing was sent. 2 calls")
+
+
+@pytest.mark.parametrize("prefixes", [("a/", "b/"), ("", ""), ("i/", "w/"), ("c/", "i/")])
+@pytest.mark.parametrize("quoted", ["müller", 'we"ird', "tab\there", "plain"])
+async def test_the_names_in_a_given_diff_are_checked_as_they_are_meant(
+    desk: Desk, prefixes: tuple[str, str], quoted: str
+) -> None:
+    raw = "".join(
+        f"\\{letter}"
+        if letter in '"\\'
+        else "\\t"
+        if letter == "\t"
+        else letter
+        if letter.isascii()
+        else _octal(letter)
+        for letter in quoted
+    )
+    old, new = (f'"{prefix}{raw}/' if raw != quoted else f"{prefix}{quoted}/" for prefix in prefixes)
+    end = '"' if raw != quoted else ""
+    hunk = "@@ -1 +1 @@\n-a = 1\n+b = 2\n"
+    diff = f"--- {old}.env{end}\n+++ {new}.env{end}\n{hunk}--- {old}x.py{end}\n+++ {new}x.py{end}\n{hunk}"
+    async with scripted_app({"a": [found()]}, desk=desk) as app:
+        result = await run_review(app, diff=diff)
+    assert result.left_out == [f"{quoted}/.env (left out: files of that name hold secrets)"]
+    assert [one.file for one in result.read] == [f"{quoted}/x.py"]
+    here = replace(desk, workspace=replace(desk.workspace, local_only=(f"sub/{quoted}/*",)))
+    async with scripted_app({"a": []}, desk=here) as app:
+        with pytest.raises(InvalidInputError, match="may not leave this machine"):
+            await run_review(app, diff=diff)
+
+
+def _octal(letter: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in letter.encode())

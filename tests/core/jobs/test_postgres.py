@@ -24,6 +24,7 @@ from core.stores import open_store, store_url
 
 KINDS = ("ask_many",)
 LEASE_S = 0.4
+WORD = "s3cret-word"
 
 
 class Workers:
@@ -324,7 +325,7 @@ async def test_the_doctor_tells_of_the_database_its_tables_and_the_workers(
     assert sentence.endswith("1 worker is alive.")
     await anyio.to_thread.run_sync(postgres.query, fleet_url, "UPDATE moot_jobs.version SET number = 99")
     assert "newer Moot (jobs)" in (await told(fleet_url))[1]
-    assert (await told("postgresql://moot:s3cret-word@127.0.0.1:1/moot"))[0] == "fail"
+    assert (await told(f"postgresql://moot:{WORD}@127.0.0.1:1/moot"))[0] == "fail"
 
 
 @pytest.fixture
@@ -355,9 +356,9 @@ async def test_a_newer_database_is_not_written(fleet_url: str, postgres: Postgre
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("postgresql://moot:s3cret-word@127.0.0.1:1/moot", "does not answer. Start it, or correct MOOT_STORE"),
-        ("postgresql://moot:s3cret-word@127.0.0.1:port/moot", "a port is a number"),
-        ("postgresql://moot:s3cret-word@nowhere.invalid/moot", "cannot be found. Correct the host"),
+        (f"postgresql://moot:{WORD}@127.0.0.1:1/moot", "does not answer. Start it, or correct MOOT_STORE"),
+        (f"postgresql://moot:{WORD}@127.0.0.1:port/moot", "a port is a number"),
+        (f"postgresql://moot:{WORD}@nowhere.invalid/moot", "cannot be found. Correct the host"),
     ],
 )
 async def test_a_server_that_is_not_there_is_one_sentence_without_the_password(
@@ -367,18 +368,18 @@ async def test_a_server_that_is_not_there_is_one_sentence_without_the_password(
     with pytest.raises(StoreError) as caught:
         await engine.submit("ask_many", {})
     assert sentence in str(caught.value)
-    assert "s3cret-word" not in str(caught.value) + caplog.text
+    assert WORD not in str(caught.value) + caplog.text
     await engine.aclose()
 
 
 def test_a_store_that_is_no_postgresql_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOOT_STORE", "mysql://me:s3cret@host/db")
+    monkeypatch.setenv("MOOT_STORE", f"mysql://me:{WORD}@host/db")
     with pytest.raises(ConfigError, match=r"must begin with postgresql://"):
         store_url()
-    monkeypatch.setenv("MOOT_STORE", "postgresql://me:s3cret@host/db?nonsense=1")
+    monkeypatch.setenv("MOOT_STORE", f"postgresql://me:{WORD}@host/db?nonsense=1")
     store = open_store("moot", ())
     assert "MOOT_STORE cannot be read" in str(store.problem)
-    assert "s3cret" not in str(store.problem)
+    assert WORD not in str(store.problem)
     with pytest.raises(StoreError, match="MOOT_STORE cannot be read"):
         store.submit(lambda connection: None).result()
 

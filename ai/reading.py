@@ -1,0 +1,117 @@
+"""Reads what a provider sent without trusting its shape: every getter gives a value of its type, and none raises.
+
+What is missing, of another type or out of all proportion reads as not said. Whether an answer without it is still a
+whole one is for the fold to decide.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MOST_TOKENS = 20_000_000
+"""No model reads or writes as many in one call; a larger count is a mistake or a lie."""
+DEEPEST = 100
+"""Levels of nesting; what goes deeper is no answer, and would end whoever walks through it later."""
+_NOTHING: Mapping[str, Any] = {}
+
+
+def text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def items(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def first(value: object) -> Mapping[str, Any]:
+    """The first of a list of objects; an object that stands there alone is taken for it."""
+    if isinstance(value, list):
+        return mapping(value[0]) if value else _NOTHING
+    return mapping(value)
+
+
+def count(value: object) -> int | None:
+    """A number of tokens: whole, not negative, and possible."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not 0 <= value <= MOST_TOKENS or value != int(value):  # NaN is in no range
+        return None
+    return int(value)
+
+
+def number(value: object) -> float | None:
+    """A finite number, also one that is written as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if abs(found) <= 1e18 else None
+
+
+def position(value: object, otherwise: int) -> int:
+    """An index in a list."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10_000 else otherwise
+
+
+def decode(data: str) -> Any:
+    """The JSON value in *data*. NaN and the infinities, which are no JSON, read as null.
+
+    Raises:
+        ValueError: It is no JSON, or nested deeper than anything that makes sense.
+    """
+    try:
+        value = _decoder.decode(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if data.count("{") + data.count("[") > DEEPEST and _depth(value) > DEEPEST:
+        raise ValueError("nested too deeply")
+    return value
+
+
+def is_json(text: str) -> bool:
+    """Whether *text* is one JSON object or list, as it is or in a code fence."""
+    inner = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    try:
+        return isinstance(decode(inner), dict | list)
+    except ValueError:
+        return False
+
+
+def arguments(said: object) -> Mapping[str, Any] | None:
+    """The arguments of a tool call, as text or as the object itself; None where they cannot be read."""
+    if isinstance(said, str):
+        try:
+            said = decode(said) if said.strip() else {}
+        except ValueError:
+            return None
+    if said is None:
+        return {}
+    return said if isinstance(said, dict) else {"value": said}
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return depth
+
+
+def _null(_: str) -> None:
+    return None
+
+
+_decoder = json.JSONDecoder(parse_constant=_null)  # one for all: json.loads looks for the encoding of each token anew

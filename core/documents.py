@@ -1,0 +1,108 @@
+"""Text out of documents that are no text: PDF files, each read in a child process of bounded time and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import InvalidInputError
+
+MAX_PDF_PAGES = 500
+LONGEST_TEXT = 4_000_000
+"""Characters; more than any prompt takes."""
+SECONDS = 20
+"""Of processor time, and half as much again on the clock."""
+_MEMORY_BYTES = 1536 * 1024 * 1024
+_HEADER_WITHIN = 1024
+"""Bytes before the header that viewers tolerate (ISO 32000-1, annex H.3, note 13)."""
+_CHILD = Path(__file__).with_name("pdf_child.py")
+_NAMED_PAGES = 10
+
+
+class DocumentError(InvalidInputError):
+    """A document that cannot be read; the message says why, and goes on after the document's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The text of a document, and what a reader of it must know."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def is_pdf(name: str, data: bytes) -> bool:
+    """Whether *data* is a PDF file; one that is named so may have a few bytes in front, as some programs leave them."""
+    return data.startswith(b"%PDF-") or (name.lower().endswith(".pdf") and b"%PDF-" in data[: _HEADER_WITHIN + 5])
+
+
+def pdf_text(data: bytes, *, seconds: int = SECONDS) -> Document:
+    """The pages of a PDF file and what was filled in. Blocks: call it in a thread.
+
+    Raises:
+        DocumentError: It is broken, protected, holds no text, or takes more than it may.
+    """
+    found = _asked(data[data.index(b"%PDF-") :], seconds)
+    match found:
+        case {"pages": list(pages), "fields": dict(fields), "cut": bool(cut)}:
+            return _document(pages, fields, cut)
+        case {"problem": "password"}:
+            raise DocumentError("is protected by a password. Save it without one.")
+        case {"problem": "pages", "count": int(count)}:
+            raise DocumentError(f"has {count:,} pages; at most {MAX_PDF_PAGES} are read. Split it.")
+        case {"problem": "MemoryError"}:
+            raise DocumentError(_TOO_MUCH)
+        case _:
+            raise DocumentError(f"is a PDF that cannot be read ({found.get('problem')}). Save it anew, or as text.")
+
+
+_TOO_MUCH = "is a PDF that takes more time or memory than one file may. Print it into a new PDF, or save it as text."
+
+
+def _asked(data: bytes, seconds: int) -> dict[str, Any]:
+    limits = {"pages": MAX_PDF_PAGES, "characters": LONGEST_TEXT, "memory_bytes": _MEMORY_BYTES, "cpu_s": seconds}
+    order = json.dumps(limits | {"path": [entry for entry in sys.path if entry]}).encode() + b"\n"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(_CHILD)],
+            input=order + data,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds * 1.5,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise DocumentError(_TOO_MUCH) from None
+    except OSError as error:
+        raise DocumentError(f"cannot be read now: no process can be started ({error.strerror}). Try again.") from None
+    if done.returncode:
+        raise DocumentError(_TOO_MUCH)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _document(pages: Sequence[str], fields: dict[str, str], cut: bool) -> Document:
+    blank = [number for number, page in enumerate(pages, 1) if not page.strip()]
+    if len(blank) == len(pages) and not fields:
+        raise DocumentError("holds no text, only pictures of it. Send pages as images instead.")
+    parts = [f"[page {number}]\n{page}" for number, page in enumerate(pages, 1)]
+    notes = []
+    if fields:
+        parts.append("\n".join(["[form]", *(f"{name}: {value}" for name, value in fields.items())]))
+        notes.append(f"with the form's {len(fields)} filled-in {'field' if len(fields) == 1 else 'fields'}")
+    if blank:
+        notes.append(f"{_named(blank)} without text: pictures of it are not read")
+    if cut:
+        notes.append(f"cut after {LONGEST_TEXT:,} characters")
+    return Document("\n\n".join(parts), tuple(notes))
+
+
+def _named(pages: Sequence[int]) -> str:
+    shown = ", ".join(map(str, pages[:_NAMED_PAGES]))
+    more = f" and {len(pages) - _NAMED_PAGES} more" if len(pages) > _NAMED_PAGES else ""
+    return f"page{'' if len(pages) == 1 else 's'} {shown}{more}"
