@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from tools._consensus_result import Claim, Consensus, Flip, Outcome, Position, Seat
 from tools._consensus_vote import Count, Member, Panel
 from tools._panel import heading
+from tools._past_panels import Past
+
+_SAID = {
+    "consensus": "consensus on",
+    "converged": "no consensus of independent answers, but after reading each other most give",
+    "no consensus": "no consensus; the weighted vote gives",
+}
 
 
-def report(panel: Panel, count: Count | None, threshold: float, votes: float) -> Consensus:
+def report(panel: Panel, count: Count | None, threshold: float, past: Past) -> Consensus:
     how = _how(panel, count, threshold)
     winner = count.vote.winner if count else None
     verdict = count.matching.wording[winner] if count and winner is not None else None
@@ -21,14 +28,18 @@ def report(panel: Panel, count: Count | None, threshold: float, votes: float) ->
             panel.turnout,
             "answered",
             panel.cost,
-            then=_then(panel, count, how, verdict, votes),
+            then=_then(panel, count, how, verdict, past),
             incomplete=silent or unmatched or unread or bool(panel.failed),
         ),
         outcome=how,
         verdict=verdict,
         agreement=count.rounds[-1].agreement if count else None,
         first_agreement=count.rounds[0].agreement if count else None,
-        effective_votes=votes,
+        effective_votes=past.votes,
+        votes_low=past.worth.low if past.worth else None,
+        votes_high=past.worth.high if past.worth else None,
+        votes_known=bool(past.worth and past.worth.known),
+        weighted_by_record=past.record is not None,
         positions=_positions(count) if count else [],
         flips=_flips(panel, count) if count else [],
         claims=_claims(count) if count else [],
@@ -41,7 +52,7 @@ def report(panel: Panel, count: Count | None, threshold: float, votes: float) ->
 
 
 def _how(panel: Panel, count: Count | None, threshold: float) -> Outcome:
-    """What the outcome may be called: a consensus only of a full panel most of which says the same."""
+    """What the outcome may be called: a consensus only of a full panel most of which said the same independently."""
     if count is None:
         return "ungrouped"
     last = count.rounds[-1]
@@ -54,14 +65,24 @@ def _how(panel: Panel, count: Count | None, threshold: float) -> Outcome:
         return "tie"
     if panel.turnout.kind != "full" or last.unread:
         return "partial"
-    behind = given.count(count.vote.winner)
-    agreed = behind / len(given) >= threshold and behind * 2 > len(panel.asked)
-    return "consensus" if agreed else "no consensus"
+    if not _agreed(panel, count, -1, threshold):
+        return "no consensus"
+    return "consensus" if _agreed(panel, count, 0, threshold) else "converged"
 
 
-def _then(panel: Panel, count: Count | None, how: Outcome, verdict: str | None, votes: float) -> str:
+def _agreed(panel: Panel, count: Count, number: int, threshold: float) -> bool:
+    """Whether enough gave the winning answer in that round: independently, or after they had read each other."""
+    given = [group for group in count.rounds[number].groups.values() if group is not None]
+    behind = sum(group == count.vote.winner for group in given)
+    return bool(given) and behind / len(given) >= threshold and behind * 2 > len(panel.asked)
+
+
+def _then(panel: Panel, count: Count | None, how: Outcome, verdict: str | None, past: Past) -> str:
     """What came of it, after who was heard."""
-    worth = f"{len(panel.members)} seats, about {votes:.1f} independent votes"
+    worth = f"{len(panel.members)} seats, {past.told}"
+    if past.record is not None:
+        by = f"{past.record.questions} earlier questions"
+        worth += f"; weighted by track record: how often each was right, and which err together, on {by}"
     if count is None:
         return f", but no referee could match the answers, so agreement is unknown and there is no verdict; {worth}"
     last = count.rounds[-1].groups
@@ -80,8 +101,7 @@ def _then(panel: Panel, count: Count | None, how: Outcome, verdict: str | None, 
     if how == "tie":
         return f"{silence}: a tie{rounds}, so there is no verdict; {worth}"
     behind = sum(group == count.vote.winner for group in last.values())
-    names = {"consensus": "consensus on", "no consensus": "no consensus; the weighted vote gives"}
-    said_so = names.get(how, "the weighted vote of those heard gives")
+    said_so = _SAID.get(how, "the weighted vote of those heard gives")
     return f"{silence}: {said_so} “{verdict}”{rounds}, {behind} of {given} agree; {worth}"
 
 

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from tools._kit import Cost, Reply, along
 from tools._panel import said
 
-Outcome = Literal["consensus", "no consensus", "partial", "tie", "single voice", "no answer", "not read", "ungrouped"]
+Outcome = Literal[
+    "consensus", "converged", "no consensus", "partial", "tie", "single voice", "no answer", "not read", "ungrouped"
+]
 
 
 class Position(BaseModel):
@@ -56,6 +58,10 @@ class Consensus(BaseModel):
     agreement: float | None
     first_agreement: float | None
     effective_votes: float
+    votes_low: float | None = None
+    votes_high: float | None = None
+    votes_known: bool = False
+    weighted_by_record: bool = False
     positions: list[Position]
     flips: list[Flip]
     claims: list[Claim]

@@ -26,7 +26,7 @@ from tools._consensus_text import (
     critique_prompt,
     first_prompt,
 )
-from tools._consensus_vote import Count, Member, Panel, count_answers, independent_votes, remember
+from tools._consensus_vote import Count, Member, Panel, count_answers
 from tools._context import gather
 from tools._kit import (
     AINames,
@@ -48,6 +48,7 @@ from tools._kit import (
 from tools._off_loop import off_loop
 from tools._options import read_options
 from tools._panel import OnPartial, refuse_partial, said
+from tools._past_panels import past_of, remember
 from tools._referee import Refereeing
 from tools._structured import structured_request
 
@@ -81,14 +82,14 @@ async def consensus(
         return (await _plan(run, panel)).model_copy(update={"sent_along": receipt})
     await _answer_independently(run, panel)
     refuse_partial(on_partial, panel.turnout, panel.cost, _known(panel), panel.failed)
-    count = await count_answers(run, panel)
+    past = await past_of(run, panel.turnout.answered)
+    count = await count_answers(run, panel, past.record)
     if count is not None and _worth_a_critique(count, threshold):
         await _critique(run, panel)
-        count = await count_answers(run, panel) or count
-    votes = await independent_votes(run, panel.turnout.answered)
+        count = await count_answers(run, panel, past.record) or count
     if count is not None:
-        await remember(run, count)
-    result = report(panel, count, threshold, votes)
+        await remember(run, question, count.rounds[0].groups)
+    result = report(panel, count, threshold, past)
     kept = await context.keep(run, "consensus", question, [("the panel", result.told)])
     return result.model_copy(update={"sent_along": list(dict.fromkeys([*receipt, *kept]))})
 
@@ -161,7 +162,7 @@ async def _plan(run: Run, panel: Panel) -> Consensus:
         verdict=None,
         agreement=None,
         first_agreement=None,
-        effective_votes=await independent_votes(run, panel.asked),
+        effective_votes=(await past_of(run, panel.asked)).votes,
         positions=[],
         flips=[],
         claims=[],
