@@ -1,4 +1,4 @@
-"""How the answers of a user's panels fell together, question by question: what their worth and weights are learned from.
+"""How the answers of a user's panels fell together, question by question: what worth and weights are learned from.
 
 Kept in `track.db`, for each question which seats gave the same answer and from how many it could be chosen; neither
 questions nor answers. Every question counts, those on which all agree above all: without them, seats that err together
@@ -38,7 +38,7 @@ MIGRATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """So many questions with *choices* answers to choose from (0: nobody knows), on which each seat was in that group."""
+    """So many questions with *choices* possible answers (0: nobody knows), on which each seat was in that group."""
 
     groups: Mapping[str, int]
     choices: int
@@ -50,6 +50,10 @@ class TrackRecord:
 
     def __init__(self, path: Path | None = None) -> None:
         self._store = Store(path or data_dir() / "track.db", MIGRATIONS)
+
+    @property
+    def path(self) -> Path:
+        return self._store.path
 
     def add(self, groups: Mapping[str, int], choices: int = 0) -> Future[None]:
         """Take in one question: for each seat that answered the number of its group. Never blocks."""

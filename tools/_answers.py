@@ -63,6 +63,7 @@ _CONDITION = re.compile(
     re.I,
 )
 _BECAUSE = re.compile(r"(?:because|since|as|it|this|that|they|he|she|we|you|there|for|due|given)\b", re.I)
+_LETTER_OR_NAME = re.compile(r"([A-Z])\.\s+\S")
 _BRACKETS = {"{": "}", "[": "]", "(": ")"}
 
 
@@ -90,7 +91,11 @@ def value_of(answer: str, options: Options | None = None) -> Value:
     display = " ".join(bare.split())[:_LONGEST_SHOWN]
     read = bare if len(bare) <= _LONGEST_READ else ""
     value = _labelled(read, options, display) if options and read else None
-    return value or (_closed(read, display) if read else None) or Value("text", f"text {exact(bare)}", display)
+    if value := value or (_closed(read, display) if read else None):
+        return value
+    maybe = _LETTER_OR_NAME.match(read)
+    letter = (f"letter {maybe[1]}",) if maybe and not (options and options.labelled) else ()
+    return Value("text", f"text {exact(bare)}", display, letter)
 
 
 def grouped(values: Sequence[Value]) -> list[int]:
@@ -102,6 +107,7 @@ def grouped(values: Sequence[Value]) -> list[int]:
     """
     if len({value.name for value in values if value.name}) < 2:
         values = [value.unnamed or value for value in values]
+    values = _among_letters(values)
     first = {value.key: value for value in values}
     for key, value in first.items():
         also = [form for other in values if other.key == key for form in other.could_be]
@@ -116,9 +122,22 @@ def grouped(values: Sequence[Value]) -> list[int]:
     return [order[key] for key in final]
 
 
+def _among_letters(values: Sequence[Value]) -> Sequence[Value]:
+    """*values* with `B. Paris` as B where most answers are letters, so that it is no name with an initial."""
+    letters = sum(value.kind == "letter" for value in values)
+    if letters < 2 or letters * 2 <= len(values):
+        return values
+    return [
+        replace(value, kind="letter", key=value.could_be[0], could_be=())
+        if value.kind == "text" and value.could_be
+        else value
+        for value in values
+    ]
+
+
 def is_closed(values: Sequence[Value]) -> bool:
     """Whether all *values* can be compared by value alone, without anybody who reads them."""
-    return all(value.kind != "text" for value in values) or len(set(grouped(values))) == 1
+    return all(value.kind != "text" for value in _among_letters(values)) or len(set(grouped(values))) == 1
 
 
 def surely_differ(one: Value, other: Value) -> bool:

@@ -47,14 +47,14 @@ class Worth:
 
     @property
     def known(self) -> bool:
-        return self.questions >= _LEAST_QUESTIONS and self.high / self.low <= _WIDEST
+        return self.high / self.low <= _WIDEST
 
 
 def worth(agreements: Iterable[Agreement], seats: int) -> Worth | None:
-    """What *seats* are worth by how they agreed; None before there is anything to go by."""
+    """What *seats* are worth by how they agreed; None before there is enough to go by."""
     told = [one for one in agreements if one.seats >= 3]
     questions = sum(one.questions for one in told)
-    if not questions or seats < 2:
+    if questions < _LEAST_QUESTIONS or seats < 2:
         return None
     weight = _posterior(told)
     low, middle, high = (seats / (1 + (seats - 1) * _quantile(weight, share)) for share in (0.95, 0.5, 0.05))
@@ -131,20 +131,27 @@ def _spread(size: int, seats: int, choices: int, accuracy: float | None, *, righ
     Args:
         accuracy: Of the first of *choices*; None: all are equally likely.
     """
-    shares = [1 / choices] * choices
-    if accuracy is not None:
-        shares = [accuracy, *([(1 - accuracy) / (choices - 1)] * (choices - 1))]
-    taken = [right, wrong, *([0] * choices)]
+    if right > size or wrong > size:
+        return 0.0
+    if accuracy is None:
+        return math.factorial(seats) * _ways((size,) * choices, seats)[seats] / choices**seats
+    each = (1 - accuracy) / (choices - 1)
+    others = _ways((size - wrong, *((size,) * (choices - 2))), seats)
+    chances: list[float] = [
+        accuracy**count / math.factorial(count) * each ** (seats - count) * others[seats - count]
+        for count in range(min(size - right, seats) + 1)
+    ]
+    return math.factorial(seats) * sum(chances)
+
+
+@lru_cache(maxsize=4_096)
+def _ways(limits: tuple[int, ...], seats: int) -> tuple[float, ...]:
+    """The coefficients of the product of exponential series that are cut at *limits*."""
     ways = [1.0] + [0.0] * seats
-    for share, had in zip(shares, taken, strict=False):
-        if had > size:
-            return 0.0
-        own = [share**count / math.factorial(count) for count in range(min(size - had, seats) + 1)]
-        ways = [
-            sum(ways[total - count] * one for count, one in enumerate(own) if count <= total)
-            for total in range(seats + 1)
-        ]
-    return ways[seats] * math.factorial(seats)
+    for limit in limits:
+        own = [1 / math.factorial(count) for count in range(min(limit, seats) + 1)]
+        ways = [sum(ways[n - count] * one for count, one in enumerate(own) if count <= n) for n in range(seats + 1)]
+    return tuple(ways)
 
 
 def _difficulty(seats: int, accuracy: float, rho: float) -> list[float]:

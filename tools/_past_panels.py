@@ -23,6 +23,11 @@ from tools._track_weights import Record, learned
 from tools._votes import Tally, effective_votes
 
 _MOST_S = 15.0
+_GROWN = 1.1
+_MOST_COMPARED = 6
+"""Seats of a larger panel whose agreement is enough to tell how far all go together."""
+_LOOKED: dict[tuple[object, ...], tuple[int, dict[str, Any]]] = {}
+"""What was learned of which seats, and from how many questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +74,25 @@ async def past_of(run: Run, ais: Sequence[str]) -> Past:
             frozenset(seats[seat] for seat in record["bloc"]),
             record["shared"],
             record["questions"],
+            record["easy"],
         ),
     )
 
 
 def _look(run: Run, seats: Sequence[str]) -> dict[str, Any]:
+    """What the record tells; learned anew only when it has grown, since that takes some of a second."""
     together = run.track_record.together(seats)
-    measured = worth(_agreements(together), len(seats))
+    questions = sum(one.questions for one in together)
+    key = (run.track_record.path, *sorted(seats))
+    before, told = _LOOKED.get(key, (0, {}))
+    if not before or not before <= questions < before * _GROWN:
+        told = _learn(run.track_record.together(sorted(seats)[:_MOST_COMPARED]), together, len(seats))
+        _LOOKED[key] = (questions, told)
+    return told
+
+
+def _learn(compared: Sequence[Together], together: Sequence[Together], seats: int) -> dict[str, Any]:
+    measured = worth(_agreements(compared), seats)
     record = learned(together)
     return {
         "worth": asdict(measured) if measured else None,

@@ -38,6 +38,8 @@ class Record:
     bloc: frozenset[str]
     shared: float
     questions: int
+    easy: float = 0.0
+    """The share of the questions that everybody gets right."""
 
     def weights(self, groups: Mapping[str, int | None], choices: int) -> dict[int, float]:
         """The log-odds of each group of one question's answers, that of its likeliest rival taken off."""
@@ -95,29 +97,32 @@ def _climbed(
     seats = {seat for pattern in patterns for seat in pattern.groups}
     total = sum(pattern.questions for pattern in patterns)
     first = {seat: start[0] if seat in bloc else start[1] for seat in seats}
-    record = Record(first, bloc, 0.4 if bloc else 0.0, total)
+    record = Record(first, bloc, 0.4 if bloc else 0.0, total, 0.3)
     likelihood = -math.inf
     for _ in range(rounds):
         rights = dict.fromkeys(seats, _PRIOR_RIGHT)
         wrongs = dict.fromkeys(seats, _PRIOR_WRONG)
-        flagged, likelihood = 0.0, 0.0
+        flagged, plain, likelihood = 0.0, 0.0, 0.0
         for pattern in patterns:
             scenes = list(_scenes(pattern, record))
             highest = max(log for _, _, log in scenes)
             weights = [math.exp(log - highest) for _, _, log in scenes]
             mass = sum(weights)
             likelihood += pattern.questions * (highest + math.log(mass))
-            for (truth, shared, _), weight in zip(scenes, weights, strict=True):
+            for (truth, how, _), weight in zip(scenes, weights, strict=True):
                 part = pattern.questions * weight / mass
-                flagged += part if shared else 0.0
+                plain += part if how == "easy" else 0.0
+                flagged += part if how == "shared" else 0.0
+                if how == "easy":
+                    continue
                 for seat, group in pattern.groups.items():
-                    if shared and seat in bloc:
+                    if how == "shared" and seat in bloc:
                         continue
                     target = rights if group == truth else wrongs
                     target[seat] += part
         accuracy = {seat: _bounded(rights[seat] / (rights[seat] + wrongs[seat])) for seat in seats}
-        share = min((flagged + 1) / (total + 2), 0.98) if bloc else 0.0
-        record = Record(accuracy, bloc, share, total)
+        share = min((flagged + 1) / (total - plain + 2), 0.98) if bloc else 0.0
+        record = Record(accuracy, bloc, share, total, min((plain + 0.5) / (total + 1), 0.98))
     return record, likelihood
 
 
@@ -125,26 +130,31 @@ def _bounded(share: float) -> float:
     return min(max(share, _BOUNDS[0]), _BOUNDS[1])
 
 
-def _scenes(pattern: Together, record: Record) -> Iterator[tuple[int, bool, float]]:
-    """Each explanation of one question's answers: the right group (-1: nobody gave it), whether the bloc spoke with
-    one voice, and the log of its probability."""
+def _scenes(pattern: Together, record: Record) -> Iterator[tuple[int, str, float]]:
+    """Each explanation of one question's answers: the right group (-1: nobody gave it), how it came about, and the log
+    of its probability."""
     seats = pattern.groups
     here = [seat for seat in seats if seat in record.bloc]
     choices = max(pattern.choices, max(seats.values()) + 2, 2)
     united = len(here) > 1 and len({seats[seat] for seat in here}) == 1
     truths = [*dict.fromkeys(seats.values()), -1]
+    if len(truths) == 2 and record.easy:
+        yield truths[0], "easy", math.log(record.easy)
+    hard = math.log(1 - record.easy)
     for truth in truths:
-        prior = -math.log(choices) + (math.log(_UNSEEN * max(choices - len(truths) + 1, 0.5)) if truth < 0 else 0.0)
+        prior = (
+            hard - math.log(choices) + (math.log(_UNSEEN * max(choices - len(truths) + 1, 0.5)) if truth < 0 else 0.0)
+        )
         alone = sum(_log(record.right[seat], seats[seat] == truth, choices) for seat in seats)
         if len(here) < 2 or not record.shared:
-            yield truth, False, prior + alone
+            yield truth, "alone", prior + alone
             continue
-        yield truth, False, prior + alone + math.log(1 - record.shared)
+        yield truth, "alone", prior + alone + math.log(1 - record.shared)
         if united:
             others = sum(_log(record.right[seat], seats[seat] == truth, choices) for seat in seats if seat not in here)
             common = sum(record.right[seat] for seat in here) / len(here)
             voice = _log(common, seats[here[0]] == truth, choices)
-            yield truth, True, prior + others + voice + math.log(record.shared)
+            yield truth, "shared", prior + others + voice + math.log(record.shared)
 
 
 def _log(accuracy: float, right: bool, choices: int) -> float:

@@ -222,3 +222,8 @@ def test_groups_do_not_depend_on_the_order_of_answers(forms: list[str]) -> None:
     again = grouped([value_of(form) for form in sorted(forms)])
     expected = {group: {f for f, g in zip(sorted(forms), again, strict=True) if g == group} for group in again}
     assert sorted(map(sorted, together.values())) == sorted(map(sorted, expected.values()))
+
+
+def test_a_letter_with_its_text_is_that_letter_where_most_answer_letters() -> None:
+    assert grouped([value_of(form) for form in ("B", "B", "B. Paris", "C")]) == [0, 0, 0, 1]
+    assert grouped([value_of(form) for form in ("C. difficile", "C")]) == [0, 1], "that may be a name"
