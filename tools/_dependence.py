@@ -134,7 +134,7 @@ def _spread(size: int, seats: int, choices: int, accuracy: float | None, *, righ
     if right > size or wrong > size:
         return 0.0
     if accuracy is None:
-        return math.factorial(seats) * _ways((size,) * choices, seats)[seats] / choices**seats
+        return math.factorial(seats) * _ways((size,) * choices, seats)[seats] / float(choices) ** seats
     each = (1 - accuracy) / (choices - 1)
     others = _ways((size - wrong, *((size,) * (choices - 2))), seats)
     chances: list[float] = [

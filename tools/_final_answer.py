@@ -72,6 +72,12 @@ _NO_ANSWER = re.compile(
     re.I,
 )
 _REASON = re.compile(r",?\s+(?:because|since)\s|,\s+(?:as|which)\s|\s+[–—]\s|;\s", re.I)
+_INITIAL = re.compile(r"(?:^|[\s(*_])[A-Z]\.$")
+_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:No|Nr|Dr|Mr|Mrs|Ms|St|vs|ca|approx|e\.g|i\.e|cf|Prof|Jr|Sr|Mt)\.$")
+_BEGINS = frozenset(
+    """because the this that it since we so i therefore as here first then thus hence a an in if when all there these
+    those our my you note reason explanation however but and to for with by both each why""".split()  # noqa: SIM905
+)
 _END = re.compile(r"(?<=[.!?。！？])\s+")
 
 
@@ -133,8 +139,22 @@ def _graded(text: str) -> str | None:
 def _sentences(text: str) -> list[str]:
     found = []
     for line in text.split("\n"):
-        found += [part.strip(" \t*_>#-") for part in _END.split(line) if part.strip(" \t*_>#-")]
+        joined: list[str] = []
+        for part in _END.split(line):
+            if joined and _goes_on(joined[-1], part) and len(joined[-1]) < _LONGEST_SENTENCE:
+                joined[-1] = f"{joined[-1]} {part}"
+            else:
+                joined.append(part)
+        found += [bare for part in joined if (bare := part.strip(" \t*_>#-"))]
     return found
+
+
+def _goes_on(before: str, after: str) -> bool:
+    """Whether the full stop *before* ends in is an abbreviation's: `S. aureus`, `J. Smith`, `No. 42`."""
+    if _ABBREVIATION.search(before[-12:]):
+        return True
+    first = re.match(r"[^\W_]+", after)
+    return bool(_INITIAL.search(before[-4:])) and (first is None or first[0].casefold() not in _BEGINS)
 
 
 def _said(sentences: list[str]) -> str | None:

@@ -63,7 +63,10 @@ def learned(patterns: Sequence[Together]) -> Record | None:
 
 
 def _candidates(patterns: Sequence[Together]) -> Iterator[frozenset[str]]:
-    """Blocs to try: from every seat on, those that agree with it most often; never all seats."""
+    """Blocs to try: from every seat on, those that agree with it most often, as many as outvote the rest; never all.
+
+    A smaller bloc cannot make a false majority, so there is nothing to be won by weighting against it.
+    """
     together: dict[frozenset[str], list[float]] = {}
     for pattern in patterns:
         seats = sorted(pattern.groups)
@@ -79,9 +82,9 @@ def _candidates(patterns: Sequence[Together]) -> Iterator[frozenset[str]]:
             (other for other in seats if other != seat),
             key=lambda other: -_share(together.get(frozenset((seat, other)))),
         )
-        for size in range(1, min(len(near), 6)):
+        for size in range(len(seats) // 2, len(near)):
             bloc = frozenset((seat, *near[:size]))
-            if bloc not in tried and len(bloc) < len(seats):
+            if bloc not in tried:
                 tried.add(bloc)
                 yield bloc
 
