@@ -111,7 +111,7 @@ def _raw(ai: str, entry: Mapping[str, Any]) -> Raw | None:
             severity=severity or "medium",
             category=category_of(fields),
             claim=claim.strip(),
-            evidence=next((found for value in fields.get("evidence", []) if (found := text_of(value))), ""),
+            evidence=next((found.strip() for value in fields.get("evidence", []) if (found := text_of(value))), ""),
             fix=next((found.strip() for value in fields.get("fix", []) if (found := text_of(value))), ""),
             graded=severity is not None,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.changes import Source
@@ -105,17 +105,29 @@ def squeezed(line: str) -> str:
     return "".join(line.translate(_QUOTE_MARKS).strip().strip("`").split())
 
 
-def places(source: Source, quote: Quote) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The lines of a source, squeezed once for all quotations that are looked for."""
+
+    numbers: Sequence[int]
+    shown: Sequence[str]
+    gone: Mapping[int, Sequence[str]]
+
+    @classmethod
+    def of(cls, source: Source) -> Searched:
+        numbers = sorted(source.lines)
+        gone = {number: [squeezed(line) for line in lines] for number, lines in source.removed.items()}
+        return cls(numbers, [squeezed(source.lines[number]) for number in numbers], gone)
+
+
+def places(source: Searched, quote: Quote) -> list[int]:
     """The numbers of the lines at which *quote* begins, in what is there or in what a diff removes.
 
     Lines that are the quote go before lines that contain it, and these before lines of which it leaves something out.
     """
-    numbers = sorted(source.lines)
-    shown = [squeezed(source.lines[number]) for number in numbers]
-    gone = {number: [squeezed(line) for line in lines] for number, lines in source.removed.items()}
     for holds in (_is, _contains, _abridges):
-        found = [numbers[start] for start in _starts(shown, quote, holds)]
-        found += [number for number, lines in gone.items() if _starts(lines, quote, holds)]
+        found = [source.numbers[start] for start in _starts(source.shown, quote, holds)]
+        found += [number for number, lines in source.gone.items() if _starts(lines, quote, holds)]
         if found:
             return found
     return []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from core.changes import Source
 from tools._finding_fields import SEVERITIES, Severity
 from tools._finding_paths import named
-from tools._finding_quotes import Quote, places, quotes_of
+from tools._finding_quotes import Quote, Searched, places, quotes_of
 
 _KINDS = {"bug": "behaviour", "error handling": "behaviour", "tests": "form", "design": "form", "docs": "form"}
 """What two reviewers may both mean by one defect; a finding of another kind on the same line is another one."""
@@ -76,7 +76,12 @@ NO_QUOTE = "it quotes no line"
 NO_LINE = "the line it quotes does not exist"
 
 
-def anchored(raw: Raw, sources: Mapping[str, Sequence[Source]]) -> tuple[str, int] | str:
+def searched(sources: Mapping[str, Sequence[Source]]) -> dict[str, list[Searched]]:
+    """*sources* made ready for `anchored`, once for all findings."""
+    return {name: [Searched.of(part) for part in parts] for name, parts in sources.items()}
+
+
+def anchored(raw: Raw, sources: Mapping[str, Sequence[Searched]]) -> tuple[str, int] | str:
     """The file and line that *raw* really is about, or why it is about nothing that was shown.
 
     A file under another name, such as its old one, is found by the line that is quoted, where only one file has it.
@@ -93,7 +98,7 @@ def anchored(raw: Raw, sources: Mapping[str, Sequence[Source]]) -> tuple[str, in
     return found[0] if len(found) == 1 else NO_FILE
 
 
-def _line(raw: Raw, sources: Sequence[Source], quotes: Sequence[Quote]) -> int | None:
+def _line(raw: Raw, sources: Sequence[Searched], quotes: Sequence[Quote]) -> int | None:
     for quote in quotes:
         found = [place for source in sources for place in places(source, quote)]
         if len("".join(quote.text)) < _SHORTEST_QUOTE:

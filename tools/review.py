@@ -20,7 +20,7 @@ from core.untrusted import quoted
 from core.values import Failure, Outcome, Request
 from tools._finding_fields import Severity
 from tools._finding_list import read_findings
-from tools._findings import NO_LINE, Merged, anchored, merged
+from tools._findings import NO_LINE, Merged, anchored, merged, searched
 from tools._kit import (
     AINames,
     Cost,
@@ -220,6 +220,7 @@ def _collect(reading: _Reading) -> list[Merged]:
         for source in part:
             shown.setdefault(source.name, []).append(source)
     kept = []
+    places = searched(shown)
     for (name, _), part, outcome in zip(reading.asks, reading.parts, reading.outcomes, strict=True):
         if isinstance(outcome, Failure):
             reading.failed.append(f"{name}: {outcome.error.kind}: {outcome.error}")
@@ -233,7 +234,7 @@ def _collect(reading: _Reading) -> list[Merged]:
             lines = reading.read.setdefault(source.name, {})
             lines[name] = lines.get(name, 0) + len(source.lines)
         for raw in found:
-            place = anchored(raw, shown)
+            place = anchored(raw, places)
             if isinstance(place, str):
                 told = reading.dropped if place == NO_LINE else reading.unplaced
                 told.append(Dropped(ai=name, file=raw.file, line=raw.line, claim=raw.claim, reason=place))

@@ -17,7 +17,7 @@ from tools._consensus_text import Take, read_confidence
 from tools._debate_text import Ruling, Statement
 from tools._final_answer import final_answer, rendered
 from tools._finding_list import read_findings
-from tools._findings import anchored, merged
+from tools._findings import anchored, merged, searched
 from tools._judging_text import read_ranking
 from tools._letters import named_letters
 from tools._options import read_options
@@ -28,7 +28,7 @@ _LONG = 1_000_000
 _SHORT = 4_000
 _MOST_S = 4.0
 """Far more than any reader needs for a megabyte; by the square of the length the quickest would need an hour."""
-_SOURCE = {"a.py": [whole("a.py", "x = 1\ny = 2\n" * 200)]}
+_SOURCE = searched({"a.py": [whole("a.py", "x = 1\ny = 2\n" * 200)]})
 
 
 def _findings(text: str) -> object:

@@ -14,7 +14,7 @@ from core.diffs import split_lines
 from tools._finding_fields import severity_of
 from tools._finding_list import read_findings
 from tools._finding_paths import named
-from tools._findings import Raw, anchored, merged
+from tools._findings import Raw, anchored, merged, searched
 from tools._sarif import uri_of
 
 CODE = """import os
@@ -69,7 +69,7 @@ def wait(lock, n):
 LINES = CODE.split("\n")
 PLACES = [n for n, line in enumerate(LINES, 1) if line.strip() and not line.startswith(("def", "class", "import"))]
 PLACES = [n for n in PLACES if len(LINES[n - 1].strip()) > 8][:15]
-SOURCES = {"src/app.py": [whole("src/app.py", CODE)], "src/other.py": [whole("src/other.py", "x = 1\n")]}
+SOURCES = searched({"src/app.py": [whole("src/app.py", CODE)], "src/other.py": [whole("src/other.py", "x = 1\n")]})
 FINDINGS: list[dict[str, Any]] = [
     {
         "file": "src/app.py",
@@ -206,7 +206,7 @@ def test_a_file_is_found_however_its_path_is_written(given: str, name: str | Non
 def test_what_nobody_can_place_says_why() -> None:
     raw = Raw("a", "gone.py", 1, "high", "bug", "c", "x == 7777777777", "")
     assert anchored(raw, SOURCES) == "no such file was shown"
-    two = {"a.py": [whole("a.py", "return compute(1)\n")], "b.py": [whole("b.py", "return compute(1)\n")]}
+    two = searched({name: [whole(name, "return compute(1)\n")] for name in ("a.py", "b.py")})
     assert anchored(Raw("a", "old.py", 1, "high", "bug", "c", "return compute(1)", ""), two) == "no such file was shown"
 
 
@@ -250,7 +250,7 @@ def test_only_a_line_feed_ends_a_line(sign: str) -> None:
     text = f"one\r\n{sign}two{sign}\nthree = 1 / 0\n"
     assert [line.strip() for line in split_lines(text)][2] == "three = 1 / 0" and len(split_lines(text)) == 3
     raw = Raw("a", "f.py", 3, "high", "bug", "c", "three = 1 / 0", "")
-    assert anchored(raw, {"f.py": [whole("f.py", text)]}) == ("f.py", 3)
+    assert anchored(raw, searched({"f.py": [whole("f.py", text)]})) == ("f.py", 3)
 
 
 @pytest.mark.parametrize(
@@ -271,4 +271,7 @@ def test_a_file_s_uri_is_percent_encoded(path: str, uri: str) -> None:
 
 def test_a_removed_line_is_found_where_it_stood() -> None:
     source = Source("f.py", {7: "new"}, frozenset({7}), {7: ("check(user)",)})
-    assert anchored(Raw("a", "f.py", 1, "high", "bug", "c", "-check(user)", ""), {"f.py": [source]}) == ("f.py", 7)
+    assert anchored(Raw("a", "f.py", 1, "high", "bug", "c", "-check(user)", ""), searched({"f.py": [source]})) == (
+        "f.py",
+        7,
+    )

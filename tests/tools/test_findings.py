@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from core.changes import Source, whole
 from tools._finding_list import read_findings
-from tools._findings import Raw, anchored, merged
+from tools._findings import Raw, anchored, merged, searched
 
 CODE = whole("src/a.py", "def f(x):\n    if x = 1:\n        return None\n    return x / 0\n    }\n")
-SHOWN = {"src/a.py": [CODE], "lib/b.py": [Source("lib/b.py", {7: "new"}, frozenset({7}), {7: ("check(user)",)})]}
+REMOVES = Source("lib/b.py", {7: "new"}, frozenset({7}), {7: ("check(user)",)})
+SHOWN = searched({"src/a.py": [CODE], "lib/b.py": [REMOVES]})
 
 
 def raw(**changes: Any) -> Raw:
