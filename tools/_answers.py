@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 from core.untrusted import clean
@@ -137,12 +138,27 @@ def _among_letters(values: Sequence[Value]) -> Sequence[Value]:
 
 def is_closed(values: Sequence[Value]) -> bool:
     """Whether all *values* can be compared by value alone, without anybody who reads them."""
-    return all(value.kind != "text" for value in _among_letters(values)) or len(set(grouped(values))) == 1
+    if len(set(grouped(values))) == 1:
+        return True
+    return all(value.kind != "text" for value in _among_letters(values)) and not leaves_open(values)
+
+
+def leaves_open(values: Sequence[Value]) -> bool:
+    """Whether any two of *values* may be the same but for how their unit is called: `42 apples`, `42 fruits`."""
+    numbers = [value.number for value in values if value.number is not None]
+    return any(_may_be_same(one, other) for one, other in combinations(numbers, 2))
+
+
+def _may_be_same(one: Number, other: Number) -> bool:
+    if one.unit == other.unit:
+        return False
+    nouns = not (one.known and other.known) and bool(one.unit and other.unit) and one.bare == other.bare
+    return nouns or {one.unit, other.unit} == {"month", "s"}
 
 
 def surely_differ(one: Value, other: Value) -> bool:
     """Whether the two are values of one kind, both read whole, that cannot be the same answer."""
-    return one.kind == other.kind != "text" and len(set(grouped([one, other]))) == 2
+    return one.kind == other.kind != "text" and len(set(grouped([one, other]))) == 2 and not leaves_open([one, other])
 
 
 def boxed(text: str) -> str | None:
@@ -199,12 +215,19 @@ def _closed(bare: str, display: str) -> Value | None:
         return Value("letter", f"letter {next(group for group in match.groups() if group).upper()}", display)
     if dates := read_date(bare) or read_time(bare):
         return Value("date", f"date {' or '.join(dates)}", display, tuple(f"date {one}" for one in dates))
-    if number := read_number(bare):
+    if number := read_number(bare) or _said_twice(bare):
         return _numeric(number, display)
     if found := read_range(bare):
         unnamed = Value("range", f"range {replace(found, name='').key()}", display)
         return replace(unnamed, key=f"range {found.key()}", name=found.name, unnamed=unnamed) if found.name else unnamed
     return _members(bare, display)
+
+
+def _said_twice(bare: str) -> Number | None:
+    """`42 (forty-two)`: a number that is said again in brackets."""
+    match = re.fullmatch(r"([^()]{1,80}?)\s*\(([^()]{1,80})\)", bare) if len(bare) < 160 else None
+    one, other = (read_number(match[1]), read_number(match[2])) if match else (None, None)
+    return one if one and other and one.key() == other.key() else None
 
 
 def _numeric(number: Number, display: str) -> Value:

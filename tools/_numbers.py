@@ -65,6 +65,8 @@ class Number:
     percent: bool = False
     name: str = ""
     """What it is said to be the value of, as in `x = 4`."""
+    known: bool = True
+    """Whether its unit is one, and not a noun that two people may choose differently."""
 
     def key(self) -> str:
         """Equal for equal numbers."""
@@ -162,7 +164,7 @@ def _with_unit(bare: Fraction, decimals: int | None, money: str, rest: str, name
     unit = read_unit(f"{money}{f' {rest}' if rest else ''}".strip()) if money or rest else Unit(())
     if unit is None or (glued and not unit.known) or (glued and rest == "s" and _is_decade(bare)):
         return None
-    return Number(bare * unit.factor + unit.zero, unit.key, bare, decimals, name=name)
+    return Number(bare * unit.factor + unit.zero, unit.key, bare, decimals, name=name, known=unit.known)
 
 
 def _is_decade(bare: Fraction) -> bool:

@@ -15,7 +15,7 @@ from ai.run import Run
 from core.errors import BudgetExceededError
 from core.untrusted import Fence
 from core.values import Answer, Outcome
-from tools._answers import Value, grouped, is_closed, surely_differ, value_of
+from tools._answers import Value, grouped, is_closed, leaves_open, surely_differ, value_of
 from tools._consensus_text import Take
 from tools._off_loop import off_loop
 from tools._options import read_options
@@ -48,6 +48,8 @@ def settled_by_value(question: str, answers: Sequence[str]) -> Matching | None:
     values = _values(question, answers)
     if is_closed(values):
         return _by_value(values)
+    if leaves_open(values):
+        return None
     sizes = Counter(group for group, value in zip(grouped(values), values, strict=True) if value.kind != "text")
     most, second = [*(size for _, size in sizes.most_common(2)), 0, 0][:2]
     still_open = len(values) - sizes.total()

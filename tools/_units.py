@@ -43,6 +43,7 @@ W: W watt | 1
 J: J joule | 1
 J: Wh watt-hour watthour | 3600
 J: cal calorie | 4184/1000
+J: Cal | 4184
 eV: eV electronvolt | 1
 N: N newton | 1
 Pa: Pa pascal | 1
@@ -157,6 +158,8 @@ _SHARES |= {"basis points": 10_000, "basis point": 10_000}
 CURRENCY_SIGNS = ("US$", "CA$", "AU$", "NZ$", "HK$", "MX$", "C$", "A$", "S$", "R$", *"$€£¥₹₩₽₿")
 _AMBIGUOUS = frozenset({"C", "F", "T", "B", "ton", "tons", "pound", "pounds", "cent", "cents", "pt", "kt", "bps"})
 """Read by nobody: coulombs or Celsius, teslas or trillions, money or weight: whoever reads the question knows."""
+_SHOUTED = frozenset("KM Km KG Kg CM Cm KW Kw FT Ft IN LB Lb OZ Oz YD HR Hr MIN".split())  # noqa: SIM905
+"""Short symbols in capitals that can mean one thing only; `5 M` is not `5 m`, nor `5 S` five seconds."""
 _NO_NOUN = frozenset(
     """or and to not no per if except minus plus less more than least most x times of over under about but unless when
     only either neither nor approximately between from by with without versus vs is are was in at on for as above below
@@ -246,7 +249,7 @@ def _look_up(text: str) -> Unit | None:
     if found := symbols.get(name):
         return found
     for form in (lower, lower.removesuffix("s"), lower.removesuffix("es")):
-        if form in folded and (len(form) > 2 or form == lower):
+        if form in folded and (len(form) > 2 or name == lower or name in _SHOUTED):
             return folded[form]
     return None
 

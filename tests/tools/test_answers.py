@@ -227,3 +227,16 @@ def test_groups_do_not_depend_on_the_order_of_answers(forms: list[str]) -> None:
 def test_a_letter_with_its_text_is_that_letter_where_most_answer_letters() -> None:
     assert grouped([value_of(form) for form in ("B", "B", "B. Paris", "C")]) == [0, 0, 0, 1]
     assert grouped([value_of(form) for form in ("C. difficile", "C")]) == [0, 1], "that may be a name"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("42 apples", "42 fruits"), ("1 year", "365 days"), ("3 people", "3 persons")]
+)
+def test_what_may_be_the_same_by_another_noun_is_for_a_referee(one: str, other: str) -> None:
+    values = [value_of(one), value_of(other)]
+    assert grouped(values) == [0, 1] and not is_closed(values) and not surely_differ(*values)
+
+
+def test_other_numbers_of_the_same_or_another_unit_are_closed() -> None:
+    for pair in (("42 apples", "41 fruits"), ("5 km", "5 kg"), ("5 km", "6 km"), ("1 year", "13 months")):
+        assert is_closed([value_of(form) for form in pair])
