@@ -71,7 +71,8 @@ class Ruling:
     @classmethod
     def read(cls, text: str, letters: Sequence[str]) -> Ruling:
         marks = read_marks(text, {"VERDICT", "DISSENTERS", "CHANGED", "ANSWER"})
-        verdict = marks.values.get("VERDICT") or marks.values.get("ANSWER") or unmarked_answer(text, marks)
+        verdict = marks.values.get("VERDICT") or marks.values.get("ANSWER")
+        verdict = verdict or unmarked_answer(text, marks, if_short=False)
         line = " ".join((verdict or "").split())[:_LONGEST_VERDICT]
         dissenters = marks.found.get("dissenters", marks.values.get("DISSENTERS"))
         changed = marks.found.get("changed", marks.values.get("CHANGED"))

@@ -117,13 +117,18 @@ def rendered(text: str) -> str:
     return f"{marks.text}\n\nANSWER: {marks.values['ANSWER']}".strip() if marks.found else text
 
 
-def unmarked_answer(text: str, marks: Marks, options: Options | None = None) -> str | None:
-    """The answer of a text in which no line is marked as it."""
+def unmarked_answer(text: str, marks: Marks, options: Options | None = None, *, if_short: bool = True) -> str | None:
+    """The answer of a text in which no line is marked as it.
+
+    Args:
+        if_short: Whether all of a short text is its answer.
+    """
     body = unstyled(clean(text[-_MOST_CHARS:])).strip()
     if found := boxed(body):
         return found
     sentences = _sentences(body)
-    return _graded(body) or _said(sentences) or _followed(sentences) or _whole(marks.text or body, options)
+    said = _graded(body) or _said(sentences) or _followed(sentences)
+    return said or (_whole(marks.text or body, options) if if_short else None)
 
 
 def _graded(text: str) -> str | None:
