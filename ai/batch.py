@@ -25,6 +25,7 @@ from core.errors import (
     BudgetExceededError,
     CircuitOpenError,
     ConfigError,
+    ForbiddenError,
     InvalidInputError,
     NotUsableError,
     QuotaExceededError,
@@ -281,8 +282,11 @@ def _rest_s(ai: str, error: AIError) -> float | None:
     Raises:
         ConfigError: It is that of all rows, or would take longer than anybody watches a bar that stands still.
     """
-    if isinstance(error, AuthenticationError | QuotaExceededError):
+    for_all = isinstance(error, ForbiddenError) and error.code != "firewall"  # which may dislike one row's words alone
+    if for_all or isinstance(error, AuthenticationError | QuotaExceededError):
         raise ConfigError(f"{ai}: {error} Mend it and go on; what is finished is kept.")
+    if error.accepted:
+        return None
     limited = isinstance(error, RateLimitedError) and error.retry_after is not None
     if not (limited or isinstance(error, CircuitOpenError)):
         return None

@@ -37,6 +37,7 @@ def failure_value(failure: Failure, index: int) -> dict[str, Any]:
         "i": index,
         "text": error.partial,
         "error": f"{error.kind}: {error}",
+        "code": error.code,
         "billed": error.maybe_billed,
         "latency_s": round(failure.latency_s, 3),
     }
@@ -65,7 +66,7 @@ class Schema:
     def read(self, text: str) -> tuple[Any, str | None]:
         """The value in *text*, and what is wrong with it if something is."""
         try:
-            value = json.loads(_unfenced(text))
+            value = json.loads(_unfenced(text), parse_constant=_refuse)
         except (ValueError, RecursionError):
             return None, "The answer is not JSON."
         value = without_nulls(value, self._schema)
@@ -78,15 +79,22 @@ class Schema:
         return None, f"The answer does not fit the schema at {wrong.json_path}: {redact(wrong.message)[:200]}"
 
 
+def _refuse(constant: str) -> None:
+    """NaN and the infinities are no JSON (RFC 8259, section 6), and could be written into none."""
+    raise ValueError(constant)
+
+
 def record(
     value: Mapping[str, Any], *, index: int, id: str | int, ai: str, schema: Schema | None = None
 ) -> dict[str, Any]:
     """What is written of one row and AI. An answer that is another row's too has cost nothing here."""
     duplicate = value["i"] != index
     error: str | None = value.get("error")
+    code: str | None = value.get("code")
     parsed = None
     if error is None and schema is not None:
         parsed, error = schema.read(value["text"])
+        code = "schema_mismatch" if error else None
     free = duplicate or ("error" in value and not value["billed"])
     return {
         "index": index,
@@ -97,6 +105,7 @@ def record(
         "text": value["text"],
         "json": parsed,
         "error": error,
+        "code": code,
         "finish_reason": value.get("finish_reason"),
         "duplicate_of": value["i"] if duplicate else None,
         "input_tokens": 0 if duplicate else value.get("input_tokens"),

@@ -192,7 +192,7 @@ class Caller:
         latency_s = time.perf_counter() - started
         cost_usd = pricing() or await load_pricing(shielded=keep is not None)  # the answer must not be lost on the way
         really = self.roster.seats.get(response.answered_by or "", seat)
-        answer = attributed(seat, really, response, latency_s, first_token_s, cost_usd)
+        answer = attributed(seat, really, response, latency_s, first_token_s, cost_usd, request)
         try:
             if keep is not None:
                 await keep(answer)
@@ -235,7 +235,7 @@ class Caller:
             if hold:
                 settle_failure(budget, hold, error)
             return failure
-        answer = attributed(seat, seat, response, time.perf_counter() - started, None, cost_usd)
+        answer = attributed(seat, seat, response, time.perf_counter() - started, None, cost_usd, request)
         self._bus.publish(CallFinished("", call, answer))
         if hold:
             settle(budget, hold, answer.cost_usd, answer.usage)

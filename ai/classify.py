@@ -18,7 +18,7 @@ from ai.reading import number
 from ai.redirects import RedirectRefusedError
 from ai.refusal_shapes import read_body, read_object
 from ai.refusals import Meaning, meaning_of
-from ai.waits import wait_s
+from ai.waits import reset_s, wait_s
 from core.errors import (
     AIError,
     AITimeoutError,
@@ -35,11 +35,15 @@ from core.errors import (
     RateLimitedError,
     RequestRejectedError,
     ServerError,
+    TimeoutPhase,
 )
 from core.redact import redact
 from core.untrusted import clean, one_line
+from core.values import Deadlines
 
 _LONGEST_QUOTE = 300
+_MOMENT_S = 3_600.0
+"""Whoever names a longer wait speaks of a day's allowance, or a month's."""
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -149,7 +153,9 @@ def status_error(
     """
     said = read_body(body, headers.get("content-type", "")) if isinstance(body, str) else read_object(dict(body))
     wait = wait_s(headers, said.details, said.words)
-    means = meaning_of(status, said, waits=wait is not None)
+    if wait is None and status == 429:
+        wait = reset_s(headers, said.details)
+    means = meaning_of(status, said, waits=wait is not None and wait <= _MOMENT_S)
     kind, text = ERRORS[means]
     error = kind(
         text.format(
@@ -246,6 +252,17 @@ def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> 
         "It may have been billed; ask again if you want it anyway."
     )
     return ConnectionFailedError(text, sent=True, ai=who.ai, provider=who.provider, partial=partial)
+
+
+def timed_out(who: Who, phase: TimeoutPhase, limits: Deadlines, partial: str) -> AITimeoutError:
+    """The error for a deadline that passed; `connect` is not one of them."""
+    seconds, what, setting = {
+        "first token": (limits.first_token, "wrote nothing within", "first_token_timeout"),
+        "idle": (limits.idle, "went silent for", "idle_timeout"),
+        "total": (limits.total, "did not finish within", "timeout"),
+    }[phase]
+    text = f"{who.ai!r} {what} {seconds:g} s. Ask again, or raise its {setting!r}."
+    return AITimeoutError(text, phase=phase, ai=who.ai, provider=who.provider, partial=partial)
 
 
 def not_an_answer(who: Who, body: str, content_type: str = "") -> BadResponseError:

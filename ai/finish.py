@@ -72,6 +72,19 @@ CHAT: Mapping[str, Ending] = {
     "incomplete": "failed",
 }
 
+RESPONSES: Mapping[str, Ending] = {
+    # OpenAI, API reference, "The response object": status, and incomplete_details.reason
+    "completed": "stop",
+    "max_output_tokens": "length",
+    "max_tokens": "length",
+    "content_filter": "filtered",
+    "failed": "failed",
+    "cancelled": "failed",
+    "in_progress": "failed",
+    "queued": "failed",
+    "incomplete": "failed",
+}
+
 MESSAGES: Mapping[str, Ending] = {
     # Anthropic, "Handling stop reasons": https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons
     "end_turn": "stop",

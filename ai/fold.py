@@ -115,6 +115,8 @@ class AnswerFold:
 
     def end(self, table: Mapping[str, Ending], word: str) -> None:
         """Take in the reason for which the answer ended; one that is not in *table* means that it is not whole."""
+        if word.strip().lower() in ("null", "none"):  # how some write that there is none yet
+            return
         match ending(table, word):
             case None:
                 self._why_not = f"ended its answer for a reason that Moot does not know, {one_line(word, _WORD)!r}"

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ai.providers.catalog import Quirks
-from core.errors import AIError, RequestRejectedError, ServerError
+from ai.settings import ClientSettings
+from core.errors import AIError, ModelNotFoundError, ProviderError, RequestRejectedError, ServerError
 from core.files import write_atomically
 from core.paths import data_dir
 
@@ -29,6 +30,25 @@ _KEPT_S = 7 * 86_400
 _FILE = "endpoints.json"
 _NAMES = tuple(field.name for field in fields(Quirks))
 _LEVELS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_MAY_BE_A_SETTING = ("unsupported", "schema_refused", "rejected")
+_NOT_KNOWN = re.compile(
+    r"unsupported|not support|no support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|deprecated"
+    r"|instead|verified|only the default|must be|invalid value|not valid|supported values|expected one of",
+)
+"""What is said of a setting that an endpoint does not take, rather than of the value it was given."""
+_WHOLLY = (
+    r"unsupported|not support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|deprecated|only the default"
+)
+"""The same where a value may simply be out of range."""
+_THIS_SCHEMA = re.compile(
+    r"invalid schema|additionalproperties|required|too complex|too large|in context|properties|\$ref"
+)
+"""What is said of one schema, and not of schemas."""
+_SYSTEM = re.compile(
+    r"(?:system|developer) (?:role|message|prompt|instruction)|role.{0,40}(?:system|developer)|roles must alternate"
+    r"|(?:system|developer)['\"`]* (?:is |are )?(?:not|un)\s?supported|only (?:the )?user and assistant"
+    r"|unsupported role"
+)
 _lock = threading.Lock()
 
 
@@ -41,6 +61,12 @@ class Learned:
         self._fixed = frozenset(fixed)
         self.current: Quirks | None = None
         """None until `load`."""
+
+    @classmethod
+    def of(cls, settings: ClientSettings) -> Learned:
+        """What is known of the endpoint and the model of *settings*."""
+        place = settings.endpoint.base_url if settings.endpoint else settings.who.provider
+        return cls(f"{place} {settings.model or ''}", settings.quirks, settings.fixed_quirks)
 
     def load(self) -> Quirks:
         """What is remembered. Reads a file, the first time."""
@@ -71,13 +97,38 @@ def step_down(quirks: Quirks, error: AIError, body: Mapping[str, Any], fixed: Co
     Args:
         fixed: Names that the user has set, and that stay as they are.
     """
-    if not isinstance(error, RequestRejectedError | ServerError) or error.accepted:
+    if not isinstance(error, RequestRejectedError | ServerError | ModelNotFoundError) or error.accepted:
         return None
     words = error.words.lower()
-    for changes in _candidates(quirks, words, body):
+    settings = _candidates(quirks, words, body) if _about_a_setting(error, words) else []
+    for changes in [*_other_protocol(quirks, error, words), *settings]:
         if not changes.keys() & set(fixed):
             return replace(quirks, **changes)
     return None
+
+
+def _about_a_setting(error: AIError, words: str) -> bool:
+    if not isinstance(error, RequestRejectedError) or error.code not in _MAY_BE_A_SETTING:
+        return False
+    return error.code == "schema_refused" or _NOT_KNOWN.search(words) is not None
+
+
+def lasting(kept: Quirks, before: Quirks, after: Quirks, error: ProviderError) -> Quirks:
+    """*kept* with what *error* taught between *before* and *after*, unless it spoke of one schema alone."""
+    if error.code == "schema_refused" and _THIS_SCHEMA.search(error.words.lower()):
+        return kept
+    old = asdict(before)
+    return replace(kept, **{name: getattr(after, name) for name in _NAMES if getattr(after, name) != old[name]})
+
+
+def _other_protocol(quirks: Quirks, error: AIError, words: str) -> list[dict[str, Any]]:
+    """The other of OpenAI's two protocols, where the one has no address there, or the refusal names the other."""
+    if quirks.api == "responses":
+        unnamed = error.status == 404 and not re.search(r"model|deployment|engine", words)
+        absent = unnamed or error.status == 405
+        named = re.search(r"(?:unknown|invalid|unsupported|not found|no such|cannot post)[^.]*/responses", words)
+        return [{"api": "chat"}] if absent or named else []
+    return [{"api": "responses"}] if re.search(r"v1/responses|responses api\b", words) else []
 
 
 def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -86,13 +137,17 @@ def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dic
         found.append({"stream_usage": False})
     if quirks.max_tokens_field in body and (other := _other_name(quirks.max_tokens_field, words)):
         found.append({"max_tokens_field": other})
-    if ("reasoning_effort" in body or "reasoning" in body) and re.search(r"reasoning|effort|thinking", words):
+    if "summary" in (body.get("reasoning") or {}) and re.search(r"summar|reasoning|verified", words):
+        found.append({"summaries": False})
+    elif ("reasoning_effort" in body or "reasoning" in body) and re.search(r"reasoning|effort|thinking", words):
         found.append({"efforts": _offered(words, quirks, body)})
-    if "response_format" in body and (changes := _looser(quirks, words)):
+    if "instructions" in body and "instructions" in words:
+        found.append({"system_role": "developer"})
+    if ("response_format" in body or "text" in body) and (changes := _looser(quirks, words)):
         found.append(changes)
-    if "temperature" in body and "temperature" in words:
+    if "temperature" in body and "temperature" in words and re.search(_WHOLLY, words):
         found.append({"temperature": False})
-    if quirks.system_role != "user" and re.search(r"system|developer|\brole\b", words) and _has_system(body):
+    if quirks.system_role != "user" and _SYSTEM.search(words) and _has_system(body):
         found.append({"system_role": _next_role(quirks, words)})
     return found
 

@@ -48,8 +48,10 @@ _PER_MOMENT = re.compile(
 _PER_DAY = re.compile(r"per[ _-]?day|daily|\b(?:rpd|tpd)\b|/ ?day\b|5 hours|per[ _-]?week|weekly", re.I)
 _NO_CREDIT = re.compile(
     r"credit balance"
-    r"|(?:insufficient|not enough|out of|no|any|lack of|more|all available) (?:\w+ )?(?:credit|balance|fund)"
-    r"|insufficient[ _](?:quota|credit|balance|fund)"
+    r"|(?:insufficient|not enough|out of|no|any|lack of|all available) (?:\w+ )?(?:credit|balance|fund)"
+    r"|insufficient[ _](?:quota|credit|balance|fund)|(?:balance|credits?|funds) (?:is |are )?(?:insufficient|too low)"
+    r"|requires? (?:a )?(?:valid )?(?:payment|paid)|paid plan"
+    r"|free (?:quota|tier|trial).{0,40}(?:used up|exhausted|expired|over)"
     r"|credits? (?:are |is |have |has )?(?:been )?(?:depleted|exhausted|expired)"
     r"|payment (?:required|method (?:is )?required)|arrear|overdue|past invoices|spend(?:ing)? (?:limit|cap)"
     r"|(?:monthly|usage) (?:spending |included )?(?:budget|cap|credits|limit)|api usage limits|usage limit reached"
@@ -61,7 +63,7 @@ _CONTEXT = re.compile(
     r"context[_ ](?:length|size|window|limit)|maximum (?:context|prompt|input)|max(?:imum)? number of tokens"
     r"|too many (?:input )?tokens|prompt (?:is )?too (?:long|large)|input is too long|exceed_context|string too long"
     r"|(?:exceeds?|exceeded|over) (?:the )?(?:model'?s? )?(?:maximum |available )?(?:context|token limit|max length)"
-    r"|input length",
+    r"|input length|tokens? exceeds? (?:the )?(?:limit|maximum|model)",
     re.I,
 )
 _TOO_LARGE = re.compile(
@@ -81,23 +83,29 @@ _KEY = re.compile(
     re.I,
 )
 _REGION = re.compile(
-    r"country|countries|\bregion\b|territor|location is not supported|your location|geo|request not allowed"
-    r"|check your network settings|legal reasons",
+    r"(?:country|countries|region|territor\w+|location).{0,80}"
+    r"(?:not (?:be )?(?:supported|available|allowed)|unsupported|restrict|block)"
+    r"|(?:not (?:supported|available|allowed|offered)|unsupported|unavailable|restricted).{0,80}"
+    r"(?:country|countries|\bregion|territor|location)"
+    r"|\bgeo[ _-]?(?:block|restrict|fenc|locat)|request not allowed|check your network settings|legal reasons",
     re.I,
 )
 _MODERATION = re.compile(
-    r"moderat|flagged|safety system|usage (?:policy|guidelines)|content (?:filter|polic|management)|terms of service"
-    r"|violat|high risk|sensitive|inappropriate|content_filter|data ?inspection",
+    r"moderat|flagged|safety (?:system|check|filter)|usage (?:policy|policies|guidelines)"
+    r"|content[ _](?:filter|polic|management)"
+    r"|terms of service|violat\w* .{0,60}(?:polic|guideline|terms|rules)|high risk|sensitive content|new_sensitive"
+    r"|unsafe|inappropriate|data ?inspection|prohibited",
     re.I,
 )
 _FIREWALL = re.compile(
     r"firewall|error code: 1\d{3}|virtual network|security policy|\bwaf\b|cloudflare|incapsula|akamai|cloudfront"
-    r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by",
+    r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by|blocked by"
+    r"|administrative rules",
     re.I,
 )
 _PERMISSION = re.compile(
-    r"permission|not (?:allowed|permitted|authorized|enabled|open)|does(?:n't| not) have access|access denied"
-    r"|has been disabled|data policy|scopes?|suspended|not have sufficient",
+    r"permission|not authorized|does(?:n't| not) have access|access denied|has been (?:disabled|suspended|banned)"
+    r"|account is (?:disabled|suspended)",
     re.I,
 )
 _OVERLOADED = re.compile(
@@ -108,11 +116,14 @@ _OVERLOADED = re.compile(
 _MODEL = re.compile(
     r"model.{0,120}"
     r"(?:not found|does(?:n't| not) exist|not exist|unknown|decommission|no longer|not a valid|deprecat|retired)"
+    r"|model \S+ is not supported(?! (?:with|for|by this))"
     r"|(?:unknown|invalid|no such) model|no models? loaded|not a valid model|not found.{0,20}model|deployment",
     re.I | re.S,
 )
 _PATH = re.compile(
-    r"invalid url|resource not found|no route|unknown (?:endpoint|url|path)|cannot (?:post|get)|\bnot found\b", re.I
+    r"\A(?:404 )?(?:page )?not found\b|no static resource|invalid url|resource not found|cannot (?:post|get)|no route"
+    r"|unknown url",
+    re.I,
 )
 _NO_CHAT = re.compile(
     r"(?:does not|doesn't|not) support (?:chat|generat|completion)|not a chat model|only supports? (?:embed|audio)"
@@ -128,7 +139,7 @@ _UNSUPPORTED = re.compile(
     r"(?:unsupported|unknown|unrecognized|unexpected|unrecognised) "
     r"(?:\w+ )?(?:parameter|value|argument|field|request argument)"
     r"|not supported|does(?:n't| not) support|extra inputs are not permitted|extra fields|not permitted"
-    r"|unexpected keyword"
+    r"|unexpected keyword|additional properties are not allowed|was unexpected"
     r"|deprecated for this model|(?:no|not) support(?:s|ed)?\b|cannot be used with|support tool",
     re.I,
 )
@@ -153,44 +164,40 @@ _STATUS: dict[int, Meaning] = {
 }
 """What a status means where nothing else is said; any other 4xx is `rejected`, 5xx `server_error` or `gateway`."""
 
-_ASKS: dict[int, tuple[tuple[re.Pattern[str], Meaning], ...]] = {
+_IN_WORDS: dict[int, tuple[tuple[re.Pattern[str], Meaning], ...]] = {
     400: (
         (_KEY, "key_refused"),
         (_NO_CREDIT, "no_credit"),
         (_NO_CHAT, "no_chat"),
         (_CONTEXT, "context_too_long"),
         (_TOO_LARGE, "request_too_large"),
-        (_REGION, "region"),
         (_SCHEMA, "schema_refused"),
+        (_REGION, "region"),
         (_MODERATION, "moderation"),
         (_MODEL, "model_not_found"),
         (_UNSUPPORTED, "unsupported"),
         (_PERMISSION, "not_permitted"),
     ),
-    401: ((_FIREWALL, "firewall"), (re.compile(r"permissions|scopes", re.I), "not_permitted")),
+    401: ((re.compile(r"permissions|scopes", re.I), "not_permitted"),),
     403: (
+        (_MODERATION, "moderation"),
         (_FIREWALL, "firewall"),
         (_NO_CREDIT, "no_credit"),
         (_CONTEXT, "context_too_long"),
         (_KEY, "key_refused"),
-        (_MODERATION, "moderation"),
         (_REGION, "region"),
     ),
     404: (
         (re.compile(r"data policy|guardrail", re.I), "not_permitted"),
         (re.compile(r"support tool", re.I), "unsupported"),
         (_MODEL, "model_not_found"),
-        (
-            re.compile(r"invalid url|resource not found|cannot (?:post|get)|no route|unknown url", re.I),
-            "path_not_found",
-        ),
+        (_PATH, "path_not_found"),
     ),
     412: ((_NO_CREDIT, "no_credit"),),
     424: ((_OVERLOADED, "overloaded"),),
-    503: ((_FIREWALL, "firewall"),),
 }
-_ASKS[422] = _ASKS[400]
-_ASKS[406] = ()
+"""Where a status has several meanings: what to look for, the first that is found decides."""
+_IN_WORDS[422] = _IN_WORDS[400]
 
 
 def meaning_of(status: int, said: Said, *, waits: bool = False) -> Meaning:
@@ -199,16 +206,17 @@ def meaning_of(status: int, said: Said, *, waits: bool = False) -> Meaning:
         return found
     if 300 <= status < 400:
         return "redirected"
+    if status in (413, 429) and _TOO_LARGE.search(said.message):
+        return "request_too_large"  # OpenAI and Groq call it a rate limit: no wait makes it smaller
     if found := _by_code(status, said):
         return found
     if status == 503 and status_accepted(status, said.words):
         return "gateway"
     if status == 429:
         return _by_type(status, said) or _limited(said, waits=waits)
-    if status < 500 or status == 503:
-        for pattern, meaning in _ASKS.get(status, ()):
-            if pattern.search(said.words):
-                return meaning
+    for pattern, meaning in _IN_WORDS.get(status, ()):
+        if pattern.search(said.words):
+            return meaning
     return _by_type(status, said) or by_status(status, own_words=isinstance(said.details, dict | list))
 
 

@@ -94,6 +94,7 @@ class BatchHTTP:
         assert settings.endpoint is not None
         self.who = settings.who
         self._base = settings.endpoint.base_url.rstrip("/")
+        self._query = dict(settings.endpoint.query)
         self._headers = {**headers, **settings.headers}
         self._http = http
 
@@ -144,7 +145,12 @@ class BatchHTTP:
         url = f"{self._base}{path}"
         with _transport(self.who):
             async with self._http.client.stream(
-                "GET", url, headers=self._headers, timeout=_TIMEOUT, extensions={UNBOUNDED: True}
+                "GET",
+                url,
+                params=self._query or None,
+                headers=self._headers,
+                timeout=_TIMEOUT,
+                extensions={UNBOUNDED: True},
             ) as reply:
                 if reply.status_code >= 300:
                     await reply.aread()
@@ -154,6 +160,8 @@ class BatchHTTP:
     async def _json(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any
     ) -> dict[str, Any]:
+        if self._query:
+            body["params"] = {**self._query, **(body.get("params") or {})}
         with _transport(self.who):
             reply = await self._http.client.request(
                 method, f"{self._base}{path}", headers={**self._headers, **(headers or {})}, timeout=_TIMEOUT, **body

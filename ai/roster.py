@@ -25,6 +25,7 @@ from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
 from ai.layers.cache import Cache
 from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, persona
+from ai.placing import check_platform, dialect, filled_in, located_by, native_options, region
 from ai.providers.catalog import PROVIDERS, Provider
 from ai.seat import Seat
 from ai.settings import ClientSettings, Endpoint
@@ -167,7 +168,7 @@ class Roster:
     def batches(self, name: str) -> RemoteBatches | None:
         """The batch endpoint of the AI called *name*, with its first key; None where Moot knows none."""
         seat = self.seat(name)
-        if seat.provider.batches is None:
+        if seat.provider.batches is None or seat.row.key_command:
             return None
         row = seat.row.model_copy(update={"api_key": SecretStr(seat.row.keys[0][1])}) if seat.row.keys else seat.row
         settings = _settings(name, row, seat.provider, self.config.defaults, self.engine)
@@ -185,7 +186,7 @@ class Roster:
 
     def _keyed(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Keyed:
         settings = _settings(name, row, provider, self.config.defaults, self.engine)
-        module = importlib.import_module(f"ai.providers.{provider.dialect}")
+        module = importlib.import_module(f"ai.providers.{dialect(row, provider)}")
         endpoint = settings.endpoint
         id_ = key_id(endpoint.base_url, endpoint.api_key) if endpoint else key_id(name)
         return Keyed(alias, id_, (module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http)))
@@ -248,7 +249,7 @@ def _configured(config: Config) -> Iterator[tuple[str, AIConfig]]:
         if row.enabled:
             yield name, row
     for provider in PROVIDERS.values():
-        wanted = provider.needs_key and provider.name not in named | set(config.bad_rows)
+        wanted = provider.needs_key and provider.from_environment and provider.name not in named | set(config.bad_rows)
         if wanted and environment_key(provider.env_keys):
             yield provider.name, AIConfig(provider=provider.name)
 
@@ -276,18 +277,25 @@ def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, 
     if provider.dialect == "command" and not row.command:
         raise ConfigError(f'credentials.json: ais.{name}.command is missing. Example: ["claude", "-p"].')
     key = resolve_key(None, row, provider.env_keys, name=name)
-    if provider.needs_key and not key:
+    if provider.needs_key and not key and not row.key_command:
         raise MissingKeyError(f"No key for {name!r}: {who.key_hint}.")
-    base_url = row.base_url or provider.base_url
+    check_platform(name, row, provider, key)
+    base_url = row.base_url or filled_in(name, row, provider)
     quirks = _quirks(row)
     serves_itself = provider.embedded or provider.dialect == "command"
-    if not base_url and not serves_itself:
+    if not base_url and not serves_itself and provider.platform != "vertex":
         raise ConfigError(f"credentials.json: ais.{name}.base_url is missing. Example: http://localhost:8000/v1.")
+    endpoint = None if serves_itself else Endpoint.at(base_url or "", key or "", row.query)
     return ClientSettings(
         who=who,
         model=row.model or provider.model,
-        endpoint=None if serves_itself else Endpoint(base_url or "", key or ""),
-        locate=engine.locate if provider.embedded else None,
+        endpoint=endpoint,
+        locate=engine.locate if provider.embedded else located_by(who, row, endpoint),
+        key_header=provider.key_header if key else None,
+        platform=provider.platform,
+        region=region(row, provider),
+        project=row.project or environment_key(provider.project_env),
+        native=native_options(row),
         headers={**dict(provider.headers), **row.headers},
         quirks=replace(provider.quirks, **quirks),
         fixed_quirks=frozenset(quirks),
@@ -303,6 +311,8 @@ def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, 
 def _quirks(row: AIConfig) -> dict[str, Any]:
     """What the row sets of them, by the names of `Quirks`."""
     said: dict[str, Any] = row.quirks.model_dump(exclude_none=True)
+    if row.api:
+        said["api"] = row.api
     if "stream_options" in said:
         said["stream_usage"] = said.pop("stream_options")
     if "efforts" in said:

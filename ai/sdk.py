@@ -20,6 +20,7 @@ from ai.classify import Who, not_an_answer, status_error, transport_error
 from ai.fold import AnswerFold
 from ai.reading import decode, items, mapping, text
 from ai.settings import ClientSettings
+from ai.stream import Watch
 from core.errors import AIError, AsyncUnavailableError, BadResponseError, ConnectionFailedError
 from core.values import Request
 
@@ -27,8 +28,8 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def sdk_errors(sdk: ModuleType, who: Who, fold: AnswerFold | None = None) -> Iterator[None]:
-    """Turn what *sdk* and the connection raise inside the block into our errors."""
+def sdk_errors(sdk: ModuleType, who: Who, fold: AnswerFold | None = None, watch: Watch | None = None) -> Iterator[None]:
+    """Turn what *sdk* and the connection raise inside the block into our errors; *watch* knows the deadlines."""
     try:
         yield
     except AIError as error:
@@ -40,6 +41,8 @@ def sdk_errors(sdk: ModuleType, who: Who, fold: AnswerFold | None = None) -> Ite
     except sdk.APIConnectionError as error:
         cause = error.__cause__
         known = cause if isinstance(cause, httpx2.HTTPError) else httpx2.RemoteProtocolError(str(error))
+        if watch is not None:
+            watch.explain("", known)
         raise transport_error(who, known) from error
     except httpx2.HTTPError as error:
         raise transport_error(who, error, partial=fold.text if fold else "") from error
@@ -55,7 +58,8 @@ def unavailable(who: Who, error: Exception) -> AsyncUnavailableError:
 def sdk_timeout(request: Request, settings: ClientSettings, *, sync: bool = False) -> httpx2.Timeout:
     """Only the connect timeout is the SDK's; a synchronous read cannot be cancelled, so it is limited here too."""
     deadlines = request.deadlines or settings.deadlines
-    return httpx2.Timeout(deadlines.first_token if sync else None, connect=deadlines.connect)
+    limits = [limit for limit in (deadlines.first_token, deadlines.total) if sync and limit]
+    return httpx2.Timeout(min(limits) if limits else None, connect=deadlines.connect)
 
 
 def model_ids(who: Who, body: str) -> list[str]:

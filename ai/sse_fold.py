@@ -41,6 +41,10 @@ class SSEFold(AnswerFold, ABC):
     def body(self, data: dict[str, Any]) -> None:
         """Take in a whole answer that came as one JSON object."""
 
+    def listed(self, data: list[Any]) -> None:
+        """Take in a whole answer that came as a JSON list."""
+        raise self._garbage(bytes(self._raw))
+
     def mark_end(self) -> None:
         """Take in `[DONE]`: nothing more is to come. It does not say that the answer is whole."""
         self.done = True
@@ -92,6 +96,9 @@ class SSEFold(AnswerFold, ABC):
         parsed = decode(bytes(self._raw).decode("utf-8-sig"))
         if isinstance(parsed, list) and len(parsed) == 1:  # Gemini wraps errors so
             parsed = parsed[0]
+        if isinstance(parsed, list):
+            self.listed(parsed)
+            return
         if not isinstance(parsed, dict):
             raise self._garbage(bytes(self._raw))
         self._check(parsed)

@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import anyio
 import httpx2
 
-from ai.classify import Who
+from ai.classify import Who, timed_out
 from ai.client import Emit, Signal
-from ai.sse_fold import SSEFold
-from core.errors import AITimeoutError, TimeoutPhase
+from core.errors import TimeoutPhase
 from core.values import Deadlines
 
 _LINGER_S = 2.0
@@ -30,7 +30,21 @@ _DRAIN_S = 0.02
 _TICK_S = 0.05
 
 
-async def read_async(fold: SSEFold, chunks: AsyncIterable[bytes]) -> None:
+class Streamed(Protocol):
+    """A fold that takes in bytes as they arrive."""
+
+    done: bool
+
+    @property
+    def complete(self) -> bool: ...
+
+    @property
+    def text(self) -> str: ...
+
+    def feed(self, chunk: bytes) -> None: ...
+
+
+async def read_async(fold: Streamed, chunks: AsyncIterable[bytes]) -> None:
     """Feed *fold* until it has its answer, or there is no more.
 
     Raises:
@@ -50,13 +64,13 @@ async def read_async(fold: SSEFold, chunks: AsyncIterable[bytes]) -> None:
                 raise
 
 
-def _patience(fold: SSEFold, until: float) -> float:
+def _patience(fold: Streamed, until: float) -> float:
     if fold.done:
         return anyio.current_time() + _DRAIN_S
     return anyio.current_time() + _LINGER_S if fold.complete and until == math.inf else until
 
 
-def read_sync(fold: SSEFold, reply: httpx2.Response, watch: Watch) -> None:
+def read_sync(fold: Streamed, reply: httpx2.Response, watch: Watch) -> None:
     """The same for a synchronous response, within the deadlines of *watch*.
 
     Raises:
@@ -73,7 +87,7 @@ def read_sync(fold: SSEFold, reply: httpx2.Response, watch: Watch) -> None:
                 if fold.complete:
                     watch.linger(_LINGER_S)
         except Exception as error:
-            if not fold.complete:
+            if not (fold.complete or watch.called_off):
                 watch.explain(fold.text, error)
                 raise
     if not fold.complete:
@@ -106,10 +120,9 @@ class Watch:
         return self._cancelled.is_set() or self._phase is not None
 
     @property
-    def first_read_s(self) -> float | None:
-        """How long the response's head may take."""
-        known = [limit for limit in (self._limits.first_token, self._limits.total) if limit]
-        return min(known) if known else None
+    def called_off(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self._cancelled.is_set()
 
     def linger(self, seconds: float) -> None:
         self._end = min(self._end, time.monotonic() + seconds)
@@ -129,7 +142,9 @@ class Watch:
         """Raise what a passed deadline means, if one has passed."""
         phase = self._phase
         if phase is None and isinstance(error, httpx2.ReadTimeout):
-            phase = "first token" if self._heard is None else "idle"
+            phase = (
+                "total" if (self._limits.total or math.inf) < (self._limits.first_token or math.inf) else "first token"
+            )
         if phase is not None:
             raise timed_out(self._who, phase, self._limits, partial) from error
 
@@ -151,17 +166,6 @@ class Watch:
         if self._heard is None:
             return "first token" if now - self._started > (limits.first_token or math.inf) else None
         return "idle" if now - self._heard > (limits.idle or math.inf) else None
-
-
-def timed_out(who: Who, phase: TimeoutPhase, limits: Deadlines, partial: str) -> AITimeoutError:
-    """The error for a deadline that passed; `connect` is not one of them."""
-    seconds, what, setting = {
-        "first token": (limits.first_token, "wrote nothing within", "first_token_timeout"),
-        "idle": (limits.idle, "went silent for", "idle_timeout"),
-        "total": (limits.total, "did not finish within", "timeout"),
-    }[phase]
-    text = f"{who.ai!r} {what} {seconds:g} s. Ask again, or raise its {setting!r}."
-    return AITimeoutError(text, phase=phase, ai=who.ai, provider=who.provider, partial=partial)
 
 
 def _socket(reply: httpx2.Response) -> socket.socket | None:

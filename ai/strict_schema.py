@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ai.reading import decode
+from core.values import Request, Response
 
 _CANNOT = {
     *("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies"),
@@ -48,6 +50,25 @@ def restored(text: str, schema: Mapping[str, Any]) -> str:
         return text
     back = without_nulls(value, schema)
     return text if back == value else json.dumps(back, ensure_ascii=False)
+
+
+def as_asked(response: Response, request: Request) -> Response:
+    """*response* as the caller's own schema has it, where a stricter one was sent."""
+    if request.json_schema is None:
+        return response
+    return replace(response, text=restored(response.text, request.json_schema))
+
+
+def in_words(request: Request) -> Request:
+    """*request* with its schema in the system prompt instead: for who refuses it."""
+    if request.json_schema is None:
+        return request
+    rule = schema_rule(request.json_schema)
+    return replace(request, json_schema=None, system=f"{request.system}\n\n{rule}" if request.system else rule)
+
+
+def schema_rule(schema: Mapping[str, Any]) -> str:
+    return f"Answer with one JSON object that fits this JSON Schema: {json.dumps(schema)}"
 
 
 def without_nulls(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:

@@ -22,6 +22,7 @@ from ai.bounded import LONGEST_RESPONSE, bound
 from ai.lazy import load
 from ai.rate_headers import tell
 from ai.redirects import check_redirect
+from core.row_secrets import register_url_secrets
 
 if TYPE_CHECKING:
     import aiohttp
@@ -111,6 +112,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
         self._proxies = urllib.request.getproxies()
+        for proxy in self._proxies.values():
+            register_url_secrets(proxy)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         aiohttp = await load("aiohttp")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from ai.reading import items, mapping, number
+from ai.reading import first, items, mapping, number
 
 LONGEST_WAIT_S = 7 * 86_400.0
 _SPAN = re.compile(
@@ -37,6 +37,23 @@ def wait_s(
     """Seconds to wait, from 0 to a week; None where nothing is said that can be read."""
     candidates = (*_from_headers(headers, now), *_from_details(details), _from_words(words))
     return next((min(seconds, LONGEST_WAIT_S) for seconds in candidates if seconds is not None), None)
+
+
+def reset_s(headers: Mapping[str, str], details: object = None, *, now: datetime | None = None) -> float | None:
+    """Seconds until every limit of which nothing is left begins anew, by the reset headers beside it.
+
+    For a 429 that names no wait. OpenRouter puts such headers into its error object too.
+    """
+    now = now or datetime.now(UTC)
+    inner = mapping(mapping(mapping(first(details).get("error")).get("metadata")).get("headers"))
+    said = {name.lower(): str(value) for name, value in (*inner.items(), *headers.items())}
+    waits = [
+        until_s(value, now)
+        for name, value in said.items()
+        if "ratelimit" in name and "reset" in name and number(said.get(name.replace("reset", "remaining"))) == 0
+    ]
+    known = [seconds for seconds in waits if seconds is not None]
+    return min(max(known), LONGEST_WAIT_S) if known else None
 
 
 def until_s(text: str | None, now: datetime) -> float | None:

@@ -18,15 +18,15 @@ from core.errors import InvalidInputError
 _SEPARATORS = ",;\t|"
 
 
-def table(path: Path) -> Iterator[tuple[int, str, Mapping[str, str] | BadRow]]:
-    """The number, place and cells of each row, by the names in the heading.
+def table(path: Path, *, confined: bool = False) -> Iterator[tuple[int, str, Mapping[str, str] | BadRow]]:
+    """The number, place and cells of each row, by the names in the heading; *confined* as for `opened`.
 
     Raises:
         InvalidInputError: There is no heading that can be used.
         OSError: The file cannot be read.
     """
     csv.field_size_limit(LONGEST_ROW)
-    with opened(path) as file:
+    with opened(path, confined=confined) as file:
         records = _Records(_as_text(file), path)
         names = _heading(records, path.name)
         number = 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from core.errors import InvalidInputError
+from core.opening import NotPlainError, open_resolved
 
 LONGEST_ROW = 8_000_000
 """Bytes or characters of one row; nothing longer fits a prompt."""
@@ -36,15 +37,22 @@ class BadRow:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path, *, confined: bool = False) -> Iterator[IO[bytes]]:
     """The plain file *path*; a pipe is never waited for, since a batch reads its input more than once.
 
+    Args:
+        confined: A model named it, so it was resolved and checked, and must be what it was then.
+
     Raises:
-        InvalidInputError: It is no plain file, or no text.
+        InvalidInputError: It is no plain file, no text, or not what was checked.
         OSError: It cannot be opened.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags), "rb", buffering=_READ_AT_ONCE) as file:
+    try:
+        number = open_resolved(path) if confined else os.open(path, flags)
+    except NotPlainError as error:
+        raise InvalidInputError(f"{path.name!r} {error}.") from None
+    with open(number, "rb", buffering=_READ_AT_ONCE) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise InvalidInputError(
                 f"{path.name!r} is no plain file, and a batch reads its input more than once. Save it to a file first."

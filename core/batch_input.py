@@ -85,10 +85,10 @@ class BatchInput:
                 yield from _folder(self.path)
                 return
             if _is_table(self.path):
-                for number, place, fields in table(self.path):
+                for number, place, fields in table(self.path, confined=self.strict):
                     yield _own_id(fields, number), place, fields
                 return
-            with opened(self.path) as file:
+            with opened(self.path, confined=self.strict) as file:
                 yield from _jsonl(file, self.path.name)
         except FileNotFoundError:
             raise InvalidInputError(f"There is no file {self.path.name!r}. Correct the path of the input.") from None

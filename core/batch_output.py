@@ -1,31 +1,26 @@
 """What a batch writes: one record for each row and AI, in input order, as JSONL or CSV, appended as they come.
 
 Beside the file stands a small sidecar, `NAME.moot`, that says which run it belongs to. What is written is never asked
-again: a start that finds the file reads it, cuts a record that broke off, and goes on behind it. Failed records are
-asked again into a second file, `NAME.retry`, which takes the place of the first when it is complete. All blocks.
+again, and nothing that is written is ever lost: a start that finds the file reads it and goes on behind it; what cannot
+be placed is set aside as it is (`core/batch_kept.py`). Failed records are asked again into a second file,
+`NAME.retry`, which takes the place of the first when it is complete. All blocks.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
 
+from core.batch_kept import keep_bytes
+from core.batch_records import Piece, Record, encoded, is_table, pieces
 from core.errors import NO_ROOM, InvalidInputError, StoreError
 from core.files import new_private_file, put_in_place
-from core.untrusted import clean
 
-FIELDS = (
-    "index", "id", "ai", "model", "status", "text", "json", "error", "finish_reason", "duplicate_of",
-    "input_tokens", "output_tokens", "cost_usd", "latency_s",
-)  # fmt: skip
-Record = Mapping[str, Any]
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_READ_AT_ONCE = 1_048_576
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,12 @@ class Sidecar:
     generation: int = 0
     """Grows each time the failed records are asked again."""
     finished: bool = False
+    digest: str = ""
+    """Of the output as it was when it was finished, SHA-256."""
+    mending: bool = False
+    """Whether a finished output that was changed since is being put together again."""
+    kept: Sequence[str] = ()
+    """Names of what was set aside of this output, oldest first."""
 
     @classmethod
     def of(cls, output: Path) -> Sidecar | None:
@@ -141,33 +142,78 @@ class DiskFullError(StoreError):
     """There is no room for the output now; the same write may succeed later."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """What is in an output."""
+
+    tally: Tally
+    end: int
+    """Where the records end that follow one another as they should."""
+    size: int
+    torn: bool
+    """Whether all behind that is the beginning of one piece."""
+
+    @property
+    def in_order(self) -> bool:
+        return self.end == self.size
+
+
+class OutOfOrderError(StoreError):
+    """The output holds what does not belong there; nothing was changed."""
+
+
 class Results:
-    """One output file, to be read up to where it is whole and to be continued there."""
+    """One output file, to be read up to where it is in order and to be continued there."""
 
     def __init__(self, path: Path, ais: Sequence[str]) -> None:
         self.path = path
         self._ais = ais
-        self._csv = path.name.removesuffix(".retry").endswith(".csv")
+        self._table = is_table(path)
         self._size = 0
         self._file: int | None = None
 
-    def open(self) -> Tally:
-        """Cut what broke off, and tell what is there; then `append` goes on.
-
-        Raises:
-            StoreError: The file cannot be read or written.
-        """
-        tally = Tally()
+    def look(self) -> Look:
+        """What is there. Changes nothing."""
+        tally, end, torn = Tally(), 0, False
         try:
-            for record, end in self._whole():
-                tally.add(record)
-                self._size = end
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-            self._file = os.open(self.path, flags, 0o600)
-            os.ftruncate(self._file, self._size)
+            for piece, placed in self._placed():
+                if not placed:
+                    torn = piece.torn
+                    break
+                assert piece.record is not None
+                tally.add(piece.record)
+                end = piece.end
+            size = self.path.stat().st_size if self.path.exists() else 0
         except OSError as error:
             raise _refusal(self.path, error) from None
-        return tally
+        if not tally.done and self._table and self._heading_only(size):
+            end = size
+        return Look(tally, end, size, torn)
+
+    def open(self) -> Tally:
+        """Tell what is there; then `append` goes on behind it. A piece that broke off at the end is set aside.
+
+        Raises:
+            OutOfOrderError: Something stands there that this batch has not written so.
+            StoreError: The file cannot be read or written.
+        """
+        look = self.look()
+        if not look.in_order and not look.torn:
+            raise OutOfOrderError(f"{self.path.name!r} was changed by somebody else.")
+        try:
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+            self._file = os.open(self.path, flags, 0o600)
+            if not look.in_order:
+                self._cut(look)
+        except OSError as error:
+            raise _refusal(self.path, error) from None
+        self._size = look.end
+        return look.tally
+
+    def _cut(self, look: Look) -> None:
+        assert self._file is not None
+        keep_bytes(self.path, os.pread(self._file, look.size - look.end, look.end))
+        os.ftruncate(self._file, look.end)
 
     def append(self, records: Sequence[Record]) -> None:
         """Add *records* as a whole, or nothing.
@@ -177,7 +223,7 @@ class Results:
             StoreError: They cannot be written.
         """
         assert self._file is not None, "open() comes first"
-        data = self._encoded(records)
+        data = encoded(records, table=self._table, heading=not self._size)
         try:
             written = os.write(self._file, data)
         except OSError as error:
@@ -193,31 +239,37 @@ class Results:
             os.close(file)
 
     def records(self) -> Iterator[Record]:
-        """The whole records, from the first."""
-        return (record for record, _ in self._whole())
+        """The records that follow one another as they should, from the first."""
+        for piece, placed in self._placed():
+            if not placed:
+                return
+            assert piece.record is not None
+            yield piece.record
 
-    def _whole(self) -> Iterator[tuple[Record, int]]:
-        """Records with where each ends, up to the first that is broken or out of place."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            read = _read_csv(file) if self._csv else _read_jsonl(file)
-            for position, (record, end) in enumerate(read):
-                index, ai = divmod(position, len(self._ais))
-                if record.get("index") != index or record.get("ai") != self._ais[ai]:
-                    return
-                yield record, end
+    def digest(self) -> str:
+        """Of all bytes of the file, SHA-256; empty where there is none."""
+        found = hashlib.sha256()
+        try:
+            with self.path.open("rb") as file:
+                while data := file.read(_READ_AT_ONCE):
+                    found.update(data)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise _refusal(self.path, error) from None
+        return found.hexdigest()
 
-    def _encoded(self, records: Sequence[Record]) -> bytes:
-        if not self._csv:
-            return "".join(_encode(dict(record)) + "\n" for record in records).encode()
-        lines = io.StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
-        if not self._size:
-            writer.writerow(FIELDS)
-        for record in records:
-            writer.writerow([_cell(name, record.get(name)) for name in FIELDS])
-        return lines.getvalue().encode()
+    def _placed(self) -> Iterator[tuple[Piece, bool]]:
+        """Each piece, and whether it is the record that belongs there. A last line without its end is none."""
+        for position, piece in enumerate(pieces(self.path)):
+            index, ai = divmod(position, len(self._ais))
+            record = None if piece.torn else piece.record
+            yield piece, record is not None and record["index"] == index and record["ai"] == self._ais[ai]
+
+    def _heading_only(self, size: int) -> bool:
+        """Whether a table has its heading and nothing else."""
+        heading = encoded((), table=True, heading=True)
+        return size == len(heading) and self.path.read_bytes() == heading
 
 
 def begin_again(sidecar: Sidecar, output: Path) -> Sidecar:
@@ -233,61 +285,6 @@ def retry_path(output: Path) -> Path:
 
 def _beside(output: Path) -> Path:
     return output.with_name(f"{output.name}.moot")
-
-
-def _read_jsonl(file: IO[bytes]) -> Iterator[tuple[Record, int]]:
-    end = 0
-    for line in file:
-        end += len(line)
-        try:
-            record = json.loads(line)
-        except ValueError:
-            return
-        if not line.endswith(b"\n") or not isinstance(record, dict):
-            return
-        yield record, end
-
-
-def _read_csv(file: IO[bytes]) -> Iterator[tuple[Record, int]]:
-    end = 0
-    torn = False
-
-    def lines() -> Iterator[str]:
-        nonlocal end, torn
-        for line in file:
-            end += len(line)
-            torn = not line.endswith(b"\n")
-            yield line.decode("utf-8", "replace")
-
-    csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(lines())
-    if next(reader, None) != list(FIELDS):
-        return
-    for cells in reader:
-        if torn or len(cells) != len(FIELDS):
-            return
-        yield {name: _value(name, cell) for name, cell in zip(FIELDS, cells, strict=True)}, end
-
-
-_NUMBERS = {"index": int, "duplicate_of": int, "input_tokens": int, "output_tokens": int, "cost_usd": float}
-
-
-def _value(name: str, cell: str) -> Any:
-    if name in _NUMBERS or name == "latency_s":
-        return _NUMBERS.get(name, float)(cell) if cell else None
-    if name == "json":
-        return json.loads(cell) if cell else None
-    return cell
-
-
-def _cell(name: str, value: Any) -> Any:
-    if name == "json":
-        return "" if value is None else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str):
-        text = clean(value)
-        # a spreadsheet would run a text that begins like a formula
-        return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-    return value
 
 
 _FULL = "The disk is full, so {name!r} cannot be written. Free some space; the batch then goes on by itself."

@@ -70,6 +70,7 @@ class NamedKey(_Strict):
 class QuirkSettings(_Strict):
     """`quirks` of a row: where its endpoint departs from OpenAI's. What is not set is as the provider's, or learned."""
 
+    summaries: bool | None = None
     json_schema: bool | None = None
     strict: bool | None = None
     json_object: bool | None = None
@@ -94,7 +95,20 @@ class AIConfig(_Strict):
     """Several keys of one AI, used side by side."""
     model: str | None = None
     base_url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
+    query: Annotated[dict[str, str], Field(max_length=20)] = {}
+    """Parameters of every request's address, beside those that stand in `base_url`."""
+    api: Literal["chat", "responses"] | None = None
+    """Which of OpenAI's protocols its endpoint speaks; None: as the provider does, or as it turns out."""
     headers: Headers = {}
+    key_command: Annotated[list[str], Field(min_length=1, max_length=50)] | None = None
+    """A program and its arguments that print the key, or JSON with a token and when it ends."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,40}$")] | None = None
+    project: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:._-]{1,100}$")] | None = None
+    """Where on Bedrock or Vertex; None: as the environment says."""
+    num_ctx: Annotated[int, Field(gt=0, le=100_000_000)] | None = None
+    keep_alive: str | int | None = None
+    think: bool | Literal["low", "medium", "high"] | None = None
+    """Ollama's own: tokens of context, how long a model stays loaded, whether it thinks."""
     command: Annotated[list[str], Field(min_length=1)] | None = None
     enabled: bool = True
     system: str | None = None
@@ -316,7 +330,8 @@ def _check_row(name: str, row: object) -> AIConfig:
         raise ConfigError(_sentence(f"ais.{name}", error)) from None
     if parsed.api_key:
         register_secret(parsed.api_key.get_secret_value())
-    register_row_secrets(parsed.headers, parsed.extra, parsed.command or ())
+    programs = [*(parsed.command or ()), *(parsed.key_command or ())]
+    register_row_secrets(parsed.headers, {**parsed.extra, **parsed.query}, programs, parsed.base_url)
     register_names(each for each in (name, parsed.model) if each)
     keys = parsed.keys
     if keys and parsed.api_key:

@@ -79,6 +79,10 @@ class InvalidInputError(MootError, ValueError):
     """An argument cannot be used; the message names it and the fix."""
 
 
+class ForgottenJobError(InvalidInputError):
+    """The words of the job were deleted, so it cannot run again."""
+
+
 class ConfigError(MootError):
     """credentials.json or the environment cannot be used; the message names file and key."""
 

@@ -23,6 +23,17 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
+def close_to_others(place: Path) -> None:
+    """Take from everybody but the owner what they may do with *place* and all in it.
+
+    Raises:
+        OSError: It cannot be changed.
+    """
+    for path in (place, *(place.rglob("*") if place.is_dir() else ())):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
+
+
 def new_private_file(path: Path, text: str) -> None:
     """Make *path* with *text*, whole at once; what is there already, or a link, is left alone.
 

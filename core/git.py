@@ -56,6 +56,8 @@ _OURS = {
     "protocol.allow": "never",
     "safe.barerepository": "explicit",
 }
+_ATTRIBUTES = "* !diff -filter -ident -working-tree-encoding\n"
+"""Goes before what a repository says of its files: text is shown although it is called binary, and nothing converts."""
 _HEADS = ("ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 _LINKED = ("refs", "packed-refs", "logs", "shallow", "reftable", *_HEADS)
 
@@ -209,6 +211,8 @@ def _stand_in(repository: Repository, place: Path) -> None:
     head = _line_of(repository.git_dir / "HEAD")
     if not re.fullmatch(r"ref: refs/[^\0\s]+|[0-9a-f]{40}|[0-9a-f]{64}", head):
         raise GitError("The repository has no head that git understands. Try `git fsck`.")
+    (place / "info").mkdir()
+    (place / "info" / "attributes").write_text(_ATTRIBUTES, encoding="utf-8")
     (place / "HEAD").write_text(f"{head}\n", encoding="utf-8", errors="surrogateescape")
     settings = _settings_of(repository.common_dir / "config", repository.top)
     _check_worktree(repository, settings)
@@ -218,7 +222,9 @@ def _stand_in(repository: Repository, place: Path) -> None:
         _bring(source / name, place / name)
     (place / "refs").mkdir(exist_ok=True)
     for part in (repository.git_dir / "index", *repository.git_dir.glob("sharedindex.*")):
-        if part.is_file() and not part.is_symlink():
+        if os.path.lexists(part):
+            if part.is_symlink() or not part.is_file():
+                raise _elsewhere("its index lies outside")
             shutil.copy2(part, place / part.name)  # with its time, by which git knows which files to look into
 
 

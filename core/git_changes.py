@@ -65,18 +65,26 @@ def git_changes(
             "There is no git repository here. Give 'diff' or 'files', or name the folder in 'repo'."
         )
     wanted = _Wanted(workspace, repository, folder, paths)
-    with opened(repository) as git:
-        since = _since(git, base)
-        changes = Changes()
-        if not staged:
-            _take_working_files(git, wanted, changes)
-            _tell_of_submodules(git, wanted, changes)
-        _compare(git, since, wanted, changes)
+    try:
+        changes = _changes(repository, wanted, base=base, staged=staged)
+    except OSError as error:
+        raise GitError(f"The repository cannot be read ({type(error).__name__}). Check its permissions.") from None
     if not changes.sources and not changes.left_out:
         what = "staged" if staged else f"changed since {base}" if base else "changed since the last commit"
         raise InvalidInputError(f"Nothing is {what}. Name a 'base' such as main, or give 'files' to review.")
     if wanted.outside:
         changes.left_out.append(f"{wanted.outside} more changed outside of what is open to Moot (left out)")
+    return changes
+
+
+def _changes(repository: Repository, wanted: _Wanted, *, base: str | None, staged: bool) -> Changes:
+    changes = Changes()
+    with opened(repository) as git:
+        since = _since(git, base)
+        if not staged:
+            _take_working_files(git, wanted, changes)
+            _tell_of_submodules(git, wanted, changes)
+        _compare(git, since, wanted, changes)
     return changes
 
 
@@ -107,14 +115,17 @@ class _Wanted:
     def __init__(self, workspace: Workspace, repository: Repository, folder: Path, paths: Sequence[str]) -> None:
         self._workspace = workspace
         self._top = repository.top
+        self.by_hand = workspace.here is not None
+        self._roots = (repository.top,) if self.by_hand else workspace.roots
+        """A person sees all of a repository, under the names that git shows, wherever in it they stand."""
         self._paths = [self._path(folder, path) for path in paths]
         self.outside = 0
 
     def prefixes(self) -> list[str]:
         """What git is to look at: the roots below the top, or everything."""
-        if any(self._top.is_relative_to(root) for root in self._workspace.roots):
+        if any(self._top.is_relative_to(root) for root in self._roots):
             return []
-        return [root.relative_to(self._top).as_posix() for root in self._workspace.roots if self._is_below(root)]
+        return [root.relative_to(self._top).as_posix() for root in self._roots if root.is_relative_to(self._top)]
 
     def has(self, name: str) -> bool:
         return not self._paths or any(_matches(name, path) for path in self._paths)
@@ -122,7 +133,7 @@ class _Wanted:
     def place(self, name: str) -> tuple[Path, str] | None:
         """The root that the file called *name* in the repository lies below, and its name there."""
         path = self._top.joinpath(*name.split("/"))
-        root = next((root for root in self._workspace.roots if path != root and path.is_relative_to(root)), None)
+        root = next((root for root in self._roots if path != root and path.is_relative_to(root)), None)
         return (root, path.relative_to(root).as_posix()) if root is not None else None
 
     def refused(self, name: str) -> str | None:
@@ -133,20 +144,19 @@ class _Wanted:
         return self._workspace.secret_name(place[0] / place[1], place[0])
 
     def is_local_only(self, name: str) -> bool:
-        place = self.place(name)
-        return place is not None and self._workspace.is_local_only(place[1])
+        path = self._top.joinpath(*name.split("/"))
+        roots = {*self._roots, *self._workspace.roots}
+        below = [path.relative_to(root).as_posix() for root in roots if path.is_relative_to(root)]
+        return any(self._workspace.is_local_only(each) for each in below)
 
     def shown(self, name: str) -> str:
         """The name for readers; what is no text in it is replaced."""
         place = self.place(name)
         return os.fsencode(place[1] if place else name).decode("utf-8", "replace")
 
-    def _is_below(self, root: Path) -> bool:
-        return root.is_relative_to(self._top)
-
     def _path(self, folder: Path, given: str) -> str:
         path = Path(os.path.normpath(folder / given))
-        inside = path.is_relative_to(self._top) and any(path.is_relative_to(root) for root in self._workspace.roots)
+        inside = path.is_relative_to(self._top) and any(path.is_relative_to(root) for root in self._roots)
         if not given or given.startswith(":") or "\0" in given or not inside:
             raise InvalidInputError(
                 f"'paths': {given!r} is no file or folder of the repository that is open to Moot. Give plain paths "
@@ -183,7 +193,7 @@ def _take_working_files(git: Git, wanted: _Wanted, changes: Changes) -> None:
         if _SUBMODULE in (pair.old_mode, pair.new_mode):
             changes.skipped.add(name)
             changes.leave_out(wanted.shown(name), "a submodule, which is at another commit now")
-        elif reason := wanted.refused(name) or _copied(git, name):
+        elif reason := wanted.refused(name) or _copied(git, name, hard_links=wanted.by_hand):
             changes.skipped.add(name)
             if wanted.place(name):
                 changes.leave_out(wanted.shown(name), reason)
@@ -194,21 +204,24 @@ def _take_working_files(git: Git, wanted: _Wanted, changes: Changes) -> None:
         git.run("update-index", "-z", "--add", "--remove", "--replace", "--stdin", given=given, in_copies=True)
 
 
-def _copied(git: Git, name: str) -> str | None:
+def _copied(git: Git, name: str, *, hard_links: bool) -> str | None:
     """Copy the file called *name* to where git reads it; why not, if not. One that is gone needs no copy."""
     parts, top = name.split("/"), git.repository.top
     copy = git.copies.joinpath(*parts)
     try:
-        data, mode = read_with_mode(top, parts, MAX_TEXT_BYTES)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(data)
-        copy.chmod(0o700 if mode & 0o100 else 0o600)
+        data, mode = read_with_mode(top, parts, MAX_TEXT_BYTES, hard_links=hard_links)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except NotPlainError as error:
         return str(error)
     except OSError:
         return _copied_link(top, parts, copy)
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(data)
+        copy.chmod(0o700 if mode & 0o100 else 0o600)
+    except OSError as error:
+        return f"it cannot be copied ({type(error).__name__})"
     return None
 
 
@@ -217,8 +230,11 @@ def _copied_link(top: Path, parts: Sequence[str], copy: Path) -> str | None:
         target = link_below(top, parts)
     except OSError:
         return "it cannot be read, or a folder above it is a link now"
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.symlink_to(target)
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.symlink_to(target)
+    except OSError as error:
+        return f"it cannot be copied ({type(error).__name__})"
     return None
 
 

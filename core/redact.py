@@ -16,6 +16,7 @@ _MASK = "[redacted]"
 _SHORTEST_SECRET = 6
 """Below this length a "secret" is a placeholder such as `none`; replacing it would garble ordinary words."""
 _LONGEST_SECRET = 10_000
+_SHORTEST_BEGINNING = 8
 _LONG_ENOUGH_TO_BREAK = 10
 """A shorter secret is not looked for across line ends: words could make it up."""
 
@@ -32,12 +33,18 @@ _SURE = re.compile(
     r"|(?<=[?&]access_token=)[^\s&\"'<>]{8,2000}|(?<=[?&]api-key=)[^\s&\"'<>]{8,2000}"
     r"|(?<=://)[^\s/:@\"'<>]{0,200}:[^\s/@\"'<>]{3,500}(?=@)"
 )
+_SURE_MARKS = ("AIza", "eyJ", "earer ", "asic ", "key=", "token=", "://")
+_PREFIX_MARKS = (
+    "sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "xai", "gsk", "pplx", "tgp", "key-", "key_", "nvapi", "tvly", "csk", "r8",
+    "hf", "pcsk", "lsv2", "glpat", "npm", "pypi", "gh", "whsec", "shpat", "sbp", "xox", "hvs.", "dp.", "AKIA", "ASIA",
+)  # fmt: skip
+"""Without one of these a text holds nothing of the kind; to look for them takes a tenth of the time of the pattern."""
 _RANDOM = re.compile(r"(?=[A-Za-z0-9]*\d)(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{8,}|\*{3,}|\.{3,}|…|[A-Za-z]{24,}|\d{12,}")
 """What a key has and a name lacks: a run of letters and digits, or the stars by which a provider hides the middle."""
 _UNSEEN = (
     "\\0\\u00ad\\u034f\\u061c\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u206f\\ufe00-\\ufe0f\\ufeff"
 )
-_NOISE = re.compile(rf"[\s{_UNSEEN}]|\\[nrt0]|\\u200[b-f]|\\u0000|\\x00|&#8203;|%0[AaDd]|%00")
+_NOISE = re.compile(r"\\[nrt0]|\\u200[b-f]|\\u0000|\\x00|&#8203;|%0[AaDd]|%00")
 _GAP = rf"(?:[\s{_UNSEEN}]|\\[nrt0]|\\u200[b-f]|\\u0000|\\x00|&#8203;|%0[AaDd]|%00|=\r?\n){{0,12}}"
 _SOFT_END = re.compile(r"=\r?\n")
 _SEEN = re.compile(f"[{_UNSEEN}]")
@@ -79,13 +86,24 @@ def without_secrets(text: str) -> str:
             text = text.replace(secret, _MASK)
     for secret in _written_otherwise(text, known) if known else ():
         text = _anyhow(secret).sub(_MASK, text)
+    for secret in known:
+        text = _without_beginning(text, secret)
     return text
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """*text* without the first letters of *secret* at its end, where somebody has cut it off."""
+    start = secret[:_SHORTEST_BEGINNING]
+    at = text.rfind(start, -len(secret) - 4) if len(secret) > _SHORTEST_BEGINNING else -1
+    return text[:at] + _MASK if at >= 0 and secret.startswith(text[at:].rstrip(" .…")) else text
 
 
 def redact(text: str) -> str:
     """Return *text* without known secrets and without anything shaped like an API key."""
-    text = _SURE.sub(_MASK, without_secrets(text))
-    return _PREFIXED.sub(_masked_if_random, text)
+    text = without_secrets(text)
+    if any(mark in text for mark in _SURE_MARKS):
+        text = _SURE.sub(_MASK, text)
+    return _PREFIXED.sub(_masked_if_random, text) if any(mark in text for mark in _PREFIX_MARKS) else text
 
 
 def _masked_if_random(found: re.Match[str]) -> str:
@@ -98,11 +116,17 @@ def _masked_if_random(found: re.Match[str]) -> str:
 
 def _written_otherwise(text: str, secrets: Iterable[str]) -> list[str]:
     """Those of *secrets* that are in *text* in another spelling; asked of every text, so it does not look where."""
-    unbroken = _decoded(_SEEN.sub("", text) if not text.isascii() or "\0" in text else text)
-    joined = _decoded("".join(_NOISE.sub("", text).split()))
-    if "=\n" in text or "=\r\n" in text:  # the line ends of quoted-printable
-        joined += "\0" + _decoded("".join(_NOISE.sub("", _SOFT_END.sub("", text)).split()))
+    seen = text if text.isascii() and "\0" not in text else _SEEN.sub("", text)
+    unbroken, joined = _decoded(seen), _joined(seen)
+    if "=\n" in seen or "=\r\n" in seen:  # the line ends of quoted-printable
+        joined += "\0" + _joined(_SOFT_END.sub("", seen))
     return [secret for secret in secrets if secret in (joined if len(secret) >= _LONG_ENOUGH_TO_BREAK else unbroken)]
+
+
+def _joined(text: str) -> str:
+    """*text* without white space, however that is written."""
+    text = "".join(text.split())
+    return _decoded(_NOISE.sub("", text) if any(mark in text for mark in ("\\", "%0", "&#8")) else text)
 
 
 def _decoded(text: str) -> str:

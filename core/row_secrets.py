@@ -21,6 +21,8 @@ _SECRET_NAME = re.compile(
 )
 _RANDOM = re.compile(r"(?=.{0,4000}\d)(?=.{0,4000}[A-Za-z])[A-Za-z0-9+/=_.~-]{16,4000}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
+_LOGIN = re.compile(r"://[^/?#@]{0,500}:([^/?#@]{1,2000})@")
+_QUERY = re.compile(r"[?&]([^=&#]{1,200})=([^&#]{1,4000})")
 _SCHEMES = frozenset(("bearer", "basic", "token", "apikey", "digest", "ssws"))
 
 
@@ -52,10 +54,22 @@ def checked_header(name: str, value: str) -> str:
     return value
 
 
-def register_row_secrets(headers: Mapping[str, str], extra: Mapping[str, Any], command: Sequence[str]) -> None:
+def register_row_secrets(
+    headers: Mapping[str, str], extra: Mapping[str, Any], command: Sequence[str], base_url: str | None = None
+) -> None:
     """Remember what looks like a secret in the settings of a row, so that it is never shown."""
     for found in (*_in_mapping(headers), *_in_mapping(extra), *_in_arguments(command)):
         register_secret(found)
+    register_url_secrets(base_url or "")
+
+
+def register_url_secrets(url: str) -> None:
+    """Remember the password in *url*, and what in its query is called, or looks like, a secret."""
+    if found := _LOGIN.search(url):
+        register_secret(found[1])
+    for name, value in _QUERY.findall(url):
+        for secret in _in_text(value, named=bool(_SECRET_NAME.search(name))):
+            register_secret(secret)
 
 
 def _in_mapping(values: Mapping[str, Any], *, inherited: bool = False) -> Iterator[str]:

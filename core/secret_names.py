@@ -7,7 +7,6 @@ editor or a backup has put around it.
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from fnmatch import translate
 from functools import lru_cache
@@ -17,7 +16,7 @@ from core.secret_scan import without_invisible
 
 _LISTS = Path(__file__).with_name("secret_rules") / "names.toml"
 _BACKUP = re.compile(
-    r"(?:~|\.(?:bak|bkp|backup|old|orig|original|save|saved|swp|swo|swn|tmp|copy|rej|prev|disabled|gz|bz2|xz|zst|zip|tgz|\d{1,14}|"
+    r"(?:~|\.(?:bak|bkp|backup|old|orig|original|save|saved|swp|swo|swn|tmp|copy|rej|prev|disabled|gz|bz2|xz|zst|zip|tgz|b64|base64|\d{1,14}|"
     r"\d{4}-\d\d-\d\d)|[ _-]\(?(?:copy|backup|bak|old|kopie|\d{1,2})\)?|\(\d{1,2}\)| )$"
 )
 _EDITOR = re.compile(r"^(?:\.?#+|~\$|\.~(?:lock\.)?|copy[ _]of[ _])(?=.)|(?<=.)#$|^\.(?=.*\.sw[opn]$)")
@@ -63,6 +62,8 @@ def _matches(name: str, which: str) -> bool:
 @lru_cache(maxsize=1)
 def _listed() -> dict[str, frozenset[str]]:
     """The lists of the data, by their names."""
+    import tomllib  # most calls send no file
+
     with _LISTS.open("rb") as file:
         return {name: frozenset(words.split()) for name, words in tomllib.load(file).items()}
 
@@ -79,6 +80,8 @@ def _as_read(name: str) -> str:
 def _spellings(name: str) -> list[str]:
     """*name*, and what is left of it without the marks of editors and backups."""
     found = [name]
+    if name.endswith(".txt") and "." in name.removesuffix(".txt").lstrip("."):
+        found.append(name.removesuffix(".txt"))  # as mail programs make people call them
     for _ in range(6):
         bare = _EDITOR.sub("", _BACKUP.sub("", found[-1])).strip()
         if not bare or bare == found[-1]:

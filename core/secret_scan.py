@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -139,16 +138,21 @@ def rules() -> tuple[Rule, ...]:
 
 
 def _read(name: str) -> Iterator[Rule]:
-    with (_FOLDER / name).open("rb") as file:
-        data = tomllib.load(file)
+    data = _data(name)
     yield from (Rule.of(rule) for rule in data["rules"] if "regex" in rule)
+
+
+def _data(name: str) -> dict[str, Any]:
+    import tomllib  # most calls send no file
+
+    with (_FOLDER / name).open("rb") as file:
+        return tomllib.load(file)
 
 
 @lru_cache(maxsize=1)
 def _allowed_always() -> Sequence[re.Pattern[str]]:
     """What is no secret in any rule: variables and templates."""
-    with (_FOLDER / "gitleaks.toml").open("rb") as file:
-        listed = tomllib.load(file)["allowlist"]["regexes"]
+    listed = _data("gitleaks.toml")["allowlist"]["regexes"]
     return [re.compile(_in_python(pattern)) for pattern in listed if not pattern.startswith("(?i)^true|false")]
 
 

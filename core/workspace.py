@@ -20,7 +20,6 @@ from core.documents import Document, DocumentError, is_pdf, pdf_text
 from core.errors import InvalidInputError
 from core.opening import NotPlainError, read_below
 from core.paths import data_dir
-from core.secrets_check import secret_in, secret_name
 from core.values import Image
 
 MAX_TEXT_BYTES = 2 * 1024 * 1024
@@ -117,7 +116,7 @@ class Workspace:
         name = path.relative_to(root).as_posix()
         self._refuse_secret(given, root, path)
         longest = MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES
-        document = _document(given, path.name, _bytes(given, root, path, longest))
+        document = _document(given, path.name, self._bytes(given, root, path, longest))
         if found := self.secret_in(document.text, name):
             raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or {self._way_out()}.")
         return TextFile(name, document.text, self._stays(root, path), document.notes)
@@ -130,7 +129,7 @@ class Workspace:
         """
         root, path = self._find(given)
         self._refuse_secret(given, root, path)
-        data = _bytes(given, root, path, MAX_IMAGE_BYTES)
+        data = self._bytes(given, root, path, MAX_IMAGE_BYTES)
         kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
         if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             kind = "image/webp"
@@ -182,11 +181,28 @@ class Workspace:
 
     def secret_name(self, path: Path, root: Path) -> str | None:
         """Why the file at *path* is taken for a secret by its place and name; None where that is meant."""
+        from core.secrets_check import secret_name  # not for the many calls that send no file
+
         return None if self.send_secrets else secret_name(path, root)
 
     def secret_in(self, text: str, name: str) -> str | None:
         """What secret *text* holds and in which line; None where that is meant."""
+        from core.secrets_check import secret_in
+
         return None if self.send_secrets else secret_in(text, name)
+
+    def _bytes(self, given: str, root: Path, path: Path, longest: int) -> bytes:
+        """What *path* holds. What is opened is what was resolved: a link that appears in between is not followed."""
+        try:
+            return read_below(root, path.relative_to(root).parts, longest, hard_links=self.here is not None)
+        except NotPlainError as error:
+            raise FileRefusedError(f"{given!r} {error}.") from None
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise FileRefusedError(f"{given!r} has been moved while it was read. Try again.") from None
+            raise FileRefusedError(
+                f"{given!r} cannot be read ({type(error).__name__}). Check its permissions."
+            ) from None
 
     def _refuse_secret(self, given: str, root: Path, path: Path) -> None:
         if reason := self.secret_name(path, root):
@@ -203,7 +219,7 @@ class Workspace:
         return self.may_be_local_only(path.as_posix())
 
     def _expand_by_hand(self, given: str, here: Path) -> list[str]:
-        found = sorted(glob(str(here / Path(given).expanduser())))
+        found = sorted(glob(str(here / Path(given).expanduser()), recursive=True))
         files = [name for name in found if Path(name).is_file()]
         if not files and (here / Path(given).expanduser()).exists():
             return [given]
@@ -310,18 +326,6 @@ def _matching(root: Path, pattern: str) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
         if not hidden and path.is_file():
             yield path.relative_to(root)
-
-
-def _bytes(given: str, root: Path, path: Path, longest: int) -> bytes:
-    """What *path* holds. What is opened is what was resolved: a link that appears in between is not followed."""
-    try:
-        return read_below(root, path.relative_to(root).parts, longest)
-    except NotPlainError as error:
-        raise FileRefusedError(f"{given!r} {error}.") from None
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise FileRefusedError(f"{given!r} has been moved while it was read. Try again.") from None
-        raise FileRefusedError(f"{given!r} cannot be read ({type(error).__name__}). Check its permissions.") from None
 
 
 def _document(given: str, name: str, data: bytes) -> Document:

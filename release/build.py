@@ -30,7 +30,8 @@ SUMMARY = "Ask other AIs from your assistant: one, many at once, or a panel that
 
 _ENTRY_POINT = "moot_entry.py"
 _BESIDE_THE_CODE = ("pyproject.toml", "uv.lock", "README.md", "LICENSE")
-_PACKED = (".py", ".json", ".typed")
+_LEFT_OUT = {"__pycache__"}
+"""What Python leaves in the folders; everything else there is code, data or a licence, and goes into the wheel too."""
 """Nothing else is part of the package, whatever an editor or a test run left there."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The same sources give the same bytes: no file says when it was packed."""
@@ -143,7 +144,7 @@ def _files() -> Iterator[Path]:
     for name in _pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]:
         place = ROOT / name
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
-        yield from (file for file in inside if file.suffix in _PACKED)
+        yield from (file for file in inside if file.is_file() and not _LEFT_OUT & set(file.parts))
 
 
 def _add(bundle: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -25,6 +25,7 @@ from core.secret_names import named_like_a_secret
 from core.untrusted import one_line
 from server.worker import keep_batches, serving_jobs, start_worker
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
+from tools._batch_mend import damage
 from tools._kit import Cost
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
@@ -151,6 +152,12 @@ async def _agreed(app: App, batch: Prepared, wishes: Wishes) -> bool:
         question = f"{looked.bad:,} of {looked.bad + looked.total:,} rows cannot be asked. Go on without them?"
         if not wishes.skip_bad and not await _confirmed(question, "--skip-bad", wishes):
             return False
+    if (hurt := await damage(app.jobs, app.roster, batch)) is not None:
+        print(f"moot: {hurt}", file=sys.stderr)
+        if hurt.lost:
+            price = await estimated(app.roster, batch, calls=hurt.lost)
+            question = f"{hurt.lost:,} answers are gone, and would be paid for again: {price} Ask again?"
+            return await _confirmed(question, "--yes", wishes)
     if batch.calls > _MANY and batch.fresh:
         question = f"{await estimated(app.roster, batch)} Begin?"
         return await _confirmed(question, "--yes", wishes)
@@ -235,10 +242,7 @@ async def _followed(app: App, id: str, batch: Prepared, wishes: Wishes) -> Job:
 
 
 def _outcome(batch: Prepared) -> BatchReport:
-    results = Results(Path(batch.spec.output), batch.spec.ais)
-    tally = results.open()
-    results.close()
-    return report(batch.spec, tally)
+    return report(batch.spec, Results(Path(batch.spec.output), batch.spec.ais).look().tally)
 
 
 def _finished(outcome: BatchReport, wishes: Wishes) -> int:

@@ -20,7 +20,7 @@ from ai.run import new_run_id
 from core.errors import ConfigError, InvalidInputError, MootError
 from core.events import Subscription
 from core.lifecycle import App, open_app
-from core.redact import without_secrets
+from core.redact import redact, without_secrets
 from core.untrusted import clean, one_line
 from core.view import CallView, RunView
 from server.progress import report, watched
@@ -157,7 +157,7 @@ async def _list_models(name: str | None) -> tuple[dict[str, list[str]], dict[str
 
     async def ask(app: App, ai: str) -> None:
         try:
-            offers[ai] = sorted(await app.roster.seat(ai).list_models())
+            offers[ai] = sorted(redact(model) for model in await app.roster.seat(ai).list_models())
         except MootError as error:
             failures[ai] = str(error)
 

@@ -19,10 +19,11 @@ from ai.batch_answers import Schema
 from ai.lazy import load
 from ai.roster import Roster
 from core.batch_input import BatchInput, Survey, survey
-from core.batch_output import Record, Results, Sidecar, Tally, find_run
+from core.batch_output import Results, Sidecar, Tally, find_run
+from core.batch_records import Record
 from core.batch_template import Template
 from core.budget import Estimate
-from core.errors import UnknownJobError
+from core.errors import ForgottenJobError, UnknownJobError
 from core.jobs.kinds import BATCH
 from core.untrusted import one_line, quoted
 from tools._kit import Cost, build_request, price_range
@@ -156,8 +157,8 @@ def prepare(
     return Prepared(spec, looked, fresh=not find_run(output, run).job, width=width)
 
 
-async def estimated(roster: Roster, batch: Prepared) -> str:
-    """What the whole may take, from a sample of its prompts. Nothing is sent.
+async def estimated(roster: Roster, batch: Prepared, *, calls: int | None = None) -> str:
+    """What the whole may take, or *calls* of it, from a sample of its prompts. Nothing is sent.
 
     Raises:
         ConfigError: One of the AIs cannot be asked.
@@ -169,7 +170,8 @@ async def estimated(roster: Roster, batch: Prepared) -> str:
         seat = roster.seat(ai)
         found += [estimate(seat, build_request(prompt, roster, ai, **spec.options)) for prompt in sample]
         await anyio.lowlevel.checkpoint()
-    scale = spec.total / len(sample)
+    part = 1.0 if calls is None else calls / batch.calls
+    scale = part * spec.total / len(sample)
     price = {ai: _price(roster, ai) if spec.provider_batch else 1.0 for ai in spec.ais}
     scaled = [
         replace(
@@ -181,8 +183,9 @@ async def estimated(roster: Roster, batch: Prepared) -> str:
     ]
     inputs = round(sum(one.input_tokens for one in found) * scale)
     outputs = round(sum(one.output_tokens for one in found) * scale)
+    rows = f"{spec.total:,} rows for {', '.join(spec.ais)}: " if calls is None else ""
     return (
-        f"{spec.total:,} rows for {', '.join(spec.ais)}: {batch.calls:,} calls, about {inputs:,} tokens in, "
+        f"{rows}{batch.calls if calls is None else calls:,} calls, about {inputs:,} tokens in, "
         f"up to {outputs:,} out, {price_range(scaled)}.{await _refusal(roster, scaled)}"
     )
 
@@ -225,8 +228,13 @@ async def start_batch(jobs: Jobs, batch: Prepared, *, retry_failed: bool = False
     await anyio.to_thread.run_sync(found.write, output)
     if job.state != "done":
         return await jobs.resume(job.id)
-    missing = not await anyio.to_thread.run_sync(output.exists)
-    return await jobs.retry(job.id) if retry_failed or missing else job
+    from tools._batch_mend import is_whole
+
+    again = retry_failed or not await anyio.to_thread.run_sync(is_whole, spec, found)
+    try:
+        return await jobs.retry(job.id) if again else job
+    except ForgottenJobError:
+        return await _submitted(jobs, spec, found)
 
 
 async def _submitted(jobs: Jobs, spec: BatchSpec, found: Sidecar) -> Job:
@@ -250,11 +258,14 @@ async def _known(jobs: Jobs, id: str) -> Job | None:
 
 
 def report(spec: BatchSpec, tally: Tally) -> BatchReport:
-    """What there is to say of the output of *spec*. Blocks."""
+    """What there is to say of the output of *spec*, and of what was set aside of it. Blocks."""
     total, name = spec.total * len(spec.ais), Path(spec.output).name
     cost = Cost(known_usd=tally.cost_usd, complete=tally.cost_complete)
     words = f"{tally.ok:,} of {total:,} answered ({cost})"
     words = f"PARTIAL: {words}, {tally.failed:,} failed." if tally.ok < total else f"{words}."
+    sidecar = Sidecar.of(Path(spec.output))
+    if sidecar is not None and sidecar.kept:
+        words = f"{words} What could not be placed of an earlier state is in {', '.join(sidecar.kept)}."
     rows = list(islice(Results(Path(spec.output), spec.ais).records(), _SHOWN_ROWS)) if spec.shown else []
     return BatchReport(
         summary=words if spec.shown else f"{words} The results are in {name}.",

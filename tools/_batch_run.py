@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +14,17 @@ import anyio.to_thread
 
 from ai.batch import Ask, Batch, Result
 from ai.batch_answers import Schema, failure_value, record
-from ai.layers.cache import request_key
-from ai.roster import Roster
 from ai.run import Run
 from core.batch_files import BadRow
 from core.batch_input import Row
-from core.batch_output import DiskFullError, Record, Results, Sidecar, Tally, begin_again, retry_path
+from core.batch_kept import Kept, set_aside
+from core.batch_output import DiskFullError, OutOfOrderError, Results, Sidecar, Tally, begin_again, retry_path
+from core.batch_records import Record
 from core.errors import AIError, ConfigError, ElsewhereError, InvalidInputError, MootError, StoreError
-from core.values import Failure, Message, Request
+from core.values import Failure
 from tools._batch import BatchReport, BatchSpec, report, size_of
-from tools._kit import build_request
+from tools._batch_mend import begin_mending, is_whole, journal_keys
+from tools._batch_requests import requests
 
 if TYPE_CHECKING:
     from ai.memo import Memo
@@ -65,6 +65,8 @@ class _Work:
         self._schema = Schema(spec.answer_schema) if spec.answer_schema else None
         self._sidecar = Sidecar(spec.run)
         self._results = Results(self._output, spec.ais)
+        self._kept: Kept | None = None
+        """Earlier records that are taken over, if there are any."""
         self._tally = Tally()
         self._asks: Iterator[Ask] = iter(())
         self._told = float("-inf")
@@ -144,6 +146,8 @@ class _Work:
 
     def close(self) -> None:
         self._results.close()
+        if self._kept is not None:
+            self._kept.close()
 
     @property
     def _role(self) -> str:
@@ -173,40 +177,87 @@ class _Work:
         if size_of(path) != spec.size:
             raise ConfigError(f"The input {path.name!r} is not what it was. Put it back, or start with another output.")
         if sidecar.finished:
-            sidecar = begin_again(sidecar, self._output) if self._output.exists() else replace(sidecar, finished=False)
+            whole = is_whole(spec, sidecar)
+            sidecar = begin_again(sidecar, self._output) if whole else begin_mending(sidecar, self._output, kept=None)
         self._sidecar = sidecar
-        if sidecar.generation:
-            self._results = Results(retry_path(self._output), spec.ais)
-        self._tally = self._results.open()
+        self._results = Results(retry_path(self._output) if self._retries else self._output, spec.ais)
+        self._tally = self._opened()
+        if earlier := self._earlier():
+            self._kept = Kept(earlier, spec.ais, spec.total)
         self._rewind()
+
+    @property
+    def _retries(self) -> bool:
+        """Whether the failed records of a whole output are asked again, into a file of their own."""
+        return self._sidecar.generation > 0 and not self._sidecar.mending
+
+    def _opened(self) -> Tally:
+        """The output, ready to be continued. What is not in order in it is set aside first, as it is."""
+        try:
+            return self._results.open()
+        except OutOfOrderError:
+            path = self._results.path
+            self._sidecar = begin_mending(self._sidecar, self._output, kept=set_aside(path).name)
+            path.unlink()
+            return self._results.open()
+
+    def _earlier(self) -> list[Path]:
+        """The files in which earlier records may stand."""
+        kept = [self._output.with_name(name) for name in self._sidecar.kept]
+        return [*kept, self._output] if self._retries else kept
 
     def _rewind(self) -> None:
         """Begin with the first row that is not written yet."""
-        before: Iterator[Record] = iter(())
-        if self._sidecar.generation:
-            before = Results(self._output, self._spec.ais).records()
-        self._asks = islice(self._all_asks(before), self._tally.done, None)
+        self._asks = islice(self._all_asks(), self._tally.done, None)
 
-    def _all_asks(self, before: Iterator[Record]) -> Iterator[Ask]:
-        """Every row for every AI; what was answered *before* is known."""
+    def _all_asks(self) -> Iterator[Ask]:
+        """Every row for every AI; what was answered before is known."""
         source = self._spec.source(self._run.workspace.local_only)
-        made = {ai: _requests(self._run.roster, ai, self._spec) for ai in self._spec.ais}
+        made = {ai: requests(self._run.roster, ai, self._spec) for ai in self._spec.ais}
         for row in source.rows():
             if isinstance(row, BadRow):
                 continue
             for ai, request in made.items():
-                old = next(before, None)
-                known = old if old is not None and old["status"] == "ok" else None
-                yield Ask(row, row.index, ai, *request(row), known)
+                yield Ask(row, row.index, ai, *request(row), self._known(row, ai))
+
+    def _known(self, row: Row, ai: str) -> Record | None:
+        """The earlier record of a row, unless it is a failure that is to be asked again."""
+        old = self._kept.get(row.index, ai) if self._kept else None
+        if old is None or str(old["id"]) != str(row.id) or (self._retries and old["status"] != "ok"):
+            return None
+        return old
 
     def _finish(self) -> None:
         self._results.close()
-        if self._sidecar.generation and self._results.path.exists():
+        if self._retries and self._results.path.exists():
             self._results.path.replace(self._output)
-        replace(self._sidecar, finished=True).write(self._output)
+        # Read once more before anything else counts on it: the journal is not needed from here on.
+        written = Results(self._output, self._spec.ais)
+        if not is_whole(self._spec, replace(self._sidecar, digest="")):
+            raise ConfigError(
+                f"{self._output.name!r} was changed by somebody else while it was written. What is finished is kept: "
+                "start the same command again, and leave the file alone meanwhile."
+            )
+        replace(self._sidecar, finished=True, mending=False, digest=written.digest()).write(self._output)
 
     async def _read(self) -> Sequence[Ask]:
-        return await anyio.to_thread.run_sync(lambda: list(islice(self._asks, _CHUNK)))
+        asks = await anyio.to_thread.run_sync(lambda: list(islice(self._asks, _CHUNK)))
+        return await self._from_journal(asks) if self._sidecar.mending and self._run.memory else asks
+
+    async def _from_journal(self, asks: Sequence[Ask]) -> Sequence[Ask]:
+        """*asks* with what the journal has of them, from whichever time they were asked."""
+        memory = self._run.memory
+        assert memory is not None
+        names = [[] if ask.known else journal_keys(ask.key, ask.ai, self._sidecar.generation) for ask in asks]
+        there = await memory.recall([name for several in names for name in several])
+        values = [_best(several, there) for several in names]
+        return [
+            ask if value is None else replace(ask, known=self._as_record(ask, value))
+            for ask, value in zip(asks, values, strict=True)
+        ]
+
+    def _as_record(self, ask: Ask, value: Mapping[str, Any]) -> Record:
+        return record(value, index=ask.index, id=ask.row.id, ai=ask.ai, schema=self._schema)
 
     async def _read_known(self) -> Sequence[Ask]:
         """The same where every row was asked remotely: what has no result there is a failure, and asked nowhere."""
@@ -243,9 +294,7 @@ class _Work:
 
     def _record(self, result: Result) -> Record:
         ask = result.ask
-        if ask.known is not None:
-            return ask.known
-        return record(result.value, index=ask.index, id=ask.row.id, ai=ask.ai, schema=self._schema)
+        return ask.known if ask.known is not None else self._as_record(ask, result.value)
 
     async def _tell(self, problem: str = "") -> None:
         self._told = time.monotonic()
@@ -262,17 +311,7 @@ class _Work:
             return
 
 
-def _requests(roster: Roster, ai: str, spec: BatchSpec) -> Callable[[Row], tuple[Request, str]]:
-    """Makes the request of a row, and the key under which it is known: all but the prompt is the same for all."""
-    bare = build_request("", roster, ai, priority="batch", json_schema=spec.answer_schema, **spec.options)
-    common = request_key(ai, bare).encode()
-    given = {one.name: getattr(bare, one.name) for one in fields(bare) if one.name not in ("messages", "local_only")}
-
-    def make(row: Row) -> tuple[Request, str]:
-        request = Request(messages=(Message.user(row.prompt),), local_only=row.local_only, **given)
-        digest = hashlib.sha256(common)
-        digest.update(b"local" if row.local_only else b"any")
-        digest.update(row.prompt.encode())
-        return request, digest.hexdigest()[:40]
-
-    return make
+def _best(names: Sequence[str], there: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The newest answer under *names*, else the newest failure."""
+    found = [there[name] for name in names if name in there]
+    return next((value for value in found if "error" not in value), found[0] if found else None)

@@ -108,7 +108,7 @@ def _given(
 
 
 def _repository(workspace: Workspace, repo: str | None) -> Path:
-    if repo is None and len(workspace.roots) != 1:
+    if repo is None and workspace.here is None and len(workspace.roots) != 1:
         raise InvalidInputError(
             "'repo' is missing: several folders, or none, are open to Moot (files.roots). Name one."
         )

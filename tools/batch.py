@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from core.files import new_private_file, private_folder
 from core.jobs.desk import Jobs
 from core.paths import data_dir
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, start_batch
+from tools._batch_mend import damage
 from tools._kit import AINames, Cost, DryRun, MaxTokens, System
 
 Items = Annotated[
@@ -73,6 +75,12 @@ async def batch(
         raise InvalidInputError(f"{batch.survey.bad:,} rows cannot be asked: {listed}. Mend them, or set skip_bad.")
     if dry_run:
         return _unsent(batch, f"Dry run, nothing was sent: {await estimated(run.roster, batch)}")
+    if (hurt := await damage(run.jobs, run.roster, batch)) is not None and hurt.lost:
+        price = await estimated(run.roster, batch, calls=hurt.lost)
+        raise InvalidInputError(
+            f"{hurt} {hurt.lost:,} answers are gone, and would be paid for again: {price} Nothing was sent. "
+            "Ask the user, who can start it with `moot batch ... --yes`, or give a copy of the file under another name."
+        )
     job = await start_batch(run.jobs, batch)
     return await _answer(run.jobs, batch, job.id)
 
@@ -125,8 +133,9 @@ def _kept(items: list[str | dict[str, Any]]) -> Path:
     folder = data_dir() / "batches"
     private_folder(folder)
     for old in folder.iterdir():
-        if time.time() - old.stat().st_mtime > _KEPT_S:
-            old.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another batch may have taken it away, or have made it for a moment
+            if time.time() - old.stat().st_mtime > _KEPT_S:
+                old.unlink()
     path = folder / f"{secrets.token_hex(8)}.jsonl"
     new_private_file(path, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items))
     return path

@@ -10,6 +10,16 @@ from ai.run import Run
 from ai.seat import Seat
 from tools._result import Result
 
+KEPT = (
+    "jobs.db, jobs.d: prompts, files and answers of jobs, for 30 days or 500 MB after they are over; of a call that a "
+    "host got its answer to in time, nothing. Delete them: moot jobs clean --words",
+    "batches: the rows given to the tool batch and their answers, for 30 days.",
+    "threads.db: what was said in named threads, until `moot threads delete NAME`.",
+    "cache.db: answers of AIs with a cache_ttl, for at most a year; delete the file at any time.",
+    "moot.db, track.db, the other files: usage, limits and how panels went, without words.",
+)
+"""What Moot keeps on this machine, all of it for its owner alone. The README says the same."""
+
 
 class KeyStatus(Result):
     """One of an AI's keys, by its alias."""
@@ -34,10 +44,11 @@ class AIStatus(Result):
 
 
 class Status(Result):
-    """Every configured AI, and problems of the configuration itself."""
+    """Every configured AI, problems of the configuration itself, and what is kept where and how long."""
 
     ais: list[AIStatus]
     problems: list[str]
+    kept: list[str] = []
 
     def markdown(self) -> str:
         ready = sum(ai.ready for ai in self.ais)
@@ -51,6 +62,7 @@ class Status(Result):
             lines.append(f"- **{ai.name}**: {ai.model} via {ai.provider}, {state}{trouble}")
             lines += [f"  - {key.alias}: {key.problem or 'ready'}" for key in ai.keys]
         lines += [f"- Problem: {problem}" for problem in self.problems]
+        lines += ["", "Kept on this machine, in Moot's data folder:", *(f"- {line}" for line in self.kept)]
         return "\n".join(lines)
 
 
@@ -64,7 +76,8 @@ async def status(run: Run) -> Status:
     ]
     general = [problem for problem in roster.config.problems if problem not in roster.problems.values()]
     unrecorded = await run.unrecorded()
-    return Status(ais=ready + broken, problems=[*general, *roster.warnings(), *([unrecorded] if unrecorded else [])])
+    problems = [*general, *roster.warnings(), *([unrecorded] if unrecorded else [])]
+    return Status(ais=ready + broken, problems=problems, kept=list(KEPT))
 
 
 def _ready(seat: Seat) -> AIStatus:

@@ -77,7 +77,10 @@ class Cache:
             row = self._store.read(look)
         except StoreError:  # a cache that cannot be read is an empty one
             return None
-        return _decoded(row["response"]) if row else None
+        try:
+            return _decoded(row["response"]) if row else None
+        except (ValueError, TypeError, KeyError, AttributeError):  # damaged, or of another version
+            return None
 
     def _keep(self, key: str, response: Response) -> None:
         body = json.dumps(asdict(replace(response, text=without_secrets(response.text))))

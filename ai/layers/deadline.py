@@ -12,19 +12,14 @@ import math
 
 import anyio
 
+from ai.classify import Who, timed_out
 from ai.client import Emit, Signal
 from ai.pipeline import Complete
-from core.errors import AITimeoutError, TimeoutPhase
+from core.errors import TimeoutPhase
 from core.values import Deadlines, Request, Response
 
 _RESET_EVERY_S = 0.25
 """Moving a loop timer costs as much as parsing a token, so it is moved at most this often (never past `total`)."""
-
-_SETTING: dict[TimeoutPhase, str] = {
-    "first token": "first_token_timeout",
-    "idle": "idle_timeout",
-    "total": "timeout",
-}
 
 
 class Deadline:
@@ -59,14 +54,4 @@ class Deadline:
 
         with anyio.CancelScope(deadline=min(first, end)) as scope:
             return await call_next(request, watch)
-        raise self._timeout(phase, limits, text.getvalue())
-
-    def _timeout(self, phase: TimeoutPhase, limits: Deadlines, partial: str) -> AITimeoutError:
-        seconds = {"first token": limits.first_token, "idle": limits.idle, "total": limits.total}[phase]
-        what = {
-            "first token": "wrote nothing within",
-            "idle": "went silent for",
-            "total": "did not finish within",
-        }[phase]
-        text = f"{self._ai!r} {what} {seconds:g} s. Ask again, or raise its {_SETTING[phase]!r}."
-        return AITimeoutError(text, phase=phase, ai=self._ai, provider=self._provider, partial=partial)
+        raise timed_out(Who(self._ai, self._provider), phase, limits, text.getvalue())

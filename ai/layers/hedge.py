@@ -13,7 +13,6 @@ import anyio.abc
 
 from ai.client import Emit, Retrying, Signal, Thinking
 from ai.pipeline import Complete
-from core.errors import AIError
 from core.values import Request, Response
 
 
@@ -90,7 +89,7 @@ class _Race:
     def _failed(self, number: int, error: Exception) -> None:
         """The last to fail, or the one that was ahead, decides; a first failure leaves the other its chance."""
         self._running -= 1
-        if self._ahead == number or not self._running or not isinstance(error, AIError):
+        if self._ahead == number or not self._running:
             self._end(error)
 
     def _end(self, outcome: Response | Exception) -> None:

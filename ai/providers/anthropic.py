@@ -16,12 +16,15 @@ from ai.classify import not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.finish import MESSAGES
 from ai.lazy import load
+from ai.providers.catalog import Platform
 from ai.reading import count, items, mapping, position, text
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
-from ai.settings import ClientSettings
+from ai.settings import ClientSettings, Endpoint
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
+from ai.strict_schema import as_asked, in_words, strict_schema
 from ai.transport import SharedHTTP
+from core.errors import ProviderError
 from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
@@ -49,7 +52,8 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
     if request.effort is not None:
         output["effort"] = _EFFORT[request.effort]
     if request.json_schema is not None:
-        output["format"] = {"type": "json_schema", "schema": request.json_schema}
+        schema = strict_schema(request.json_schema) or request.json_schema
+        output["format"] = {"type": "json_schema", "schema": schema}
     if output:
         body["output_config"] = output
     if request.tools:
@@ -167,9 +171,8 @@ class MessageFold(SSEFold):
         reason = delta.get("stop_reason")
         if not reason:
             return
-        self._stopped = True
         self.end(MESSAGES, reason if isinstance(reason, str) else type(reason).__name__)
-        self.terminated = False  # message_stop follows
+        self._stopped, self.terminated = self.terminated, False  # message_stop follows
         if self.refusal is not None:
             self.refusal = text(mapping(delta.get("stop_details")).get("explanation")) or self.refusal
         for id_, name, said in self._calls.values():
@@ -194,8 +197,21 @@ class AsyncClient(AsyncAIClient):
         self._http = http
         self._model = settings.model
         self._sdk: anthropic.AsyncAnthropic | None = None
+        self._located: Endpoint | None = None
+        self._schemas = True
+        """Whether it takes JSON schemas, as far as is known."""
 
     async def complete(self, request: Request, emit: Emit) -> Response:
+        try:
+            return as_asked(await self._ask(request if self._schemas else in_words(request), emit), request)
+        except ProviderError as error:
+            if error.code != "schema_refused" or request.json_schema is None or not self._schemas:
+                raise
+        response = await self._ask(in_words(request), emit)
+        self._schemas = False
+        return response
+
+    async def _ask(self, request: Request, emit: Emit) -> Response:
         settings = self._settings
         sdk = await self._open()
         if self._model is None:
@@ -218,12 +234,16 @@ class AsyncClient(AsyncAIClient):
             return model_ids(self._settings.who, await reply.text())
 
     async def _open(self) -> anthropic.AsyncAnthropic:
-        if self._sdk is None:
+        endpoint = await self._settings.found()
+        if self._sdk is None or endpoint != self._located:
             try:
                 sdk = await load("anthropic")
-                self._sdk = sdk.AsyncAnthropic(http_client=self._http.client, **_sdk_options(self._settings))
+                make = getattr(sdk, f"Async{_KIND[self._settings.platform]}")
+                self._sdk = make(http_client=self._http.client, **_sdk_options(self._settings, endpoint))
+                self._located = endpoint
             except (RuntimeError, ImportError, ValueError) as error:
                 raise unavailable(self._settings.who, error) from error
+        assert self._sdk is not None
         return self._sdk
 
 
@@ -235,10 +255,19 @@ class SyncClient(AIClient):
         self._http = http
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
+        try:
+            return as_asked(self._ask(request, emit, cancelled), request)
+        except ProviderError as error:
+            if error.code != "schema_refused" or request.json_schema is None:
+                raise
+        return self._ask(in_words(request), emit, cancelled)
+
+    def _ask(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         import anthropic
 
         settings = self._settings
-        sdk = anthropic.Anthropic(http_client=self._http.sync_client, **_sdk_options(settings))
+        make = getattr(anthropic, _KIND[settings.platform])
+        sdk = make(http_client=self._http.sync_client, **_sdk_options(settings, settings.at()))
         with sdk_errors(anthropic, settings.who):
             model = settings.model or first_model(
                 settings.who, model_ids(settings.who, sdk.models.with_raw_response.list(limit=1000).text())
@@ -247,7 +276,7 @@ class SyncClient(AIClient):
         fold = MessageFold(settings.who, model, watch.emit)
         settings.instruct(fold)
         body = build_body(request, model, settings)
-        with sdk_errors(anthropic, settings.who, fold):
+        with sdk_errors(anthropic, settings.who, fold, watch):
             with sdk.messages.with_streaming_response.create(
                 **_required(body), extra_body=body, timeout=sdk_timeout(request, settings, sync=True)
             ) as reply:
@@ -261,11 +290,26 @@ def _required(body: dict[str, Any]) -> dict[str, Any]:
     return {"model": body["model"], "max_tokens": body["max_tokens"], "messages": [], "stream": True}
 
 
-def _sdk_options(settings: ClientSettings) -> dict[str, Any]:
-    assert settings.endpoint is not None
-    return {
-        "base_url": settings.endpoint.base_url,
-        "api_key": settings.endpoint.api_key,
+_KIND: Mapping[Platform | None, str] = {
+    None: "Anthropic",
+    "bedrock": "AnthropicBedrockMantle",
+    "vertex": "AnthropicVertex",
+}
+"""The SDK's client for each platform, after `Async` or nothing."""
+
+
+def _sdk_options(settings: ClientSettings, endpoint: Endpoint) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "base_url": endpoint.base_url or None,
         "max_retries": 0,
         "default_headers": settings.headers,
+        "default_query": dict(endpoint.query) or None,
     }
+    match settings.platform:
+        case "vertex":
+            place = {"region": settings.region, "project_id": settings.project}
+            return options | place | {"access_token": endpoint.api_key or None}
+        case "bedrock":
+            return options | {"api_key": endpoint.api_key or None, "aws_region": settings.region}
+        case _:
+            return options | {"api_key": endpoint.api_key}

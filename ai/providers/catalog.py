@@ -11,13 +11,18 @@ from typing import Literal
 
 from core.values import Effort
 
-Dialect = Literal["openai_chat", "anthropic", "gemini", "command"]
+Dialect = Literal["openai_chat", "anthropic", "gemini", "ollama", "command"]
+Platform = Literal["bedrock", "vertex"]
 
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
     """Where an OpenAI-compatible endpoint departs from OpenAI's own API."""
 
+    api: Literal["chat", "responses"] = "chat"
+    """Which of OpenAI's two protocols it speaks; where it does not speak the one, the other is tried."""
+    summaries: bool = True
+    """Whether a model may be asked to sum up its thoughts (Responses alone)."""
     max_tokens_field: str = "max_tokens"
     stream_usage: bool = True
     """Whether `stream_options.include_usage` is understood."""
@@ -45,6 +50,14 @@ class Provider:
     name: str
     dialect: Dialect = "openai_chat"
     base_url: str | None = None
+    """`{region}` stands for the row's region, any other name in braces for a variable of the environment."""
+    region_env: tuple[str, ...] = ()
+    project_env: tuple[str, ...] = ()
+    platform: Platform | None = None
+    key_header: str | None = None
+    """The header that takes the key, where it is no bearer token."""
+    from_environment: bool = True
+    """Whether its key in the environment alone makes it an AI; else a row has to name it."""
     env_keys: tuple[str, ...] = ()
     model: str | None = None
     needs_key: bool = True
@@ -61,6 +74,10 @@ class Provider:
     """Served by the model that ships with Moot."""
 
 
+_AWS_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_GOOGLE_REGION = ("GOOGLE_CLOUD_LOCATION", "CLOUD_ML_REGION")
+_GOOGLE_PROJECT = ("GOOGLE_CLOUD_PROJECT", "ANTHROPIC_VERTEX_PROJECT_ID")
+
 _ROWS = (
     Provider(
         "openai",
@@ -69,7 +86,7 @@ _ROWS = (
         model="gpt-6.1-sol",
         price_id="openai",
         batches="openai_batch",
-        quirks=Quirks(max_tokens_field="max_completion_tokens"),
+        quirks=Quirks(api="responses", max_tokens_field="max_completion_tokens"),
     ),
     Provider(
         "anthropic",
@@ -159,6 +176,146 @@ _ROWS = (
         needs_key=False,
         price_id="free",
         quirks=Quirks(efforts=("none", "low", "medium", "high"), schema_in_prompt=True),
+    ),
+    Provider(
+        "azure",
+        base_url="{AZURE_OPENAI_ENDPOINT}/openai/v1",
+        env_keys=("AZURE_OPENAI_API_KEY",),
+        key_header="api-key",
+        from_environment=False,
+        price_id="azure",
+        quirks=Quirks(api="responses", max_tokens_field="max_completion_tokens"),
+    ),
+    Provider(
+        "bedrock",
+        base_url="https://bedrock-mantle.{region}.api.aws/openai/v1",
+        env_keys=("AWS_BEARER_TOKEN_BEDROCK",),
+        region_env=_AWS_REGION,
+        platform="bedrock",
+        needs_key=False,
+        from_environment=False,
+        price_id="aws",
+    ),
+    Provider(
+        "bedrock_anthropic",
+        dialect="anthropic",
+        base_url="https://bedrock-mantle.{region}.api.aws/anthropic",
+        env_keys=("AWS_BEARER_TOKEN_BEDROCK",),
+        region_env=_AWS_REGION,
+        platform="bedrock",
+        needs_key=False,
+        from_environment=False,
+        price_id="aws",
+        max_tokens=16_384,
+    ),
+    Provider(
+        "vertex",
+        dialect="gemini",
+        model="gemini-4-argon",
+        region_env=_GOOGLE_REGION,
+        project_env=_GOOGLE_PROJECT,
+        platform="vertex",
+        needs_key=False,
+        from_environment=False,
+        price_id="google",
+    ),
+    Provider(
+        "vertex_anthropic",
+        dialect="anthropic",
+        model="claude-opus-5-5",
+        region_env=_GOOGLE_REGION,
+        project_env=_GOOGLE_PROJECT,
+        platform="vertex",
+        needs_key=False,
+        from_environment=False,
+        price_id="anthropic",
+        max_tokens=16_384,
+    ),
+    Provider(
+        "github",
+        base_url="https://models.github.ai/inference",
+        env_keys=("GITHUB_MODELS_TOKEN", "GITHUB_TOKEN"),
+        from_environment=False,  # that token is for many things, and there in many places
+        model="openai/gpt-6-luna",
+        quirks=Quirks(schema_in_prompt=True),
+    ),
+    Provider(
+        "huggingface",
+        base_url="https://router.huggingface.co/v1",
+        env_keys=("HF_TOKEN",),
+        from_environment=False,
+        model="openai/gpt-oss-120b",
+        price_id="huggingface_together",
+        quirks=Quirks(efforts=("low", "medium", "high"), schema_in_prompt=True),
+    ),
+    Provider(
+        "cerebras",
+        base_url="https://api.cerebras.ai/v1",
+        env_keys=("CEREBRAS_API_KEY",),
+        model="qwen-3.8-27b",
+        price_id="cerebras",
+        quirks=Quirks(max_tokens_field="max_completion_tokens", efforts=("low", "medium", "high")),
+    ),
+    Provider(
+        "fireworks",
+        base_url="https://api.fireworks.ai/inference/v1",
+        env_keys=("FIREWORKS_API_KEY",),
+        model="accounts/fireworks/models/qwen3p8-max",
+        price_id="fireworks",
+        quirks=Quirks(efforts=("none", "low", "medium", "high")),
+    ),
+    Provider(
+        "cohere",
+        base_url="https://api.cohere.ai/compatibility/v1",
+        env_keys=("COHERE_API_KEY", "CO_API_KEY"),
+        model="command-a-03-2025",
+        price_id="cohere",
+        quirks=Quirks(stream_usage=False, efforts=("none", "high")),
+    ),
+    Provider(
+        "zai",
+        base_url="https://api.z.ai/api/paas/v4",
+        env_keys=("ZAI_API_KEY", "Z_AI_API_KEY"),
+        model="glm-5.3",
+        price_id="zai",
+        quirks=Quirks(json_schema=False, efforts=()),
+    ),
+    Provider(
+        "moonshot",
+        base_url="https://api.moonshot.ai/v1",
+        env_keys=("MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY"),
+        model="kimi-k3.1-pro",
+        price_id="moonshotai",
+        quirks=Quirks(efforts=(), schema_in_prompt=True),
+    ),
+    Provider(
+        "qwen",
+        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        env_keys=("DASHSCOPE_API_KEY", "QWEN_API_KEY"),
+        model="qwen3.8-max",
+        quirks=Quirks(efforts=(), schema_in_prompt=True),
+    ),
+    Provider(
+        "minimax",
+        base_url="https://api.minimax.io/v1",
+        env_keys=("MINIMAX_API_KEY",),
+        model="MiniMax-M3",
+        price_id="minimax",
+        quirks=Quirks(efforts=(), schema_in_prompt=True),
+    ),
+    Provider(
+        "nvidia",
+        base_url="https://integrate.api.nvidia.com/v1",
+        env_keys=("NVIDIA_API_KEY",),
+        model="nvidia/nemotron-3-ultra-550b-a55b",
+        quirks=Quirks(efforts=("low", "medium", "high"), schema_in_prompt=True),
+    ),
+    Provider(
+        "sambanova",
+        base_url="https://api.sambanova.ai/v1",
+        env_keys=("SAMBANOVA_API_KEY",),
+        model="gpt-oss-120b",
+        quirks=Quirks(efforts=("low", "medium", "high"), schema_in_prompt=True),
     ),
     Provider(
         "lmstudio",

@@ -11,7 +11,7 @@ from typing import Any
 from ai.efforts import nearest
 from ai.providers.catalog import Quirks
 from ai.settings import ClientSettings
-from ai.strict_schema import strict_schema
+from ai.strict_schema import schema_rule, strict_schema
 from core.errors import NotUsableError
 from core.values import Image, Message, Request, Text, ToolCall, ToolResult
 
@@ -69,18 +69,18 @@ def _response_format(schema: Mapping[str, Any], quirks: Quirks) -> dict[str, Any
 def _messages(request: Request, quirks: Quirks) -> Iterator[dict[str, Any]]:
     system = request.system
     if request.json_schema is not None and (quirks.schema_in_prompt or not quirks.json_schema):
-        rule = f"Answer with one JSON object that fits this JSON Schema: {json.dumps(request.json_schema)}"
+        rule = schema_rule(request.json_schema)
         system = f"{system}\n\n{rule}" if system else rule
     messages = request.messages
     if system and quirks.system_role == "user":
-        messages = _told_first(system, messages)
+        messages = told_first(system, messages)
     elif system:
         yield {"role": quirks.system_role, "content": system}
     for message in messages:
         yield from _message(message)
 
 
-def _told_first(system: str, messages: Sequence[Message]) -> tuple[Message, ...]:
+def told_first(system: str, messages: Sequence[Message]) -> tuple[Message, ...]:
     """*messages* with *system* before the first of the user's: some models know no other role."""
     first, *rest = messages
     if first.role != "user":

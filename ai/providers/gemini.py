@@ -23,11 +23,12 @@ from ai.client import AIClient, AsyncAIClient, Emit
 from ai.finish import GEMINI
 from ai.reading import count, first, items, mapping, position, text
 from ai.sdk import first_model, sdk_timeout, unavailable, unforeseen
-from ai.settings import ClientSettings
+from ai.settings import ClientSettings, Endpoint
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
+from ai.strict_schema import in_words
 from ai.transport import SharedHTTP
-from core.errors import AIError
+from core.errors import AIError, NotUsableError, ProviderError
 from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ def build_config(request: Request, settings: ClientSettings) -> dict[str, Any]:
                 ]
             }
         ]
+    if request.extra.get("candidate_count", request.extra.get("candidateCount")) not in (None, 1):
+        who = settings.who
+        text = f"{who.ai!r} is asked for several answers in one call ('candidate_count'). Leave it out, and ask often."
+        raise NotUsableError(text, ai=who.ai, provider=who.provider)
     return config | dict(request.extra)
 
 
@@ -110,6 +115,15 @@ class GeminiFold(SSEFold):
         if not data.keys() & {"candidates", "promptFeedback"}:
             raise not_an_answer(self.who, json.dumps(data))
         self.event(data)
+
+    def listed(self, data: list[Any]) -> None:
+        """Without `alt=sse`, which some proxies drop, the chunks come as one list."""
+        for one in data:
+            if not isinstance(one, dict):
+                self.incomplete(_UNKNOWN_FORM)
+            elif not self.done:
+                self._check(one)
+                self.event(one)
 
     def _candidate(self, said: object) -> None:
         candidate, known = mapping(said), isinstance(said, dict)
@@ -137,7 +151,7 @@ class GeminiFold(SSEFold):
 
     def _end(self, reason: str) -> None:
         self.end(GEMINI, reason)
-        self.done = True
+        self.done = self.terminated
         if self.tool_calls and self.finish_reason == "stop":
             self.finish_reason = "tool_calls"
 
@@ -167,8 +181,21 @@ class AsyncClient(AsyncAIClient):
         self._http = http
         self._model = settings.model
         self._sdk: genai.Client | None = None
+        self._located: Endpoint | None = None
+        self._schemas = True
+        """Whether it takes JSON schemas, as far as is known."""
 
     async def complete(self, request: Request, emit: Emit) -> Response:
+        try:
+            return await self._ask(request if self._schemas else in_words(request), emit)
+        except ProviderError as error:
+            if error.code != "schema_refused" or request.json_schema is None or not self._schemas:
+                raise
+        response = await self._ask(in_words(request), emit)
+        self._schemas = False
+        return response
+
+    async def _ask(self, request: Request, emit: Emit) -> Response:
         who = self._settings.who
         sdk = await self._open()
         if self._model is None:
@@ -196,10 +223,12 @@ class AsyncClient(AsyncAIClient):
             return [(model.name or "").removeprefix("models/") async for model in pager]
 
     async def _open(self) -> genai.Client:
-        if self._sdk is None:
+        endpoint = await self._settings.found()
+        if self._sdk is None or endpoint != self._located:
             try:
                 # In a thread: the import takes 0.6 s and the client reads certificates.
-                self._sdk = await anyio.to_thread.run_sync(build_sdk, self._settings, self._http)
+                self._sdk = await anyio.to_thread.run_sync(build_sdk, self._settings, endpoint, self._http)
+                self._located = endpoint
             except (RuntimeError, ImportError, ValueError) as error:
                 raise unavailable(self._settings.who, error) from error
         return self._sdk
@@ -213,8 +242,18 @@ class SyncClient(AIClient):
         self._http = http
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
+        try:
+            return self._ask(request, emit, cancelled)
+        except ProviderError as error:
+            if error.code != "schema_refused" or request.json_schema is None:
+                raise
+        return self._ask(in_words(request), emit, cancelled)
+
+    def _ask(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         who = self._settings.who
-        sdk = build_sdk(self._settings, self._http, sdk_timeout(request, self._settings, sync=True))
+        sdk = build_sdk(
+            self._settings, self._settings.at(), self._http, sdk_timeout(request, self._settings, sync=True)
+        )
         with gemini_errors(who):
             model = self._settings.model or first_model(
                 who, [(m.name or "").removeprefix("models/") for m in sdk.models.list()]
@@ -247,11 +286,13 @@ class _Handed(BaseException):
 class _HandingOver(httpx2.AsyncClient):
     """The shared client, as the SDK sees it."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient, query: Mapping[str, str]) -> None:
         super().__init__(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))  # never asked
         self._client = client
+        self._query = query
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **more: Any) -> httpx2.Response:
+        request.url = request.url.copy_merge_params(dict(self._query)) if self._query else request.url
         reply = await self._client.send(request, stream=stream, **more)
         if stream and reply.status_code < 300:
             raise _Handed(reply)
@@ -261,12 +302,14 @@ class _HandingOver(httpx2.AsyncClient):
 class _SyncHandingOver(httpx2.Client):
     """The same for synchronous use, with a limit to how long the response's head may take."""
 
-    def __init__(self, client: httpx2.Client, timeout: httpx2.Timeout) -> None:
+    def __init__(self, client: httpx2.Client, timeout: httpx2.Timeout, query: Mapping[str, str]) -> None:
         super().__init__(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))  # never asked
         self._client = client
+        self._query = query
         self._timeout_ = timeout
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **more: Any) -> httpx2.Response:
+        request.url = request.url.copy_merge_params(dict(self._query)) if self._query else request.url
         request.extensions["timeout"] = self._timeout_.as_dict()
         reply = self._client.send(request, stream=stream, **more)
         if stream and reply.status_code < 300:
@@ -274,20 +317,37 @@ class _SyncHandingOver(httpx2.Client):
         return reply
 
 
-def build_sdk(settings: ClientSettings, http: SharedHTTP, timeout: httpx2.Timeout | None = None) -> genai.Client:
+def build_sdk(
+    settings: ClientSettings, endpoint: Endpoint, http: SharedHTTP, timeout: httpx2.Timeout | None = None
+) -> genai.Client:
     """The SDK over the shared clients. *timeout* is for synchronous use, where nothing else can end a read."""
     from google import genai
     from google.genai import types
 
-    assert settings.endpoint is not None
+    query = dict(endpoint.query)
     options = types.HttpOptions(
-        base_url=settings.endpoint.base_url,
+        base_url=endpoint.base_url or None,
         headers=settings.headers or None,
-        httpx_client=_SyncHandingOver(http.sync_client, timeout or httpx2.Timeout(None, connect=15.0)),
+        httpx_client=_SyncHandingOver(http.sync_client, timeout or httpx2.Timeout(None, connect=15.0), query),
         # Named even for synchronous use: else the SDK takes aiohttp by itself, with its own timeouts and retries.
-        httpx_async_client=_HandingOver(http.client),
+        httpx_async_client=_HandingOver(http.client, query),
     )
-    return genai.Client(api_key=settings.endpoint.api_key, vertexai=False, http_options=options)
+    if settings.platform == "vertex":
+        return genai.Client(
+            vertexai=True,
+            project=settings.project,
+            location=settings.region,
+            credentials=_token(endpoint.api_key) if endpoint.api_key else None,
+            http_options=options,
+        )
+    return genai.Client(api_key=endpoint.api_key, vertexai=False, http_options=options)
+
+
+def _token(token: str) -> Any:
+    """Credentials out of an access token; without one the SDK looks for those of this machine."""
+    from google.oauth2.credentials import Credentials
+
+    return Credentials(token=token)  # type: ignore[no-untyped-call]
 
 
 def as_config(config: dict[str, Any]) -> types.GenerateContentConfig:

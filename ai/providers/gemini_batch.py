@@ -48,7 +48,7 @@ class Batches:
     async def open(self) -> None:
         if self._sdk is None:
             await load("google.genai")
-            self._sdk = await anyio.to_thread.run_sync(build_sdk, self._settings, self._http)
+            self._sdk = await anyio.to_thread.run_sync(build_sdk, self._settings, self._settings.at(), self._http)
 
     def line(self, custom_id: str, request: Request) -> bytes:
         from google.genai import types

@@ -7,8 +7,12 @@ Source: https://docs.mistral.ai/capabilities/batch and the API reference's secti
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+import anyio.to_thread
+
+from ai.learned import Learned
 from ai.providers.openai_batch import chat_outcome, plain_body, with_words
 from ai.remote_batch import BatchHTTP, RemoteResult, RemoteStatus, Terms, encoded, refused
 from ai.settings import ClientSettings
@@ -37,7 +41,8 @@ class Batches:
         self._http = BatchHTTP(settings, http, {"authorization": f"Bearer {settings.endpoint.api_key}"})
 
     async def open(self) -> None:
-        return
+        known = await anyio.to_thread.run_sync(Learned.of(self._settings).load)
+        self._settings = replace(self._settings, quirks=known)
 
     def line(self, custom_id: str, request: Request) -> bytes:
         body = plain_body(request, self._settings)

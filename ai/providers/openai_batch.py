@@ -7,9 +7,13 @@ request of a batch costs half of an ordinary one ("Overview: 50% cost discount c
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+import anyio.to_thread
+
 from ai.client import ignore
+from ai.learned import Learned
 from ai.providers.chat_body import build_body
 from ai.providers.openai_chat import ChatFold
 from ai.remote_batch import BatchHTTP, RemoteResult, RemoteStatus, Terms, encoded, folded, refused, unanswered
@@ -49,7 +53,8 @@ class Batches:
         self._http = BatchHTTP(settings, http, {"authorization": f"Bearer {settings.endpoint.api_key}"})
 
     async def open(self) -> None:
-        return
+        known = await anyio.to_thread.run_sync(Learned.of(self._settings).load)
+        self._settings = replace(self._settings, quirks=known)
 
     def line(self, custom_id: str, request: Request) -> bytes:
         body = plain_body(request, self._settings)

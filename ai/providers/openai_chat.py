@@ -1,4 +1,4 @@
-"""The Chat Completions dialect over the openai SDK: OpenAI itself and every endpoint compatible with it.
+"""OpenAI's two protocols over its SDK, Chat Completions and Responses: OpenAI itself and whatever is compatible.
 
 Requests always stream. They go through the SDK's generic `post` with the raw response as its result: its own models
 cost 67 us a token against 5 raw, and `create` walks every body against its type hints (0.2 ms a call).
@@ -6,11 +6,11 @@ cost 67 us a token against 5 raw, and `create` walks every body against its type
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -20,22 +20,29 @@ from ai.classify import error_in_answer, not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.finish import CHAT
 from ai.lazy import load
-from ai.learned import MOST_STEPS, Learned
-from ai.providers.chat_body import build_body, check_request
+from ai.learned import MOST_STEPS, Learned, lasting
+from ai.providers import chat_body, responses_body
+from ai.providers.chat_body import check_request
+from ai.providers.responses_reader import ResponsesReader, is_event
 from ai.reading import count, first, is_json, items, mapping, position, text
 from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
 from ai.settings import ClientSettings, Endpoint
 from ai.sse_fold import SSEFold
 from ai.stream import Watch, read_async, read_sync
-from ai.strict_schema import restored
+from ai.strict_schema import as_asked
 from ai.transport import SharedHTTP
 from core.errors import ProviderError
 from core.values import Request, Response, Usage
 
 if TYPE_CHECKING:
     import openai
+    from openai._types import RequestOptions
 
-_PATH = "/chat/completions"
+_BODIES: Mapping[str, tuple[str, Callable[..., dict[str, Any]]]] = {
+    "chat": ("/chat/completions", chat_body.build_body),
+    "responses": ("/responses", responses_body.build_body),
+}
+"""By protocol: the path, and what makes the body."""
 
 _NO_KEY = "none"
 """The SDK insists on a key; local endpoints do not look at it."""
@@ -44,15 +51,29 @@ _NO_KEY = "none"
 class ChatFold(SSEFold):
     """Reads `chat.completion.chunk` events, and a plain `chat.completion` from endpoints that do not stream.
 
-    Of several answers to one request only the first is read.
+    Whichever protocol was asked for, some gateways answer in the other one; both are read here. Of several answers to
+    one request only the first is read.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._calls: dict[int, list[str]] = {}
         self._counted = False
+        self._responses: ResponsesReader | None = None
 
     def event(self, data: dict[str, Any]) -> None:
+        if is_event(data):
+            self._reader.event(data)
+        else:
+            self._chunk(data)
+
+    @property
+    def _reader(self) -> ResponsesReader:
+        if self._responses is None:
+            self._responses = ResponsesReader(self)
+        return self._responses
+
+    def _chunk(self, data: dict[str, Any]) -> None:
         choices = data.get("choices")
         choice = next((one for one in items(choices) if position(mapping(one).get("index"), 0) == 0), None)
         self._figures(data, mapping(choice))
@@ -62,6 +83,9 @@ class ChatFold(SSEFold):
             self.done = True
 
     def body(self, data: dict[str, Any]) -> None:
+        if data.get("object") == "response":
+            self._reader.body(data)
+            return
         choice = first(data.get("choices"))
         if not choice:
             raise not_an_answer(self.who, json.dumps(data))
@@ -84,6 +108,8 @@ class ChatFold(SSEFold):
             self.incomplete("sent text in a form that Moot does not know")
         delta = mapping(choice.get(part))
         self._content(delta)
+        if not isinstance(delta.get("tool_calls"), list | None):
+            self.incomplete("asked for a function in a form that cannot be read")
         for order, call in enumerate(items(delta.get("tool_calls"))):
             self._tool_call(position(mapping(call).get("index"), order), mapping(call))
         if old := mapping(delta.get("function_call")):
@@ -168,7 +194,7 @@ class AsyncClient(AsyncAIClient):
         self._model = settings.model
         self._sdk: openai.AsyncOpenAI | None = None
         self._located: Endpoint | None = None
-        self._learned = _learned(settings)
+        self._learned = Learned.of(settings)
 
     async def complete(self, request: Request, emit: Emit) -> Response:
         sdk = await self._open()
@@ -176,35 +202,38 @@ class AsyncClient(AsyncAIClient):
             self._model = first_model(self._settings.who, await self.list_models())
         learned = self._learned
         known = learned.current
-        quirks = known if known is not None else await anyio.to_thread.run_sync(learned.load)
+        quirks = kept = known if known is not None else await anyio.to_thread.run_sync(learned.load)
         for _ in range(MOST_STEPS):
             check_request(request, self._settings, quirks)
+            path, build_body = _BODIES[quirks.api]
             body = build_body(request, self._model, self._settings, quirks)
             try:
-                response = await self._ask(sdk, request, body, emit)
+                response = await self._ask(sdk, path, request, body, emit)
             except ProviderError as error:
                 lesser = learned.without(quirks, error, body)
                 if lesser is None:
                     raise
-                quirks = lesser
+                kept, quirks = lasting(kept, quirks, lesser, error), lesser
             else:
                 break
-        wiser = learned.heeded(quirks, fits=request.json_schema is None or is_json(response.text))
+        wiser = learned.heeded(kept, fits=request.json_schema is None or is_json(response.text))
         if wiser != learned.current:
             await anyio.to_thread.run_sync(learned.adopt, wiser)
         return as_asked(response, request)
 
-    async def _ask(self, sdk: openai.AsyncOpenAI, request: Request, body: dict[str, Any], emit: Emit) -> Response:
+    async def _ask(
+        self, sdk: openai.AsyncOpenAI, path: str, request: Request, body: dict[str, Any], emit: Emit
+    ) -> Response:
         settings = self._settings
         fold = ChatFold(settings.who, body["model"], emit)
         settings.instruct(fold)
         with sdk_errors(await load("openai"), settings.who, fold):
             reply = await sdk.post(
-                _PATH,
+                path,
                 body=body,
                 cast_to=httpx2.Response,
                 stream=True,
-                options={"timeout": sdk_timeout(request, settings), "security": {"bearer_auth": True}},
+                options=_options(settings, sdk_timeout(request, settings)),
             )
             async with aclosing(reply):
                 fold.open(reply.headers)
@@ -214,13 +243,12 @@ class AsyncClient(AsyncAIClient):
     async def list_models(self) -> list[str]:
         sdk = await self._open()
         with sdk_errors(await load("openai"), self._settings.who):
-            reply = await sdk.models.with_raw_response.list()
+            reply = await sdk.models.with_raw_response.list(extra_headers=_without_bearer(self._settings))
             return model_ids(self._settings.who, reply.text)
 
     async def _open(self) -> openai.AsyncOpenAI:
         settings = self._settings
-        endpoint = await anyio.to_thread.run_sync(settings.locate) if settings.locate else settings.endpoint
-        assert endpoint is not None
+        endpoint = await settings.found()
         if self._sdk is None or endpoint != self._located:
             self._sdk = await self._build(endpoint)
             self._located = endpoint
@@ -229,7 +257,7 @@ class AsyncClient(AsyncAIClient):
     async def _build(self, endpoint: Endpoint) -> openai.AsyncOpenAI:
         try:
             sdk = await load("openai")
-            client: openai.AsyncOpenAI = sdk.AsyncOpenAI(
+            client: openai.AsyncOpenAI = _maker(sdk, self._settings, endpoint, "Async")(
                 http_client=self._http.client, **_sdk_options(self._settings, endpoint)
             )
         except (RuntimeError, ImportError, ValueError) as error:
@@ -243,50 +271,56 @@ class SyncClient(AIClient):
     def __init__(self, settings: ClientSettings, http: SharedHTTP) -> None:
         self._settings = settings
         self._http = http
-        self._learned = _learned(settings)
+        self._learned = Learned.of(settings)
 
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         import openai
 
         settings = self._settings
-        endpoint = settings.locate() if settings.locate else settings.endpoint
-        assert endpoint is not None
-        sdk = openai.OpenAI(http_client=self._http.sync_client, **_sdk_options(settings, endpoint))
+        endpoint = settings.at()
+        sdk = _maker(openai, settings, endpoint, "")(
+            http_client=self._http.sync_client, **_sdk_options(settings, endpoint)
+        )
         with sdk_errors(openai, settings.who):
             model = settings.model or first_model(
-                settings.who, model_ids(settings.who, sdk.models.with_raw_response.list().text)
+                settings.who,
+                model_ids(
+                    settings.who,
+                    sdk.models.with_raw_response.list(extra_headers=_without_bearer(settings)).text,
+                ),
             )
-        quirks = self._learned.load()
+        quirks = kept = self._learned.load()
         for _ in range(MOST_STEPS):
             check_request(request, settings, quirks)
+            path, build_body = _BODIES[quirks.api]
             body = build_body(request, model, settings, quirks)
             watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
             try:
-                response = self._ask(sdk, request, body, watch)
+                response = self._ask(sdk, path, request, body, watch)
             except ProviderError as error:
                 lesser = self._learned.without(quirks, error, body)
                 if lesser is None:
                     raise
-                quirks = lesser
+                kept, quirks = lasting(kept, quirks, lesser, error), lesser
             else:
                 break
-        if quirks != self._learned.current:
-            self._learned.adopt(quirks)
+        if kept != self._learned.current:
+            self._learned.adopt(kept)
         return as_asked(response, request)
 
-    def _ask(self, sdk: openai.OpenAI, request: Request, body: dict[str, Any], watch: Watch) -> Response:
+    def _ask(self, sdk: openai.OpenAI, path: str, request: Request, body: dict[str, Any], watch: Watch) -> Response:
         import openai
 
         settings = self._settings
         fold = ChatFold(settings.who, body["model"], watch.emit)
         settings.instruct(fold)
-        with sdk_errors(openai, settings.who, fold):
+        with sdk_errors(openai, settings.who, fold, watch):
             reply = sdk.post(
-                _PATH,
+                path,
                 body=body,
                 cast_to=httpx2.Response,
                 stream=True,
-                options={"timeout": sdk_timeout(request, settings, sync=True), "security": {"bearer_auth": True}},
+                options=_options(settings, sdk_timeout(request, settings, sync=True)),
             )
             with closing(reply):
                 fold.open(reply.headers)
@@ -294,22 +328,37 @@ class SyncClient(AIClient):
             return fold.finish()
 
 
-def _learned(settings: ClientSettings) -> Learned:
-    base_url = settings.endpoint.base_url if settings.endpoint else settings.who.provider
-    return Learned(f"{base_url} {settings.model or ''}", settings.quirks, settings.fixed_quirks)
-
-
-def as_asked(response: Response, request: Request) -> Response:
-    """*response* as the caller's own schema has it, where a stricter one was sent."""
-    if request.json_schema is None:
-        return response
-    return replace(response, text=restored(response.text, request.json_schema))
-
-
 def _sdk_options(settings: ClientSettings, endpoint: Endpoint) -> dict[str, Any]:
-    return {
+    options: dict[str, Any] = {
         "base_url": endpoint.base_url,
-        "api_key": endpoint.api_key or _NO_KEY,
         "max_retries": 0,
         "default_headers": settings.headers,
+        "default_query": dict(endpoint.query) or None,
     }
+    if _signs(settings, endpoint):
+        return options | {"aws_region": settings.region}
+    if settings.key_header:
+        options["default_headers"] = {settings.key_header: endpoint.api_key, **settings.headers}
+    return options | {"api_key": endpoint.api_key or _NO_KEY}
+
+
+def _signs(settings: ClientSettings, endpoint: Endpoint) -> bool:
+    """Whether requests are signed with AWS credentials, for want of a key."""
+    return settings.platform == "bedrock" and not endpoint.api_key
+
+
+def _maker(sdk: Any, settings: ClientSettings, endpoint: Endpoint, prefix: str) -> Any:
+    if _signs(settings, endpoint):
+        return getattr(importlib.import_module("openai.lib.bedrock"), f"{prefix}BedrockOpenAI")
+    return getattr(sdk, f"{prefix}OpenAI")
+
+
+def _options(settings: ClientSettings, timeout: httpx2.Timeout) -> RequestOptions:
+    return {"timeout": timeout, "security": {"bearer_auth": True}, "headers": _without_bearer(settings)}
+
+
+def _without_bearer(settings: ClientSettings) -> dict[str, Any]:
+    """The header of the bearer token left out, where another one takes the key."""
+    from openai import Omit
+
+    return {"Authorization": Omit()} if settings.key_header else {}

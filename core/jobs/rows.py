@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from core.errors import InvalidInputError, LostJobError, UnknownJobError
+from core.errors import ForgottenJobError, InvalidInputError, LostJobError, UnknownJobError
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import MOST_ATTEMPTS, WORN_OUT, Claim, Job, JobResult, KeptCall
 
@@ -193,7 +193,7 @@ def requeue(connection: SQL, id: str, me: str, *, also_done: bool) -> Job:
     if job.state == "done" and not also_done:
         raise InvalidInputError(f"Job {id} is done. To make the calls that failed again, retry it.")
     if connection.execute("SELECT 1 FROM texts WHERE job = ? AND arguments = ?", (id, FORGOTTEN)).fetchone():
-        raise InvalidInputError(f"The words of job {id} were deleted, so it cannot run again. Start a new one.")
+        raise ForgottenJobError(f"The words of job {id} were deleted, so it cannot run again. Start a new one.")
     if job.cancel is not None and job.state == "running":
         raise InvalidInputError(f"Job {id} is still being cancelled. Resume it in a moment.")
     if job.state in ("paused", "failed", "cancelled", "done"):

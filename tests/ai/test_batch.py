@@ -18,6 +18,7 @@ from core.errors import (
     BudgetExceededError,
     CircuitOpenError,
     ConfigError,
+    ForbiddenError,
     RateLimitedError,
     ServerError,
 )
@@ -204,6 +205,7 @@ class Refusals:
     ("error", "raised"),
     [
         (AuthenticationError("wrong key", ai="a"), ConfigError),
+        (ForbiddenError("not here", ai="a", code="region"), ConfigError),
         (BudgetExceededError("used up", ai="a"), BudgetExceededError),
     ],
 )

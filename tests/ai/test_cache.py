@@ -171,3 +171,15 @@ def test_only_the_same_request_to_the_same_ai_has_the_same_key() -> None:
     ]
     assert len(set(different)) == len(different)
     assert request_key("gpt", Request.of("hi", deadlines=Deadlines(total=1))) == request_key("gpt", HI)
+
+
+@pytest.mark.parametrize(
+    "body", ["{broken", "null", "[]", '{"text": "x"}', '{"text": "x", "model": "m", "usage": {"x": 1}}']
+)
+async def test_an_answer_that_cannot_be_read_back_is_asked_for_anew(store: Store, body: str) -> None:
+    client, cache = Counted(), Cache("gpt", 60, store)
+    await cache(HI, ignore, client)
+    await written(store)
+    store.post(lambda connection: connection.execute("UPDATE answers SET response = ?", (body,)))
+    await written(store)
+    assert (await cache(HI, ignore, client)).text == "fine" and client.asked == 2

@@ -69,7 +69,7 @@ def test_a_reason_nobody_knows_is_incomplete_and_its_word_is_said(dialect: str, 
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("odd", [None, "", 0, 7, True, ["stop"], {"stop": 1}])
+@pytest.mark.parametrize("odd", [None, "", "null", "None", 0, 7, True, ["stop"], {"stop": 1}])
 def test_a_reason_that_is_no_word_is_no_reason(dialect: str, odd: Any) -> None:
     assert type(ended(dialect, odd)) is TruncatedError
 
@@ -149,3 +149,23 @@ def test_usage_is_read_in_every_spelling(usage: dict[str, Any], cached: int | No
         cached,
         reasoning,
     )
+
+
+def test_a_reason_that_is_spelled_as_none_is_none_yet() -> None:
+    """Some endpoints send the word in every chunk but the last."""
+    fold = ChatFold(WHO, "m", ignore)
+    for text, reason in [("A", "null"), ("b", "None"), ("c", "stop")]:
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": reason}
+        fold.feed(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
+    assert fold.finish().text == "Abc"
+
+
+@pytest.mark.parametrize(
+    "calls", [{"name": "add"}, "add", 7, [7], [{}], [{"function": {"name": "add", "arguments": "{"}}]]
+)
+def test_a_wish_for_a_function_that_cannot_be_read_is_no_whole_answer(calls: Any) -> None:
+    fold = ChatFold(WHO, "m", ignore)
+    body = {"choices": [{"message": {"content": "x", "tool_calls": calls}, "finish_reason": "tool_calls"}]}
+    fold.feed(json.dumps(body).encode())
+    with pytest.raises(TruncatedError):
+        fold.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -229,3 +230,64 @@ def test_the_rule_of_acceptance_is_the_same_for_every_status() -> None:
     never_again = {status for status in range(400, 600) if status_accepted(status, own_words=False)}
     assert never_again == {408, *range(500, 600)} - {503, 529}
     assert all(status_accepted(status, inside_200=True) for status in range(200, 600))
+
+
+def test_a_day_s_allowance_that_names_its_end_rests_until_then() -> None:
+    end = f"{(time.time() + 20 * 3_600) * 1000:.0f}"
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": end}
+    said = "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day"
+    error = status_error(WHO, 429, {"error": {"message": said, "code": 429, "metadata": {"headers": headers}}})
+    assert error.code == "daily_limit" and error.retry_after == pytest.approx(72_000, abs=5)
+
+
+def test_a_429_without_a_wait_waits_for_the_limit_that_is_used_up() -> None:
+    headers = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "2.5s"}
+    error = status_error(WHO, 429, {"error": {"message": "Rate limit reached"}}, headers=headers)
+    assert (error.code, error.retry_after) == ("rate_limited", 2.5)
+
+
+UNRECORDED: list[tuple[int, Any, str]] = [
+    (400, "Additional properties are not allowed ('stream_options' was unexpected)", "unsupported"),
+    (400, "Invalid schema for response_format 'answer': 'country' format is not supported", "schema_refused"),
+    (400, "messages[3].content: expected string, got geometry", "rejected"),
+    (400, "tools: case-sensitive name violates pattern", "rejected"),
+    (400, "max_tokens: 100000 > 8192, which is the maximum allowed number of output tokens", "rejected"),
+    (400, "This model is not available in your region", "region"),
+    (400, "Your request was flagged by our content filter", "moderation"),
+    (400, "The provided API key is invalid", "key_refused"),
+    (400, "Your account has insufficient funds", "no_credit"),
+    (400, "You have no credits left", "no_credit"),
+    (400, "input is longer than the context window", "context_too_long"),
+    (400, "Request too large: 30 MB", "request_too_large"),
+    (403, "Your account balance is insufficient", "no_credit"),
+    (403, "OpenAI's services are not available in your country.", "region"),
+    (403, "Request blocked: prompt flagged for violence", "moderation"),
+    (403, "Invalid API key", "key_refused"),
+    (403, "Forbidden", "not_permitted"),
+    (404, "Not Found", "path_not_found"),
+    (429, "Rate limit exceeded. Buy more credits to raise your limits", "rate_limited"),
+    (429, "Quota exceeded: 10 requests per minute, check your plan and billing details", "rate_limited"),
+    (429, "You have insufficient credits", "no_credit"),
+    (429, "Your credits are depleted", "no_credit"),
+    (429, "Daily token limit reached, upgrade your plan", "daily_limit"),
+    (503, "see cloudflare status: overloaded", "overloaded"),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "code"), UNRECORDED)
+def test_words_that_stand_in_no_row_are_read_by_their_kind(status: int, message: str, code: str) -> None:
+    assert status_error(WHO, status, {"error": {"message": message}}).code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (404, "404 page not found", "path_not_found"),
+        (403, "error code: 1006", "firewall"),
+        (429, "error code: 1015", "rate_limited"),
+        (403, "Access to this site is blocked by your organization", "firewall"),
+        (401, "", "key_refused"),
+    ],
+)
+def test_plain_text_is_read_too(status: int, body: str, code: str) -> None:
+    assert status_error(WHO, status, body, headers={"content-type": "text/plain"}).code == code

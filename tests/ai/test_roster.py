@@ -29,9 +29,15 @@ def configured(tmp_path: Path, ais: dict[str, Any], **defaults: Any) -> Config:
     return load_config(path)
 
 
+PLACED = {"azure", *(name for name, provider in PROVIDERS.items() if provider.platform)}
+"""Those of which every customer has an address, a region or a project of their own."""
+
+
 @pytest.mark.parametrize("name", [name for name in PROVIDERS if name not in ("openai_compatible", "command")])
 def test_every_row_of_the_catalogue_builds(tmp_path: Path, name: str) -> None:
-    roster = Roster.open(configured(tmp_path, {"x": {"provider": name, "api_key": "k-1234567"}}))
+    place = {"region": "eu-west-1", "project": "p", "base_url": "http://127.0.0.1:1/v1"}
+    row = {"provider": name, "api_key": "k-1234567"} | (place | {"model": "m"} if name in PLACED else {})
+    roster = Roster.open(configured(tmp_path, {"x": row}))
     assert roster.names == ["x"] and roster.problems == {}
 
 
@@ -48,6 +54,21 @@ def test_a_retired_model_is_named_with_its_date_and_successor() -> None:
     )
     assert "was switched off" in (retirement_warning("gpt-4-turbo-2024-04-09", date(2026, 11, 21)) or "")
     assert retirement_warning("gpt-6.1-sol", date(2026, 11, 21)) is None
+
+
+def test_a_model_whose_calls_another_will_answer_says_so() -> None:
+    assert retirement_warning("gemini-2.5-pro", date(2026, 11, 28)) == (
+        "Calls to model 'gemini-2.5-pro' will be answered by 'gemini-3.8-flash', at its price, from 2026-12-01 on: "
+        "name that."
+    )
+    assert "are answered" in (retirement_warning("gemini-2.5-flash", date(2026, 12, 2)) or "")
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-5-pro", "o3-pro", "claude-opus-4-1", "claude-opus-4-1-20250805", "whisper-1", "gpt-4o-transcribe"]
+)
+def test_models_that_end_are_known(model: str) -> None:
+    assert retirement_warning(model, date(2026, 11, 28))
 
 
 def test_without_anything_configured_the_local_seats_are_there() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.waits import LONGEST_WAIT_S, until_s, wait_s
+from ai.waits import LONGEST_WAIT_S, reset_s, until_s, wait_s
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 EPOCH = NOW.timestamp()
@@ -122,3 +122,44 @@ def test_whatever_is_said_the_wait_is_bounded_and_nothing_is_raised(header: str,
 )
 def test_a_reset_is_a_span_a_unix_time_or_a_date(text: str, seconds: float | None) -> None:
     assert until_s(text, NOW) == (None if seconds is None else pytest.approx(seconds, abs=0.01))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"}, 90),
+        ({"x-ratelimit-remaining-requests": "5", "x-ratelimit-reset-requests": "1m30s"}, None),
+        ({"x-ratelimit-reset-requests": "1m30s"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"{(EPOCH + 60) * 1000:.0f}"}, 60),
+        ({"ratelimit-remaining": "0", "ratelimit-reset": "12"}, 12),
+        (
+            {
+                "anthropic-ratelimit-requests-remaining": "0",
+                "anthropic-ratelimit-requests-reset": "2026-11-28T12:00:09Z",
+            },
+            9,
+        ),
+        (
+            {
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "3s",
+                "x-ratelimit-remaining-tokens": "0",
+                "x-ratelimit-reset-tokens": "7s",
+            },
+            7,
+        ),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, None),
+    ],
+)
+def test_a_limit_that_is_used_up_is_waited_for_until_it_begins_anew(headers: dict[str, str], seconds: float) -> None:
+    assert reset_s(headers, now=NOW) == (None if seconds is None else pytest.approx(seconds, abs=0.01))
+
+
+def test_openrouter_s_own_reset_is_found_in_its_error_object() -> None:
+    headers = {
+        "X-RateLimit-Limit": "20",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": f"{(EPOCH + 5) * 1000:.0f}",
+    }
+    details = {"error": {"message": "x", "code": 429, "metadata": {"headers": headers}}}
+    assert reset_s({}, details, now=NOW) == pytest.approx(5, abs=0.01)

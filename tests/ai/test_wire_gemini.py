@@ -189,3 +189,10 @@ async def test_the_endpoint_s_own_models_are_listed() -> None:
     http = SharedHTTP(httpx2.MockTransport(lambda request: httpx2.Response(200, json=listing)))
     assert await gemini.AsyncClient(SETTINGS, http).list_models() == ["gemini-a", "gemini-b"]
     await http.aclose()
+
+
+async def test_a_stream_that_came_as_a_list_is_read_too(ask: Ask) -> None:
+    """Without `alt=sse`, which some proxies drop, the chunks come as one JSON list."""
+    chunks = [chunk({"text": "He"}), chunk({"text": "llo"}, finish="STOP")]
+    reply = httpx2.Response(200, json=chunks)
+    assert (await ask(lambda request: reply)).text == "Hello"

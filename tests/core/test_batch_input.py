@@ -243,3 +243,20 @@ def test_a_line_without_an_end_does_not_keep_the_reader_for_ever(
 def test_half_a_character_is_no_id(tmp_path: Path) -> None:
     (row,) = read(written(tmp_path, "in.jsonl", '{"id": "\\ud800", "prompt": "x"}\n'))
     assert isinstance(row, Row) and row.id == 1
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.csv"])
+def test_what_a_model_named_must_be_what_was_checked(tmp_path: Path, name: str) -> None:
+    for folder in ("inside", "outside"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("prompt\none\n" if name.endswith("csv") else '"one"\n')
+    path = tmp_path / "inside" / name
+    assert prompts(read(path, strict=True)) == ["one"]
+    (tmp_path / "inside").rename(tmp_path / "gone")
+    (tmp_path / "inside").symlink_to(tmp_path / "outside")
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        read(path, strict=True)
+    assert prompts(read(path)) == ["one"], "a person may have their links"
+    os.link(tmp_path / "outside" / name, tmp_path / "gone" / f"hard-{name}")
+    with pytest.raises(InvalidInputError, match="second name"):
+        read(tmp_path / "gone" / f"hard-{name}", strict=True)

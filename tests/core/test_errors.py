@@ -60,3 +60,19 @@ def test_only_what_was_not_accepted_may_be_retried() -> None:
     assert errors.AITimeoutError("x", phase="connect").retryable
     assert not errors.AITimeoutError("x", phase="first token").retryable
     assert not errors.TruncatedError("x").retryable
+
+
+def test_every_error_has_a_code_which_is_its_kind_unless_something_finer_is_known() -> None:
+    assert errors.QuotaExceededError("x", code="daily_limit").code == "daily_limit"
+    assert errors.QuotaExceededError("x").code == errors.QuotaExceededError("x").kind == "quota_exceeded"
+    assert errors.MissingKeyError("x").code == "missing_key"
+    assert errors.NoAnswerError("x", ["region", "region"]).code == "region"
+    assert errors.NoAnswerError("x", ["region", "gateway"]).code == "no_answer"
+
+
+def test_what_was_accepted_is_not_sent_again() -> None:
+    error = errors.OverloadedError("x")
+    assert error.retryable and not error.accepted and not error.maybe_billed
+    error.mark_accepted()
+    assert not error.retryable and error.accepted and error.maybe_billed
+    assert errors.BadResponseError("x").accepted and errors.ConnectionFailedError("x", sent=True).accepted

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.batch_output import Sidecar
-from core.files import new_private_file, private_folder, put_in_place, write_atomically
+from core.files import close_to_others, new_private_file, private_folder, put_in_place, write_atomically
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +111,14 @@ def test_a_file_of_the_users_keeps_its_link_and_its_mode(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to(real)
     write_atomically(tmp_path / "link", "new")
     assert (real.read_text(), mode(real), (tmp_path / "link").is_symlink()) == ("new", 0o644, True)
+
+
+def test_what_others_have_made_is_closed_to_others(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "program").touch()
+    (inner / "program").chmod(0o755)
+    (inner / "link").symlink_to(tmp_path)
+    tmp_path.chmod(0o755)
+    close_to_others(tmp_path / "a")
+    assert [mode(path) for path in (tmp_path, tmp_path / "a", inner, inner / "program")] == [0o755, 0o700, 0o700, 0o700]

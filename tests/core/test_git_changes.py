@@ -208,3 +208,21 @@ def test_hundreds_of_changes_are_compared_at_once_and_only_the_named_are_shown(f
     found = changes(folder, paths=["f*.txt"])
     assert len(found.sources) == 700
     assert {source.name for source in found.sources} == {f"f{number}.txt" for number in range(700)}
+
+
+def test_a_person_sees_all_of_a_repository_wherever_in_it_they_stand(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.py").write_text("b\n")
+    git(folder, "add", "-A")
+    (folder / "a.py").write_text("two\n")
+    monkeypatch.chdir(folder / "sub")
+    mine = Workspace.open(None, ["b.*"], by_hand=True)
+    found = git_changes(mine, folder / "sub")
+    assert [source.name for source in found.sources] == ["a.py", "sub/b.py"]
+    assert found.local_only == "sub/b.py"
+    only = git_changes(mine, folder / "sub", paths=["b.py"])
+    assert [source.name for source in only.sources] == ["sub/b.py"]
+    models = git_changes(Workspace.open(None), folder / "sub")
+    assert [source.name for source in models.sources] == ["b.py"]

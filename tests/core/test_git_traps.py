@@ -304,3 +304,65 @@ def test_git_runs_for_nothing_but_changes(hostile: Path, tmp_path: Path, monkeyp
     assert space(hostile).read_text("f.txt").text == "words\n"
     with pytest.raises(FileRefusedError, match="git ignores it"):
         space(hostile).read_text("private.txt")
+
+
+def test_git_is_started_in_one_place_alone() -> None:
+    here = Path(__file__).parents[2]
+    modules = [path for room in ("ai", "core", "server", "tools") for path in (here / room).rglob("*.py")]
+    starting = {path.name for path in modules if '"git"' in (text := path.read_text()) and "subprocess" in text}
+    assert starting == {"git.py"}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "*.py -diff",
+        "*.py binary",
+        "[attr]quiet -diff -text\n*.py quiet",
+        "*.py working-tree-encoding=nonsense",
+        "*.py ident",
+    ],
+)
+def test_no_attribute_hides_text_or_stops_a_review(tmp_path: Path, attributes: str) -> None:
+    folder = repository(tmp_path / "project")
+    (folder / ".gitattributes").write_text(f"{attributes}\n")
+    (folder / "a.py").write_text("bad = 1 / 0  # $Id$\n")
+    (source,) = [one for one in git_changes(space(folder), folder).sources if one.name == "a.py"]
+    assert source.lines == {1: "bad = 1 / 0  # $Id$"}
+
+
+def test_an_index_that_is_a_link_is_refused(tmp_path: Path, private: Path) -> None:
+    folder = repository(tmp_path / "project")
+    (folder / ".git" / "index").unlink()
+    (folder / ".git" / "index").symlink_to(private / ".git" / "index")
+    with pytest.raises(InvalidInputError, match="is not read"):
+        git_changes(space(folder), folder)
+
+
+def test_a_submodule_with_traps_of_its_own_runs_nothing(tmp_path: Path, trap: Path) -> None:
+    inner, folder = repository(tmp_path / "inner"), repository(tmp_path / "project")
+    git(folder, "submodule", "add", "-q", str(inner), "lib")
+    git(folder, "commit", "-qm", "lib")
+    for setting in PROGRAMS:
+        git(folder / "lib", "config", "--replace-all", setting, str(trap))
+    git(folder / "lib", "config", "core.untrackedCache", "true")
+    git(folder / "lib", "config", "core.splitIndex", "false")
+    git(folder / "lib", "config", "log.showSignature", "true")
+    git(folder / "lib", "config", "index.recurseSubmodules", "false")
+    (folder / "lib" / "a.py").write_text("changed\n")
+    (folder / "a.py").write_text("changed\n")
+    (tmp_path / "ran").unlink(missing_ok=True)
+    assert [source.name for source in git_changes(space(folder), folder).sources] == ["a.py"]
+    assert [source.name for source in git_changes(space(folder), folder / "lib").sources] == ["lib/a.py"]
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("broken", ["objects", "HEAD", "config", "index", "refs"])
+def test_a_repository_that_is_broken_somewhere_is_one_sentence(tmp_path: Path, broken: str) -> None:
+    folder = repository(tmp_path / "project")
+    (folder / "a.py").write_text("two\n")
+    place = folder / ".git" / broken
+    place.rename(tmp_path / "away")
+    os.mkfifo(place)
+    with pytest.raises(InvalidInputError):
+        git_changes(space(folder), folder)

@@ -135,3 +135,12 @@ def test_a_long_text_takes_no_more_than_its_share(unit: str) -> None:
     begun = time.process_time()
     redact(text)
     assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize("cut", range(8, len(KEY)))
+def test_a_key_that_somebody_cut_off_at_the_end_is_a_key(cut: int) -> None:
+    register_secret(KEY)
+    for end in ("", "...", "…"):
+        assert redact(f"it said {KEY[:cut]}{end}") == "it said [redacted]"
+    assert redact(f"it said {KEY[:4]}") == f"it said {KEY[:4]}"
+    assert redact(f"it said {KEY[:cut]} and more") == f"it said {KEY[:cut]} and more"

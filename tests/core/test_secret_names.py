@@ -32,7 +32,8 @@ seed.txt my-seed-phrase.txt mnemonic.txt keystore.properties key.properties auth
 .token github_token access_token.txt refresh_token oauth_token.json password.txt passwords.csv my-passwords.xlsx db_password.txt
 api_key.txt apikey.txt .api_key openai_api_key openai-api-key.txt api-keys.json private_key.txt private-key.json privkey1.txt
 secret_key.txt django_secret_key.txt jwt_secret jupyter_cookie_secret deploy_key ngrok.yml profiles.yml credentials.xml
-.claude.json keys.txt chrome_passwords.csv bitwarden_export.json 1password-export.csv
+.claude.json keys.txt private.jwk cwallet.sso k3s.yaml talosconfig prod-openrc.sh creds.json aws_creds credential.json secret
+password my-project-key.json gha-creds-1a2b.json api_token.txt recovery-codes.txt server.pem.txt id_rsa.b64 traffic.har chrome_passwords.csv bitwarden_export.json 1password-export.csv
 .codex/auth.json .claude/.credentials.json .config/gh/hosts.yml .config/glab-cli/config.yml .config/github-copilot/hosts.json
 .m2/settings.xml .gradle/gradle.properties .ssh/config .ssh/known_hosts .aws/config .azure/x .kube/config .docker/config.json
 .gnupg/x .config/gcloud/x.db .oci/config .config/rclone/rclone.conf .config/solana/id.json .cargo/credentials.toml

@@ -154,12 +154,29 @@ KEYS = {
     "key in base64": "LS0t¦LS1CRUdJTiBSU0EgUFJJVkFURSBLRVkt",
     "wireguard": "[Interface]\nPrivateKey¦ = " + chars(43, B64) + "=",
     "kube": "    client-key-data¦: " + chars(200, B64),
+    "jwk": '{"kty": "EC", "d"¦: "' + chars(43) + '"}',
+    "password option": "mysql -u root --password¦=Xk29fkQm2z db",
+    "sshpass": "sshpass -p¦ Xk29fkQm2z ssh host",
+    "pgpassword": "PGPASSWORD¦=Xk29fkQm2z psql",
+    "passin": "openssl rsa -passin pass¦:Xk29fkQm2z",
+    "oracle": "jdbc:oracle:thin¦:scott/Xk29fkQm2z@host:1521:x",
+    "address with an at sign": "mongodb¦://u:Xk29@kQm2z@host/x",
+    "plain setting": "DB_PASSWORD¦=hunter2hunter2",
+    "exported pass": "export DB_PASS¦='hunter2hunter2'",
+    "php": "define('DB_PASSWORD'¦, 'hunter2hunter2');",
+    "code": 'client = Client(api_key¦="' + hexed(32) + '")',
+    "code in JavaScript": "const apiKey¦ = '" + chars(40) + "';",
+    "code in JSON": '{"clientSecret"¦: "' + chars(40) + '"}',
+    "vault of old": "VAULT_TOKEN=s¦." + chars(24),
+    "azure application": "client_secret¦ = abc8Q~" + chars(34),
     "exported": "export SERVICE_TOKEN¦=" + chars(32),
     "environment": "ENV API_KEY¦ = '" + chars(24) + "'",
     "constant": 'CLIENT_SECRET¦ = "' + chars(40) + '"',
 }
 
 SETTINGS = {
+    "deploy.yaml": "apiVersion: v1\nkind¦: Secret\ndata:\n  any: aHVudGVyMg==\n",
+    "phrase.yaml": 'password¦: "correct horse 7 battery"',
     "config.yaml": "password¦: hunter2hunter2",
     "application.properties": "spring.datasource.password¦=hunter2hunter2",
     "app.ini": "secret_key¦ = hunter2hunter2",
@@ -174,7 +191,7 @@ HARMLESS = [
     "postgres://user:password@localhost/db", "https://user:pass@host", "redis://localhost:6379", "http://[::1]:80/a@b",
     "see https://example.com/a:b@c", "Authorization: Bearer $TOKEN", "Authorization: Bearer <token>", "curl -u $USER:$PASS x",
     "sk-...", "xai-grok-code-fast-1", "gsk_example", "sk-learn and scikit", "AIza", "ghp_xxx", "key-value-store-of-the-system",
-    "import secrets\ntoken = secrets.token_hex()", "def login(password: str, api_key='none'): ...", "AKIAIOSFODNN7EXAMPLE",
+    "import secrets\ntoken = secrets.token_hex()", "def login(password: str, api_key='none'): ...",
     "a.py:1234:def f():", "root:x:0:0:root:/root:/bin/bash", "PASSWORD = os.environ['PASSWORD']", "API_KEY=your-api-key-here",
     "-----BEGIN PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI joe@host",
     "d41d8cd98f00b204e9800998ecf8427e", "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -188,7 +205,21 @@ def test_a_key_is_found_whatever_file_it_is_in(kind: str) -> None:
     text = KEYS[kind].replace("¦", "")
     assert find_secret(f"first\n{text}\nlast\n", "notes.md"), text
     if not KEYS[kind].startswith(
-        ("pgpass", "db.", "*:", "joe:", "root:", "first", "[", "machine", "export", "ENV", "CLIENT")
+        (
+            "apiVersion",
+            "DB_",
+            "pgpass",
+            "db.",
+            "*:",
+            "joe:",
+            "root:",
+            "first",
+            "[",
+            "machine",
+            "export",
+            "ENV",
+            "CLIENT",
+        )
     ):
         assert find_secret(f"{'x ' * 4_000}{text} y", "a.min.js") or "\n" in text or kind == "kube", text
 

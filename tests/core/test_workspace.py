@@ -224,7 +224,7 @@ def test_what_is_swapped_for_a_link_between_check_and_read_is_not_followed(
         (root / swapped).rename(root / "gone")
         (root / swapped).symlink_to(root.parent / "private" / swapped)
 
-    monkeypatch.setattr("core.workspace.secret_name", swap)
+    monkeypatch.setattr("core.secrets_check.secret_name", swap)
     assert "has been moved while it was read" in refusal(space, "src/deep/a.py")
 
 
@@ -232,6 +232,8 @@ def test_a_file_with_a_second_name_is_not_read(space: Workspace, root: Path) -> 
     (root.parent / "private.txt").write_text("outside")
     os.link(root.parent / "private.txt", root / "mine.txt")
     assert "second name (a hard link)" in refusal(space, "mine.txt")
+    mine = Workspace.open([str(root)], by_hand=True)
+    assert mine.read_text(str(root / "mine.txt")).text == "outside", "a person may name any file of theirs"
 
 
 def test_a_private_pattern_holds_for_every_way_to_write_a_name(root: Path) -> None:
@@ -245,3 +247,28 @@ def test_a_private_pattern_holds_for_every_way_to_write_a_name(root: Path) -> No
     ):
         assert space.is_local_only(name)
     assert not space.is_local_only("clients/muller.txt")
+
+
+def test_moots_own_files_are_no_workspace(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = root / "moot"
+    own.mkdir()
+    (own / "worker.log").write_text("words")
+    monkeypatch.setenv("MOOT_HOME", str(own))
+    assert "Moot's own files" in refusal(Workspace.open([str(root)]), "moot/worker.log")
+    monkeypatch.chdir(own)
+    assert "no folder is open" in refusal(Workspace.open(None), "worker.log")
+
+
+def test_a_private_file_of_a_person_stays_private_wherever_it_lies(root: Path) -> None:
+    (root.parent / "clients").mkdir()
+    (root.parent / "clients" / "x.txt").write_text("x")
+    space = Workspace.open([str(root)], ["clients/*"], by_hand=True)
+    assert space.read_text(str(root.parent / "clients" / "x.txt")).local_only
+    assert not space.read_text(str(root / "src" / "a.py")).local_only
+
+
+def test_a_workspace_is_the_same_in_another_process(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    space = Workspace.open(None, ["x"], by_hand=True, send_secrets=True)
+    monkeypatch.chdir(root.parent)
+    assert Workspace(local_only=("x",)).at(space.place()) == space

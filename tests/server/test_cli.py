@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,15 @@ def test_wrong_usage_is_exit_code_2_and_one_sentence(moot: Any, arguments: tuple
 
 def test_an_error_in_json_is_an_object_too(moot: Any) -> None:
     result = moot("ask", "-a", "nobody", "hi", "--json")
-    assert json.loads(result.stdout)["error"]["kind"] == "unknown_ai"
+    error = json.loads(result.stdout)["error"]
+    assert (error["kind"], error["code"]) == ("unknown_ai", "unknown_ai")
+
+
+def test_an_ai_s_failure_in_json_says_its_code(moot: Any) -> None:
+    result = moot("ask", "-a", "a", "hi", "--json", ais={"a": "status=429,code=insufficient_quota"})
+    assert json.loads(result.stdout)["error"]["code"] == "no_credit"
+    result = moot("ask", "-a", "a", "-a", "b", "hi", "--json", ais={"a": "status=504", "b": "tokens=1"})
+    assert [reply["code"] for reply in json.loads(result.stdout)["replies"]] == ["gateway", None]
 
 
 def test_status_shows_models_and_problems(moot: Any) -> None:
@@ -266,3 +275,44 @@ def test_an_ai_whose_row_is_wrong_says_that_it_is_not_usable(moot: Any, isolated
     result = CliRunner().invoke(cli, ["ask", "-a", "a", "hi"])
     assert result.exit_code == 1
     assert "not_usable: credentials.json: ais.a.rpm: Input should be greater than 0." in result.stderr
+
+
+def test_a_person_may_name_any_file_of_theirs_but_secrets_must_be_meant(
+    moot: Any, isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("project", "elsewhere"):
+        (isolated / folder).mkdir()
+    monkeypatch.chdir(isolated / "project")
+    (isolated / "elsewhere" / "notes.txt").write_text("words\n")
+    (isolated / "elsewhere" / ".env").write_text("PASSWORD=hunter2hunter2\n")
+    (isolated / "elsewhere" / "code.py").write_text("KEY = '" + "sk-" + "a1B2" * 10 + "'\n")
+    for path in ("../elsewhere/notes.txt", str(isolated / "elsewhere" / "notes.txt"), "../elsewhere/*.txt"):
+        result = moot("ask", "hi", "-a", "a", "-f", path)
+        assert (result.exit_code, "notes.txt (1 line" in result.stdout) == (0, True)
+    for name in (".env", "code.py"):
+        refused = moot("ask", "hi", "-a", "a", "-f", f"../elsewhere/{name}")
+        assert refused.exit_code == 2
+        assert "--send-secrets" in refused.output
+        meant = moot("ask", "hi", "-a", "a", "-f", f"../elsewhere/{name}", "--send-secrets")
+        assert (meant.exit_code, f"{name} (1 line" in meant.stdout) == (0, True)
+    missing = moot("ask", "hi", "-a", "a", "-f", "../elsewhere/none.txt")
+    assert (missing.exit_code, "does not exist" in missing.output) == (2, True)
+
+
+def test_a_job_of_a_person_looks_for_files_where_it_was_typed(
+    moot: Any, isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("project", "elsewhere"):
+        (isolated / folder).mkdir()
+    monkeypatch.chdir(isolated / "project")
+    (isolated / "elsewhere" / "notes.txt").write_text("words\n")
+    import_module(
+        "server.background"
+    )  # nothing is blocked by an import in the loop of a command, but a test would say so
+    begun = moot("ask", "hi", "-a", "a", "-f", "../elsewhere/notes.txt", "--background", "--json", detach=False)
+    assert begun.exit_code == 0, begun.output
+    job = json.loads(begun.stdout)["job"]["id"]
+    monkeypatch.chdir(isolated / "home")
+    moot("worker", "--idle-exit", "0.1")
+    shown = moot("jobs", "show", job)
+    assert "notes.txt (1 line" in shown.stdout

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from core.schema import MIGRATIONS
 from core.store import Store
 from server import doctor
 from server.cli import cli
-from server.doctor import Patient, examine, examine_clock
+from server.doctor import Patient, examine, examine_clock, examine_lists
 from server.finding import Finding
 from server.hosts import HOSTS
 from server.programs import programs_on_path
@@ -248,6 +249,16 @@ def test_a_clock_that_is_wrong_or_jumps_is_told() -> None:
     assert examine_clock(0.0, 3.0, 3.0).state == "fail"
     jumped = examine_clock(now, -3_600.0, 3.0)
     assert jumped.state == "warn" and "-3603 s" in jumped.sentence
+
+
+def test_lists_older_than_sixty_days_are_told_with_their_dates() -> None:
+    made = {"prices": date(2026, 11, 10), "models that end": date(2026, 11, 28)}
+    young = examine_lists(date(2027, 1, 9), made)
+    assert young.state == "ok" and "2026-11-10" in young.sentence and "2026-11-28" in young.sentence
+    old = examine_lists(date(2027, 1, 10), made)
+    assert old.state == "warn" and "older than 60 days: prices." in old.sentence and "Update" in old.sentence
+    assert "prices and models that end" in examine_lists(date(2027, 3, 1), made).sentence
+    assert states(findings("_lists")).keys() == {"lists"}
 
 
 def test_hosts_are_found_and_whether_they_mention_moot(home: Path) -> None:

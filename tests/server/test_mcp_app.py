@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -88,6 +89,16 @@ async def test_all_failed_is_an_error_result_with_each_reason(talk: Talk) -> Non
     assert (
         text_of(result) == "None of the 2 AIs answered.\n- a: server: 'a' failed.\n- b: quota_exceeded: 'b' is broke."
     )
+    assert result.structured_content and result.structured_content["error"]["code"] == "no_answer"
+
+
+async def test_where_all_failed_for_one_reason_its_code_is_told(talk: Talk) -> None:
+    refused = [QuotaExceededError("broke", code="no_credit") for _ in range(2)]
+    async with talk(a=[refused[0]], b=[refused[1]]) as (client, _):
+        result = await call(client, "ask_many", {"prompt": "Well?"})
+    assert result.structured_content == {
+        "error": {"kind": "no_answer", "code": "no_credit", "message": text_of(result)}
+    }
 
 
 @pytest.mark.parametrize(
@@ -138,16 +149,29 @@ async def test_cancelling_the_call_cancels_the_request_to_the_ai(talk: Talk) -> 
         assert not (await call(client, "status", {})).is_error
 
 
-async def test_a_bug_of_ours_tells_the_model_nothing_and_the_server_keeps_serving(
-    talk: Talk, caplog: pytest.LogCaptureFixture
-) -> None:
-    def crash(request: object) -> str:
-        raise RuntimeError("secret detail")
+def crash(*_: object, **__: object) -> str:
+    raise RuntimeError("secret detail")
 
-    async with talk(a=[crash]) as (client, _):
+
+async def test_a_bug_of_ours_tells_the_model_nothing_and_the_server_keeps_serving(
+    talk: Talk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.ask_one.gather", crash)
+    async with talk(a=[]) as (client, _):
         result = await call(client, "ask_one", {"prompt": "Well?"})
         assert result.is_error and "secret" not in text_of(result)
         assert not (await call(client, "status", {})).is_error
+    assert "secret detail" in caplog.text
+
+
+async def test_what_nobody_foresaw_of_one_ai_is_told_without_its_details_which_are_in_the_log(
+    talk: Talk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="ai")
+    async with talk(a=[crash], b=["Yes."]) as (client, _):
+        result = await call(client, "ask_many", {"prompt": "Well?"})
+    assert not result.is_error and "Yes." in text_of(result)
+    assert "RuntimeError" in text_of(result) and "secret" not in text_of(result)
     assert "secret detail" in caplog.text
 
 

