@@ -36,16 +36,19 @@ class Quote:
 
     text: tuple[str, ...]
     gaps: frozenset[int] = frozenset()
+    whole: bool = False
+    """Whether only whole lines may be meant, since something was cut from what was quoted."""
 
 
 def quotes_of(evidence: str) -> list[Quote]:
     """The readings of a quotation, the most literal first."""
     lines = [line for line in evidence.split("\n")[:_MOST_LINES] if not _FENCE.match(line) and squeezed(line)]
-    found = dict.fromkeys(quote for form in _forms(lines) if (quote := _quote(form)).text)
+    found = dict.fromkeys(quote for form, cut in _forms(lines) if (quote := _quote(form, cut)).text)
     return list(found)[:_MOST_FORMS]
 
 
-def _forms(lines: Sequence[str]) -> Iterator[list[str]]:
+def _forms(lines: Sequence[str]) -> Iterator[tuple[list[str], bool]]:
+    """The lines in each reading, and whether what may be a comment was cut from them."""
     bases: tuple[Step, ...] = (_as_it_is, html.unescape, _unescaped, lambda line: html.unescape(_unescaped(line)))
     steps: tuple[Step, ...] = (
         _as_it_is,
@@ -56,11 +59,12 @@ def _forms(lines: Sequence[str]) -> Iterator[list[str]]:
     for ending in (_as_it_is, _without_comment):
         for base in bases:
             for step in steps:
-                yield [ending(step(base(line))) for line in lines]
-                yield [ending(step(base(_unquoted(line)))) for line in lines]
-                yield [ending(_unquoted(step(base(line)))) for line in lines]
+                cut = ending is _without_comment
+                yield [ending(step(base(line))) for line in lines], cut
+                yield [ending(step(base(_unquoted(line)))) for line in lines], cut
+                yield [ending(_unquoted(step(base(line)))) for line in lines], cut
     if len(lines) == 1 and "\\n" in lines[0]:
-        yield _unescaped(_unquoted(lines[0]).replace("\\n", "\n")).split("\n")
+        yield _unescaped(_unquoted(lines[0]).replace("\\n", "\n")).split("\n"), False
 
 
 def _as_it_is(line: str) -> str:
@@ -88,7 +92,7 @@ def _without_comment(line: str) -> str:
     return line[: begins[0]] if begins else line
 
 
-def _quote(lines: Sequence[str]) -> Quote:
+def _quote(lines: Sequence[str], cut: bool) -> Quote:
     text: list[str] = []
     gaps: set[int] = set()
     for line in lines:
@@ -97,7 +101,7 @@ def _quote(lines: Sequence[str]) -> Quote:
             gaps.add(len(text))
         elif part:
             text.append(part)
-    return Quote(tuple(text), frozenset(gaps - {0}))
+    return Quote(tuple(text), frozenset(gaps - {0}), cut)
 
 
 def squeezed(line: str) -> str:
@@ -125,7 +129,7 @@ def places(source: Searched, quote: Quote) -> list[int]:
 
     Lines that are the quote go before lines that contain it, and these before lines of which it leaves something out.
     """
-    for holds in (_is, _contains, _abridges):
+    for holds in (_is,) if quote.whole else (_is, _contains, _abridges):
         found = [source.numbers[start] for start in _starts(source.shown, quote, holds)]
         found += [number for number, lines in source.gone.items() if _starts(lines, quote, holds)]
         if found:

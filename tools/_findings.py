@@ -82,20 +82,15 @@ def searched(sources: Mapping[str, Sequence[Source]]) -> dict[str, list[Searched
 
 
 def anchored(raw: Raw, sources: Mapping[str, Sequence[Searched]]) -> tuple[str, int] | str:
-    """The file and line that *raw* really is about, or why it is about nothing that was shown.
-
-    A file under another name, such as its old one, is found by the line that is quoted, where only one file has it.
-    """
+    """The file and line that *raw* really is about, or why it is about nothing that was shown."""
     name = named(raw.file, sources)
+    if name is None:
+        return NO_FILE
     quotes = quotes_of(raw.evidence)
     if not quotes:
-        return NO_FILE if name is None else NO_QUOTE
-    if name is not None:
-        line = _line(raw, sources[name], quotes)
-        return NO_LINE if line is None else (name, line)
-    long_enough = [quote for quote in quotes if len("".join(quote.text)) >= 2 * _SHORTEST_QUOTE]
-    found = [(other, line) for other, parts in sources.items() if (line := _line(raw, parts, long_enough)) is not None]
-    return found[0] if len(found) == 1 else NO_FILE
+        return NO_QUOTE
+    line = _line(raw, sources[name], quotes)
+    return NO_LINE if line is None else (name, line)
 
 
 def _line(raw: Raw, sources: Sequence[Searched], quotes: Sequence[Quote]) -> int | None:

@@ -85,6 +85,8 @@ class Dropped(BaseModel):
     line: int
     claim: str
     reason: str
+    unplaced: bool = False
+    """It names no file that was shown, or quotes no line, so nobody could tell where to look."""
 
 
 class Read(BaseModel):
@@ -100,7 +102,6 @@ class Review(BaseModel):
 
     summary: str
     findings: list[Finding]
-    unplaced: list[Dropped] = []
     dropped: list[Dropped] = []
     read: list[Read] = []
     left_out: list[str] = []
@@ -110,12 +111,9 @@ class Review(BaseModel):
 
     def markdown(self) -> str:
         parts = [self.summary, *(_finding_markdown(finding) for finding in self.findings)]
-        if self.unplaced:
-            lines = [f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})" for one in self.unplaced]
-            parts.append("## Unplaced: nobody could tell which line is meant\n" + "\n".join(lines))
-        if self.dropped:
-            lines = [f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})" for one in self.dropped]
-            parts.append("## Thrown away, since the code does not say so\n" + "\n".join(lines))
+        for unplaced, title in _ASIDE.items():
+            lines = [_dropped_markdown(one) for one in self.dropped if one.unplaced == unplaced]
+            parts += [f"## {title}\n" + "\n".join(lines)] if lines else []
         if self.read:
             lines = [
                 f"- `{one.file}` ({counted(one.lines, 'line')}): {', '.join(one.ais) or 'nobody'}" for one in self.read
@@ -126,6 +124,16 @@ class Review(BaseModel):
         if self.failed:
             parts.append("## Not heard\n" + "\n".join(f"- {line}" for line in self.failed))
         return "\n\n".join(parts)
+
+
+_ASIDE = {
+    True: "Unplaced: nobody could tell which line is meant",
+    False: "Thrown away, since the code does not say so",
+}
+
+
+def _dropped_markdown(one: Dropped) -> str:
+    return f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})"
 
 
 def _finding_markdown(finding: Finding) -> str:
@@ -152,7 +160,6 @@ class _Reading:
     failed: list[str] = field(default_factory=list)
     read: dict[str, dict[str, int]] = field(default_factory=dict)
     """How many lines of each file each AI read."""
-    unplaced: list[Dropped] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
 
 
@@ -236,8 +243,9 @@ def _collect(reading: _Reading) -> list[Merged]:
         for raw in found:
             place = anchored(raw, places)
             if isinstance(place, str):
-                told = reading.dropped if place == NO_LINE else reading.unplaced
-                told.append(Dropped(ai=name, file=raw.file, line=raw.line, claim=raw.claim, reason=place))
+                aside = place != NO_LINE
+                told = Dropped(ai=name, file=raw.file, line=raw.line, claim=raw.claim, reason=place, unplaced=aside)
+                reading.dropped.append(told)
             else:
                 kept.append((raw, *place))
     return merged(kept)
@@ -256,7 +264,6 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
     review = Review(
         summary=heading(turnout, f"read all of {counted(len(read), 'file')}", cost, then=_then(findings, reading)),
         findings=findings,
-        unplaced=reading.unplaced,
         dropped=reading.dropped,
         read=read,
         left_out=reading.material.left_out,
@@ -270,8 +277,10 @@ def _then(findings: Sequence[Finding], reading: _Reading) -> str:
     grave = sum(finding.severity in ("critical", "high") for finding in findings)
     shared = sum(len(finding.ais) > 1 for finding in findings)
     said = f"; {counted(len(findings), 'finding')}, {grave} grave, {shared} seen by more than one"
-    said += f"; {len(reading.unplaced)} unplaced" if reading.unplaced else ""
-    return f"{said}; {len(reading.dropped)} thrown away, since the code does not say so" if reading.dropped else said
+    unplaced = sum(one.unplaced for one in reading.dropped)
+    said += f"; {unplaced} unplaced" if unplaced else ""
+    away = len(reading.dropped) - unplaced
+    return f"{said}; {away} thrown away, since the code does not say so" if away else said
 
 
 def _read(reading: _Reading, name: str) -> Read:

@@ -151,7 +151,6 @@ DRESSES: dict[str, str] = {
     "absolute paths": _each(lambda one: one | {"file": "/home/me/project/src/app.py"}),
     "Windows paths": _each(lambda one: one | {"file": "C:\\Users\\me\\project\\src\\app.py"}),
     "a diff's paths": _each(lambda one: one | {"file": "b/src/app.py"}),
-    "old names": _each(lambda one: one | {"file": "lib/application.py"}),
     "wrong lines": _each(lambda one: one | {"line": 999}),
     "numbered evidence": _evidence(lambda line, n: f"{n:>4}  |     {line}"),
     "evidence numbered otherwise": _evidence(lambda line, n: f"{n}: {line}"),
@@ -207,6 +206,7 @@ def test_what_nobody_can_place_says_why() -> None:
     raw = Raw("a", "gone.py", 1, "high", "bug", "c", "x == 7777777777", "")
     assert anchored(raw, SOURCES) == "no such file was shown"
     two = searched({name: [whole(name, "return compute(1)\n")] for name in ("a.py", "b.py")})
+    assert anchored(Raw("a", "a.py", 1, "high", "bug", "c", "", ""), two) == "it quotes no line"
     assert anchored(Raw("a", "old.py", 1, "high", "bug", "c", "return compute(1)", ""), two) == "no such file was shown"
 
 
