@@ -387,7 +387,7 @@ def _summary(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: l
         then = ", but no judge answered, so there is no verdict"
         return heading(turnout, "debated", cost, then=then, incomplete=True)
     unread = sum(debater.last.position is None for debater in table.debaters)
-    incomplete = bool(table.failed or unread or ruling.verdict is None) or any(d.note for d in table.debaters)
+    incomplete = bool(table.failed) or any(debater.note for debater in table.debaters)
     seat = " (who also debated)" if judge.ai in asked else ""
     gave = "gave the verdict" if ruling.verdict else "gave no verdict that could be read"
     gave += f"; {counted(unread, 'position')} not read, since none is marked" if unread else ""
