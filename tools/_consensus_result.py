@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from tools._kit import Cost, Reply, along
 from tools._panel import said
 
-Outcome = Literal["consensus", "no consensus", "partial", "tie", "single voice", "no answer", "ungrouped"]
+Outcome = Literal[
+    "consensus", "converged", "no consensus", "partial", "tie", "single voice", "no answer", "not read", "ungrouped"
+]
 
 
 class Position(BaseModel):
@@ -36,7 +38,7 @@ class Claim(BaseModel):
 
 
 class Seat(BaseModel):
-    """One AI: everything it said, its answer in each round (null: it abstained), and how sure it said it was."""
+    """One AI: everything it said, its answer in each round (null: none), and how sure it said it was."""
 
     ai: str
     answers: list[str | None]
@@ -44,6 +46,7 @@ class Seat(BaseModel):
     dissents: bool | None
     statements: list[Reply]
     note: str | None = None
+    unread: bool = False
 
 
 class Consensus(BaseModel):
@@ -55,6 +58,10 @@ class Consensus(BaseModel):
     agreement: float | None
     first_agreement: float | None
     effective_votes: float
+    votes_low: float | None = None
+    votes_high: float | None = None
+    votes_known: bool = False
+    weighted_by_record: bool = False
     positions: list[Position]
     flips: list[Flip]
     claims: list[Claim]
@@ -109,14 +116,16 @@ def _claim(claim: Claim) -> str:
 
 def _seat(seat: Seat) -> str:
     sure = "" if seat.confidence is None else f", {seat.confidence:.0%} sure"
-    parts = [f"### {seat.ai}: {_shown(seat.answers[-1])}{sure}"]
+    parts = [f"### {seat.ai}: {_shown(seat.answers[-1], unread=seat.unread)}{sure}"]
     if seat.note:
         parts.append(f"*{seat.note}*")
     for number, (answer, reply) in enumerate(zip(seat.answers, seat.statements, strict=False)):
         label = "after reading the others" if number else "independently"
-        parts.append(f"**{label}: {_shown(answer)}**\n{said(reply)}")
+        parts.append(f"**{label}: {_shown(answer, unread=seat.unread)}**\n{said(reply)}")
     return "\n\n".join(parts)
 
 
-def _shown(answer: str | None) -> str:
-    return "abstains" if answer is None else f"“{answer}”"
+def _shown(answer: str | None, *, unread: bool) -> str:
+    if answer is None:
+        return "not read" if unread else "abstains"
+    return f"“{answer}”"
