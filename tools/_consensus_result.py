@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
-
 from tools._kit import Cost, Reply, along
 from tools._panel import said
+from tools._result import Result
 
 Outcome = Literal[
     "consensus", "converged", "no consensus", "partial", "tie", "single voice", "no answer", "not read", "ungrouped"
 ]
 
 
-class Position(BaseModel):
+class Position(Result):
     """One answer, who gives it in the end, and its share of the weighted vote over all rounds."""
 
     answer: str
@@ -22,7 +21,7 @@ class Position(BaseModel):
     share: float | None
 
 
-class Flip(BaseModel):
+class Flip(Result):
     """A change of answer between the rounds; `convinced_by` is whose argument the AI named, if it named one."""
 
     ai: str
@@ -31,13 +30,13 @@ class Flip(BaseModel):
     convinced_by: str | None
 
 
-class Claim(BaseModel):
+class Claim(Result):
     claim: str
     ais: list[str]
     against: list[str]
 
 
-class Seat(BaseModel):
+class Seat(Result):
     """One AI: everything it said, its answer in each round (null: none), and how sure it said it was."""
 
     ai: str
@@ -49,7 +48,7 @@ class Seat(BaseModel):
     unread: bool = False
 
 
-class Consensus(BaseModel):
+class Consensus(Result):
     """`agreement` is the share of the AIs with an answer that give the commonest; the verdict is by weight."""
 
     summary: str

@@ -12,7 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ai.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
@@ -26,6 +26,7 @@ from tools._off_loop import off_loop
 from tools._options import read_options
 from tools._panel import default_judges, family, said
 from tools._referee import match_values
+from tools._result import Prose, Result
 from tools._structured import object_schema
 from tools._votes import Ballot, Tally, tally
 
@@ -43,7 +44,7 @@ VALUE_SCHEMA = object_schema(reasons={"type": "string"}, answer={"type": "string
 _UNREAD = Reading(None, read=False)
 
 
-class Votes(BaseModel):
+class Votes(Result):
     """One answer, the AIs whose majority it is, how many samples give it, and its share of the vote."""
 
     answer: str
@@ -52,11 +53,11 @@ class Votes(BaseModel):
     share: float | None
 
 
-class Synthesis(BaseModel):
+class Synthesis(Result):
     """What came out of the answers: `answer` null when nothing did, and `note` says why."""
 
     method: Method
-    answer: str | None
+    answer: Prose | None
     by: Reply | None = None
     votes: list[Votes] = []
     judgement: Judgement | None = None

@@ -79,7 +79,7 @@ async def consensus(
     context = await gather(run, panel.asked, files=files, thread=thread)
     panel.question, receipt = context.question(run, panel.asked, question)
     if dry_run:
-        return (await _plan(run, panel)).model_copy(update={"sent_along": receipt})
+        return (await _plan(run, panel)).but(sent_along=receipt)
     await _answer_independently(run, panel)
     refuse_partial(on_partial, panel.turnout, panel.cost, _known(panel), panel.failed)
     past = await past_of(run, panel.turnout.answered)
@@ -91,7 +91,7 @@ async def consensus(
         await remember(run, question, count.rounds[0].groups)
     result = report(panel, count, threshold, past)
     kept = await context.keep(run, "consensus", question, [("the panel", result.told)])
-    return result.model_copy(update={"sent_along": list(dict.fromkeys([*receipt, *kept]))})
+    return result.but(sent_along=list(dict.fromkeys([*receipt, *kept])))
 
 
 def _seated(
@@ -218,7 +218,7 @@ async def _hear(run: Run, panel: Panel, member: Member, answer: Answer) -> None:
         Take.of, answer.text, read_options(panel.question), otherwise=Take(answer.text, None, None, read=False)
     )
     member.takes.append(take)
-    member.replies.append(Reply.of(answer, run.roster).model_copy(update={"text": take.argument}))
+    member.replies.append(Reply.of(answer, run.roster).but(text=take.argument))
 
 
 def _worth_a_critique(count: Count, threshold: float) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ai.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
@@ -53,6 +53,7 @@ from tools._kit import (
 )
 from tools._off_loop import off_loop
 from tools._panel import OnPartial, Turnout, heading, refuse_partial, said
+from tools._result import Result
 from tools._structured import structured_request
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
@@ -60,7 +61,7 @@ Judge = Annotated[str | None, Field(description="Who gives the verdict. Default:
 Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
 
 
-class Seat(BaseModel):
+class Seat(Result):
     """One debater: everything it said, first to last, and where it ended."""
 
     ai: str
@@ -73,7 +74,7 @@ class Seat(BaseModel):
     note: str | None = None
 
 
-class Debate(BaseModel):
+class Debate(Result):
     """The outcome of a debate. `summary` says first whether anything is missing; `dissents` null means not ruled on."""
 
     summary: str
@@ -166,7 +167,7 @@ async def debate(
     asked, receipt = context.question(run, names, question)
     table = _Table(asked, _lettered(run, names), max_tokens)
     if dry_run:
-        return (await _plan(run, table, rounds, judges[0])).model_copy(update={"sent_along": receipt})
+        return (await _plan(run, table, rounds, judges[0])).but(sent_along=receipt)
     await _opening(run, table, stances or {})
     _refuse_partial(table, on_partial, names)
     for number in range(1, rounds + 1):
@@ -176,7 +177,7 @@ async def debate(
     ruling, judged_by = await _verdict(run, table, judges)
     result = _result(table, ruling, judged_by, names)
     kept = await context.keep(run, "debate", question, [("the panel", result.told)])
-    return result.model_copy(update={"sent_along": list(dict.fromkeys([*receipt, *kept]))})
+    return result.but(sent_along=list(dict.fromkeys([*receipt, *kept])))
 
 
 def _refuse_partial(table: _Table, on_partial: str, asked: list[str]) -> None:
@@ -313,7 +314,7 @@ async def _take(run: Run, table: _Table, outcomes: list[Outcome]) -> None:
 
 def _quoting(answer: Answer, run: Run, text: str) -> Reply:
     """The reply with *text*, which is the answer without its marker lines."""
-    return Reply.of(answer, run.roster).model_copy(update={"text": text})
+    return Reply.of(answer, run.roster).but(text=text)
 
 
 async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling | None, Reply | None]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import anyio.to_thread
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ai.run import Run
 from core.changes import Source
 from core.errors import InvalidInputError
-from core.untrusted import quoted
+from core.untrusted import one_line, quoted
 from core.values import Failure, Outcome, Request
 from tools._finding_fields import Severity
 from tools._finding_list import read_findings
@@ -36,6 +36,7 @@ from tools._kit import (
 )
 from tools._material import Material, read_material
 from tools._panel import OnPartial, Turnout, heading, refuse_partial
+from tools._result import Prose, Result
 from tools._review_text import LINES, SCHEMA, review_prompt
 from tools._sarif import sarif as as_sarif
 from tools._structured import structured_request
@@ -49,17 +50,17 @@ Focus = Annotated[str | None, Field(description="What to look for.", max_length=
 Sarif = bool
 
 
-class Claim(BaseModel):
+class Claim(Result):
     """A finding in the words of one AI."""
 
     ai: str
     severity: Severity
-    claim: str
-    evidence: str
-    fix: str
+    claim: Prose
+    evidence: Prose
+    fix: Prose
 
 
-class Finding(BaseModel):
+class Finding(Result):
     """One defect, with everybody who reported it. `read_by`: how many AIs read that file."""
 
     file: str
@@ -77,7 +78,7 @@ class Finding(BaseModel):
         return self.claims[0].claim
 
 
-class Dropped(BaseModel):
+class Dropped(Result):
     """A finding that is not among those that were checked, and why."""
 
     ai: str
@@ -89,7 +90,7 @@ class Dropped(BaseModel):
     """It names no file that was shown, or quotes no line, so nobody could tell where to look."""
 
 
-class Read(BaseModel):
+class Read(Result):
     """Who read a file to its end."""
 
     file: str
@@ -97,7 +98,7 @@ class Read(BaseModel):
     ais: list[str]
 
 
-class Review(BaseModel):
+class Review(Result):
     """The findings, worst and most agreed first. `summary` says first whether anything is missing."""
 
     summary: str
@@ -144,7 +145,9 @@ def _finding_markdown(finding: Finding) -> str:
     parts = [f"## {finding.severity}: `{finding.file}:{finding.line}` ({finding.category}; {who}{spread})"]
     for claim in finding.claims:
         fix = f"\n\nFix: {claim.fix}" if claim.fix else ""
-        parts.append(f"**{claim.ai}** ({claim.severity}), on `{claim.evidence}`:\n{quoted(claim.claim + fix)}")
+        parts.append(
+            f"**{claim.ai}** ({claim.severity}), on `{one_line(claim.evidence)}`:\n{quoted(claim.claim + fix)}"
+        )
     return "\n\n".join(parts)
 
 
@@ -270,7 +273,7 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
         failed=reading.failed,
         cost=cost,
     )
-    return review.model_copy(update={"sarif": as_sarif(findings)}) if sarif else review
+    return review.but(sarif=as_sarif(findings)) if sarif else review
 
 
 def _then(findings: Sequence[Finding], reading: _Reading) -> str:
