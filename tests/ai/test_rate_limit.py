@@ -298,3 +298,21 @@ async def test_a_pause_for_ever_in_the_store_lasts_a_day(tmp_path: Path, time: T
     await fresh.recall("k")
     assert fresh.resting_s("k") == 86_400.0
     await anyio.to_thread.run_sync(fresh.close)
+
+
+async def test_no_turn_passes_while_an_sdk_is_imported(buckets: Buckets, time: Time) -> None:
+    """Ten calls wait for the same import; else their turns would come meanwhile, and all be used in the same moment."""
+    left: list[float] = []
+
+    async def imported() -> None:
+        time.now += 5
+
+    async def sent(request: Request, emit: Emit) -> Response:
+        left.append(time.now)
+        return OK
+
+    limit = layer(buckets, time, configured={"requests": Limit(10, 1.0)}, ready=imported)
+    for _ in range(4):
+        await limit(HI, ignore, sent)
+    assert left[0] == 1_000_005.0
+    assert [round(after - before, 2) for before, after in zip(left, left[1:], strict=False)] == [0.1, 0.1, 0.1]
