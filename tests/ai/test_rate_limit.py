@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -315,4 +316,4 @@ async def test_no_turn_passes_while_an_sdk_is_imported(buckets: Buckets, time: T
     for _ in range(4):
         await limit(HI, ignore, sent)
     assert left[0] == 1_000_005.0
-    assert [round(after - before, 2) for before, after in zip(left, left[1:], strict=False)] == [0.1, 0.1, 0.1]
+    assert [round(after - before, 2) for before, after in itertools.pairwise(left)] == [0.1, 0.1, 0.1]
