@@ -8,7 +8,7 @@ from typing import Literal
 import psycopg
 
 from core.cluster_schema import SCHEMAS
-from core.jobs.fleet_queue import LEASE_S
+from core.jobs.leases import LEASE_S
 from core.jobs.pg_rows import workers
 from core.pg_connection import Address, Connection, explain, schema_of
 from core.postgres import written_by

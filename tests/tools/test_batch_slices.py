@@ -67,6 +67,9 @@ class Fleet:
     async def values(self, part: str, keys: Collection[str]) -> dict[str, Any]:
         return {key: self.kept[part][key] for key in keys if key in self.kept[part]}
 
+    async def assured(self, job: str) -> None:
+        return
+
     async def absorb(self, part: str) -> None:
         assert self.parts.pop(part).over
         self.journal = self.kept.pop(part) | self.journal
