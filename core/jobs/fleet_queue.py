@@ -140,6 +140,7 @@ class Queue:
         if self._manager is not None and self._worker is not None:
             try:
                 async with self._asked() as queue:
+                    await self._again(queue, await self._ours(queue))
                     await queue.unregister_worker(self._worker)
             except StoreError:
                 pass  # it is found to be dead when its lease has ended
@@ -183,8 +184,7 @@ class Queue:
             self._beat_at = now
             if self._in_doubt:
                 self._in_doubt = False
-                ours = await queue.list_jobs_async(status="doing", worker_id=self._worker)
-                again += [entry for entry in ours if entry.id not in held()]
+                again += [entry for entry in await self._ours(queue) if entry.id not in held()]
             if self.fair:
                 again += await queue.get_stalled_jobs(seconds_since_heartbeat=self._lease_s)
                 await queue.prune_stalled_workers(self._lease_s * _PRUNED)
@@ -213,6 +213,10 @@ class Queue:
         """Offer it again after *seconds*, to anybody."""
         async with self._asked() as queue, _still_there():
             await queue.retry_job_by_id_async(entry, retry_at=_moment(self._wall() + seconds), priority=LAST)
+
+    async def _ours(self, queue: manager.JobManager) -> Iterable[jobs.Job]:
+        """What the server thinks is in our hands."""
+        return await queue.list_jobs_async(status="doing", worker_id=self._worker)
 
     async def _again(self, queue: manager.JobManager, entries: Iterable[jobs.Job]) -> None:
         """Queue them for anybody: whoever was to do them is gone."""
