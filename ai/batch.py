@@ -42,6 +42,7 @@ _MOST_HASHES = 200_000
 _RESTS = 20
 _REST_S = 5.0
 _LONGEST_REST_S = 120.0
+DRAIN_S = 30.0
 
 Value = Mapping[str, Any]
 """A finished call as JSON: what `answer_value` or `failure_value` make of it."""
@@ -123,6 +124,7 @@ class Batch:
         role: Part of the key under which results are kept; another role asks everything anew.
         memory: What outlives the process; without one, all results are held here to be compared with.
         fresh: Nothing is kept in *memory* yet, so that it is asked only for what came before in this pass.
+        drain_s: How long calls under way may take to finish once it is clear that no other can begin.
     """
 
     def __init__(
@@ -134,7 +136,13 @@ class Batch:
         role: str = "row",
         memory: Memory | None = None,
         fresh: bool = False,
+        drain_s: float = DRAIN_S,
     ) -> None:
+        self._drain_s = drain_s
+        self._scope: anyio.CancelScope | None = None
+        self._failure: Exception | None = None
+        """Why no further call begins."""
+        self._under_way = 0
         self._caller = caller
         self._run = run
         self._role = role
@@ -158,13 +166,14 @@ class Batch:
         """Ask everything *read* gives, until it gives nothing; *write* gets the results, in the order read.
 
         Raises:
-            BudgetExceededError, ConfigError: An AI cannot be asked any more, so that going on would be in vain.
+            BudgetExceededError, ConfigError: An AI cannot be asked any more, so that going on would be in vain. Calls
+                under way have finished, and are kept.
         """
-        failure: Exception | None = None
         try:
             async with anyio.create_task_group() as tasks:
+                self._scope = tasks.cancel_scope
                 tasks.start_soon(self._write_all, write)
-                while asks := await read():
+                while self._failure is None and (asks := await read()):
                     self._forget()
                     await self._take(asks, tasks.start_soon)
                 self._ended = True
@@ -172,17 +181,29 @@ class Batch:
                 for queue in self._queues.values():
                     queue.end()
         except* Exception as group:  # one sentence is wanted, not a group of them
-            failure = _first(group)
-        if failure is not None:
-            raise failure
+            self._failure = self._failure or _first(group)
+        if self._failure is not None:
+            raise self._failure
+
+    def _stop(self, error: Exception) -> None:
+        """Let no further call begin, and those under way finish: what was accepted is paid for."""
+        if self._failure is None and self._scope is not None:
+            self._failure = error
+            self._scope.deadline = anyio.current_time() + self._drain_s
+        for queue in self._queues.values():
+            queue.drop()
+        self._room.set()
+        self._wake.set()
 
     async def _take(self, asks: Sequence[Ask], start_soon: Callable[..., object]) -> None:
         keys = [f"{self._role}:{ask.ai}:{ask.key}" for ask in asks]
         kept = await self._kept(keys)
         for ask, key in zip(asks, keys, strict=True):
-            if self._unwritten >= self._window:
+            if self._unwritten >= self._window and self._failure is None:
                 self._room = anyio.Event()
                 await self._room.wait()
+            if self._failure is not None:
+                return
             self._unwritten += 1
             result = Result(ask)
             self._waiting.append(result)
@@ -216,7 +237,14 @@ class Batch:
         """Ask one after the other; as many of these run as calls may be under way."""
         queue = self._queues[ai]
         while (taken := await queue.take()) is not None:
-            await self._ask(*taken)
+            self._under_way += 1
+            try:
+                await self._ask(*taken)
+            except (BudgetExceededError, ConfigError) as error:
+                self._stop(error)
+            finally:
+                self._under_way -= 1
+                self._wake.set()
 
     async def _ask(self, ask: Ask, key: str) -> None:
         guard = _Keeping(self._memory, key, ask.index)
@@ -259,11 +287,17 @@ class Batch:
             while self._waiting and self._waiting[0].done:
                 ready.append(self._waiting.popleft())
             if ready:
-                await write(ready)
+                try:
+                    await write(ready)
+                except ConfigError as error:
+                    self._stop(error)
+                    return
                 self._unwritten -= len(ready)
                 self._room.set()
                 if self._waiting or not self._ended:
                     await anyio.sleep(_LINGER_S)
+            elif self._failure is not None and not self._under_way:
+                return  # what still waits was never asked
             elif self._wake.is_set():
                 self._wake = anyio.Event()
             else:
@@ -321,6 +355,11 @@ class _Queue:
             self._idle.append(woken := anyio.Event())
             await woken.wait()
         return self._asks.popleft()
+
+    def drop(self) -> None:
+        """Forget what has not begun, and end."""
+        self._asks.clear()
+        self.end()
 
     def end(self) -> None:
         self._ended = True

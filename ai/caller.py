@@ -12,13 +12,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import anyio.to_thread
 
 from ai.accounts import attributed, load_pricing, pricing, settle, settle_failure
-from ai.client import FellBack, Retrying, Signal, Thinking, Waiting
+from ai.client import FellBack, Retrying, Sent, Signal, Thinking, Waiting
 from ai.lazy import load
 from ai.request_check import check_request
 from core.errors import AIError, BadResponseError, ConfigError, NotUsableError
@@ -79,9 +80,10 @@ class Caller:
                 raise
             return self._unusable(ai, error, run, role)
         if self.roster.budget is None:
-            return await self._guarded(guard, seat, request, run, role)
+            return await self._guarded(guard, seat, request, run, role, _Way())
         (hold,) = await self._reserve([(seat, request)], run)
-        return await self._held(hold, self._guarded(guard, seat, request, run, role))
+        way = _Way()
+        return await self._held(hold, way, self._guarded(guard, seat, request, run, role, way))
 
     async def call_many(
         self,
@@ -108,7 +110,8 @@ class Caller:
 
         async def ask(position: int, hold: Hold | None, seat: Seat, request: Request) -> None:
             guard = guards[position] if guards else None
-            outcomes[position] = await self._held(hold, self._guarded(guard, seat, request, run, role))
+            way = _Way()
+            outcomes[position] = await self._held(hold, way, self._guarded(guard, seat, request, run, role, way))
 
         async with anyio.create_task_group() as tasks:
             for (position, seat, request), hold in zip(usable, holds, strict=True):
@@ -127,7 +130,7 @@ class Caller:
         holds = iter(await self.roster.budget.reserve(run, [one for one in estimates if one is not None]))
         return [None if one is None else next(holds, None) for one in estimates]
 
-    async def _held(self, hold: Hold | None, call: Coroutine[Any, Any, Outcome]) -> Outcome:
+    async def _held(self, hold: Hold | None, way: _Way, call: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Run *call* and put what it really took in place of *hold*."""
         budget = self.roster.budget
         if hold is None or budget is None:
@@ -135,7 +138,10 @@ class Caller:
         try:
             outcome = await call
         except BaseException:
-            budget.refund(hold)
+            if way.sent:  # cut off by us, and perhaps on the bill
+                budget.settle(hold, usd=None, tokens=None)
+            else:
+                budget.refund(hold)
             raise
         if isinstance(outcome, Answer):
             settle(budget, hold, outcome.cost_usd, Usage(0, 0) if outcome.cached else outcome.usage)
@@ -151,14 +157,22 @@ class Caller:
             if isinstance(error, ValueError):
                 raise
 
-    async def _guarded(self, guard: Guard | None, seat: Seat, request: Request, run: str, role: str) -> Outcome:
+    async def _guarded(
+        self, guard: Guard | None, seat: Seat, request: Request, run: str, role: str, way: _Way
+    ) -> Outcome:
         if guard is None:
-            return await self._call(seat, request, run, role)
+            return await self._call(seat, request, run, role, way)
         async with guard:
-            return await self._call(seat, request, run, role, guard.keep)
+            return await self._call(seat, request, run, role, way, guard.keep)
 
     async def _call(
-        self, seat: Seat, request: Request, run: str, role: str, keep: Callable[[Answer], Awaitable[None]] | None = None
+        self,
+        seat: Seat,
+        request: Request,
+        run: str,
+        role: str,
+        way: _Way,
+        keep: Callable[[Answer], Awaitable[None]] | None = None,
     ) -> Outcome:
         call = f"c{next(_call_ids)}"
         bus, publish = self._bus, self._bus.publish
@@ -176,7 +190,10 @@ class Caller:
                 written.write(signal)
                 if bus.hears_tokens:
                     publish(Token(run, call, signal))
+            elif isinstance(signal, Sent):
+                way.sent = True
             elif not isinstance(signal, Thinking):
+                way.sent = way.sent and isinstance(signal, Waiting)  # what is tried again was not accepted
                 publish(_notice(run, call, signal))
 
         try:
@@ -184,7 +201,7 @@ class Caller:
         except BaseException as error:
             latency_s = time.perf_counter() - started
             if _ends_more_than_a_call(error):
-                publish(_ended(run, call, seat.name, error, latency_s))
+                publish(_ended(run, call, seat.name, error, latency_s, sent=way.sent))
                 raise
             failure = Failure(seat.name, _as_failure(seat, error, written.getvalue()), latency_s)
             publish(CallFailed(run, call, failure))
@@ -249,6 +266,14 @@ class Caller:
         return failure
 
 
+@dataclass(slots=True)
+class _Way:
+    """How far a call is on its way."""
+
+    sent: bool = False
+    """Whether it may be on the bill, were it cut off now."""
+
+
 def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event:
     if isinstance(signal, Waiting):
         return CallWaiting(run, call, signal.seconds, signal.reason)
@@ -279,11 +304,11 @@ def _as_failure(seat: Seat, error: BaseException, written: str) -> AIError:
     return error
 
 
-def _ended(run: str, call: str, ai: str, error: BaseException, latency_s: float) -> CallFailed:
+def _ended(run: str, call: str, ai: str, error: BaseException, latency_s: float, *, sent: bool = True) -> CallFailed:
     """The last event of a call that was cancelled, or that died of a bug of ours."""
     cancelled = isinstance(error, anyio.get_cancelled_exc_class())
     reason = "The call was cancelled." if cancelled else "The call failed unexpectedly; see the log."
-    return CallFailed(run, call, Failure(ai, AIError(reason, ai=ai), latency_s), cancelled=cancelled)
+    return CallFailed(run, call, Failure(ai, AIError(reason, ai=ai), latency_s), cancelled=cancelled, sent=sent)
 
 
 _current: Caller | None = None

@@ -17,7 +17,7 @@ from ai.bounded import ResponseTooLongError
 from ai.reading import number
 from ai.redirects import RedirectRefusedError
 from ai.refusal_shapes import read_body, read_object
-from ai.refusals import Meaning, meaning_of
+from ai.refusals import Meaning, meaning_of, status_of
 from ai.waits import reset_s, wait_s
 from core.errors import (
     AIError,
@@ -175,6 +175,8 @@ def status_error(
     error.words = said.words
     if status_accepted(status, said.words, inside_200=inside_200, own_words=isinstance(said.details, dict | list)):
         error.mark_accepted()
+    elif headers.get("x-should-retry") == "false":  # OpenAI's and Anthropic's own word
+        error.retryable = False
     return error
 
 
@@ -183,7 +185,7 @@ def error_in_answer(
 ) -> ProviderError:
     """The error for an error object inside a 200. The request was accepted, so it is not sent again."""
     headers = {"x-request-id": request_id} if request_id else _NO_HEADERS
-    error = status_error(who, error_status(data), data, headers=headers, inside_200=True)
+    error = status_error(who, error_status(data, who.provider), data, headers=headers, inside_200=True)
     error.partial = partial
     return error
 
@@ -212,13 +214,16 @@ _STATUS_WORDS = {
 }
 
 
-def error_status(data: Mapping[str, Any]) -> int:
+def error_status(data: Mapping[str, Any], provider: str = "") -> int:
     """The HTTP status that an error object inside a 200 stands for; 500 when it does not say."""
     said = read_object(dict(data))
     for code in said.codes:
         candidate = number(code)
         if candidate is not None and 400 <= candidate < 600:
             return int(candidate)
+    known = next((status for code in said.codes if (status := status_of(code, provider)) is not None), None)
+    if known is not None:
+        return known
     words = " ".join(said.codes).lower()
     return next((status for word, status in _STATUS_WORDS.items() if word in words), 500)
 

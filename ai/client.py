@@ -30,6 +30,11 @@ class Thinking:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """The request goes out now: from here on it may be on the bill."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     attempt: int
     wait_s: float
@@ -50,7 +55,7 @@ class Waiting:
     reason: str
 
 
-Signal = str | Thinking | Retrying | FellBack | Waiting
+Signal = str | Thinking | Sent | Retrying | FellBack | Waiting
 """What can be told on the way: a piece of the answer, or a notice about the call."""
 
 Emit = Callable[[Signal], None]

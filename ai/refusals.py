@@ -40,13 +40,12 @@ Meaning = Literal[
     "rejected",
 ]
 
-_PER_MOMENT = re.compile(
+_PER_MOMENT = (
     r"per[ _-]?(?:minute|min\b|second|sec\b|hour)|/ ?(?:min|minute|s|sec|second)\b|\b(?:rpm|tpm|rps|tps|itpm|otpm)\b"
-    r"|too many requests|rate[ _-]?limit|requests? limit|concurren|throttl|slow down|call rate|requests per",
-    re.I,
+    r"|too many requests|rate[ _-]?limit|requests? limit|concurren|throttl|slow down|call rate|requests per"
 )
-_PER_DAY = re.compile(r"per[ _-]?day|daily|\b(?:rpd|tpd)\b|/ ?day\b|5 hours|per[ _-]?week|weekly", re.I)
-_NO_CREDIT = re.compile(
+_PER_DAY = r"per[ _-]?day|daily|\b(?:rpd|tpd)\b|/ ?day\b|5 hours|per[ _-]?week|weekly"
+_NO_CREDIT = (
     r"credit balance"
     r"|(?:insufficient|not enough|out of|no|any|lack of|all available) (?:\w+ )?(?:credit|balance|fund)"
     r"|insufficient[ _](?:quota|credit|balance|fund)|(?:balance|credits?|funds) (?:is |are )?(?:insufficient|too low)"
@@ -56,92 +55,79 @@ _NO_CREDIT = re.compile(
     r"|payment (?:required|method (?:is )?required)|arrear|overdue|past invoices|spend(?:ing)? (?:limit|cap)"
     r"|(?:monthly|usage) (?:spending |included )?(?:budget|cap|credits|limit)|api usage limits|usage limit reached"
     r"|current quota|billing (?:hard )?limit|billing is not|key limit exceeded|calls ?/ ?month|budget has been exceeded"
-    r"|inactive subscription|(?:please )?recharge|top[ -]?up|requires more credits|free tier .{0,40}exhausted",
-    re.I,
+    r"|余额不足|请充值|欠费"
+    r"|inactive subscription|(?:please )?recharge|top[ -]?up|requires more credits|free tier .{0,40}exhausted"
 )
-_CONTEXT = re.compile(
+_CONTEXT = (
     r"context[_ ](?:length|size|window|limit)|maximum (?:context|prompt|input)|max(?:imum)? number of tokens"
     r"|too many (?:input )?tokens|prompt (?:is )?too (?:long|large)|input is too long|exceed_context|string too long"
     r"|(?:exceeds?|exceeded|over) (?:the )?(?:model'?s? )?(?:maximum |available )?(?:context|token limit|max length)"
-    r"|input length|tokens? exceeds? (?:the )?(?:limit|maximum|model)",
-    re.I,
+    r"|input length|tokens? exceeds? (?:the )?(?:limit|maximum|model)"
 )
-_TOO_LARGE = re.compile(
+_TOO_LARGE = (
     r"payload size|request (?:body |entity |size )?(?:is )?too large|body too large"
     r"|image (?:that )?(?:is too large|exceeds)"
-    r"|entity too large|exceeds the maximum size|request_too_large",
-    re.I,
+    r"|entity too large|exceeds the maximum size|request_too_large"
 )
-_KEY = re.compile(
+_KEY = (
     r"(?:incorrect|invalid|wrong|bad|missing|malformed|expired|revoked|no|provide an?|unknown) "
     r"(?:x-)?(?:api|auth\w*|access|subscription|proxy server)?[ _-]?(?:key|token|credential)"
     r"|api[ _-]?key (?:is |was |you provided is )?"
     r"(?:not valid|not found|invalid|expired|missing|currently blocked|reported)"
     r"|key (?:was |is )?(?:currently )?(?:blocked|reported|revoked|disabled)|unregistered callers|unauthorized"
     r"|authenticat\w* (?:fail|error|required)|invalid authentication|no auth credentials|token (?:has )?expired"
-    r"|please use api key|authorization (?:failed|required)|bad credentials",
-    re.I,
+    r"|please use api key|authorization (?:failed|required)|bad credentials"
 )
-_REGION = re.compile(
+_REGION = (
     r"(?:country|countries|region|territor\w+|location).{0,80}"
     r"(?:not (?:be )?(?:supported|available|allowed)|unsupported|restrict|block)"
     r"|(?:not (?:supported|available|allowed|offered)|unsupported|unavailable|restricted).{0,80}"
     r"(?:country|countries|\bregion|territor|location)"
-    r"|\bgeo[ _-]?(?:block|restrict|fenc|locat)|request not allowed|check your network settings|legal reasons",
-    re.I,
+    r"|\bgeo[ _-]?(?:block|restrict|fenc|locat)|request not allowed|check your network settings|legal reasons"
 )
-_MODERATION = re.compile(
+_MODERATION = (
     r"moderat|flagged|safety (?:system|check|filter)|usage (?:policy|policies|guidelines)"
     r"|content[ _](?:filter|polic|management)"
     r"|terms of service|violat\w* .{0,60}(?:polic|guideline|terms|rules)|high risk|sensitive content|new_sensitive"
-    r"|unsafe|inappropriate|data ?inspection|prohibited",
-    re.I,
+    r"|unsafe|inappropriate|data ?inspection|prohibited"
 )
-_FIREWALL = re.compile(
+_FIREWALL = (
     r"firewall|error code: 1\d{3}|virtual network|security policy|\bwaf\b|cloudflare|incapsula|akamai|cloudfront"
     r"|fortiguard|sucuri|zscaler|web page blocked|request blocked|mod_?security|captcha|access denied by|blocked by"
-    r"|administrative rules",
-    re.I,
+    r"|administrative rules"
 )
-_PERMISSION = re.compile(
+_PERMISSION = (
     r"permission|not authorized|does(?:n't| not) have access|access denied|has been (?:disabled|suspended|banned)"
-    r"|account is (?:disabled|suspended)",
-    re.I,
+    r"|account is (?:disabled|suspended)"
 )
-_OVERLOADED = re.compile(
+_OVERLOADED = (
     r"overload|at capacity|high traffic|no healthy upstream|server busy|failed dependency|currently loading"
-    r"|capacity exceeded",
-    re.I,
+    r"|capacity exceeded"
 )
-_MODEL = re.compile(
+_MODEL = (
     r"model.{0,120}"
     r"(?:not found|does(?:n't| not) exist|not exist|unknown|decommission|no longer|not a valid|deprecat|retired)"
     r"|model \S+ is not supported(?! (?:with|for|by this))"
-    r"|(?:unknown|invalid|no such) model|no models? loaded|not a valid model|not found.{0,20}model|deployment",
-    re.I | re.S,
+    r"|(?:unknown|invalid|no such) model|no models? loaded|not a valid model|not found.{0,20}model|deployment"
 )
-_PATH = re.compile(
+_PATH = (
     r"\A(?:404 )?(?:page )?not found\b|no static resource|invalid url|resource not found|cannot (?:post|get)|no route"
-    r"|unknown url",
-    re.I,
+    r"|unknown url"
 )
-_NO_CHAT = re.compile(
+_NO_CHAT = (
     r"(?:does not|doesn't|not) support (?:chat|generat|completion)|not a chat model|only supports? (?:embed|audio)"
-    r"|is an? (?:embedding|speech|image|rerank\w*|transcription) model",
-    re.I,
+    r"|is an? (?:embedding|speech|image|rerank\w*|transcription) model"
 )
-_SCHEMA = re.compile(
+_SCHEMA = (
     r"invalid schema|json_?schema|response_?format|structured output|additionalproperties|response_json_schema"
-    r"|output_config\.format|grammar",
-    re.I,
+    r"|output_config\.format|grammar"
 )
-_UNSUPPORTED = re.compile(
+_UNSUPPORTED = (
     r"(?:unsupported|unknown|unrecognized|unexpected|unrecognised) "
     r"(?:\w+ )?(?:parameter|value|argument|field|request argument)"
     r"|not supported|does(?:n't| not) support|extra inputs are not permitted|extra fields|not permitted"
     r"|unexpected keyword|additional properties are not allowed|was unexpected"
-    r"|deprecated for this model|(?:no|not) support(?:s|ed)?\b|cannot be used with|support tool",
-    re.I,
+    r"|deprecated for this model|(?:no|not) support(?:s|ed)?\b|cannot be used with|support tool"
 )
 
 _STATUS: dict[int, Meaning] = {
@@ -164,7 +150,7 @@ _STATUS: dict[int, Meaning] = {
 }
 """What a status means where nothing else is said; any other 4xx is `rejected`, 5xx `server_error` or `gateway`."""
 
-_IN_WORDS: dict[int, tuple[tuple[re.Pattern[str], Meaning], ...]] = {
+_IN_WORDS: dict[int, tuple[tuple[str, Meaning], ...]] = {
     400: (
         (_KEY, "key_refused"),
         (_NO_CREDIT, "no_credit"),
@@ -178,7 +164,7 @@ _IN_WORDS: dict[int, tuple[tuple[re.Pattern[str], Meaning], ...]] = {
         (_UNSUPPORTED, "unsupported"),
         (_PERMISSION, "not_permitted"),
     ),
-    401: ((re.compile(r"permissions|scopes", re.I), "not_permitted"),),
+    401: ((r"permissions|scopes", "not_permitted"),),
     403: (
         (_MODERATION, "moderation"),
         (_FIREWALL, "firewall"),
@@ -188,8 +174,8 @@ _IN_WORDS: dict[int, tuple[tuple[re.Pattern[str], Meaning], ...]] = {
         (_REGION, "region"),
     ),
     404: (
-        (re.compile(r"data policy|guardrail", re.I), "not_permitted"),
-        (re.compile(r"support tool", re.I), "unsupported"),
+        (r"data policy|guardrail", "not_permitted"),
+        (r"support tool", "unsupported"),
         (_MODEL, "model_not_found"),
         (_PATH, "path_not_found"),
     ),
@@ -206,7 +192,7 @@ def meaning_of(status: int, said: Said, *, waits: bool = False) -> Meaning:
         return found
     if 300 <= status < 400:
         return "redirected"
-    if status in (413, 429) and _TOO_LARGE.search(said.message):
+    if status in (413, 429) and _says(_TOO_LARGE, said.message):
         return "request_too_large"  # OpenAI and Groq call it a rate limit: no wait makes it smaller
     if found := _by_code(status, said):
         return found
@@ -215,9 +201,14 @@ def meaning_of(status: int, said: Said, *, waits: bool = False) -> Meaning:
     if status == 429:
         return _by_type(status, said) or _limited(said, waits=waits)
     for pattern, meaning in _IN_WORDS.get(status, ()):
-        if pattern.search(said.words):
+        if _says(pattern, said.words):
             return meaning
     return _by_type(status, said) or by_status(status, own_words=isinstance(said.details, dict | list))
+
+
+def _says(pattern: str, words: str) -> bool:
+    """Whether *pattern* is in *words*. It is compiled, and kept, when something is first refused."""
+    return re.search(pattern, words, re.IGNORECASE | re.DOTALL) is not None
 
 
 def by_status(status: int, *, own_words: bool = True) -> Meaning:
@@ -230,7 +221,7 @@ def by_status(status: int, *, own_words: bool = True) -> Meaning:
 
 def _of_page(status: int, said: Said) -> Meaning | None:
     """A web page is never from the AI: a firewall, a proxy, a gateway, or the wrong address."""
-    if status in (401, 403, 406) or ((status < 500 or status == 503) and _FIREWALL.search(said.words)):
+    if status in (401, 403, 406) or ((status < 500 or status == 503) and _says(_FIREWALL, said.words)):
         return "firewall"
     if status == 404:
         return "path_not_found"
@@ -242,13 +233,13 @@ def _of_page(status: int, said: Said) -> Meaning | None:
 def _limited(said: Said, *, waits: bool) -> Meaning:
     """A 429 without a code that tells: for want of credit only where nothing speaks of a moment."""
     words = said.words
-    if _OVERLOADED.search(words) and not _PER_MOMENT.search(words):
+    if _says(_OVERLOADED, words) and not _says(_PER_MOMENT, words):
         return "overloaded"
-    if _PER_DAY.search(words) and not waits and not re.search(r"per[ _-]?min|/ ?minute", words, re.I):
+    if _says(_PER_DAY, words) and not waits and not _says(r"per[ _-]?min|/ ?minute", words):
         return "daily_limit"
-    if waits or (_PER_MOMENT.search(words) and not _NO_CREDIT.search(words)):
+    if waits or (_says(_PER_MOMENT, words) and not _says(_NO_CREDIT, words)):
         return "rate_limited"
-    if _NO_CREDIT.search(words) and not re.search(r"per[ _-]?min|per[ _-]?second|/ ?minute", words, re.I):
+    if _says(_NO_CREDIT, words) and not _says(r"per[ _-]?min|per[ _-]?second|/ ?minute", words):
         return "no_credit"
     return "rate_limited"
 
@@ -269,12 +260,20 @@ def _known(by: Literal["code", "type"], status: int, code: str) -> Meaning | Non
 
 def _table(by: Literal["code", "type"]) -> dict[tuple[int, str], Meaning]:
     found: dict[tuple[int, str], Meaning] = {}
-    for row in rows():
+    for row in _ROWS:
         if row["by"] == by:
             code, meaning = row[by].lower(), _meaning(row["means"])
             found.setdefault((int(row["status"]), code), meaning)
             found.setdefault((0, code), meaning)
     return found
+
+
+def status_of(code: str, provider: str) -> int | None:
+    """The status with which *code* is known to come: from *provider*, or else where all that know it agree."""
+    known = [row for row in _ROWS if code.lower() in (row["code"].lower(), row["type"].lower())]
+    own = {int(row["status"]) for row in known if row["provider"] == provider}
+    statuses = own or {int(row["status"]) for row in known}
+    return statuses.pop() if len(statuses) == 1 else None
 
 
 def _meaning(word: str) -> Meaning:
@@ -289,4 +288,5 @@ def rows() -> Iterator[dict[str, str]]:
     yield from csv.DictReader(lines, delimiter="|", quoting=csv.QUOTE_NONE)
 
 
+_ROWS = list(rows())
 _TABLES = {"code": _table("code"), "type": _table("type")}  # now, in a thread: no answer waits for the disk

@@ -9,7 +9,7 @@ from typing import Any
 from ai.classify import Who, error_in_answer, not_an_answer
 from ai.client import Emit
 from ai.fold import AnswerFold
-from ai.reading import decode
+from ai.reading import decode, mapping
 from ai.sse import SSEDecoder
 from core.errors import AnswerError
 from core.values import Response
@@ -107,7 +107,7 @@ class SSEFold(AnswerFold, ABC):
 
     def _check(self, data: dict[str, Any]) -> None:
         named = self._decoder.name == b"error" or data.get("object") == "error" or data.get("type") == "error"
-        if not (data.get("error") or named):
+        if not (data.get("error") or named or _failed_inside(data)):
             return
         raise error_in_answer(self.who, data, request_id=self.request_id, partial=self.text)
 
@@ -115,3 +115,9 @@ class SSEFold(AnswerFold, ABC):
         if self.text:
             return self.broken_off()
         return not_an_answer(self.who, body[:_KEPT_OF_A_BAD_BODY].decode("utf-8", "replace"), self._content_type)
+
+
+def _failed_inside(data: Mapping[str, Any]) -> bool:
+    """Whether MiniMax's `base_resp`, which stands beside every answer of its own, tells of a failure."""
+    code = mapping(data.get("base_resp")).get("status_code")
+    return code not in (None, 0, "0")

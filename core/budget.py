@@ -1,9 +1,9 @@
 """Budgets in dollars and tokens: per call, per run and per day, for everything and for single AIs.
 
 What a fan-out may cost is reserved before anything is sent, in one transaction, so that several processes together
-cannot overspend; what it really cost replaces the reservation afterwards, and a cancelled call gives it back. The
-reservations of a process that died are void as soon as the next one looks: each process holds a lock for as long as
-it lives.
+cannot overspend; what it really cost replaces the reservation afterwards, and a call that was never sent gives it
+back. What a process that died had reserved counts as spent, since it may be on the bill: each process holds a lock for
+as long as it lives.
 """
 
 from __future__ import annotations
@@ -196,6 +196,7 @@ class Budget:
             _void_the_dead(self._owner, connection)
             if first:
                 connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
+                connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
             day = _today()
             for scope in self._scopes:
                 _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
@@ -208,12 +209,12 @@ class Budget:
 
 
 def _void_the_dead(owner: Presence, connection: Any) -> None:
-    """Drop the open reservations of processes that are gone."""
+    """Count the open reservations of processes that are gone as spent: what they had sent may be on the bill."""
     rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (owner.name,)).fetchall()
     for (other,) in rows:
         if not owner.alive(other, connection):
-            for hold, ai in connection.execute("SELECT id, ai FROM holds WHERE owner = ?", (other,)).fetchall():
-                _close_hold(connection, hold, ai, 0, 0)
+            # The rows stay: one who was only taken for dead, cut off from its server, still tells what was really taken.
+            connection.execute("UPDATE holds SET open = ? WHERE owner = ?", (False, other))
             owner.bury(other)
 
 

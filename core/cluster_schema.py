@@ -5,6 +5,9 @@ Append to a list; a script that was released never changes, and each only ever a
 
 from __future__ import annotations
 
+_LEDGER_SPOOLED = """
+CREATE TABLE spooled (owner TEXT PRIMARY KEY, number BIGINT NOT NULL)
+"""
 _LEDGER = """
 CREATE TABLE calls (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -104,7 +107,7 @@ _APART = "CREATE TABLE apart (worker bigint PRIMARY KEY)"
 _LEASES = "ALTER TABLE jobs ADD COLUMN leased double precision NOT NULL DEFAULT 0"
 
 SCHEMAS: dict[str, tuple[str, ...]] = {
-    "moot": (_LEDGER,),
+    "moot": (_LEDGER, _LEDGER_SPOOLED),
     "limits": (_LIMITS, _SLOTS),
     "budget": (_BUDGET,),
     "jobs": (_JOBS, _PROGRESS, _APART, _LEASES),

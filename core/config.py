@@ -161,6 +161,8 @@ class Defaults(_Strict):
     attempts: Annotated[int, Field(gt=0, le=10)] = 3
     reply_within: Annotated[float, Field(ge=0, le=86_400)] | None = None
     """Seconds within which a host gets a reply, if need be a partial one with a job; 0: it waits; None: by host."""
+    drain_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    """How long calls under way may take to finish when a job pauses or this process is told to end."""
     detach: bool = True
     """Whether a worker of its own carries on with jobs when the last window closes."""
     timeout: Seconds = 300.0

@@ -91,6 +91,8 @@ class CallFailed:
     call: str
     failure: Failure
     cancelled: bool = False
+    sent: bool = True
+    """Whether its request had gone out."""
 
 
 @dataclass(frozen=True, slots=True)

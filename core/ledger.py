@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +28,8 @@ from core.errors import (
     StoreError,
 )
 from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
+from core.ledger_spool import LedgerSpool, Line
+from core.paths import data_dir
 from core.schema import MIGRATIONS
 from core.store import Store
 from core.stores import AnyStore, open_store
@@ -110,8 +114,10 @@ class Ledger:
             if path
             else open_store("moot", MIGRATIONS, spacing_s=_SPACING_S)
         )
-        self._due: list[_Entry] = []
+        self._spool = LedgerSpool(path.parent if path else data_dir())
+        self._due: list[Line] = []
         self._lock = threading.Lock()
+        self._opened = False
         self._tools: dict[str, str] = {}
         self._started: dict[str, CallStarted] = {}
         self._hear: dict[type[Any], Callable[[Any], None]] = {
@@ -156,12 +162,20 @@ class Ledger:
         """
         if not self.exists():
             return []
+        self._take_over()
         query = _QUERY.format(group=_GROUPS[by])
         found = self._store.read(lambda c: c.execute(query, (_stamp(since), _stamp(until))).fetchall())
         rows = [_fold(key, days) for key, days in _by_key(found)]
         if by == "day":
             return rows
         return sorted(rows, key=lambda row: (-(row.cost_usd or 0), -row.calls, row.key))
+
+    def _take_over(self) -> None:
+        """Add the rows of processes that were killed before they could write them. Blocks."""
+        if self._spool.left:
+            with suppress(StoreError):  # they are shown as soon as they can be written
+                self._store.submit(lambda connection: self._spool.take_over(connection, _insert)).result(_FLUSH_S)
+                self._spool.forget()
 
     def flush(self) -> None:
         """Wait until what was recorded so far is in the file; blocks.
@@ -173,11 +187,15 @@ class Ledger:
 
     def close(self) -> None:
         """Write what waits and stop; blocks, but not for long: a locked store must not hold up our end."""
-        closing = threading.Thread(target=self._store.close, name="moot-ledger-close", daemon=True)
+        closing = threading.Thread(target=self._close, name="moot-ledger-close", daemon=True)
         closing.start()
         closing.join(_CLOSE_S)
         if closing.is_alive():
             log.warning("The store does not take the last calls, so `moot usage` may not show them. Run: moot doctor")
+
+    def _close(self) -> None:
+        self._store.close()
+        self._spool.close()
 
     def _run_started(self, event: RunStarted) -> None:
         self._tools[event.run] = event.tool
@@ -186,6 +204,9 @@ class Ledger:
         self._tools.pop(event.run, None)
 
     def _call_started(self, event: CallStarted) -> None:
+        if not self._opened:
+            self._opened = True
+            self._store.post(self._open)
         self._started[event.call] = event
 
     def _call_finished(self, event: CallFinished) -> None:
@@ -196,14 +217,21 @@ class Ledger:
         started = self._started.pop(event.call)
         self._record(_failed(started, self._tools.get(event.run, ""), event))
 
+    def _open(self, connection: Any) -> None:
+        """In the store's thread: be ready for rows, and add those of processes that were killed."""
+        self._spool.open()
+        self._spool.take_over(connection, _insert)
+
     def _record(self, entry: _Entry) -> None:
+        line = self._spool.put(_values(entry), entry.at)
         with self._lock:
-            self._due.append(entry)
+            self._due.append(line)
             if len(self._due) > 1:
                 return
-        self._store.post(_Batch(self._take))
+        batch = _Batch(self._take, self._spool)
+        self._store.submit(batch, patient=True, hurried=False).add_done_callback(batch.committed)
 
-    def _take(self) -> list[_Entry]:
+    def _take(self) -> list[Line]:
         with self._lock:
             due, self._due = self._due, []
             return due
@@ -292,19 +320,27 @@ def _fold(key: str, days: list[Any]) -> UsageRow:
 class _Batch:
     """The calls of one moment, taken together when they are first written, and kept for when that fails."""
 
-    def __init__(self, take: Callable[[], list[_Entry]]) -> None:
+    def __init__(self, take: Callable[[], list[Line]], spool: LedgerSpool) -> None:
         self._take = take
-        self._entries: list[_Entry] | None = None
+        self._spool = spool
+        self._lines: list[Line] | None = None
 
     def __call__(self, connection: Any) -> None:
-        if self._entries is None:
-            self._entries = self._take()
-        for start in range(0, len(self._entries), _ROWS_AT_ONCE):
-            some = self._entries[start : start + _ROWS_AT_ONCE]
-            connection.execute(
-                f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}",
-                [value for entry in some for value in _values(entry)],
-            )
+        if self._lines is None:
+            self._lines = self._take()
+        self._spool.written(connection, self._lines, _insert)
+
+    def committed(self, written: Future[None]) -> None:
+        if written.exception() is None:
+            self._spool.done(self._lines or [])
+
+
+def _insert(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[start : start + _ROWS_AT_ONCE]
+        connection.execute(
+            f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [value for row in some for value in row]
+        )
 
 
 def _answered(started: CallStarted, tool: str, answer: Answer) -> _Entry:
@@ -333,7 +369,7 @@ def _answered(started: CallStarted, tool: str, answer: Answer) -> _Entry:
 
 def _failed(started: CallStarted, tool: str, event: CallFailed) -> _Entry:
     error = event.failure.error
-    sent = bool(started.model)  # an AI that is not usable has no model: nobody was asked
+    sent = event.sent and bool(started.model)  # an AI that is not usable has no model: nobody was asked
     return _Entry(
         at=time.time(),
         run=started.run,

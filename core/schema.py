@@ -30,4 +30,9 @@ CREATE TABLE calls (
 CREATE INDEX calls_by_time ON calls (at)
 """
 
-MIGRATIONS: tuple[str, ...] = (_CALLS,)
+_SPOOLED = """
+CREATE TABLE spooled (owner TEXT PRIMARY KEY, number INTEGER NOT NULL)
+"""
+"""Up to which line of its spool the rows of a process are in `calls`."""
+
+MIGRATIONS: tuple[str, ...] = (_CALLS, _SPOOLED)

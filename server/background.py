@@ -13,6 +13,7 @@ from core.errors import MootError
 from core.events import Subscription
 from core.lifecycle import App
 from core.untrusted import quoted
+from server.leaving import is_leaving
 from server.progress import Send, report, watched
 from server.toolbox import Recipe
 from server.worker import PLACE, read_arguments
@@ -77,7 +78,8 @@ async def start(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, wait_
 async def attended(app: App, job: Job, seconds: float, send: Send) -> Job:
     """*job* once it is over or paused, after at most *seconds*; its progress is sent meanwhile.
 
-    Who stops waiting takes the job along: nobody else knows of it yet.
+    Who stops waiting takes the job along: nobody else knows of it yet. Its calls under way may finish where it is this
+    process that ends, and not the call that was cancelled.
     """
 
     async def show(events: Subscription) -> None:
@@ -88,7 +90,7 @@ async def attended(app: App, job: Job, seconds: float, send: Send) -> Job:
             job = await app.jobs.wait(job.id, seconds)
     except BaseException:
         with anyio.move_on_after(_CANCEL_S, shield=True):
-            await app.jobs.cancel(job.id)
+            await app.jobs.cancel(job.id, "drain" if is_leaving() else "abort")
         raise
     return job
 

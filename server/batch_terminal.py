@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +24,7 @@ from core.jobs.values import Job
 from core.lifecycle import App, open_app
 from core.secret_names import named_like_a_secret
 from core.untrusted import one_line
-from server.worker import keep_batches, serving_jobs, start_worker
+from server.worker import keep_batches, serving_jobs, start_worker, told_to_end
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
 from tools._batch_mend import damage
 from tools._kit import Cost
@@ -36,6 +37,10 @@ _LINE_EVERY_S = 10.0
 _SILENT_S = 3.0
 
 Show = Callable[[Job], None]
+
+
+_TERMINATED = 143
+_STOPPED = "moot: stopped. The same command goes on where it was."
 
 
 @dataclass(frozen=True)
@@ -74,14 +79,39 @@ def run_command(
     try:
         source = _source(path, template, send_secrets=send_secrets)
         found = _schema(schema) if schema else None
-        return anyio.run(_run, source, output, ais, found, options, concurrency, wishes)
+        return anyio.run(_until_told, source, output, ais, found, options, concurrency, wishes)
     except KeyboardInterrupt:
-        print("moot: stopped. The same command goes on where it was.", file=sys.stderr)
+        print(_STOPPED, file=sys.stderr)
         return _INTERRUPTED
     except (ConfigError, InvalidInputError) as error:
         return _complain(error, as_json, _USAGE)
     except MootError as error:
         return _complain(error, as_json, _NONE)
+
+
+async def _until_told(*arguments: Any) -> int:
+    """Run it, and stop when this process is told to end; told twice, at once."""
+    failure: MootError | None = None
+    code: int | None = None
+    async with anyio.create_task_group() as tasks:
+
+        async def listen() -> None:
+            async for number in told_to_end():
+                if number > 1:
+                    os._exit(_TERMINATED)
+                tasks.cancel_scope.cancel()
+
+        tasks.start_soon(listen)
+        try:
+            code = await _run(*arguments)
+        except MootError as error:  # raised again below: out of here it would come wrapped in a group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if code is None:
+        print(_STOPPED, file=sys.stderr)
+    return _TERMINATED if code is None else code
 
 
 async def _run(
@@ -201,9 +231,8 @@ async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
             job = await start_batch(app.jobs, batch, retry_failed=True)
             job = await _worked(app, job, batch, wishes)
     except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            # Else an open window would take it up. What a provider has stays there, and is found by the next start.
-            await app.jobs.cancel(job.id, "drain" if wishes.provider_batch else "abort")
+        with anyio.CancelScope(shield=True):  # else an open window would take it up
+            await app.jobs.cancel(job.id, "drain")
         raise
     if job.state == "paused":
         raise ConfigError(f"Paused: {job.reason} Start the same command again.")
@@ -220,6 +249,9 @@ async def _worked(app: App, job: Job, batch: Prepared, wishes: Wishes) -> Job:
     async with serving_jobs(app):
         try:
             job = await _followed(app, job.id, batch, wishes)
+        except anyio.get_cancelled_exc_class():
+            print("moot: calls under way may finish; to cut them off, stop it once more.", file=sys.stderr)
+            raise
         except MootError as error:  # raised again below: out of here it would come wrapped in a group
             failure = error
     if failure is not None:

@@ -36,9 +36,11 @@ class HostInput:
 
     Args:
         first: What was read from fd 0 before.
+        ended: Called when the input ends, whoever ends it; from any thread.
     """
 
-    def __init__(self, first: bytes = b"") -> None:
+    def __init__(self, first: bytes = b"", ended: Callable[[], None] = lambda: None) -> None:
+        self._ended = ended
         self._host = _taken_stdin()
         self._queue = _Queue()
         self._more = asyncio.Event()
@@ -47,6 +49,7 @@ class HostInput:
 
     def hang_up(self) -> None:
         """End the input, as if the host had hung up; may be called twice, and from any thread."""
+        self._ended()
         self._queue.close(drop=True)
         self._wake()
 
@@ -75,6 +78,7 @@ class HostInput:
             self._keep(split.rest())
         except OSError:
             pass  # the host is gone
+        self._ended()
         self._queue.close(drop=False)
         self._wake()
 

@@ -5,10 +5,13 @@ It starts where `server/serve.py` ends: it hears again what settled the connecti
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import cast
 
@@ -26,11 +29,13 @@ from core.config import load_config
 from core.lifecycle import App, open_app
 from core.paths import credentials_path
 from core.roles import Role, all_roles
+from server.leaving import is_leaving, leave
 from server.mcp_app import create_mcp_server
 from server.stdin import HostInput
 from server.stdout import watch_stdout, without_reader
 from server.worker import start_worker
 
+_LAST_S = 1.5
 _QUIET_S = 2.0
 """Seconds after the start in which the host's own requests have the processor to themselves."""
 
@@ -49,8 +54,8 @@ async def serve_stdio(
     With *renew*, a snapshot for the next start is left in the user's data folder.
     """
     inner = server._lowlevel_server  # as `run_stdio_async` does, which takes no stream of ours
-    host = HostInput(heard)
-    watch_stdout(host.hang_up)
+    host = HostInput(heard, ended=leave)
+    watch_stdout(partial(_nobody_reads, host))
     with without_reader():
         async with anyio.create_task_group() as tasks:
             if sys.platform != "win32":  # where hosts end a server without a signal
@@ -68,9 +73,20 @@ def _roles() -> dict[str, Role]:
     return all_roles(load_config(credentials_path()).roles)
 
 
+def _nobody_reads(host: HostInput) -> None:
+    """End soon: no answer can reach anybody any more."""
+    host.hang_up()
+    ending = threading.Timer(_LAST_S, os._exit, (0,))
+    ending.daemon = True
+    ending.start()
+
+
 async def _stop_on_signal(hang_up: Callable[[], None]) -> None:
+    """End when told to; at once when that is the second time, or the host has hung up before."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
+            if is_leaving():
+                os._exit(0)  # what has finished is in the journal and in the ledger's spool
             hang_up()
 
 

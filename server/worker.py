@@ -59,9 +59,10 @@ async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) ->
         try:
             yield
         finally:
-            if detach is not None:
-                with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):
+                if detach is not None:
                     await _hand_over(app, detach)
+                await app.jobs.stopping(app.config.defaults.drain_s)
             tasks.cancel_scope.cancel()
 
 
@@ -79,18 +80,36 @@ async def work(idle_s: float | None, *, at_once: int | None = None) -> None:
     if idle_s is None:
         idle_s = _IDLE_S if done_here() else math.inf
     async with open_app() as app, anyio.create_task_group() as tasks:
-        tasks.start_soon(stop_on_sigterm, tasks.cancel_scope)
-        await (await open_runner(app, at_once=at_once)).run(idle_exit_s=idle_s)
+        runner = await open_runner(app, at_once=at_once)
+        tasks.start_soon(_stop_on_sigterm, runner, app.config.defaults.drain_s, tasks.cancel_scope)
+        await runner.run(idle_exit_s=idle_s)
         tasks.cancel_scope.cancel()
 
 
-async def stop_on_sigterm(scope: anyio.CancelScope) -> None:
-    """Cancel *scope* when this process is told to end, so that its jobs are given back."""
-    if sys.platform == "win32":
-        return
-    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
-        async for _ in signals:
+async def _stop_on_sigterm(runner: Runner, drain_s: float, scope: anyio.CancelScope) -> None:
+    """When this process is told to end, give its jobs back once their calls have finished; told twice, at once."""
+    async with anyio.create_task_group() as tasks:
+
+        async def stop() -> None:
+            await runner.stop(drain_s)
             scope.cancel()
+
+        async for number in told_to_end():
+            if number == 1:
+                tasks.start_soon(stop)
+            else:
+                scope.cancel()
+
+
+async def told_to_end() -> AsyncIterator[int]:
+    """How often this process has been told to end by a signal, each time it is; never where there are no signals."""
+    if sys.platform == "win32":
+        await anyio.sleep_forever()
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        number = 0
+        async for _ in signals:
+            number += 1
+            yield number
 
 
 async def open_runner(app: App, *, at_once: int | None = None, kinds: Collection[str] = ()) -> Runner:
@@ -106,6 +125,7 @@ async def open_runner(app: App, *, at_once: int | None = None, kinds: Collection
         ended=app.jobs.ended,
     )
     app.jobs.changed, app.jobs.cancelling, app.jobs.stepping_aside = runner.wake, runner.cancel, runner.step_aside
+    app.jobs.stopping = runner.stop
     return runner
 
 

@@ -138,6 +138,7 @@ class _Work:
             role=self._role,
             memory=memory,
             fresh=memory is not None and memory.fresh and self._remote is None,
+            drain_s=self._run.roster.config.defaults.drain_s,
         )
         await self._tell()
         await passing.run(self._read_known if self._remote else self._read, self._write)

@@ -13,7 +13,7 @@ import math
 import anyio
 
 from ai.classify import Who, timed_out
-from ai.client import Emit, Signal
+from ai.client import Emit, Sent, Signal
 from ai.pipeline import Complete
 from core.errors import TimeoutPhase
 from core.values import Deadlines, Request, Response
@@ -52,6 +52,7 @@ class Deadline:
                 phase = "idle" if scope.deadline < end else "total"
             emit(signal)
 
+        emit(Sent())
         with anyio.CancelScope(deadline=min(first, end)) as scope:
             return await call_next(request, watch)
         raise timed_out(Who(self._ai, self._provider), phase, limits, text.getvalue())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,10 @@ def done_here() -> bool:
     return not os.environ.get("MOOT_STORE", "").strip()
 
 
+async def _nothing_to_stop(seconds: float) -> None:
+    """No worker runs in this process."""
+
+
 class Jobs:
     """Jobs, wherever they run. The methods raise what `JobEngine` says."""
 
@@ -70,6 +74,8 @@ class Jobs:
         """What this process does itself of the jobs it accepts, even in a fleet; set before the first job."""
         self.stepping_aside: Callable[[str], None] = lambda job: None
         """Called with a job that only waits for its parts from now on; a worker in this process sets it."""
+        self.stopping: Callable[[float], Awaitable[None]] = _nothing_to_stop
+        """Called before this process ends, with the seconds that calls under way may take; a worker in it sets it."""
         self.changed: Callable[[], None] = lambda: None
         """Called when there may be something new to do; a worker in this process sets it."""
         self.cancelling: Callable[[str, CancelMode], None] = lambda job, mode: None

@@ -12,9 +12,9 @@ from functools import partial
 from core.errors import StoreError
 from core.jobs import pg_rows
 from core.jobs.pg_rows import Line
-from core.jobs.spool import Segment, Spool
 from core.pg_connection import Connection
 from core.postgres import PostgresStore
+from core.spool import Segment, Spool
 
 log = logging.getLogger(__name__)
 

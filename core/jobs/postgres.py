@@ -28,12 +28,12 @@ from core.jobs.leases import LEASE_S, Holds
 from core.jobs.pg_commits import Commits
 from core.jobs.pg_parts import ABANDONED, WHOLE, PostgresParts
 from core.jobs.pg_rows import Busy
-from core.jobs.spool import Spool, left_behind, read_spool
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
 from core.owners import Owner
 from core.pg_connection import Connection
 from core.postgres import PostgresStore
+from core.spool import Spool, left_behind, read_spool
 
 T = TypeVar("T")
 

@@ -50,6 +50,8 @@ class _Running:
     lost: bool = False
     aside: bool = False
     """Whether it only waits for its parts."""
+    returned: bool = False
+    """Whether it is given back once its calls under way have finished."""
 
 
 class Runner:
@@ -77,6 +79,8 @@ class Runner:
         self._running: dict[str, _Running] = {}
         self._wake = anyio.Event()
         self._busy_at = time.monotonic()
+        self._stopping = False
+        self._idle = anyio.Event()
 
     @property
     def running(self) -> list[Job]:
@@ -96,6 +100,23 @@ class Runner:
         """Stop a job that runs here now, not when the store is looked at next."""
         if one := self._running.get(id):
             self._heed(one, mine=True, cancel=mode)
+
+    async def stop(self, seconds: float) -> None:
+        """Take up no further job and start no further call, let those under way finish, and give the jobs back.
+
+        Over after *seconds*, whatever still runs: cancelling `run` ends that.
+        """
+        self._stopping = True
+        for one in self._running.values():
+            one.returned = not one.drain.is_set()  # one that is being drained is cancelled, and stays so
+            if one.aside:  # its parts are with others, who go on
+                one.scope.cancel()
+            else:
+                one.drain.set()
+        with anyio.move_on_after(seconds):
+            while self._running:
+                self._idle = anyio.Event()
+                await self._idle.wait()
 
     async def run(self, *, idle_exit_s: float = math.inf) -> None:
         """Work until cancelled, or until there was nothing to do for so long."""
@@ -125,6 +146,8 @@ class Runner:
     @property
     def _wanted(self) -> Collection[str]:
         """What may be taken up now: of jobs that wait for their parts no more than of jobs that work."""
+        if self._stopping:
+            return ()
         aside = [one.job.kind for one in self._running.values() if one.aside]
         if len(self._running) - len(aside) >= self._most:
             return ()
@@ -132,9 +155,14 @@ class Runner:
 
     async def _one(self, one: _Running) -> None:
         try:
+            state: JobState = "cancelled"
+            result, reason = None, ""
             with one.scope:
                 state, result, reason = await self._worked(one)
             if one.lost:
+                return
+            if one.returned and not one.cancelled and state == "cancelled":
+                await self._release(one.job)
                 return
             if one.cancelled:
                 state, result, reason = "cancelled", None, ""
@@ -156,6 +184,7 @@ class Runner:
             self._engine.let_go(one.job)
             self._busy_at = time.monotonic()
             self.wake()
+            self._idle.set()
             self._ended(one.job.id)
 
     async def _worked(self, one: _Running) -> tuple[JobState, JobResult | None, str]:

@@ -27,11 +27,11 @@ import anyio.to_thread
 from core.errors import InvalidInputError, StoreError, UnknownJobError
 from core.jobs import rows
 from core.jobs.schema import MIGRATIONS
-from core.jobs.spool import Segment, Spool, left_behind, read_spool
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
 from core.owners import Owner
 from core.paths import network_folder
+from core.spool import Segment, Spool, left_behind, read_spool
 from core.store import Store, explain, now
 
 log = logging.getLogger(__name__)

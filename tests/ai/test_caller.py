@@ -16,6 +16,7 @@ from ai.async_client import create_async_ai_client
 from ai.caller import Caller, call_ai, call_ai_async, call_multiple_ais
 from ai.client import AIClient, Emit
 from ai.transport import SharedHTTP
+from core.budget import Budget, BudgetLimits, Estimate
 from core.errors import AIError, AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, Token
 from core.ledger import Ledger
@@ -273,3 +274,15 @@ async def test_calls_from_a_program_are_in_the_ledger_too(gateway: FakeProvider)
             ledger.close()
 
     assert await anyio.to_thread.run_sync(recorded) == [("down", 1, 1), ("quick", 2, 0)]
+
+
+async def test_a_call_that_is_cut_off_after_it_was_sent_stays_on_the_budget(tmp_path: Path) -> None:
+    hold = Hold("never")
+    async with scripted_app({"a": [hold]}) as app:
+        budget = app.roster.budget = Budget(tmp_path, BudgetLimits(per_day_tokens=1_000_000), {})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.caller.call, "a", Request.of("Hi", max_tokens=500_000))
+            await hold.reached.wait()
+            tasks.cancel_scope.cancel()
+        refused = await budget.refusal("", [Estimate("a", "m", 0, 600_000, None, None)])
+    assert refused is not None and "is spent" in refused

@@ -12,6 +12,8 @@ import pytest
 
 from ai.acceptance import status_accepted
 from ai.classify import ERRORS, Who, error_in_answer, status_error, transport_error
+from ai.client import ignore
+from ai.providers.openai_chat import ChatFold
 from ai.refusals import Meaning, rows
 from core.errors import (
     AIError,
@@ -291,3 +293,36 @@ def test_words_that_stand_in_no_row_are_read_by_their_kind(status: int, message:
 )
 def test_plain_text_is_read_too(status: int, body: str, code: str) -> None:
     assert status_error(WHO, status, body, headers={"content-type": "text/plain"}).code == code
+
+
+def test_a_provider_that_says_not_to_try_again_is_heeded_and_one_that_says_to_is_not_where_it_may_cost() -> None:
+    assert not status_error(WHO, 429, "{}", headers={"x-should-retry": "false"}).retryable
+    assert status_error(WHO, 429, "{}", headers={"x-should-retry": "true"}).retryable
+    assert not status_error(WHO, 504, "{}", headers={"x-should-retry": "true"}).retryable
+
+
+@pytest.mark.parametrize(
+    ("provider", "code", "means"),
+    [
+        ("minimax", 1008, "no_credit"),
+        ("minimax", 1002, "rate_limited"),
+        ("zai", 1002, "key_refused"),
+        ("x", 1002, "server_error"),
+    ],
+)
+def test_a_number_inside_a_200_means_what_it_means_at_its_provider(provider: str, code: int, means: str) -> None:
+    data = {"base_resp": {"status_code": code, "status_msg": "see code"}}
+    assert error_in_answer(Who("a", provider), data).code == means
+
+
+def test_minimax_fails_inside_a_200_and_its_zero_is_no_failure() -> None:
+    def fold(code: int) -> ChatFold:
+        made = ChatFold(Who("a", "minimax"), "m", ignore)
+        choice = {"message": {"content": "Fine."}, "finish_reason": "stop"}
+        made.feed(json.dumps({"choices": [choice], "base_resp": {"status_code": code, "status_msg": "x"}}).encode())
+        return made
+
+    assert fold(0).finish().text == "Fine."
+    with pytest.raises(QuotaExceededError) as caught:
+        fold(1008).finish()
+    assert not caught.value.retryable

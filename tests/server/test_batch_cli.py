@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fake_provider
 import pytest
 from click.testing import CliRunner, Result
+from provider_process import provider_process
 
 from server import batch_terminal
 from server.cli import cli
@@ -21,11 +19,8 @@ from server.cli import cli
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    command = [sys.executable, fake_provider.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stdin
-        yield process.stdout.readline().strip()
-        process.stdin.close()
+    with provider_process() as url:
+        yield url
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import fake_provider
 import pytest
 from click.testing import CliRunner, Result
+from provider_process import provider_process
 
 from server.cli import cli
 
@@ -22,11 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    command = [sys.executable, fake_provider.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stdin
-        yield process.stdout.readline().strip()
-        process.stdin.close()
+    with provider_process() as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
@@ -12,11 +13,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import fake_provider
 import pytest
 from click.testing import CliRunner, Result
+from provider_process import provider_process
 
 from core import budget
+from core.config import AIConfig, Config
 from core.errors import StoreError
 from core.ledger import Ledger
 from core.paths import data_dir
@@ -24,7 +26,7 @@ from core.schema import MIGRATIONS
 from core.store import Store
 from server import doctor
 from server.cli import cli
-from server.doctor import Patient, examine, examine_clock, examine_lists
+from server.doctor import Patient, ask_everybody, examine, examine_clock, examine_lists
 from server.finding import Finding
 from server.hosts import HOSTS
 from server.programs import programs_on_path
@@ -36,11 +38,8 @@ KEY = "very-secret-key-1"
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    command = [sys.executable, fake_provider.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stdin
-        yield process.stdout.readline().strip()
-        process.stdin.close()
+    with provider_process() as url:
+        yield url
 
 
 @pytest.fixture
@@ -299,3 +298,25 @@ def test_an_installation_without_compiled_modules_is_told_with_the_command(
     (home / "home" / "credentials.json").write_text('{"future": "setting"}')
     told = findings("_quick_start")
     assert [one.state for one in told] == ["ok", "ok"] and "makes one" in told[0].sentence
+
+
+async def test_of_several_keys_each_one_that_is_refused_is_named() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).lower()
+        known = b"bearer new-key-000002" in asked
+        body = fake_provider.whole_answer(1, "OK") if known else b'{"error": {"message": "Invalid API key"}}'
+        head = fake_provider.head(200 if known else 401, "application/json", len(body), "connection: close\r\n")
+        writer.write(head + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    keys = [{"alias": "old", "key": "old-key-000001"}, {"alias": "new", "key": "new-key-000002"}]
+    row = AIConfig.model_validate(
+        {"provider": "openai_compatible", "base_url": base_url, "model": "m", "api_keys": keys}
+    )
+    found = await ask_everybody(Config(rows={"gpt": row}), "gpt")
+    server.close()
+    assert [finding.state for finding in found] == ["ok", "fail"]
+    assert found[1].sentence.startswith("Key 'old' is rested") and "refused the key" in found[1].sentence

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import fake_provider
 import pytest
 from click.testing import CliRunner, Result
+from provider_process import provider_process
 
 from core.config import load_config, resolve_key
 from core.paths import credentials_path
@@ -36,11 +35,8 @@ def home(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    command = [sys.executable, fake_provider.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stdin
-        yield process.stdout.readline().strip()
-        process.stdin.close()
+    with provider_process() as url:
+        yield url
 
 
 @pytest.fixture

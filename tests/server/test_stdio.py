@@ -41,7 +41,7 @@ def workspace(tmp_path: Path, provider: FakeProvider) -> Path:
         "refused": {**row, "model": f"status=401,say=bad key {SECRET}"},
     }
     path = tmp_path / "credentials.json"
-    path.write_text(json.dumps({"ais": ais}))
+    path.write_text(json.dumps({"ais": ais, "defaults": {"drain_s": 0.2}}))
     path.chmod(0o600)
     return project
 

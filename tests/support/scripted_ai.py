@@ -94,7 +94,8 @@ async def scripted_app(
     ais: dict[str, Sequence[Step]], *, desk: Desk | None = None, config: Config | None = None, **defaults: object
 ) -> AsyncIterator[ScriptedApp]:
     """An app whose AIs follow their scripts; it checks in the end that every step was asked for."""
-    config = config or Config(defaults=Defaults.model_validate(defaults))
+    quick = {"drain_s": 0.05}  # calls that are held are held for ever
+    config = config or Config(defaults=Defaults.model_validate(quick | defaults))
     roster = Roster(config)
     clients = {name: ScriptedClient(*steps) for name, steps in ais.items()}
     rows = config.rows

@@ -16,9 +16,9 @@ import pytest
 
 from core.errors import InvalidInputError, LostJobError, StoreError, UnknownJobError
 from core.jobs.engine import JobEngine
-from core.jobs.spool import Spool
 from core.jobs.sqlite import SQLiteJobs
 from core.jobs.values import MOST_ATTEMPTS, Job, JobResult
+from core.spool import Spool
 
 KINDS = ("ask_many",)
 

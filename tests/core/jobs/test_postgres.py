@@ -20,8 +20,8 @@ from core.jobs.health import examine
 from core.jobs.pg_parts import parts
 from core.jobs.postgres import PostgresJobs
 from core.jobs.runner import Runner
-from core.jobs.spool import Spool
 from core.jobs.values import MOST_ATTEMPTS, Job, JobResult
+from core.spool import Spool
 from core.stores import open_store, store_url
 
 KINDS = ("ask_many",)

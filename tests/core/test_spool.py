@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.jobs import spool as spool_module
-from core.jobs.spool import Spool, left_behind, read_spool
+from core import spool as spool_module
+from core.spool import Spool, left_behind, read_spool
 
 CALLS = st.lists(st.tuples(st.text(max_size=20), st.text(max_size=200)), max_size=8)
 
