@@ -10,7 +10,7 @@ What decides whether a lease may still be counted on is the product's own `Lease
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, Self, TypeVar
 
