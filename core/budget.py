@@ -213,7 +213,7 @@ def _void_the_dead(owner: Presence, connection: Any) -> None:
     rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (owner.name,)).fetchall()
     for (other,) in rows:
         if not owner.alive(other, connection):
-            # The rows stay: one who was only taken for dead, cut off from its server, still tells what was really taken.
+            # The rows stay: one that was only cut off from its server still tells what it really took.
             connection.execute("UPDATE holds SET open = ? WHERE owner = ?", (False, other))
             owner.bury(other)
 

@@ -8,15 +8,19 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 
 from core.errors import StoreError
 from core.jobs import pg_rows
 from core.jobs.pg_rows import Line
+from core.owners import Owner
 from core.pg_connection import Connection
 from core.postgres import PostgresStore
-from core.spool import Segment, Spool
+from core.spool import Segment, Spool, left_behind, read_spool
 
 log = logging.getLogger(__name__)
+
+_MERGED_AT_ONCE = 500
 
 
 class Commits:
@@ -100,3 +104,20 @@ class _Batch:
 def _set(landed: asyncio.Future[None]) -> None:
     if not landed.done():
         landed.set_result(None)
+
+
+def rescue(store: PostgresStore, folder: Path, owner: Owner) -> None:
+    """Bring what dead processes of this machine had finished but not committed into the store. Blocks.
+
+    Raises:
+        StoreError: It cannot be written now.
+    """
+    for holder, paths in left_behind(folder).items():
+        if not owner.alive(holder):
+            for path in paths:
+                lines = list(read_spool(path)) if path.exists() else []
+                for start in range(0, len(lines), _MERGED_AT_ONCE):
+                    merge = partial(pg_rows.keep_calls, lines=lines[start : start + _MERGED_AT_ONCE])
+                    store.submit(merge).result()
+                path.unlink(missing_ok=True)
+            owner.bury(holder)

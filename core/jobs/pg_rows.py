@@ -62,6 +62,7 @@ def keep_calls(connection: Connection, lines: Sequence[Line]) -> None:
     names = ("job", "key", "value", "at")
     # values are ASCII; what else there is stays as it is, for a database in SQL_ASCII knows no escapes
     texts = json.dumps([dict(zip(names, line, strict=True)) for line in lines], ensure_ascii=False)
+    texts = texts.encode(errors="replace").decode()  # half of a pair in a name spoils nobody else's calls
     connection.execute(
         "WITH given AS (SELECT * FROM json_to_recordset(?::json) AS f(job text, key text, value text, at float8)), "
         "fresh AS (SELECT COALESCE(j.id, split_part(g.job, '.', 1)) AS job, g.key, g.value, g.at "

@@ -25,7 +25,7 @@ from core.errors import InvalidInputError, StoreError
 from core.jobs import pg_rows, rows
 from core.jobs.fleet_queue import Entry, Queue, install
 from core.jobs.leases import LEASE_S, Holds
-from core.jobs.pg_commits import Commits
+from core.jobs.pg_commits import Commits, rescue
 from core.jobs.pg_parts import ABANDONED, WHOLE, PostgresParts
 from core.jobs.pg_rows import Busy
 from core.jobs.states import CancelMode, JobState
@@ -33,7 +33,7 @@ from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
 from core.owners import Owner
 from core.pg_connection import Connection
 from core.postgres import PostgresStore
-from core.spool import Spool, left_behind, read_spool
+from core.spool import Spool
 
 T = TypeVar("T")
 
@@ -42,7 +42,6 @@ _MOST_UNCOMMITTED = 10_000
 _LOOK_AGAIN_S = 0.1
 _FRESH_S = 0.1
 """How long ago the database may have been heard of last when a call starts."""
-_MERGED_AT_ONCE = 500
 _UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
 _LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 _NO_WORKER = "No worker is running. Start one on any machine with this MOOT_STORE: moot worker"
@@ -231,7 +230,7 @@ class PostgresJobs:
         if self._closed:
             raise StoreError("The store is closed.")
         await anyio.to_thread.run_sync(self._prepare)
-        await anyio.to_thread.run_sync(self._take_over)
+        await anyio.to_thread.run_sync(rescue, self._store, self._spools, self._owner)
 
     async def _beat(self) -> bool:
         """Be a worker: tell that we live, and what we are done with. Whether something was queued again."""
@@ -254,18 +253,6 @@ class PostgresJobs:
         except StoreError:
             self._owner.close()
             raise
-
-    def _take_over(self) -> None:
-        """Bring what dead processes of this machine had finished but not committed into the store."""
-        for holder, paths in left_behind(self._spools).items():
-            if not self._owner.alive(holder):
-                for path in paths:
-                    lines = list(read_spool(path)) if path.exists() else []
-                    for start in range(0, len(lines), _MERGED_AT_ONCE):
-                        merge = partial(pg_rows.keep_calls, lines=lines[start : start + _MERGED_AT_ONCE])
-                        self._store.submit(merge).result()
-                    path.unlink(missing_ok=True)
-                self._owner.bury(holder)
 
     async def set_total(self, id: str, total: int) -> None:
         await self.write(partial(pg_rows.set_total, id=id, fence=self.holds.fence(id), total=total))

@@ -110,6 +110,9 @@ class Mix:
         self.log.read()
         return len({line for line in self.log.lines if line.startswith("f ")})
 
+    def started(self) -> int:
+        return sum(line.startswith("s ") for line in self.log.read().lines)
+
     def wait_until_answered(self, count: int) -> None:
         self._wait_for(lambda: self.answered() >= min(count, self.rows))
 
@@ -191,6 +194,19 @@ def test_a_worker_the_holder_and_the_server_are_killed_and_nothing_finished_is_a
         kill()
     running.wait_for_the_end()
     running.check(killed=2)
+
+
+def test_while_the_server_is_away_no_call_starts_and_then_all_goes_on_by_itself(mix: Start) -> None:
+    running = mix()
+    running.wait_until_answered(300)
+    running.server.stop_hard()
+    time.sleep(0.3)  # a call may start a tenth of a second after the server was heard of last
+    started = running.started()
+    time.sleep(2.0)
+    assert running.started() == started
+    running.server.start()
+    running.wait_for_the_end()
+    running.check(killed=0)
 
 
 def test_whatever_happens_in_whatever_order_nothing_is_lost_doubled_or_asked_again(mix: Start) -> None:
