@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import click
 from core.batch_input import BatchInput
 from core.batch_output import Results
 from core.batch_template import Template
-from core.errors import ConfigError, InvalidInputError, MootError
+from core.errors import ConfigError, InvalidInputError, MootError, StoreError
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
 from core.secret_names import named_like_a_secret
@@ -267,10 +267,17 @@ async def _followed(app: App, id: str, batch: Prepared, wishes: Wishes) -> Job:
             show(job)
             if job.over or (job.state == "paused" and not job.waits):
                 return job
-            if job.state == "queued" and app.jobs.keeps and not called:  # whoever held it is gone: it comes here
-                job, called = await app.jobs.resume(id), True
-            await anyio.sleep(_POLL_S)
-            job = await app.jobs.get(id)
+            try:
+                if job.state == "queued" and app.jobs.keeps and not called:  # whoever held it is gone: it comes here
+                    await app.jobs.resume(id)
+                called = job.state == "queued"
+                await anyio.sleep(_POLL_S)
+                job = await app.jobs.get(id)
+            except StoreError as error:  # a fleet's database comes back, and all goes on by itself
+                if not app.jobs.keeps:
+                    raise
+                job = replace(job, reason=str(error))
+                await anyio.sleep(_POLL_S)
 
 
 def _outcome(batch: Prepared) -> BatchReport:

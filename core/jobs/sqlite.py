@@ -54,6 +54,8 @@ _ORPHANED = "The process that ran it is gone; it waits for another one. Go on wi
 class SQLiteJobs:
     """The jobs in *folder*, as seen by one owner."""
 
+    looks_every_s = 0.75
+
     def __init__(self, folder: Path) -> None:
         self._path = folder / "jobs.db"
         self._spools = folder / "jobs.d"
@@ -198,6 +200,12 @@ class SQLiteJobs:
         finally:
             self._held.discard(job.id)
 
+    async def serve(self, kinds: Collection[str], wake: Callable[[], None]) -> None:
+        """Others see by its lock that this process lives."""
+
+    def let_go(self, job: Job) -> None:
+        self._held.discard(job.id)
+
     async def release(self, job: Job) -> None:
         self._held.discard(job.id)
         await self._write(partial(rows.release, job=job))
@@ -239,7 +247,7 @@ class SQLiteJobs:
     async def settle(self) -> None:
         """The spool has it, and whoever takes over reads that."""
 
-    async def ready(self) -> None:
+    async def ready(self, job: str) -> None:
         while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
             if not self._spool.waiting:  # nothing is waiting that would show whether writing works again
                 self._store.post(_nothing)

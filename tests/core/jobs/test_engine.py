@@ -330,10 +330,10 @@ async def test_a_full_disk_pauses_the_job_keeps_its_answers_and_it_goes_on_by_it
         assert shown.state == "paused" and "disk is full" in shown.reason
         assert shown.task_status == "working"
         with anyio.move_on_after(0.3) as waited:
-            await engine.ready()
+            await engine.ready(job.id)
         assert waited.cancelled_caught, "no call may start while its answer could not be kept"
         ballast.unlink()
-        await engine.ready()
+        await engine.ready(job.id)
         await engine.finish(job, "done", result=JobResult("text"))
         assert len(await engine.memo(job.id, [f"k{number}" for number in range(10)])) == 10
         assert (await engine.get(job.id)).state == "done"
