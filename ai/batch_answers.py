@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +10,6 @@ from ai.strict_schema import without_nulls
 from core.errors import InvalidInputError
 from core.redact import redact
 from core.values import Answer, Failure
-
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.S)
 
 
 def answer_value(answer: Answer, index: int) -> dict[str, Any]:
@@ -68,9 +65,8 @@ class Schema:
 
     def read(self, text: str) -> tuple[Any, str | None]:
         """The value in *text*, and what is wrong with it if something is."""
-        fenced = _FENCE.match(text)
         try:
-            value = json.loads(fenced[1] if fenced else text, parse_constant=_refuse)
+            value = json.loads(_unfenced(text), parse_constant=_refuse)
         except (ValueError, RecursionError):
             return None, "The answer is not JSON."
         value = without_nulls(value, self._schema)
@@ -117,3 +113,11 @@ def record(
         "cost_usd": 0.0 if free else value.get("cost_usd"),
         "latency_s": 0.0 if duplicate else value["latency_s"],
     }
+
+
+def _unfenced(text: str) -> str:
+    """*text* without a fence around all of it."""
+    bare = text.strip()
+    opening, _, rest = bare.partition("\n")
+    fenced = opening.strip() in ("```", "```json") and rest.endswith("\n```")
+    return rest[: -len("\n```")] if fenced else text

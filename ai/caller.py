@@ -19,10 +19,11 @@ import anyio
 import anyio.to_thread
 
 from ai.accounts import attributed, load_pricing, pricing, settle, settle_failure
+from ai.call_ends import as_failure, ended, ends_more_than_a_call
 from ai.client import FellBack, Retrying, Sent, Signal, Thinking, Waiting
 from ai.lazy import load
 from ai.request_check import check_request
-from core.errors import AIError, BadResponseError, ConfigError, NotUsableError
+from core.errors import ConfigError, NotUsableError
 from core.events import (
     CallFailed,
     CallFellBack,
@@ -200,10 +201,10 @@ class Caller:
             response = await seat.complete(request, emit)
         except BaseException as error:
             latency_s = time.perf_counter() - started
-            if _ends_more_than_a_call(error):
-                publish(_ended(run, call, seat.name, error, latency_s, sent=way.sent))
+            if ends_more_than_a_call(error):
+                publish(ended(run, call, seat.name, error, latency_s, sent=way.sent))
                 raise
-            failure = Failure(seat.name, _as_failure(seat, error, written.getvalue()), latency_s)
+            failure = Failure(seat.name, as_failure(seat, error, written.getvalue()), latency_s)
             publish(CallFailed(run, call, failure))
             return failure
         latency_s = time.perf_counter() - started
@@ -241,12 +242,12 @@ class Caller:
         try:
             response = complete_sync(seat, request, emit)
         except BaseException as raised:
-            if _ends_more_than_a_call(raised):
-                self._bus.publish(_ended("", call, seat.name, raised, time.perf_counter() - started))
+            if ends_more_than_a_call(raised):
+                self._bus.publish(ended("", call, seat.name, raised, time.perf_counter() - started))
                 if hold and budget:
                     budget.settle(hold, usd=None, tokens=None)
                 raise
-            error = _as_failure(seat, raised, written.getvalue())
+            error = as_failure(seat, raised, written.getvalue())
             failure = Failure(seat.name, error, time.perf_counter() - started)
             self._bus.publish(CallFailed("", call, failure))
             if hold:
@@ -280,35 +281,6 @@ def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event
     if isinstance(signal, Retrying):
         return CallRetrying(run, call, signal.attempt, signal.wait_s, signal.reason)
     return CallFellBack(run, call, signal.to, signal.reason)
-
-
-def _ends_more_than_a_call(error: BaseException) -> bool:
-    """Whether *error* is a cancellation or the end of the program, also where a group of errors holds one."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(map(_ends_more_than_a_call, error.exceptions))
-    return not isinstance(error, Exception)
-
-
-def _as_failure(seat: Seat, error: BaseException, written: str) -> AIError:
-    """What *error* means for the one call in which it was raised, whatever it is; *written* is what had arrived."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    if not isinstance(error, AIError):
-        log.debug("%s: the call failed unexpectedly", seat.name, exc_info=error)
-        text = (
-            f"{seat.name!r} failed in a way that nobody foresaw ({type(error).__name__}). It may have been billed; "
-            "ask again, or ask another AI. MOOT_LOG=debug shows more."
-        )
-        error = BadResponseError(text, ai=seat.name, provider=seat.provider.name, partial=written)
-    error.ai = error.ai or seat.name
-    return error
-
-
-def _ended(run: str, call: str, ai: str, error: BaseException, latency_s: float, *, sent: bool = True) -> CallFailed:
-    """The last event of a call that was cancelled, or that died of a bug of ours."""
-    cancelled = isinstance(error, anyio.get_cancelled_exc_class())
-    reason = "The call was cancelled." if cancelled else "The call failed unexpectedly; see the log."
-    return CallFailed(run, call, Failure(ai, AIError(reason, ai=ai), latency_s), cancelled=cancelled, sent=sent)
 
 
 _current: Caller | None = None

@@ -16,7 +16,7 @@ from typing import Any
 from ai.reading import decode, first, items, mapping, text
 
 _MOST_WORDS = 8_000
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.I | re.S)
+_TITLE = re.compile(r"<title[^>]{0,200}>(.{0,500}?)</title>", re.I | re.S)
 _PAGE = re.compile(r"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype|html|head|body|title|center|h1)\b", re.I | re.S)
 _MESSAGES = ("message", "msg", "detail", "error_message", "error_msg", "Message", "errorMessage", "title", "status_msg")
 _CODES = ("code", "type", "status", "reason", "error_type", "errorCode", "error_code", "__type", "status_code")

@@ -13,6 +13,8 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
+from _styles import STYLES, conclusion, written
+
 from ai.client import AIClient, AsyncAIClient, Emit
 from core.values import Request, Response, Usage
 
@@ -38,6 +40,7 @@ _FORMS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """The same four answers of each kind, each in the styles that AIs write them in."""
 KINDS = tuple(_FORMS)
+FORMS = _FORMS
 _READ = {kind: {form: n for n, forms in enumerate(rows) for form in forms} for kind, rows in _FORMS.items()}
 
 
@@ -51,6 +54,8 @@ class Nature:
     conformist: bool = False
     boastful: bool = False
     silent_on_confidence: bool = False
+    styled: bool | None = None
+    """Writes in all styles: marked or, where False, not. None: in marker lines."""
 
 
 @dataclass
@@ -109,6 +114,8 @@ class SimulatedSeat(AsyncAIClient):
         if answer is None:
             return "I cannot tell.\nANSWER: abstain\nCONFIDENCE: 0"
         form = rng.choice(_FORMS[question.kind][answer])
+        if self.nature.styled is not None:
+            return written(form, rng.choice(STYLES), marked=self.nature.styled, rng=rng)
         reasons = f"Consider the facts of case {rng.random():.3f}."
         if self.nature.silent_on_confidence:
             return f"{reasons}\n**ANSWER:** {form}"
@@ -150,7 +157,10 @@ def _matched(question: Question, prompt: str) -> str:
     """What a referee says that understands the answers."""
     groups: dict[int, list[int]] = {}
     for _, label, body in _BLOCK.findall(prompt):
-        groups.setdefault(_READ[question.kind][body.splitlines()[0]], []).append(int(label))
+        said = conclusion(body) or body.splitlines()[0]
+        meaning = _READ[question.kind].get(said)
+        if meaning is not None:
+            groups.setdefault(meaning, []).append(int(label))
     positions = [{"position": f"answer {meaning}", "answers": members} for meaning, members in groups.items()]
     return json.dumps({"positions": positions, "claims": []})
 

@@ -7,6 +7,11 @@ answers (log-odds of the accuracies, which only the simulation knows); the agree
 one; 1.5 calls per seat; and a judge with position bias gives the same verdict in whatever order the candidates come.
 The same bound holds when no seat states how sure it is. Shown without one: the hard questions alone, where luck moves
 the ratio by some hundredths, and the plain majority. A round is another seed.
+
+Answers in six styles, with and without markers, cost at most a point against a majority over the values that were
+meant; of 10,000 questions none is told as agreed on that is not, and at most one value in 1,000 is misread. How many
+independent votes a panel is worth is right within 15 of 100 where it is called known, over correlations from 0 to 1 and
+accuracies from 0.5 to 0.95; and one good seat among four that err together is believed once the record shows it.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from statistics import fmean
 from _measure import Figure, exact, main
 
 QUESTIONS = 1_000
+READ_QUESTIONS = 10_000
 _MOST_ORDERS = 24
 
 
@@ -53,7 +59,56 @@ def measure(rounds: int) -> list[Figure]:
         exact("reported agreement, mean distance from the truth", fmean(errors), bound=0.02, unit="x"),
         exact("reported agreement, questions where it is off", sum(e > 1e-9 for e in errors), unit="questions"),
         exact("calls per seat and question", calls, bound=1.5, unit="x"),
+        *_style_figures(rounds),
+        *_reading_figures(),
+        *_worth_figures(),
         *_judge_figures(),
+    ]
+
+
+def _style_figures(rounds: int) -> list[Figure]:
+    """Seats that write in six styles, against a majority over what they meant."""
+    figures = []
+    for name, marked in (("marked", True), ("unmarked", False)):
+        natures = [replace(nature, styled=marked) for nature in _panels()["equals"]]
+        tally = asyncio.run(_panel(natures, rounds))
+        behind = (tally.majority["all"] - tally.right["all"]) / (QUESTIONS * rounds) * 100
+        note = f"{tally.right['all']} right, majority over the true values {tally.majority['all']}"
+        figures.append(
+            exact(f"six styles, {name}, points behind a majority", max(behind, 0), bound=1, unit="x", note=note)
+        )
+    return figures
+
+
+def _reading_figures() -> list[Figure]:
+    """Five independent seats on each question: values misread, and agreement told where there is none."""
+    from _readings import readings
+
+    misread, read, false, told = readings(READ_QUESTIONS)
+    share = f"of {read} answers that were read; {told} consensuses on {READ_QUESTIONS} questions"
+    return [
+        exact("misread values, per 1,000", misread / read * 1_000, bound=1, unit="x", note=share),
+        exact("false consensus", false, bound=0, unit="questions"),
+    ]
+
+
+def _worth_figures() -> list[Figure]:
+    from _worth import false_majority, independent_votes
+
+    wrong, known, total, covered = independent_votes()
+    majority, by_record = false_majority()
+    wrong_by_majority = f"by majority {1 - majority:.2f}"
+    said = f"called known in {known} of {total} simulated panels after 200 questions"
+    return [
+        exact("independent votes, 9 of 10 known figures are off by at most", wrong, bound=0.15, unit="x", note=said),
+        exact("independent votes, intervals that miss the truth", 1 - covered, bound=0.2, unit="x"),
+        exact(
+            "false majority, errors by track record",
+            1 - by_record,
+            bound=0.15,
+            unit="x",
+            note=wrong_by_majority,
+        ),
     ]
 
 
@@ -85,11 +140,11 @@ def _panels() -> dict[str, list]:
             Nature("five", "gemini", 0.50, boastful=True),
         ],
         "weak crowd": [
-            Nature("one", "openai", 0.85),
-            Nature("two", "anthropic", 0.55, conformist=True),
-            Nature("three", "gemini", 0.55, conformist=True, boastful=True),
-            Nature("four", "xai", 0.50, conformist=True),
-            Nature("five", "mistral", 0.50, boastful=True),
+            Nature("six", "openai", 0.85),
+            Nature("seven", "anthropic", 0.55, conformist=True),
+            Nature("eight", "gemini", 0.55, conformist=True, boastful=True),
+            Nature("nine", "xai", 0.50, conformist=True),
+            Nature("ten", "mistral", 0.50, boastful=True),
         ],
         "equals": [Nature(str(n), p, 0.7) for n, p in enumerate(("openai", "anthropic", "gemini", "xai", "mistral"))],
     }

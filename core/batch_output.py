@@ -38,7 +38,7 @@ class Sidecar:
     """Of the output as it was when it was finished, SHA-256."""
     mending: bool = False
     """Whether a finished output that was changed since is being put together again."""
-    kept: Sequence[str] = ()
+    kept: tuple[str, ...] = ()
     """Names of what was set aside of this output, oldest first."""
 
     @classmethod
@@ -51,7 +51,7 @@ class Sidecar:
         path = _beside(output)
         try:
             fields = json.loads(path.read_bytes())
-            return cls(**fields)
+            return cls(**{**fields, "kept": tuple(fields.get("kept", ()))})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError):

@@ -2,6 +2,7 @@
 
 * MootError
   x InvalidInputError (also ValueError)      what the caller gave cannot be used
+    + ForgottenJobError                      the words of a job were deleted, so it cannot run again
     + UnknownJobError                        there is no job of that id
   x ConfigError                              credentials.json or the environment is wrong
     + UnknownAIError (also ValueError)

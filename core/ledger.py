@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from core.errors import (
-    AIError,
-    AsyncUnavailableError,
-    BudgetExceededError,
-    CircuitOpenError,
-    LocalModelError,
-    NotUsableError,
-    ProviderError,
     StoreError,
 )
 from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
+from core.ledger_rows import Entry, answered, failed, insert, stamp, values
 from core.ledger_spool import LedgerSpool, Line
 from core.paths import data_dir
 from core.schema import MIGRATIONS
 from core.store import Store
 from core.stores import AnyStore, open_store
-from core.values import Answer
 
 log = logging.getLogger(__name__)
 
@@ -49,37 +41,6 @@ _FLUSH_S, _CLOSE_S, _CHECK_S = 30.0, 2.0, 1.0
 _SPACING_S = 0.25
 """A commit takes its thread through some twenty waits, and each has the event loop pay for a change of threads."""
 _RESOURCE_DAYS = 30
-
-
-class _Entry(NamedTuple):
-    """One row of `calls`. None is unknown; a cost of 0 is known to be 0."""
-
-    at: float
-    """Seconds; what is written is UTC in a form that sorts as text."""
-    run: str
-    tool: str
-    ai: str
-    provider: str
-    model: str
-    role: str
-    cost_usd: float | None
-    latency_s: float
-    outcome: str
-    """`ok`, `cancelled`, or the kind of the error."""
-    key_alias: str = ""
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    first_token_s: float | None = None
-    answered_by: str | None = None
-    cached: bool = False
-
-
-_INSERT = f"INSERT INTO calls ({', '.join(_Entry._fields)})"
-_MARKS = f"({', '.join('?' * len(_Entry._fields))})"
-_ROWS_AT_ONCE = 50
-"""SQLite takes a thousand values in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +125,7 @@ class Ledger:
             return []
         self._take_over()
         query = _QUERY.format(group=_GROUPS[by])
-        found = self._store.read(lambda c: c.execute(query, (_stamp(since), _stamp(until))).fetchall())
+        found = self._store.read(lambda c: c.execute(query, (stamp(since), stamp(until))).fetchall())
         rows = [_fold(key, days) for key, days in _by_key(found)]
         if by == "day":
             return rows
@@ -174,7 +135,7 @@ class Ledger:
         """Add the rows of processes that were killed before they could write them. Blocks."""
         if self._spool.left:
             with suppress(StoreError):  # they are shown as soon as they can be written
-                self._store.submit(lambda connection: self._spool.take_over(connection, _insert)).result(_FLUSH_S)
+                self._store.submit(lambda connection: self._spool.take_over(connection, insert)).result(_FLUSH_S)
                 self._spool.forget()
 
     def flush(self) -> None:
@@ -211,19 +172,19 @@ class Ledger:
 
     def _call_finished(self, event: CallFinished) -> None:
         started = self._started.pop(event.call)
-        self._record(_answered(started, self._tools.get(event.run, ""), event.answer))
+        self._record(answered(started, self._tools.get(event.run, ""), event.answer))
 
     def _call_failed(self, event: CallFailed) -> None:
         started = self._started.pop(event.call)
-        self._record(_failed(started, self._tools.get(event.run, ""), event))
+        self._record(failed(started, self._tools.get(event.run, ""), event))
 
     def _open(self, connection: Any) -> None:
         """In the store's thread: be ready for rows, and add those of processes that were killed."""
         self._spool.open()
-        self._spool.take_over(connection, _insert)
+        self._spool.take_over(connection, insert)
 
-    def _record(self, entry: _Entry) -> None:
-        line = self._spool.put(_values(entry), entry.at)
+    def _record(self, entry: Entry) -> None:
+        line = self._spool.put(values(entry), entry.at)
         with self._lock:
             self._due.append(line)
             if len(self._due) > 1:
@@ -246,8 +207,8 @@ def usage_report(ledger: Ledger, now: datetime) -> dict[str, Any]:
     since = days_back(_RESOURCE_DAYS, now)
     until = now + timedelta(days=1)
     return {
-        "since": _stamp(since),
-        "until": _stamp(now),
+        "since": stamp(since),
+        "until": stamp(now),
         "by_day": [as_json(row, "day") for row in ledger.usage(since, until, by="day")],
         "by_ai": [as_json(row, "ai") for row in ledger.usage(since, until, by="ai")],
         "problem": ledger.check(),
@@ -328,75 +289,8 @@ class _Batch:
     def __call__(self, connection: Any) -> None:
         if self._lines is None:
             self._lines = self._take()
-        self._spool.written(connection, self._lines, _insert)
+        self._spool.written(connection, self._lines, insert)
 
     def committed(self, written: Future[None]) -> None:
         if written.exception() is None:
             self._spool.done(self._lines or [])
-
-
-def _insert(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[start : start + _ROWS_AT_ONCE]
-        connection.execute(
-            f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [value for row in some for value in row]
-        )
-
-
-def _answered(started: CallStarted, tool: str, answer: Answer) -> _Entry:
-    usage = answer.usage
-    return _Entry(
-        at=time.time(),
-        run=started.run,
-        tool=tool,
-        ai=started.ai,
-        provider=answer.provider,
-        model=answer.model,
-        key_alias=answer.key,
-        role=started.role,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_tokens=usage.cached_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        cost_usd=answer.cost_usd,
-        latency_s=answer.latency_s,
-        first_token_s=answer.first_token_s,
-        outcome="ok",
-        answered_by=answer.answered_by,
-        cached=answer.cached,
-    )
-
-
-def _failed(started: CallStarted, tool: str, event: CallFailed) -> _Entry:
-    error = event.failure.error
-    sent = event.sent and bool(started.model)  # an AI that is not usable has no model: nobody was asked
-    return _Entry(
-        at=time.time(),
-        run=started.run,
-        tool=tool,
-        ai=started.ai,
-        provider=error.provider,
-        model=started.model,
-        role=started.role,
-        cost_usd=_cost_of_failure(error) if sent else 0.0,
-        latency_s=event.failure.latency_s,
-        outcome="cancelled" if event.cancelled else error.kind,
-    )
-
-
-def _values(entry: _Entry) -> tuple[Any, ...]:
-    return (_stamp(datetime.fromtimestamp(entry.at, UTC)), *entry[1:])
-
-
-def _stamp(moment: datetime) -> str:
-    """UTC, in a form that sorts as text."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-_FREE = (ProviderError, CircuitOpenError, NotUsableError, BudgetExceededError, AsyncUnavailableError, LocalModelError)
-
-
-def _cost_of_failure(error: AIError) -> float | None:
-    """0 when the provider accepted nothing; else unknown, since what broke off later may be on the bill."""
-    refused = (isinstance(error, _FREE) and not error.accepted) or error.retryable
-    return 0.0 if refused and not error.partial else None

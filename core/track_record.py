@@ -1,24 +1,22 @@
-"""How the families of AIs have dissented so far, question by question: the measure of how independent they are.
+"""How the answers of a user's panels fell together, question by question: what worth and weights are learned from.
 
-Nobody knows who was right, but whoever leaves the largest group of independent answers probably was not, so dissent
-stands in for error. Two families that dissent together share their errors: the phi coefficient of their dissents
-(Yule 1912) is their correlation. Kept in `track.db`, without questions and answers.
+Kept in `track.db`, for each question which seats gave the same answer and from how many it could be chosen; neither
+questions nor answers. Every question counts, those on which all agree above all: without them, seats that err together
+look independent.
 """
 
 from __future__ import annotations
 
-import math
+import json
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from itertools import combinations
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.paths import data_dir
 from core.store import Store
-
-_PRIOR_QUESTIONS = 30
-"""What is assumed of two families counts as much as so many questions with dissent."""
 
 MIGRATIONS = (
     """
@@ -28,67 +26,70 @@ MIGRATIONS = (
         PRIMARY KEY (one, other)
     ) WITHOUT ROWID
     """,
+    """
+    DROP TABLE pairs;
+    CREATE TABLE answers (
+        choices INTEGER NOT NULL, pattern TEXT NOT NULL, questions INTEGER NOT NULL,
+        PRIMARY KEY (choices, pattern)
+    ) WITHOUT ROWID
+    """,
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """So many questions with *choices* possible answers (0: nobody knows), on which each seat was in that group."""
+
+    groups: Mapping[str, int]
+    choices: int
+    questions: int
+
+
 class TrackRecord:
-    """The dissents of all panels of the user."""
+    """The first answers of all panels of the user."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._store = Store(path or data_dir() / "track.db", MIGRATIONS)
 
-    def add(self, dissents: Sequence[tuple[str, bool]]) -> Future[None]:
-        """Take in one question: for each seat its family, and whether it left the largest group.
+    @property
+    def path(self) -> Path:
+        return self._store.path
 
-        Never blocks. Questions on which all agreed, or all differed, say nothing and are not kept.
-        """
-        return self._store.submit(lambda connection: _add(connection, dissents))
+    def add(self, groups: Mapping[str, int], choices: int = 0) -> Future[None]:
+        """Take in one question: for each seat that answered the number of its group. Never blocks."""
+        pattern = json.dumps(_numbered(groups))
+        return self._store.submit(lambda connection: _add(connection, choices, pattern))
 
-    def correlations(
-        self, families: Sequence[str], prior: Mapping[frozenset[str], float]
-    ) -> dict[frozenset[str], float]:
-        """The correlation between each two of *families*: what was measured, drawn to *prior* while that is little.
-
-        Blocks.
+    def together(self, seats: Sequence[str]) -> list[Together]:
+        """How the answers of *seats* fell together, on all questions that at least two of them answered. Blocks.
 
         Raises:
             StoreError: The record cannot be read.
         """
         if not self._store.path.exists():
-            return {}
-        rows = self._store.read(lambda c: c.execute("SELECT * FROM pairs").fetchall())
-        wanted = set(families)
-        return {
-            frozenset((one, other)): _drawn(_phi(*counts), sum(counts), prior.get(frozenset((one, other)), 0.0))
-            for one, other, *counts in rows
-            if one in wanted and other in wanted
-        }
+            return []
+        rows = self._store.read(lambda c: c.execute("SELECT choices, pattern, questions FROM answers").fetchall())
+        wanted = set(seats)
+        counted: Counter[tuple[int, tuple[tuple[str, int], ...]]] = Counter()
+        for choices, pattern, questions in rows:
+            groups = {seat: group for seat, group in json.loads(pattern) if seat in wanted}
+            if len(groups) > 1:
+                counted[choices, tuple(_numbered(groups))] += questions
+        return [Together(dict(groups), choices, count) for (choices, groups), count in counted.items()]
 
     def close(self) -> None:
         """Write what waits. Blocks."""
         self._store.close()
 
 
-def _add(connection: sqlite3.Connection, dissents: Sequence[tuple[str, bool]]) -> None:
-    if len({left for _, left in dissents}) < 2:
-        return
-    for (one, left), (other, right) in combinations(sorted(dissents), 2):
-        row = (one, other, left and right, left and not right, right and not left, not left and not right)
-        connection.execute(
-            "INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (one, other) DO UPDATE SET both = both + "
-            "excluded.both, first = first + excluded.first, second = second + excluded.second, "
-            "neither = neither + excluded.neither",
-            row,
-        )
+def _numbered(groups: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The seats in order, their groups counted from 0 in that order, so that equal partitions are equal."""
+    order: dict[int, int] = {}
+    return [(seat, order.setdefault(group, len(order))) for seat, group in sorted(groups.items())]
 
 
-def _phi(both: int, first: int, second: int, neither: int) -> float | None:
-    """The phi coefficient of a table of two by two; None when one of the two never, or always, dissented."""
-    margins = (both + first) * (second + neither) * (both + second) * (first + neither)
-    return (both * neither - first * second) / math.sqrt(margins) if margins else None
-
-
-def _drawn(measured: float | None, questions: int, prior: float) -> float:
-    if measured is None:
-        return prior
-    return (questions * measured + _PRIOR_QUESTIONS * prior) / (questions + _PRIOR_QUESTIONS)
+def _add(connection: sqlite3.Connection, choices: int, pattern: str) -> None:
+    connection.execute(
+        "INSERT INTO answers VALUES (?, ?, 1) ON CONFLICT (choices, pattern) DO UPDATE SET questions = questions + 1",
+        (choices, pattern),
+    )

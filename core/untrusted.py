@@ -65,6 +65,7 @@ _UNFINISHED = re.compile(
     "|\U0001f3f4[\U000e0061-\U000e007a]{0,6})\\Z"
 )
 _LONGEST_UNFINISHED = 4_200
+_BREAKS = re.compile(r"[\t\n]+")
 _CONTEXT = 2
 """Characters before a joiner that decide whether it is spelling."""
 
@@ -88,6 +89,12 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
 def quoted(text: str) -> str:
     """*text* as a Markdown quotation, so that no line of it can pass for a heading or a turn of ours."""
     return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines()) or "> (nothing)"
+
+
+def unbroken(text: str, longest: int = LONGEST_LINE) -> str:
+    """*text* as `one_line` gives it, but with every blank it has: two in a file's name are not one."""
+    line = _BREAKS.sub(" ", clean(text[: 4 * longest]))
+    return f"{line[: longest - 1]}…" if len(line) > longest else line
 
 
 class Cleaner:

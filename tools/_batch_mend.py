@@ -118,7 +118,7 @@ def begin_mending(sidecar: Sidecar, output: Path, *, kept: str | None) -> Sideca
     Raises:
         StoreError: That cannot be noted.
     """
-    names = [*sidecar.kept, kept] if kept else list(sidecar.kept)
+    names = (*sidecar.kept, kept) if kept else sidecar.kept
     begun = replace(sidecar, finished=False, mending=sidecar.finished or sidecar.mending, kept=names)
     begun.write(output)
     return begun

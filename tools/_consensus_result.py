@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
-
 from tools._kit import Cost, Reply, along
 from tools._panel import said
+from tools._result import Result
 
-Outcome = Literal["consensus", "no consensus", "partial", "tie", "single voice", "no answer", "ungrouped"]
+Outcome = Literal[
+    "consensus", "converged", "no consensus", "partial", "tie", "single voice", "no answer", "not read", "ungrouped"
+]
 
 
-class Position(BaseModel):
+class Position(Result):
     """One answer, who gives it in the end, and its share of the weighted vote over all rounds."""
 
     answer: str
@@ -20,7 +21,7 @@ class Position(BaseModel):
     share: float | None
 
 
-class Flip(BaseModel):
+class Flip(Result):
     """A change of answer between the rounds; `convinced_by` is whose argument the AI named, if it named one."""
 
     ai: str
@@ -29,14 +30,14 @@ class Flip(BaseModel):
     convinced_by: str | None
 
 
-class Claim(BaseModel):
+class Claim(Result):
     claim: str
     ais: list[str]
     against: list[str]
 
 
-class Seat(BaseModel):
-    """One AI: everything it said, its answer in each round (null: it abstained), and how sure it said it was."""
+class Seat(Result):
+    """One AI: everything it said, its answer in each round (null: none), and how sure it said it was."""
 
     ai: str
     answers: list[str | None]
@@ -44,9 +45,10 @@ class Seat(BaseModel):
     dissents: bool | None
     statements: list[Reply]
     note: str | None = None
+    unread: bool = False
 
 
-class Consensus(BaseModel):
+class Consensus(Result):
     """`agreement` is the share of the AIs with an answer that give the commonest; the verdict is by weight."""
 
     summary: str
@@ -55,6 +57,10 @@ class Consensus(BaseModel):
     agreement: float | None
     first_agreement: float | None
     effective_votes: float
+    votes_low: float | None = None
+    votes_high: float | None = None
+    votes_known: bool = False
+    weighted_by_record: bool = False
     positions: list[Position]
     flips: list[Flip]
     claims: list[Claim]
@@ -109,14 +115,16 @@ def _claim(claim: Claim) -> str:
 
 def _seat(seat: Seat) -> str:
     sure = "" if seat.confidence is None else f", {seat.confidence:.0%} sure"
-    parts = [f"### {seat.ai}: {_shown(seat.answers[-1])}{sure}"]
+    parts = [f"### {seat.ai}: {_shown(seat.answers[-1], unread=seat.unread)}{sure}"]
     if seat.note:
         parts.append(f"*{seat.note}*")
     for number, (answer, reply) in enumerate(zip(seat.answers, seat.statements, strict=False)):
         label = "after reading the others" if number else "independently"
-        parts.append(f"**{label}: {_shown(answer)}**\n{said(reply)}")
+        parts.append(f"**{label}: {_shown(answer, unread=seat.unread)}**\n{said(reply)}")
     return "\n\n".join(parts)
 
 
-def _shown(answer: str | None) -> str:
-    return "abstains" if answer is None else f"“{answer}”"
+def _shown(answer: str | None, *, unread: bool) -> str:
+    if answer is None:
+        return "not read" if unread else "abstains"
+    return f"“{answer}”"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-import anyio.to_thread
-
 from ai.run import Run
-from core.errors import StoreError
 from core.values import Outcome
 from tools._consensus_text import Take
 from tools._kit import Cost, Reply
 from tools._panel import Turnout, family
-from tools._referee import Matching, Refereeing, match
-from tools._votes import Ballot, Tally, agreement, dissents, effective_votes, prior_correlations, tally
+from tools._past_panels import weighted
+from tools._referee import Refereeing, match
+from tools._referee_text import Matching
+from tools._track_weights import Record
+from tools._votes import Ballot, Tally, agreement, tally
 
 
 @dataclass
@@ -52,9 +49,10 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The groups of one round's answers, by AI; None for who abstained."""
+    """The groups of one round's answers, by AI; None for who abstained, and for those that nobody could read."""
 
     groups: dict[str, int | None]
+    unread: frozenset[str] = frozenset()
 
     @property
     def agreement(self) -> float | None:
@@ -72,14 +70,17 @@ class Count:
     """Who gave the answer at each place of the matching."""
 
 
-async def count_answers(run: Run, panel: Panel) -> Count | None:
-    """Match the answers of all rounds together, and vote; None when nobody could match them."""
+async def count_answers(run: Run, panel: Panel, record: Record | None = None) -> Count | None:
+    """Match the answers of all rounds together, and vote; None when nobody could match them.
+
+    With a *record* the first answers are weighted by it, else those of all rounds by how sure the seats are.
+    """
     rounds = max(len(member.takes) for member in panel.members)
     given = [
         (number, member.ai, member.takes[number])
         for number in range(rounds)
         for member in panel.members
-        if member.takes[number].answer is not None
+        if not member.takes[number].abstains
     ]
     matching = await match(run, panel.question, [take for _, _, take in given], panel.refereeing)
     if matching is None:
@@ -92,40 +93,13 @@ async def count_answers(run: Run, panel: Panel) -> Count | None:
         ]
         for number in range(rounds)
     ]
+    unread = [
+        frozenset(m.ai for m in panel.members if not m.takes[number].abstains and group.get((number, m.ai)) is None)
+        for number in range(rounds)
+    ]
     return Count(
         matching,
-        tuple(Round({ballot.voter: ballot.group for ballot in one}) for one in ballots),
-        tally(*ballots),
+        tuple(Round({b.voter: b.group for b in one}, left) for one, left in zip(ballots, unread, strict=True)),
+        weighted(record, {b.voter: b.group for b in ballots[0]}, len(matching.wording)) if record else tally(*ballots),
         tuple(ai for _, ai, _ in given),
     )
-
-
-async def independent_votes(run: Run, ais: Sequence[str]) -> float:
-    """What the panel is worth by the families of *ais*, and by how these have dissented together so far."""
-    families = [family(run.roster, ai) for ai in ais]
-    prior = prior_correlations(families)
-
-    async def measured() -> list[tuple[list[str], float]]:
-        try:
-            found = await anyio.to_thread.run_sync(run.track_record.correlations, families, prior)
-        except StoreError:  # it only makes the figure better
-            return []
-        return [(sorted(pair), value) for pair, value in found.items()]
-
-    known = {frozenset(pair): value for pair, value in await run.call("correlations", measured)}
-    return round(effective_votes(families, known), 2)
-
-
-async def remember(run: Run, count: Count) -> None:
-    """Keep who dissented when nobody had seen the others."""
-    groups = count.rounds[0].groups
-    left = dissents(list(groups.values()))
-    told = [(family(run.roster, ai), away) for ai, away in zip(groups, left, strict=True) if away is not None]
-
-    async def keep() -> bool:
-        with suppress(StoreError):
-            await asyncio.wrap_future(run.track_record.add(told))
-        return True
-
-    if len(told) > 1:
-        await run.call("dissents", keep)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 from core.changes import Source
+from tools._finding_fields import SEVERITIES, Severity
+from tools._finding_paths import named
+from tools._finding_quotes import Quote, Searched, places, quotes_of
 
-Severity = Literal["critical", "high", "medium", "low", "info"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-CATEGORIES = ("bug", "security", "concurrency", "performance", "error handling", "tests", "design", "docs")
-
-_ABOUT_FORM = frozenset({"tests", "design", "docs"})
+_KINDS = {"bug": "behaviour", "error handling": "behaviour", "tests": "form", "design": "form", "docs": "form"}
+"""What two reviewers may both mean by one defect; a finding of another kind on the same line is another one."""
 _SHORTEST_QUOTE = 4
 """A shorter quotation, such as a brace, proves a line only near the number that is given with it."""
 _NEAR = 2
@@ -37,6 +37,8 @@ class Raw:
     evidence: str
     """The line it is about, quoted."""
     fix: str
+    graded: bool = True
+    """Whether it said how bad it is in a word that is known; else its severity has no vote."""
 
 
 @dataclass
@@ -49,7 +51,15 @@ class Merged:
 
     @property
     def severity(self) -> Severity:
-        return min((raw.severity for raw in self.raw), key=SEVERITIES.index)
+        """The middle of the votes of those who graded it, the graver of two middles."""
+        votes = sorted((raw.severity for raw in self.raw if raw.graded), key=SEVERITIES.index)
+        return votes[(len(votes) - 1) // 2] if votes else "medium"
+
+    @property
+    def votes(self) -> dict[Severity, int]:
+        """How many give it each severity, the worst first."""
+        counted = Counter(raw.severity for raw in self.raw if raw.graded)
+        return {severity: counted[severity] for severity in SEVERITIES if counted[severity]}
 
     @property
     def category(self) -> str:
@@ -61,28 +71,43 @@ class Merged:
         return list(dict.fromkeys(raw.ai for raw in self.raw))
 
 
-def anchored(raw: Raw, sources: Mapping[str, Sequence[Source]]) -> tuple[str, int] | str:
+NO_FILE = "no such file was shown"
+NO_QUOTE = "it quotes no line"
+NO_LINE = "the line it quotes does not exist"
+
+
+def searched(sources: Mapping[str, Sequence[Source]]) -> dict[str, list[Searched]]:
+    """*sources* made ready for `anchored`, once for all findings."""
+    return {name: [Searched.of(part) for part in parts] for name, parts in sources.items()}
+
+
+def anchored(raw: Raw, sources: Mapping[str, Sequence[Searched]]) -> tuple[str, int] | str:
     """The file and line that *raw* really is about, or why it is about nothing that was shown."""
-    name = _named(raw.file, sources)
+    name = named(raw.file, sources)
     if name is None:
-        return "no such file was shown"
-    quotes = _quotes(raw.evidence)
+        return NO_FILE
+    quotes = quotes_of(raw.evidence)
     if not quotes:
-        return "it quotes no line"
+        return NO_QUOTE
+    line = _line(raw, sources[name], quotes)
+    return NO_LINE if line is None else (name, line)
+
+
+def _line(raw: Raw, sources: Sequence[Searched], quotes: Sequence[Quote]) -> int | None:
     for quote in quotes:
-        found = [place for source in sources[name] for place in _places(source, quote)]
-        if len("".join(quote)) < _SHORTEST_QUOTE:
+        found = [place for source in sources for place in places(source, quote)]
+        if len("".join(quote.text)) < _SHORTEST_QUOTE:
             found = [place for place in found if abs(place - raw.line) <= _NEAR]
         if found:
-            return name, min(found, key=lambda place: abs(place - raw.line))
-    return "the line it quotes does not exist"
+            return min(found, key=lambda place: abs(place - raw.line))
+    return None
 
 
 def merged(found: Iterable[tuple[Raw, str, int]]) -> list[Merged]:
     """One entry per defect, worst and most agreed first.
 
     Two findings of one AI stay two, and so do findings about two lines, however near. About the same line those of
-    different AIs are one, unless one says what goes wrong and the other, in other words, how it is written.
+    different AIs are one, unless they are of different kinds and say so in other words.
     """
     groups: list[Merged] = []
     by_file: dict[str, list[Merged]] = {}
@@ -102,7 +127,7 @@ def _sameness(group: Merged, raw: Raw, line: int) -> float:
     if group.line != line or any(other.ai == raw.ai for other in group.raw):
         return 0.0
     alike = max(_alike(other.claim, raw.claim) for other in group.raw)
-    of_a_kind = (raw.category in _ABOUT_FORM) == (group.category in _ABOUT_FORM)
+    of_a_kind = _KINDS.get(raw.category, raw.category) == _KINDS.get(group.category, group.category)
     return 1.0 + alike if of_a_kind or alike >= _ALIKE else 0.0
 
 
@@ -114,63 +139,3 @@ def _alike(one: str, other: str) -> float:
 
 def _words(text: str) -> set[str]:
     return {word[:6] for word in re.findall(r"[a-z0-9_]{3,}", text.lower()) if word not in _STOP}
-
-
-def _named(given: str, sources: Mapping[str, Sequence[Source]]) -> str | None:
-    """The file that is meant; its last part is enough where only one file ends in it."""
-    cleaned = given.strip().strip("`'\"").removeprefix("./")
-    for prefix in ("", "a/", "b/"):
-        if (name := cleaned.removeprefix(prefix)) in sources:
-            return name
-    ending = [name for name in sources if cleaned and name.endswith(f"/{cleaned}")]
-    return ending[0] if len(ending) == 1 else None
-
-
-def _places(source: Source, quote: Sequence[str]) -> list[int]:
-    """The numbers of the lines at which *quote* begins, in what is there or in what a diff removes.
-
-    Lines that are the quote go before lines that contain it.
-    """
-    for holds in (_is, _contains):
-        numbers = sorted(source.lines)
-        found = [numbers[n] for n in _starts([_squeezed(source.lines[number]) for number in numbers], quote, holds)]
-        for number, gone in source.removed.items():
-            if _starts([_squeezed(line) for line in gone], quote, holds):
-                found.append(number)
-        if found:
-            return found
-    return []
-
-
-def _starts(lines: Sequence[str], quote: Sequence[str], holds: Callable[[str, str], bool]) -> list[int]:
-    """Where *quote* begins in *lines*."""
-    return [
-        start
-        for start in range(len(lines) - len(quote) + 1)
-        if all(holds(line, part) for line, part in zip(lines[start:], quote, strict=False))
-    ]
-
-
-def _is(line: str, quote: str) -> bool:
-    return line == quote
-
-
-def _contains(line: str, quote: str) -> bool:
-    return len(quote) >= 2 * _SHORTEST_QUOTE and quote in line
-
-
-def _quotes(evidence: str) -> list[list[str]]:
-    """The lines that may be meant: as quoted, without the numbers reviewers copy along, without a diff's signs."""
-    lines = [line for line in evidence.splitlines() if _squeezed(line)]
-    forms = (lines, [_NUMBER.sub("", line) for line in lines], [_SIGN.sub("", _NUMBER.sub("", line)) for line in lines])
-    squeezed = [[part for line in form if (part := _squeezed(line))] for form in forms]
-    return [form for n, form in enumerate(squeezed) if form and form not in squeezed[:n]]
-
-
-_NUMBER = re.compile(r"^\s*\d*\s*[+-]?\s*\| ?")
-_SIGN = re.compile(r"^\s*[+-]\s")
-
-
-def _squeezed(line: str) -> str:
-    """*line* without what gets lost in quoting: blanks, and the marks around code."""
-    return "".join(line.strip().strip("`").split())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from statistics import median
 
-from pydantic import BaseModel
-
 from core.untrusted import quoted
 from tools._judging import Judging, standings, winner
+from tools._result import Prose, Result
 
 
-class Standing(BaseModel):
+class Standing(Result):
     """One candidate's place: comparisons won, lost and without a consistent preference, and the share of points."""
 
     name: str
@@ -21,16 +20,16 @@ class Standing(BaseModel):
     words: int
 
 
-class Reason(BaseModel):
+class Reason(Result):
     """What a judge said of some candidates, named in the order it was shown them, and its order of them."""
 
     judge: str
     shown: list[str]
     ranking: str
-    reason: str
+    reason: Prose
 
 
-class Judgement(BaseModel):
+class Judgement(Result):
     """The outcome of a judging. `flip_rate` is the share of preferences that the order alone turned around; those do
     not count. `winner` null means a tie, or no readable judgement."""
 

@@ -20,6 +20,7 @@ from ai.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Outcome, Request
 from tools._judging_text import pairwise_request, ranked_request, read_ranking
+from tools._off_loop import off_loop
 
 Method = Literal["pairwise", "ranked"]
 MOST_PAIRWISE = 3
@@ -132,7 +133,7 @@ async def judge_all(
         judging.failed.append(f"The judging: {error}")
         return judging
     for case, (_, labels), outcome in zip(cases, asked, judging.outcomes, strict=True):
-        _take(judging, case, labels, outcome)
+        await _take(judging, case, labels, outcome)
     run.step(f"{len(judging.opinions)} of {len(cases)} judgements")
     return judging
 
@@ -193,7 +194,7 @@ def _both_orders(opinions: Sequence[Opinion], one: int, other: int) -> tuple[int
     return (seen[True], seen[False]) if len(seen) == 2 else None
 
 
-def _take(judging: Judging, case: Case, labels: dict[str, int], outcome: Outcome) -> None:
+async def _take(judging: Judging, case: Case, labels: dict[str, int], outcome: Outcome) -> None:
     if not isinstance(outcome, Answer):
         _note(judging, f"{case.judge} as judge: {outcome.error.kind}: {outcome.error}")
         return
@@ -201,7 +202,7 @@ def _take(judging: Judging, case: Case, labels: dict[str, int], outcome: Outcome
     if any(judging.candidates[place].author == really for place in case.order):
         _note(judging, f"{case.judge} as judge: answered by {really!r}, whose own answer it was; not counted.")
         return
-    read = read_ranking(outcome.text, list(labels))
+    read = await off_loop(read_ranking, outcome.text, list(labels), otherwise=None)
     if read is None:
         judging.unreadable += 1
         _note(judging, f"{case.judge} as judge: its reply names no preference that can be read; not counted.")

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self, get_args
 from pydantic import BaseModel, model_validator
 
 from core.pictures import without_pictures
-from core.untrusted import clean, one_line
+from core.untrusted import clean, unbroken
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _shown_on_lines(value: Any) -> Any:
     """*value* with every text on one line; in an object, whose shape nobody here knows, texts keep theirs."""
     if isinstance(value, dict):
         return shown(value)
-    return _through(value, lambda text: without_pictures(one_line(text)))
+    return _through(value, lambda text: without_pictures(unbroken(text)))
 
 
 def _through(value: Any, change: Any) -> Any:

@@ -1,18 +1,14 @@
-"""The words of a review: what reviewers are told, and how what they answer is read."""
+"""The words of a review: what reviewers are told, and the form in which they are asked to answer."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from core.changes import Source
 from core.untrusted import Fence, clean
-from tools._findings import CATEGORIES, SEVERITIES, Raw, Severity
-from tools._structured import list_of, object_schema, read_object
-
-_MOST_FINDINGS = 200
-_LONGEST_FIELD = 2_000
+from tools._finding_fields import CATEGORIES, SEVERITIES
+from tools._structured import list_of, object_schema
 
 SCHEMA = object_schema(
     findings=list_of(
@@ -50,39 +46,3 @@ def review_prompt(sources: Sequence[Source], focus: str | None, rng: random.Rand
         "evidence; a finding whose line does not exist is thrown away. An empty list is a good answer when nothing is "
         "wrong."
     )
-
-
-def read_findings(ai: str, text: str) -> list[Raw] | None:
-    """The findings in an answer; None when it is not in the form that was asked for."""
-    found = read_object(text)
-    listed = found.get("findings") if found else None
-    if not isinstance(listed, list):
-        return None
-    return [raw for entry in listed[:_MOST_FINDINGS] if isinstance(entry, dict) and (raw := _raw(ai, entry))]
-
-
-def _raw(ai: str, entry: Mapping[str, Any]) -> Raw | None:
-    claim = _text(entry, "claim")
-    line = entry.get("line")
-    said = _text(entry, "severity").lower()
-    severity: Severity = next((one for one in SEVERITIES if one == said), "medium")
-    category = _text(entry, "category").lower()
-    return (
-        Raw(
-            ai=ai,
-            file=_text(entry, "file"),
-            line=line if isinstance(line, int) and not isinstance(line, bool) else 0,
-            severity=severity,
-            category=category if category in CATEGORIES else "bug",
-            claim=claim,
-            evidence=_text(entry, "evidence"),
-            fix=_text(entry, "fix"),
-        )
-        if claim
-        else None
-    )
-
-
-def _text(entry: Mapping[str, Any], key: str) -> str:
-    value = entry.get(key)
-    return clean(value)[:_LONGEST_FIELD].strip() if isinstance(value, str) else ""

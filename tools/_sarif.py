@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Protocol
+from urllib.parse import quote
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
@@ -19,6 +20,8 @@ class Reported(Protocol):
     def line(self) -> int: ...
     @property
     def severity(self) -> str: ...
+    @property
+    def severities(self) -> Mapping[Any, int]: ...
     @property
     def category(self) -> str: ...
     @property
@@ -39,15 +42,26 @@ def sarif(findings: Sequence[Reported]) -> dict[str, Any]:
 
 
 def _result(finding: Reported, categories: Sequence[str]) -> dict[str, Any]:
-    where = {"artifactLocation": {"uri": finding.file}, "region": {"startLine": max(1, finding.line)}}
+    where = {"artifactLocation": {"uri": uri_of(finding.file)}, "region": {"startLine": max(1, finding.line)}}
     return {
         "ruleId": _rule(finding.category),
         "ruleIndex": categories.index(finding.category),
         "level": _LEVELS[finding.severity],
         "message": {"text": finding.claim},
         "locations": [{"physicalLocation": where}],
-        "properties": {"severity": finding.severity, "reportedBy": finding.ais, "readBy": finding.read_by},
+        "properties": {
+            "severity": finding.severity,
+            "severities": dict(finding.severities),
+            "reportedBy": finding.ais,
+            "readBy": finding.read_by,
+        },
     }
+
+
+def uri_of(path: str) -> str:
+    """*path* as a relative reference of RFC 3986: what is no path character is percent-encoded as UTF-8, and so is a
+    colon, before which the first segment would be a scheme."""
+    return quote(path.encode("utf-8", "surrogateescape"), safe="/-._~!$&'()*+,;=@")
 
 
 def _rule(category: str) -> str:

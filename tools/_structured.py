@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +9,6 @@ from ai.roster import Roster
 from ai.run import Run
 from core.values import Outcome, Request
 from tools._kit import build_request
-
-_LONGEST = 200_000
 
 
 def keeps_schema(roster: Roster, ai: str) -> bool:
@@ -22,25 +19,20 @@ def keeps_schema(roster: Roster, ai: str) -> bool:
 
 
 def structured_request(
-    run: Run, ai: str, prompt: str, *, schema: Mapping[str, Any], lines: str, max_tokens: int | None = None
+    run: Run,
+    ai: str,
+    prompt: str,
+    *,
+    schema: Mapping[str, Any],
+    lines: str,
+    max_tokens: int | None = None,
+    timeout_s: float | None = None,
 ) -> Request:
     """*prompt* for an answer in *schema*, or as *lines* describe it where the AI cannot be held to a schema."""
     if keeps_schema(run.roster, ai):
         prompt = f"{prompt}\n\nAnswer in JSON as the schema says."
-        return build_request(prompt, run.roster, ai, json_schema=schema, max_tokens=max_tokens)
-    return build_request(f"{prompt}\n\n{lines}", run.roster, ai, max_tokens=max_tokens)
-
-
-def read_object(text: str) -> dict[str, Any] | None:
-    """The JSON object in *text*, whatever stands around it; None when there is none."""
-    start, end = text.find("{"), text.rfind("}")
-    if not 0 <= start < end or end - start > _LONGEST:
-        return None
-    try:
-        found = json.loads(text[start : end + 1])
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        return build_request(prompt, run.roster, ai, json_schema=schema, max_tokens=max_tokens, timeout_s=timeout_s)
+    return build_request(f"{prompt}\n\n{lines}", run.roster, ai, max_tokens=max_tokens, timeout_s=timeout_s)
 
 
 def object_schema(**properties: Mapping[str, Any]) -> dict[str, Any]:

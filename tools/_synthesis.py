@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ai.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.untrusted import Fence
 from core.values import Answer, Outcome, Request
-from tools._answers import abstains, final_answer
+from tools._final_answer import Reading, read_answer, rendered
 from tools._judgement import Judgement
 from tools._judging import Candidate, cases_for, judge_all
 from tools._kit import Reply, build_request
+from tools._off_loop import off_loop
+from tools._options import read_options
 from tools._panel import default_judges, family, said
 from tools._referee import match_values
-from tools._votes import Ballot, tally
+from tools._result import Prose, Result
+from tools._structured import object_schema
+from tools._votes import Ballot, Tally, tally
 
 Method = Literal["none", "merge", "vote", "best"]
 Synthesize = Annotated[
@@ -33,10 +38,13 @@ Samples = Annotated[int, Field(ge=1, le=16, description="Calls per AI, with a ma
 
 MOST_SAMPLES = 16
 _LONGEST_QUOTED = 24_000
-FINAL_LINE = "End with one line:\nANSWER: <only the answer itself, or abstain if you do not know>"
+_WHAT = "only the answer itself, or abstain if you do not know"
+FINAL_LINE = f"End with one line:\nANSWER: <{_WHAT}>"
+VALUE_SCHEMA = object_schema(reasons={"type": "string"}, answer={"type": "string", "description": f"{_WHAT}."})
+_UNREAD = Reading(None, read=False)
 
 
-class Votes(BaseModel):
+class Votes(Result):
     """One answer, the AIs whose majority it is, how many samples give it, and its share of the vote."""
 
     answer: str
@@ -45,15 +53,17 @@ class Votes(BaseModel):
     share: float | None
 
 
-class Synthesis(BaseModel):
+class Synthesis(Result):
     """What came out of the answers: `answer` null when nothing did, and `note` says why."""
 
     method: Method
-    answer: str | None
+    answer: Prose | None
     by: Reply | None = None
     votes: list[Votes] = []
     judgement: Judgement | None = None
     note: str | None = None
+    unread: int = 0
+    """Answers in which no final answer could be found; they count for nobody."""
 
     def markdown(self) -> str:
         parts = ["## Synthesis"]
@@ -69,10 +79,25 @@ class Synthesis(BaseModel):
         return "\n\n".join(parts)
 
 
-def asked_for_value(prompt: str, sample: int, samples: int) -> str:
-    """*prompt* with the request for a final line; samples differ, so that no cache makes them one."""
+def asked_for_value(prompt: str, sample: int, samples: int, *, by_schema: bool) -> str:
+    """*prompt* with the request for a final answer; samples differ, so that no cache makes them one."""
     which = f" (Attempt {sample} of {samples}, independent of the others.)" if samples > 1 else ""
-    return f"{prompt}\n\n{FINAL_LINE}{which}"
+    how = "Answer in JSON as the schema says: your reasons, then the answer." if by_schema else FINAL_LINE
+    return f"{prompt}\n\n{how}{which}"
+
+
+async def read_samples(question: str, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Reading]]:
+    """Each of *outcomes*, an answer of JSON as the text it holds, with the final answer it gives."""
+    options = read_options(question)
+    read: list[tuple[Outcome, Reading]] = []
+    for outcome in outcomes:
+        if not isinstance(outcome, Answer):
+            read.append((outcome, _UNREAD))
+            continue
+        reading = await off_loop(read_answer, outcome.text, frozenset(), options, otherwise=_UNREAD)
+        text = await off_loop(rendered, outcome.text, otherwise=outcome.text)
+        read.append((replace(outcome, text=text), reading))
+    return read
 
 
 def still_needed(answers: Sequence[str | None], question: str, samples: int) -> int:
@@ -85,12 +110,6 @@ def still_needed(answers: Sequence[str | None], question: str, samples: int) -> 
     if left <= 0 or lead > left:
         return 0
     return min((left - lead) // 2 + 1, left)
-
-
-def value_given(text: str) -> str | None:
-    """The final answer of *text*, None when it abstains or gives none."""
-    answer = final_answer(text)
-    return None if abstains(answer) else answer
 
 
 def merge_prompt(question: str, texts: Sequence[str], rng: Random) -> str:
@@ -135,32 +154,47 @@ def merge_request(run: Run, ai: str, question: str, texts: Sequence[str], max_to
     return build_request(merge_prompt(question, texts, run.rng("merge")), run.roster, ai, max_tokens=max_tokens)
 
 
-def vote(run: Run, question: str, answers: Mapping[str, Sequence[Answer]]) -> Synthesis:
+def vote(run: Run, question: str, readings: Mapping[str, Sequence[Reading]]) -> Synthesis:
     """One vote for each AI: its majority among its samples, weighted by how clear that majority is."""
-    given = [(ai, value) for ai, several in answers.items() for one in several if (value := value_given(one.text))]
+    unread = sum(not reading.read for several in readings.values() for reading in several)
+    given = [(ai, one.answer) for ai, several in readings.items() for one in several if one.answer is not None]
     if not given:
-        return Synthesis(method="vote", answer=None, note="No vote: none of the answers gives a final answer.")
+        why = "none of the answers gives a final answer" if not unread else "no final answer could be found in any"
+        return Synthesis(method="vote", answer=None, unread=unread, note=f"No vote: {why}.")
     matching = match_values(question, [value for _, value in given])
     if matching is None:
         note = "No vote: the answers are open and cannot be compared by value. Use consensus, which has them matched."
-        return Synthesis(method="vote", answer=None, note=note)
-    groups: dict[str, list[int]] = {ai: [] for ai in answers}
+        return Synthesis(method="vote", answer=None, unread=unread, note=note)
+    groups: dict[str, list[int]] = {ai: [] for ai in readings}
     for (ai, _), group in zip(given, matching.groups, strict=True):
-        groups[ai].append(group)
-    ballots = [_ballot(run, ai, groups[ai], len(several)) for ai, several in answers.items()]
+        if group is not None:
+            groups[ai].append(group)
+    ballots = [_ballot(run, ai, groups[ai], len(several)) for ai, several in readings.items()]
     count = tally(ballots)
+    silent = sum(not any(reading.read for reading in several) for several in readings.values())
+    voted = sum(ballot.group is not None for ballot in ballots)
     votes = [
         Votes(
             answer=matching.wording[group],
             ais=[ballot.voter for ballot in ballots if ballot.group == group],
             samples=matching.groups.count(group),
-            share=round(count.shares[group], 4) if group in count.shares else None,
+            share=round(count.shares[group] * voted / (voted + silent), 4) if group in count.shares else None,
         )
-        for group in sorted(set(matching.groups), key=lambda group: -count.shares.get(group, 0.0))
+        for group in sorted(range(len(matching.wording)), key=lambda group: -count.shares.get(group, 0.0))
     ]
+    answer = None if count.winner is None or silent > voted else matching.wording[count.winner]
+    return Synthesis(method="vote", answer=answer, votes=votes, unread=unread, note=_vote_note(count, voted, silent))
+
+
+def _vote_note(count: Tally, voted: int, silent: int) -> str | None:
+    """Why there is no winner, and whose vote is missing from the shares."""
+    if silent > voted:
+        return f"No vote: of {voted + silent} AIs, {silent} give no final answer that could be read."
+    missing = f"{silent} of {voted + silent} AIs give no final answer that could be read; they count for nobody."
     if count.winner is None:
-        return Synthesis(method="vote", answer=None, votes=votes, note="A tie: no answer has more weight than another.")
-    return Synthesis(method="vote", answer=matching.wording[count.winner], votes=votes)
+        tie = "A tie: no answer has more weight than another."
+        return f"{tie} {missing}" if silent else tie
+    return missing if silent else None
 
 
 async def best(

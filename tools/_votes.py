@@ -65,32 +65,15 @@ def tally(first: Sequence[Ballot], second: Sequence[Ballot] = ()) -> Tally:
     return Tally(shares, level[0] if len(level) == 1 else _most_seats(level, second or first))
 
 
-def effective_votes(families: Sequence[str], measured: Mapping[frozenset[str], float] | None = None) -> float:
-    """How many independent votes seats of these *families* are worth: Kish's n / (1 + (n - 1) r), r their mean
-    correlation. *measured* holds correlations between families where they are known better than by the defaults."""
+def effective_votes(families: Sequence[str]) -> float:
+    """How many independent votes seats of these *families* are assumed to be worth: Kish's n / (1 + (n - 1) r), r their
+    mean correlation by the defaults, before anything is known of them."""
     n = len(families)
     if n < 2:
         return float(n)
     pairs = [(a, b) for i, a in enumerate(families) for b in families[i + 1 :]]
-    mean = sum(_correlation(a, b, measured or {}) for a, b in pairs) / len(pairs)
-    return n / (1 + (n - 1) * max(mean, 0.0))
-
-
-def prior_correlations(families: Sequence[str]) -> dict[frozenset[str], float]:
-    """What is assumed of each two of *families* before anything was measured."""
-    return {
-        frozenset((a, b)): WITHIN_FAMILY if a == b else ACROSS_FAMILIES
-        for i, a in enumerate(families)
-        for b in families[i + 1 :]
-    }
-
-
-def dissents(groups: Sequence[int | None]) -> list[bool | None]:
-    """Of each seat whether it left the largest group; None for who abstained, and for all when two are the largest."""
-    sizes = Counter(group for group in groups if group is not None).most_common(2)
-    if not sizes or (len(sizes) > 1 and sizes[0][1] == sizes[1][1]):
-        return [None] * len(groups)
-    return [None if group is None else group != sizes[0][0] for group in groups]
+    mean = sum(WITHIN_FAMILY if a == b else ACROSS_FAMILIES for a, b in pairs) / len(pairs)
+    return n / (1 + (n - 1) * mean)
 
 
 def weights(ballots: Sequence[Ballot]) -> list[float]:
@@ -112,11 +95,6 @@ def _most_seats(level: Sequence[int], last: Sequence[Ballot]) -> int | None:
     """Which of groups with equal weight has most seats in the end, conformists included; None on a tie."""
     seats = Counter(ballot.group for ballot in last if ballot.group in level).most_common(2)
     return seats[0][0] if len(seats) == 1 or seats[0][1] > seats[1][1] else None
-
-
-def _correlation(one: str, other: str, measured: Mapping[frozenset[str], float]) -> float:
-    prior = WITHIN_FAMILY if one == other else ACROSS_FAMILIES
-    return measured.get(frozenset((one, other)), prior)
 
 
 def _rounds(first: Sequence[Ballot], second: Sequence[Ballot]) -> list[tuple[Sequence[Ballot], list[float]]]:

@@ -11,6 +11,7 @@ from ai.run import Run
 from core.errors import InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
 from tools._context import Context, gather
+from tools._final_answer import Reading
 from tools._judging import Candidate, cases_for, request_for
 from tools._kit import (
     AINames,
@@ -39,8 +40,10 @@ from tools._kit import (
 )
 from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
 from tools._result import Result
+from tools._structured import keeps_schema
 from tools._synthesis import (
     MOST_SAMPLES,
+    VALUE_SCHEMA,
     Method,
     Samples,
     Synthesis,
@@ -50,8 +53,8 @@ from tools._synthesis import (
     best,
     merge,
     merge_request,
+    read_samples,
     still_needed,
-    value_given,
     vote,
 )
 
@@ -82,11 +85,20 @@ class _Asking:
     context: Context = field(default_factory=Context)
     notes: dict[str, str | None] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    readings: dict[str, list[Reading]] = field(default_factory=dict)
+
+    @property
+    def by_value(self) -> bool:
+        """Whether the AIs are asked for a final answer, by which samples and votes are compared."""
+        return self.samples > 1 or self.synthesize == "vote"
 
     def request(self, run: Run, ai: str, sample: int) -> tuple[str, Request]:
-        by_value = self.samples > 1 or self.synthesize == "vote"
-        prompt = asked_for_value(self.prompt, sample, self.samples) if by_value else self.prompt
         make = partial(build_request, roster=run.roster, ai=ai, **self.options)
+        prompt = self.prompt
+        if self.by_value:
+            by_schema = keeps_schema(run.roster, ai)
+            prompt = asked_for_value(self.prompt, sample, self.samples, by_schema=by_schema)
+            make = partial(make, json_schema=VALUE_SCHEMA) if by_schema else make
         request, self.notes[ai] = self.context.request(run, ai, prompt, make)
         return ai, request
 
@@ -164,15 +176,22 @@ async def _ask(run: Run, asking: _Asking) -> None:
         wave = [ask for name in asking.names for ask in _next(run, asking, name)]
         if not wave:
             return
-        for (name, _), outcome in zip(wave, await run.ask_many(wave), strict=True):
+        outcomes = await run.ask_many(wave)
+        if not asking.by_value:
+            for (name, _), outcome in zip(wave, outcomes, strict=True):
+                asking.outcomes[name].append(outcome)
+            return
+        for (name, _), (outcome, reading) in zip(wave, await read_samples(asking.prompt, outcomes), strict=True):
             asking.outcomes[name].append(outcome)
+            if isinstance(outcome, Answer):
+                asking.readings.setdefault(name, []).append(reading)
 
 
 def _next(run: Run, asking: _Asking, ai: str) -> list[tuple[str, Request]]:
     had = asking.outcomes[ai]
     if any(isinstance(outcome, Failure) for outcome in had) or (had and asking.samples == 1):
         return []
-    values = [value_given(answer.text) for answer in asking.answers(ai)]
+    values = [reading.answer for reading in asking.readings.get(ai, [])]
     count = still_needed(values, asking.prompt, asking.samples)
     return [asking.request(run, ai, len(had) + number) for number in range(1, count + 1)]
 
@@ -197,19 +216,19 @@ async def _synthesis(run: Run, asking: _Asking, max_tokens: int | None, paid: li
         return None
     by_ai = {name: answers for name in asking.names if (answers := asking.answers(name))}
     if method in ("none", "vote"):
-        return vote(run, asking.prompt, by_ai) if method == "vote" or by_ai else None
+        return vote(run, asking.prompt, asking.readings) if method == "vote" or by_ai else None
     texts = [answer for answers in by_ai.values() for answer in answers if answer.text.strip()]
     if method == "best":
-        texts = [_representative(answers, asking.prompt) for answers in by_ai.values()]
+        texts = [_representative(answers, asking.readings.get(name, [])) for name, answers in by_ai.items()]
     if len(texts) < 2:
         return Synthesis(method=method, answer=None, note="There is one answer only: nothing to merge or to compare.")
     return await (merge if method == "merge" else best)(run, asking.prompt, texts, max_tokens, paid)
 
 
-def _representative(answers: Sequence[Answer], question: str) -> Answer:
+def _representative(answers: Sequence[Answer], readings: Sequence[Reading]) -> Answer:
     """The first of an AI's samples that gives its commonest answer."""
-    values = [value_given(answer.text) for answer in answers]
-    return answers[values.index(max(values, key=values.count))]
+    values = [reading.answer for reading in readings]
+    return answers[values.index(max(values, key=values.count))] if values else answers[0]
 
 
 def _summary(
@@ -221,8 +240,10 @@ def _summary(
 ) -> str:
     counted = f", {len(asking.every)} samples" if asking.samples > 1 else ""
     missing = synthesis is not None and synthesis.answer is None
+    unread = synthesis.unread if synthesis is not None else 0
+    counted += f"; {unread} not read, since no final answer could be found in what they say" if unread else ""
     then = f"{counted}; no {asking.synthesize}: see below" if missing and asking.synthesize != "none" else counted
-    incomplete = bool(failures) or (missing and asking.synthesize != "none")
+    incomplete = bool(failures or unread) or (missing and asking.synthesize != "none")
     return heading(turnout, "answered", Cost.of(paid), then=then, incomplete=incomplete)
 
 

@@ -17,8 +17,16 @@ from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Failure, Request
 from tools._consensus_report import report
 from tools._consensus_result import Consensus, Seat
-from tools._consensus_text import Take, critique_prompt, first_prompt
-from tools._consensus_vote import Count, Member, Panel, count_answers, independent_votes, remember
+from tools._consensus_text import (
+    CRITIQUE_LINES,
+    CRITIQUE_SCHEMA,
+    FIRST_LINES,
+    FIRST_SCHEMA,
+    Take,
+    critique_prompt,
+    first_prompt,
+)
+from tools._consensus_vote import Count, Member, Panel, count_answers
 from tools._context import gather
 from tools._kit import (
     AINames,
@@ -31,15 +39,18 @@ from tools._kit import (
     Thread,
     TimeoutS,
     all_failed,
-    build_request,
     check_question,
     choose,
     plan,
     price_range,
     refusal,
 )
+from tools._off_loop import off_loop
+from tools._options import read_options
 from tools._panel import OnPartial, refuse_partial, said
+from tools._past_panels import past_of, remember
 from tools._referee import Refereeing
+from tools._structured import structured_request
 
 Threshold = Annotated[float, Field(ge=0.5, le=1, description="Share in agreement from which nobody is asked again.")]
 Referee = Annotated[str | None, Field(description="Who matches open answers. Default: one not on the panel.")]
@@ -68,19 +79,19 @@ async def consensus(
     context = await gather(run, panel.asked, files=files, thread=thread)
     panel.question, receipt = context.question(run, panel.asked, question)
     if dry_run:
-        return (await _plan(run, panel)).model_copy(update={"sent_along": receipt})
+        return (await _plan(run, panel)).but(sent_along=receipt)
     await _answer_independently(run, panel)
     refuse_partial(on_partial, panel.turnout, panel.cost, _known(panel), panel.failed)
-    count = await count_answers(run, panel)
+    past = await past_of(run, panel.turnout.answered)
+    count = await count_answers(run, panel, past.record)
     if count is not None and _worth_a_critique(count, threshold):
         await _critique(run, panel)
-        count = await count_answers(run, panel) or count
-    votes = await independent_votes(run, panel.turnout.answered)
+        count = await count_answers(run, panel, past.record) or count
     if count is not None:
-        await remember(run, count)
-    result = report(panel, count, threshold, votes)
+        await remember(run, question, count.rounds[0].groups)
+    result = report(panel, count, threshold, past)
     kept = await context.keep(run, "consensus", question, [("the panel", result.told)])
-    return result.model_copy(update={"sent_along": list(dict.fromkeys([*receipt, *kept]))})
+    return result.but(sent_along=list(dict.fromkeys([*receipt, *kept])))
 
 
 def _seated(
@@ -103,18 +114,38 @@ def _seated(
     return Panel(question, names, members, Refereeing(referees, max_tokens), max_tokens, timeout_s)
 
 
-def _request(run: Run, panel: Panel, ai: str, prompt: str) -> tuple[str, Request]:
-    return ai, build_request(prompt, run.roster, ai, timeout_s=panel.timeout_s, max_tokens=panel.max_tokens)
+def _first(run: Run, panel: Panel, ai: str) -> tuple[str, Request]:
+    return ai, structured_request(
+        run,
+        ai,
+        first_prompt(panel.question),
+        schema=FIRST_SCHEMA,
+        lines=FIRST_LINES,
+        max_tokens=panel.max_tokens,
+        timeout_s=panel.timeout_s,
+    )
+
+
+def _again(run: Run, panel: Panel, ai: str, prompt: str) -> tuple[str, Request]:
+    return ai, structured_request(
+        run,
+        ai,
+        prompt,
+        schema=CRITIQUE_SCHEMA,
+        lines=CRITIQUE_LINES,
+        max_tokens=panel.max_tokens,
+        timeout_s=panel.timeout_s,
+    )
 
 
 async def _plan(run: Run, panel: Panel) -> Consensus:
     """The calls a consensus makes, and those it may make, with every argument as long as it may be."""
-    first = await plan(run, [_request(run, panel, m.ai, first_prompt(panel.question)) for m in panel.members])
+    first = await plan(run, [_first(run, panel, m.ai) for m in panel.members])
     take = Take("word" * max(estimate.output_tokens for estimate in first), "", None)
     others = {member.letter: take for member in panel.members[1:]}
     critique = critique_prompt(panel.question, take, others, run.rng("plan"))
-    second = await plan(run, [_request(run, panel, m.ai, critique) for m in panel.members])
-    matching = await plan(run, [_request(run, panel, panel.refereeing.candidates[0], critique)] * 2)
+    second = await plan(run, [_again(run, panel, m.ai, critique) for m in panel.members])
+    matching = await plan(run, [_again(run, panel, panel.refereeing.candidates[0], critique)] * 2)
     most = [*first, *second, *matching]
     summary = (
         f"DRY RUN: nothing was sent. {len(first)} calls if the AIs agree on a closed answer ({price_range(first)}), "
@@ -131,7 +162,7 @@ async def _plan(run: Run, panel: Panel) -> Consensus:
         verdict=None,
         agreement=None,
         first_agreement=None,
-        effective_votes=await independent_votes(run, panel.asked),
+        effective_votes=(await past_of(run, panel.asked)).votes,
         positions=[],
         flips=[],
         claims=[],
@@ -144,12 +175,12 @@ async def _plan(run: Run, panel: Panel) -> Consensus:
 
 
 async def _answer_independently(run: Run, panel: Panel) -> None:
-    asks = [_request(run, panel, member.ai, first_prompt(panel.question)) for member in panel.members]
+    asks = [_first(run, panel, member.ai) for member in panel.members]
     outcomes = await run.ask_many(asks, role="answer")
     panel.outcomes += outcomes
     for member, outcome in zip(panel.members, outcomes, strict=True):
         if isinstance(outcome, Answer):
-            _hear(run, member, outcome)
+            await _hear(run, panel, member, outcome)
         else:
             panel.failed.append(f"{outcome.ai}: {outcome.error.kind}: {outcome.error}")
     panel.members = [member for member in panel.members if member.takes]
@@ -163,10 +194,10 @@ async def _critique(run: Run, panel: Panel) -> None:
     asks = []
     for member in panel.members:
         rng = run.rng("critique", member.letter)
-        others = [other for other in panel.members if other is not member and other.takes[0].answer is not None]
+        others = [other for other in panel.members if other is not member and not other.takes[0].abstains]
         rng.shuffle(others)
         quoted = {other.letter: other.takes[0] for other in others}
-        asks.append(_request(run, panel, member.ai, critique_prompt(panel.question, member.takes[0], quoted, rng)))
+        asks.append(_again(run, panel, member.ai, critique_prompt(panel.question, member.takes[0], quoted, rng)))
     try:
         outcomes = await run.ask_many(asks, role="critique")
     except BudgetExceededError as error:  # the first answers are paid for and stand
@@ -175,17 +206,19 @@ async def _critique(run: Run, panel: Panel) -> None:
     panel.outcomes += outcomes
     for member, outcome in zip(panel.members, outcomes, strict=True):
         if isinstance(outcome, Answer):
-            _hear(run, member, outcome)
+            await _hear(run, panel, member, outcome)
         else:
             member.note = f"Fell silent in the critique round; its first answer stands. {outcome.error}"
             member.takes.append(member.takes[0])
     run.step("critique round")
 
 
-def _hear(run: Run, member: Member, answer: Answer) -> None:
-    take = Take.read(answer.text)
+async def _hear(run: Run, panel: Panel, member: Member, answer: Answer) -> None:
+    take = await off_loop(
+        Take.of, answer.text, read_options(panel.question), otherwise=Take(answer.text, None, None, read=False)
+    )
     member.takes.append(take)
-    member.replies.append(Reply.of(answer, run.roster).model_copy(update={"text": take.argument}))
+    member.replies.append(Reply.of(answer, run.roster).but(text=take.argument))
 
 
 def _worth_a_critique(count: Count, threshold: float) -> bool:
@@ -195,4 +228,10 @@ def _worth_a_critique(count: Count, threshold: float) -> bool:
 
 
 def _known(panel: Panel) -> list[str]:
-    return [f"{member.ai}:\n{said(member.replies[0])}\nAnswer: {member.takes[0].answer}" for member in panel.members]
+    return [
+        f"{member.ai}:\n{said(member.replies[0])}\nAnswer: {_known_answer(member.takes[0])}" for member in panel.members
+    ]
+
+
+def _known_answer(take: Take) -> str:
+    return take.answer or ("it abstains" if take.read else "not read")

@@ -9,17 +9,30 @@ the judge does not debate where anybody else is available; dissent and changes o
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ai.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
 from tools._context import gather
-from tools._debate_text import Ruling, Statement, judge_prompt, opening_prompt, rebuttal_prompt
+from tools._debate_text import (
+    OPENING_LINES,
+    OPENING_SCHEMA,
+    REBUTTAL_LINES,
+    REBUTTAL_SCHEMA,
+    Ruling,
+    Statement,
+    changed_mind,
+    judge_lines,
+    judge_prompt,
+    judge_schema,
+    opening_prompt,
+    rebuttal_prompt,
+)
 from tools._kit import (
     AINames,
     Cost,
@@ -31,21 +44,24 @@ from tools._kit import (
     Thread,
     all_failed,
     along,
-    build_request,
     check_question,
     choose,
+    counted,
     plan,
     price_range,
     refusal,
 )
+from tools._off_loop import off_loop
 from tools._panel import OnPartial, Turnout, heading, refuse_partial, said
+from tools._result import Result
+from tools._structured import structured_request
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
 Judge = Annotated[str | None, Field(description="Who gives the verdict. Default: one that does not debate.")]
 Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
 
 
-class Seat(BaseModel):
+class Seat(Result):
     """One debater: everything it said, first to last, and where it ended."""
 
     ai: str
@@ -58,7 +74,7 @@ class Seat(BaseModel):
     note: str | None = None
 
 
-class Debate(BaseModel):
+class Debate(Result):
     """The outcome of a debate. `summary` says first whether anything is missing; `dissents` null means not ruled on."""
 
     summary: str
@@ -85,7 +101,7 @@ class Debate(BaseModel):
         dissent = [f"- **{s.ai}** ({s.letter}): {s.position}" for s in self.seats if s.dissents]
         parts.append("## Dissent\n" + ("\n".join(dissent) if dissent else self._no_dissent()))
         moved = [f"- **{s.ai}**: from “{s.opening_position}” to “{s.position}”" for s in self.seats if s.changed]
-        parts.append("## Changes of mind\n" + ("\n".join(moved) or "None declared."))
+        parts.append("## Changes of mind\n" + ("\n".join(moved) or "None."))
         parts += [self._seat_markdown(seat) for seat in self.seats]
         if self.failed:
             parts.append("## Not heard\n" + "\n".join(f"- {reason}" for reason in self.failed))
@@ -151,7 +167,7 @@ async def debate(
     asked, receipt = context.question(run, names, question)
     table = _Table(asked, _lettered(run, names), max_tokens)
     if dry_run:
-        return (await _plan(run, table, rounds, judges[0])).model_copy(update={"sent_along": receipt})
+        return (await _plan(run, table, rounds, judges[0])).but(sent_along=receipt)
     await _opening(run, table, stances or {})
     _refuse_partial(table, on_partial, names)
     for number in range(1, rounds + 1):
@@ -161,7 +177,7 @@ async def debate(
     ruling, judged_by = await _verdict(run, table, judges)
     result = _result(table, ruling, judged_by, names)
     kept = await context.keep(run, "debate", question, [("the panel", result.told)])
-    return result.model_copy(update={"sent_along": list(dict.fromkeys([*receipt, *kept]))})
+    return result.but(sent_along=list(dict.fromkeys([*receipt, *kept])))
 
 
 def _refuse_partial(table: _Table, on_partial: str, asked: list[str]) -> None:
@@ -194,10 +210,7 @@ def _seating(
 async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
     """The calls a debate would make, with every statement as long as it may be."""
 
-    def request(ai: str, prompt: str) -> tuple[str, Request]:
-        return ai, build_request(prompt, run.roster, ai, max_tokens=table.max_tokens)
-
-    openings = await plan(run, [request(d.ai, opening_prompt(table.question, None)) for d in table.debaters])
+    openings = await plan(run, [_opening_ask(run, table, d.ai, None) for d in table.debaters])
     longest = max(estimate.output_tokens for estimate in openings)
     said = {d.letter: Statement("word" * longest, "", False) for d in table.debaters}
 
@@ -205,8 +218,10 @@ async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
         others = {letter: statement for letter, statement in said.items() if letter != debater.letter}
         return rebuttal_prompt(table.question, said[debater.letter], others, run.rng("plan"))
 
-    rebuttals = await plan(run, [request(d.ai, answer_to_others(d)) for d in table.debaters])
-    verdict = (await plan(run, [request(judge, judge_prompt(table.question, said, run.rng("plan")))]))[0]
+    rebuttals = await plan(run, [_rebuttal_ask(run, table, d.ai, answer_to_others(d)) for d in table.debaters])
+    last = {letter: Statement(statement.text, "", False) for letter, statement in said.items()} if rounds else said
+    judging = judge_prompt(table.question, said, last, run.rng("plan"))
+    verdict = (await plan(run, [_judge_ask(run, table, judge, judging, list(said))]))[0]
     every = [*openings, *(rebuttals * rounds), verdict]
     return Debate(
         summary=f"DRY RUN: nothing was sent. {len(every)} calls, {price_range(every)}." + await refusal(run, every),
@@ -236,18 +251,10 @@ def _lettered(run: Run, names: list[str]) -> list[_Debater]:
 
 
 async def _opening(run: Run, table: _Table, stances: Mapping[str, str]) -> None:
-    asks = [
-        (
-            d.ai,
-            build_request(
-                opening_prompt(table.question, stances.get(d.ai)), run.roster, d.ai, max_tokens=table.max_tokens
-            ),
-        )
-        for d in table.debaters
-    ]
+    asks = [_opening_ask(run, table, d.ai, stances.get(d.ai)) for d in table.debaters]
     outcomes = await run.ask_many(asks, role="opening")
     table.outcomes += outcomes
-    _take(run, table, outcomes)
+    await _take(run, table, outcomes)
     table.failed = [f"{o.ai}: {o.error}" for o in outcomes if isinstance(o, Failure)]
     table.debaters = [debater for debater in table.debaters if debater.statements]
     if not table.debaters:
@@ -262,22 +269,43 @@ async def _rebuttals(run: Run, table: _Table, number: int) -> None:
         rng = run.rng("rebuttal", number, debater.letter)
         rng.shuffle(others)
         prompt = rebuttal_prompt(table.question, debater.last, {other.letter: other.last for other in others}, rng)
-        asks.append((debater.ai, build_request(prompt, run.roster, debater.ai, max_tokens=table.max_tokens)))
+        asks.append(_rebuttal_ask(run, table, debater.ai, prompt))
     try:
         outcomes = await run.ask_many(asks, role=f"round {number}")
     except BudgetExceededError as error:  # what was said so far is paid for and stays
         table.failed.append(f"Round {number}: {error}")
         return
     table.outcomes += outcomes
-    _take(run, table, outcomes)
+    await _take(run, table, outcomes)
     run.step(f"round {number}")
 
 
-def _take(run: Run, table: _Table, outcomes: list[Outcome]) -> None:
+def _opening_ask(run: Run, table: _Table, ai: str, stance: str | None) -> tuple[str, Request]:
+    prompt = opening_prompt(table.question, stance)
+    return ai, structured_request(
+        run, ai, prompt, schema=OPENING_SCHEMA, lines=OPENING_LINES, max_tokens=table.max_tokens
+    )
+
+
+def _rebuttal_ask(run: Run, table: _Table, ai: str, prompt: str) -> tuple[str, Request]:
+    return ai, structured_request(
+        run, ai, prompt, schema=REBUTTAL_SCHEMA, lines=REBUTTAL_LINES, max_tokens=table.max_tokens
+    )
+
+
+def _judge_ask(run: Run, table: _Table, ai: str, prompt: str, letters: Sequence[str]) -> tuple[str, Request]:
+    return ai, structured_request(
+        run, ai, prompt, schema=judge_schema(letters), lines=judge_lines(letters), max_tokens=table.max_tokens
+    )
+
+
+async def _take(run: Run, table: _Table, outcomes: list[Outcome]) -> None:
     """Add what was said to each debater; who fell silent keeps what it said before."""
     for debater, outcome in zip(table.debaters, outcomes, strict=True):
         if isinstance(outcome, Answer):
-            statement = Statement.read(outcome.text)
+            statement = await off_loop(
+                Statement.read, outcome.text, otherwise=Statement(outcome.text, None, changed=False)
+            )
             debater.statements.append(statement)
             debater.replies.append(_quoting(outcome, run, statement.text))
         elif debater.statements:
@@ -286,7 +314,7 @@ def _take(run: Run, table: _Table, outcomes: list[Outcome]) -> None:
 
 def _quoting(answer: Answer, run: Run, text: str) -> Reply:
     """The reply with *text*, which is the answer without its marker lines."""
-    return Reply.of(answer, run.roster).model_copy(update={"text": text})
+    return Reply.of(answer, run.roster).but(text=text)
 
 
 async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling | None, Reply | None]:
@@ -296,18 +324,20 @@ async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling |
     heard = list(table.debaters)
     rng = run.rng("judge")
     rng.shuffle(heard)
-    prompt = judge_prompt(table.question, {debater.letter: debater.last for debater in heard}, rng)
+    openings = {debater.letter: debater.statements[0] for debater in heard}
+    prompt = judge_prompt(table.question, openings, {debater.letter: debater.last for debater in heard}, rng)
+    letters = [debater.letter for debater in heard]
     for name in judges:
-        request = build_request(prompt, run.roster, name, max_tokens=table.max_tokens)
         try:
-            (outcome,) = await run.ask_many([(name, request)], role="judge")
+            (outcome,) = await run.ask_many([_judge_ask(run, table, name, prompt, letters)], role="judge")
         except BudgetExceededError as error:
             table.failed.append(f"{name} as judge: {error}")
             continue
         table.outcomes.append(outcome)
         if isinstance(outcome, Answer):
             run.step(f"verdict by {name}")
-            ruling = Ruling.read(outcome.text, [debater.letter for debater in heard])
+            unread = Ruling(None, outcome.text, None)
+            ruling = await off_loop(Ruling.read, outcome.text, letters, otherwise=unread)
             return ruling, _quoting(outcome, run, ruling.reasons)
         table.failed.append(f"{name} as judge: {outcome.error}")
     return None, None
@@ -331,12 +361,23 @@ def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
         ai=debater.ai,
         letter=debater.letter,
         statements=debater.replies,
-        opening_position=debater.statements[0].position,
-        position=debater.last.position,
-        changed=any(statement.changed for statement in debater.statements),
+        opening_position=debater.statements[0].shown,
+        position=debater.last.shown,
+        changed=_changed(debater, ruling),
         dissents=None if dissenters is None else debater.letter in dissenters,
         note=debater.note,
     )
+
+
+def _changed(debater: _Debater, ruling: Ruling | None) -> bool:
+    """Whether a debater ended elsewhere than it began: by comparing its positions, where their wording differs as the
+    judge says, and where it says nothing as the debater itself declared."""
+    compared = changed_mind(debater.statements[0], debater.last) if len(debater.statements) > 1 else False
+    if compared is not None:
+        return compared
+    if ruling is not None and ruling.changed is not None:
+        return debater.letter in ruling.changed
+    return any(statement.changed for statement in debater.statements)
 
 
 def _summary(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str], cost: Cost) -> str:
@@ -346,7 +387,9 @@ def _summary(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: l
     if judge is None or ruling is None:
         then = ", but no judge answered, so there is no verdict"
         return heading(turnout, "debated", cost, then=then, incomplete=True)
+    unread = sum(debater.last.position is None for debater in table.debaters)
     incomplete = bool(table.failed) or any(debater.note for debater in table.debaters)
     seat = " (who also debated)" if judge.ai in asked else ""
-    gave = "gave the verdict" if ruling.declared else "named no verdict, so its first sentence stands for one"
+    gave = "gave the verdict" if ruling.verdict else "gave no verdict that could be read"
+    gave += f"; {counted(unread, 'position')} not read, since none is marked" if unread else ""
     return heading(turnout, "debated", cost, then=f"; {judge.ai}{seat} {gave}", incomplete=incomplete)

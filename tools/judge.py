@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ai.run import Run
 from core.errors import InvalidInputError
@@ -30,6 +30,7 @@ from tools._kit import (
     refusal,
 )
 from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
+from tools._result import Result
 
 MOST_CANDIDATES = 16
 
@@ -40,7 +41,7 @@ Judges = Annotated[list[str] | None, Field(description="Who judges. Default: one
 How = Annotated[Method | None, Field(description="pairwise: n(n-1) calls a judge; ranked: 2. Default: by n.")]
 
 
-class Judged(BaseModel):
+class Judged(Result):
     """The judgement over the candidates; `answers` holds the AIs' replies where they were asked."""
 
     summary: str

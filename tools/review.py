@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import anyio.to_thread
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ai.run import Run
 from core.changes import Source
 from core.errors import InvalidInputError
-from core.untrusted import quoted
+from core.untrusted import one_line, quoted
 from core.values import Failure, Outcome, Request
-from tools._findings import Merged, Severity, anchored, merged
+from tools._finding_fields import Severity
+from tools._finding_list import read_findings
+from tools._findings import NO_LINE, Merged, anchored, merged, searched
 from tools._kit import (
     AINames,
     Cost,
@@ -34,7 +36,8 @@ from tools._kit import (
 )
 from tools._material import Material, read_material
 from tools._panel import OnPartial, Turnout, heading, refuse_partial
-from tools._review_text import LINES, SCHEMA, read_findings, review_prompt
+from tools._result import Prose, Result
+from tools._review_text import LINES, SCHEMA, review_prompt
 from tools._sarif import sarif as as_sarif
 from tools._structured import structured_request
 
@@ -47,22 +50,24 @@ Focus = Annotated[str | None, Field(description="What to look for.", max_length=
 Sarif = bool
 
 
-class Claim(BaseModel):
+class Claim(Result):
     """A finding in the words of one AI."""
 
     ai: str
     severity: Severity
-    claim: str
-    evidence: str
-    fix: str
+    claim: Prose
+    evidence: Prose
+    fix: Prose
 
 
-class Finding(BaseModel):
+class Finding(Result):
     """One defect, with everybody who reported it. `read_by`: how many AIs read that file."""
 
     file: str
     line: int
     severity: Severity
+    severities: dict[Severity, int] = {}
+    """How many give it each severity; `severity` is the middle of these votes."""
     category: str
     ais: list[str]
     read_by: int
@@ -73,17 +78,19 @@ class Finding(BaseModel):
         return self.claims[0].claim
 
 
-class Dropped(BaseModel):
-    """A finding that was thrown away, and why."""
+class Dropped(Result):
+    """A finding that is not among those that were checked, and why."""
 
     ai: str
     file: str
     line: int
     claim: str
     reason: str
+    unplaced: bool = False
+    """It names no file that was shown, or quotes no line, so nobody could tell where to look."""
 
 
-class Read(BaseModel):
+class Read(Result):
     """Who read a file to its end."""
 
     file: str
@@ -91,7 +98,7 @@ class Read(BaseModel):
     ais: list[str]
 
 
-class Review(BaseModel):
+class Review(Result):
     """The findings, worst and most agreed first. `summary` says first whether anything is missing."""
 
     summary: str
@@ -105,9 +112,9 @@ class Review(BaseModel):
 
     def markdown(self) -> str:
         parts = [self.summary, *(_finding_markdown(finding) for finding in self.findings)]
-        if self.dropped:
-            lines = [f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})" for one in self.dropped]
-            parts.append("## Thrown away, since the code does not say so\n" + "\n".join(lines))
+        for unplaced, title in _ASIDE.items():
+            lines = [_dropped_markdown(one) for one in self.dropped if one.unplaced == unplaced]
+            parts += [f"## {title}\n" + "\n".join(lines)] if lines else []
         if self.read:
             lines = [
                 f"- `{one.file}` ({counted(one.lines, 'line')}): {', '.join(one.ais) or 'nobody'}" for one in self.read
@@ -120,12 +127,27 @@ class Review(BaseModel):
         return "\n\n".join(parts)
 
 
+_ASIDE = {
+    True: "Unplaced: nobody could tell which line is meant",
+    False: "Thrown away, since the code does not say so",
+}
+
+
+def _dropped_markdown(one: Dropped) -> str:
+    return f"- {one.ai}, `{one.file}:{one.line}`: {one.claim} ({one.reason})"
+
+
 def _finding_markdown(finding: Finding) -> str:
     who = f"{len(finding.ais)} of {finding.read_by} AIs: {', '.join(finding.ais)}"
-    parts = [f"## {finding.severity}: `{finding.file}:{finding.line}` ({finding.category}; {who})"]
+    spread = ""
+    if len(finding.severities) > 1:
+        spread = f"; voted {', '.join(f'{severity} {count}' for severity, count in finding.severities.items())}"
+    parts = [f"## {finding.severity}: `{finding.file}:{finding.line}` ({finding.category}; {who}{spread})"]
     for claim in finding.claims:
         fix = f"\n\nFix: {claim.fix}" if claim.fix else ""
-        parts.append(f"**{claim.ai}** ({claim.severity}), on `{claim.evidence}`:\n{quoted(claim.claim + fix)}")
+        parts.append(
+            f"**{claim.ai}** ({claim.severity}), on `{one_line(claim.evidence)}`:\n{quoted(claim.claim + fix)}"
+        )
     return "\n\n".join(parts)
 
 
@@ -208,6 +230,7 @@ def _collect(reading: _Reading) -> list[Merged]:
         for source in part:
             shown.setdefault(source.name, []).append(source)
     kept = []
+    places = searched(shown)
     for (name, _), part, outcome in zip(reading.asks, reading.parts, reading.outcomes, strict=True):
         if isinstance(outcome, Failure):
             reading.failed.append(f"{name}: {outcome.error.kind}: {outcome.error}")
@@ -221,9 +244,11 @@ def _collect(reading: _Reading) -> list[Merged]:
             lines = reading.read.setdefault(source.name, {})
             lines[name] = lines.get(name, 0) + len(source.lines)
         for raw in found:
-            place = anchored(raw, shown)
+            place = anchored(raw, places)
             if isinstance(place, str):
-                reading.dropped.append(Dropped(ai=name, file=raw.file, line=raw.line, claim=raw.claim, reason=place))
+                aside = place != NO_LINE
+                told = Dropped(ai=name, file=raw.file, line=raw.line, claim=raw.claim, reason=place, unplaced=aside)
+                reading.dropped.append(told)
             else:
                 kept.append((raw, *place))
     return merged(kept)
@@ -240,9 +265,7 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
     findings = [_finding(group, reading) for group in found]
     refuse_partial(on_partial, turnout, cost, [_finding_markdown(finding) for finding in findings], reading.failed)
     review = Review(
-        summary=heading(
-            turnout, f"read all of {counted(len(read), 'file')}", cost, then=_then(findings, reading.dropped)
-        ),
+        summary=heading(turnout, f"read all of {counted(len(read), 'file')}", cost, then=_then(findings, reading)),
         findings=findings,
         dropped=reading.dropped,
         read=read,
@@ -250,14 +273,17 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
         failed=reading.failed,
         cost=cost,
     )
-    return review.model_copy(update={"sarif": as_sarif(findings)}) if sarif else review
+    return review.but(sarif=as_sarif(findings)) if sarif else review
 
 
-def _then(findings: Sequence[Finding], dropped: Sequence[Dropped]) -> str:
+def _then(findings: Sequence[Finding], reading: _Reading) -> str:
     grave = sum(finding.severity in ("critical", "high") for finding in findings)
     shared = sum(len(finding.ais) > 1 for finding in findings)
     said = f"; {counted(len(findings), 'finding')}, {grave} grave, {shared} seen by more than one"
-    return f"{said}; {len(dropped)} thrown away, since the code does not say so" if dropped else said
+    unplaced = sum(one.unplaced for one in reading.dropped)
+    said += f"; {unplaced} unplaced" if unplaced else ""
+    away = len(reading.dropped) - unplaced
+    return f"{said}; {away} thrown away, since the code does not say so" if away else said
 
 
 def _read(reading: _Reading, name: str) -> Read:
@@ -271,6 +297,7 @@ def _finding(group: Merged, reading: _Reading) -> Finding:
         file=group.file,
         line=group.line,
         severity=group.severity,
+        severities=group.votes,
         category=group.category,
         ais=group.ais,
         read_by=len(reading.read.get(group.file, {})),

@@ -102,7 +102,7 @@ async def panel(error: BaseException, **fine: list[Any]) -> AsyncIterator[Any]:
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
 async def test_any_exception_is_the_failure_of_its_call_alone(error: BaseException, caplog: Any) -> None:
-    caplog.set_level(logging.DEBUG, logger="ai.caller")
+    caplog.set_level(logging.DEBUG, logger="ai.call_ends")
     async with panel(error, fine=["yes"]) as app:
         first, second = await app.caller.call_many([("odd", HI), ("fine", HI)])
     assert isinstance(second, Answer) and second.text == "yes"

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from core.track_record import TrackRecord
-
-PRIOR = {frozenset(("gpt", "claude")): 0.44, frozenset(("gpt",)): 0.6}
+from core.track_record import MIGRATIONS, Together, TrackRecord
 
 
 @pytest.fixture
@@ -18,38 +16,41 @@ def record(tmp_path: Path) -> Iterator[TrackRecord]:
     opened.close()
 
 
-def told(record: TrackRecord, *families: str) -> dict[frozenset[str], float]:
-    return record.correlations(families, PRIOR)
+def test_before_anything_was_kept_nothing_is_known_and_no_file_is_made(record: TrackRecord, tmp_path: Path) -> None:
+    assert record.together(["a", "b"]) == [] and not (tmp_path / "track.db").exists()
 
 
-def test_before_anything_was_measured_nothing_is_known_and_no_file_is_made(record: TrackRecord, tmp_path: Path) -> None:
-    assert told(record, "gpt", "claude") == {}
-    assert not (tmp_path / "track.db").exists()
+def test_every_question_counts_and_unanimous_ones_too(record: TrackRecord) -> None:
+    for _ in range(3):
+        record.add({"a": 0, "b": 0}).result(5)
+    record.add({"b": 7, "a": 4}, 4).result(5)
+    assert sorted(record.together(["a", "b"]), key=lambda one: one.choices) == [
+        Together({"a": 0, "b": 0}, 0, 3),
+        Together({"a": 0, "b": 1}, 4, 1),
+    ]
 
 
-@pytest.mark.parametrize(("shared", "low", "high"), [(0.0, -0.05, 0.15), (1.0, 0.9, 1.0)])
-def test_families_that_dissent_together_are_found_to_be_correlated(
-    record: TrackRecord, shared: float, low: float, high: float
-) -> None:
-    rng = random.Random(1)
-    for _ in range(600):
-        first = rng.random() < 0.4
-        second = first if rng.random() < shared else rng.random() < 0.4
-        record.add([("gpt", first), ("claude", second), ("gemini", not first)]).result(5)
-    assert low <= told(record, "gpt", "claude")[frozenset(("gpt", "claude"))] <= high
+def test_a_smaller_panel_is_told_of_what_its_seats_answered_in_larger_ones(record: TrackRecord) -> None:
+    record.add({"a": 0, "b": 1, "c": 1}).result(5)
+    record.add({"a": 0, "b": 1, "d": 0}).result(5)
+    record.add({"a": 0, "d": 0}).result(5)
+    assert record.together(["a", "b"]) == [Together({"a": 0, "b": 1}, 0, 2)]
 
 
-def test_little_evidence_hardly_moves_what_is_assumed(record: TrackRecord) -> None:
-    for left in (True, False):
-        record.add([("gpt", left), ("claude", not left)]).result(5)
-    assert 0.3 < told(record, "gpt", "claude")[frozenset(("gpt", "claude"))] < 0.44
+def test_no_question_and_no_answer_is_kept(record: TrackRecord, tmp_path: Path) -> None:
+    record.add({"a": 0, "b": 1}, 2).result(5)
+    with sqlite3.connect(tmp_path / "track.db") as connection:
+        rows = connection.execute("SELECT * FROM answers").fetchall()
+    connection.close()
+    assert rows == [(2, '[["a", 0], ["b", 1]]', 1)]
 
 
-def test_questions_on_which_all_agreed_say_nothing(record: TrackRecord) -> None:
-    record.add([("gpt", False), ("claude", False)]).result(5)
-    assert told(record, "gpt", "claude") == {}
-
-
-def test_two_seats_of_one_family_are_a_pair_too(record: TrackRecord) -> None:
-    record.add([("gpt", True), ("gpt", False)]).result(5)
-    assert set(told(record, "gpt", "claude")) == {frozenset(("gpt",))}
+def test_the_record_of_an_earlier_moot_is_replaced(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "track.db") as connection:
+        connection.executescript(MIGRATIONS[0])
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    record = TrackRecord(tmp_path / "track.db")
+    record.add({"a": 0, "b": 0}).result(5)
+    assert record.together(["a", "b"]) == [Together({"a": 0, "b": 0}, 0, 1)]
+    record.close()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.untrusted import Cleaner, Fence, clean, one_line
+from core.untrusted import Cleaner, Fence, clean, one_line, unbroken
 
 TAGS = "".join(chr(0xE0000 + ord(letter)) for letter in "gbeng") + "\U000e007f"
 HOSTILE = st.sampled_from(
@@ -128,6 +128,8 @@ def test_a_megabyte_of_anything_takes_time_that_grows_with_its_length_alone(unit
 
 def test_a_name_has_one_line_and_no_more_than_so_many_characters() -> None:
     assert one_line(" a\n\n## b\x1b[1m\t c\u2028 d ") == "a ## b c d"
+    assert unbroken("a  b\n\tc\x00") == "a  b c"
+    assert unbroken("x" * 100, 10) == one_line("x" * 100, 10)
     assert one_line("x" * 100, 10) == "x" * 9 + "…"
     assert one_line("x" * 10, 10) == "x" * 10
 

@@ -138,7 +138,7 @@ def test_models_lists_what_the_endpoint_offers(moot: Any) -> None:
 def test_a_debate_without_a_verdict_line_still_tells_everything(moot: Any) -> None:
     result = moot("debate", "tabs or spaces?", ais={"a": "tokens=2", "b": "tokens=2", "c": "tokens=2"})
     assert result.exit_code == 0
-    assert "2 of 2 AIs debated; c named no verdict, so its first sentence stands for one" in result.stdout
+    assert "2 of 2 AIs debated; c gave no verdict that could be read" in result.stdout
     assert "Not ruled on" in result.stdout
 
 

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import fake_provider
 import pytest
 from click.testing import CliRunner, Result
 from provider_process import provider_process

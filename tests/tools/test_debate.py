@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import json
 import random
 import re
 
 import pytest
 from scripted_ai import scripted_app
 
+from ai.providers.catalog import PROVIDERS
 from core.errors import MootError, PartialPanelError, ServerError
 from core.events import StepDone
 from core.values import Request
 from core.view import RunView
-from tools._debate_text import Ruling, Statement, fenced
+from tools._debate_text import Ruling, Statement, changed_mind, fenced
+from tools._letters import named_letters
 from tools.debate import debate
 
 TESTS_FIRST = "Write them first.\nPOSITION: Tests first.\n"
@@ -22,7 +25,7 @@ def letter_of(position: str) -> object:
 
     def judge(request: Request) -> str:
         text = request.messages[0].text
-        (letter,) = re.findall(rf'letter="(\w)">[^<]*POSITION: {re.escape(position)}', text)
+        (letter,) = set(re.findall(rf'letter="(\w)">[^<]*POSITION: {re.escape(position)}', text))
         return f"Because of {letter}.\nVERDICT: Tests first, mostly.\nDISSENTERS: {letter}"
 
     return judge
@@ -174,25 +177,119 @@ async def test_the_picture_folded_from_the_events_shows_every_role() -> None:
 
 def test_markers_are_read_in_the_forms_models_write_them() -> None:
     for line in ("POSITION: Yes.", "**Position:** Yes.", "- position: **Yes.**", "> POSITION : Yes."):
-        assert Statement.read(f"Because.\n{line}").position.strip("* ") == "Yes."
+        assert Statement.read(f"Because.\n{line}").position == "Yes."
 
 
-def test_a_statement_without_markers_still_has_a_position() -> None:
+def test_a_statement_that_marks_no_position_has_none() -> None:
     statement = Statement.read("Tests come first. They show the design.")
-    assert (statement.position, statement.changed) == ("Tests come first.", False)
+    assert (statement.position, statement.text) == (None, "Tests come first. They show the design.")
 
 
-def test_a_ruling_that_does_not_name_dissenters_leaves_it_open() -> None:
+def test_a_ruling_that_marks_no_verdict_and_no_dissenters_has_none() -> None:
     said = Ruling.read("Both are fine. Really.", ["A", "B"])
-    assert said == Ruling("Both are fine.", "Both are fine. Really.", None, declared=False)
+    assert said == Ruling(None, "Both are fine. Really.", None)
 
 
 async def test_a_judge_that_names_no_verdict_is_told_in_the_first_line() -> None:
     ais = {"a": [TESTS_FIRST], "b": [CODE_FIRST], "judge": ["Blorp. VERDICT is a nice word."]}
     async with scripted_app(ais) as app, app.run("debate") as run:
         outcome = await debate(run, "When to write tests?", ais=["a", "b"], rounds=0)
-    assert outcome.verdict == "Blorp."
-    assert "judge named no verdict, so its first sentence stands for one" in outcome.summary
+    assert outcome.verdict is None and "Blorp" in outcome.markdown()
+    assert outcome.summary.startswith("2 of 2 AIs debated; judge gave no verdict that could be read")
+
+
+async def test_positions_that_nobody_marked_are_counted_in_the_first_line_and_never_made_up() -> None:
+    ais = {"a": ["It depends. On much."], "b": [CODE_FIRST], "judge": ["VERDICT: v\nDISSENTERS: nobody"]}
+    async with scripted_app(ais) as app, app.run("debate") as run:
+        outcome = await debate(run, "When to write tests?", ais=["a", "b"], rounds=0)
+    assert "gave the verdict; 1 position not read, since none is marked" in outcome.summary
+    assert {seat.ai: seat.position for seat in outcome.seats} == {
+        "a": "not stated",
+        "b": "Code first.",
+    }
+
+
+async def test_who_can_be_held_to_a_schema_is_asked_for_one_and_others_for_lines() -> None:
+    opening = json.dumps({"statement": "Because.", "position": "Tests first."})
+    ruling = json.dumps({"reasons": "R.", "verdict": "Tests first.", "dissenters": ["B"], "changed": []})
+    ais = {"a": [opening], "b": [CODE_FIRST], "judge": [ruling]}
+    async with scripted_app(ais) as app, app.run("debate") as run:
+        app.roster.seats["b"].provider = PROVIDERS["command"]
+        outcome = await debate(run, "When to write tests?", ais=["a", "b"], rounds=0)
+        asked = {name: client.requests[0] for name, client in app.clients.items()}
+    assert asked["a"].json_schema and asked["judge"].json_schema and asked["b"].json_schema is None
+    assert "POSITION:" in asked["b"].messages[0].text and "POSITION:" not in asked["a"].messages[0].text
+    assert (outcome.verdict, outcome.seats[0].letter) == ("Tests first.", "A")
+    assert [seat.dissents for seat in outcome.seats] == [False, True]
+    assert next(seat for seat in outcome.seats if seat.ai == "a").statements[0].text == "Because."
+
+
+async def test_the_judge_sees_openings_and_last_statements() -> None:
+    seen: list[str] = []
+
+    def judge(request: Request) -> str:
+        seen.append(request.messages[0].text)
+        return "VERDICT: v\nDISSENTERS: none\nCHANGED: none"
+
+    ais = {
+        "a": [TESTS_FIRST, "Fine.\nPOSITION: Tests first, mostly.\nCHANGED: yes"],
+        "b": [CODE_FIRST, "No.\nPOSITION: Code first.\nCHANGED: no"],
+        "j": [judge],
+    }
+    async with scripted_app(ais) as app, app.run("debate") as run:  # type: ignore[arg-type]
+        outcome = await debate(run, "When?", ais=["a", "b"])
+    for said in ("Write them first.", "Fine.", "Write them later.", "No.", "<opening-", "<statement-"):
+        assert said in seen[0]
+    assert not any(seat.changed for seat in outcome.seats), (
+        "the judge compared the positions; a declaration is no change"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ("4", "4.0", False),
+        ("4", "5", True),
+        ("Yes", "No", True),
+        ("Yes.", "yes", False),
+        ("Tests first", "tests first.", False),
+        ("Tests first", "Code first", None),
+        (None, "5", None),
+    ],
+)
+def test_a_change_of_mind_is_measured_by_the_positions(before: str | None, after: str, changed: bool | None) -> None:
+    one, other = Statement("", before, changed=False), Statement("", after, changed=True)
+    assert changed_mind(one, other) is changed
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        *(
+            (word, ())
+            for word in ("none", "None.", "nobody", "N/A", "—", "keine", "No one dissents.", "none (all agree)")
+        ),
+        *((word, ()) for word in ("No dissenters", "Nobody. A, B and C agree.", [], ["none"])),
+        *(
+            (word, ("B",))
+            for word in ("B", "b", "**B**", "Statement B", "Seat B", "only B", "B (A and C agree)", ["B"])
+        ),
+        *(
+            (word, ("B",))
+            for word in ("B; A and C agree", "A and C agree; B dissents", "B, since it denies A", "B dissents")
+        ),
+        *(
+            (word, ("A", "C"))
+            for word in ("A, C", "A and C", "A & C", "[A, C]", "Statements A and C", "all but B", ["C", "A"])
+        ),
+        ("both", ("A", "B", "C")),
+        *((word, None) for word in ("", "It is unclear", "A few minor points", ["x"], None, 3)),
+    ],
+)
+def test_dissenters_are_read_as_judges_write_them_and_never_made_up(
+    said: object, named: tuple[str, ...] | None
+) -> None:
+    assert named_letters(said, ["A", "B", "C"]) == named
 
 
 def test_letters_that_do_not_sit_at_the_table_are_no_dissenters() -> None:

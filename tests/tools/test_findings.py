@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.changes import Source, whole
-from tools._findings import Raw, anchored, merged
-from tools._review_text import read_findings
+from tools._finding_list import read_findings
+from tools._findings import Raw, anchored, merged, searched
 
 CODE = whole("src/a.py", "def f(x):\n    if x = 1:\n        return None\n    return x / 0\n    }\n")
-SHOWN = {"src/a.py": [CODE], "lib/b.py": [Source("lib/b.py", {7: "new"}, frozenset({7}), {7: ("check(user)",)})]}
+REMOVES = Source("lib/b.py", {7: "new"}, frozenset({7}), {7: ("check(user)",)})
+SHOWN = searched({"src/a.py": [CODE], "lib/b.py": [REMOVES]})
 
 
 def raw(**changes: Any) -> Raw:
@@ -39,7 +40,7 @@ def test_a_finding_is_put_where_the_line_it_quotes_really_is(changes: dict[str, 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"file": "c.py"}, "no such file was shown"),
+        ({"file": "c.py", "evidence": "return y / 0"}, "no such file was shown"),
         ({"evidence": ""}, "it quotes no line"),
         ({"evidence": "return y / 0"}, "the line it quotes does not exist"),
         ({"evidence": "}", "line": 1}, "the line it quotes does not exist"),
@@ -65,7 +66,7 @@ def test_the_same_defect_seen_by_several_is_one_finding_with_all_their_words() -
         ]
     )
     assert [(one.severity, one.ais) for one in found] == [
-        ("critical", ["a", "b", "c"]),
+        ("high", ["a", "b", "c"]),
         ("high", ["d"]),
         ("low", ["c"]),
     ]
@@ -108,7 +109,7 @@ def test_merging_loses_nothing_and_never_counts_an_ai_twice(given: list[tuple[st
     assert all(len({one.ai for one in group.raw}) == len(group.raw) for group in groups)
 
 
-@pytest.mark.parametrize("text", ["no json", "[]", '{"findings": 3}', '{"x": []}', ""])
+@pytest.mark.parametrize("text", ["no json", "{}", '{"findings": 3}', '{"x": []}', ""])
 def test_an_answer_in_another_form_holds_no_findings(text: str) -> None:
     assert read_findings("a", text) is None
 

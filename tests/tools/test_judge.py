@@ -227,3 +227,66 @@ def test_the_best_candidate_is_never_beaten_however_biased_towards_the_first_the
 def test_a_ranking_counts_only_when_it_places_everybody_once(text: str, tiers: list[list[str]] | None) -> None:
     read = read_ranking(text, ["A", "B", "C"])
     assert (read[0] if read else None) == tiers
+
+
+K_FIRST = [["K"], ["M"], ["X"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "tiers"),
+    [
+        *(
+            (f"Because.\nRANKING: {said}", K_FIRST)
+            for said in ("K > M > X", "K, M, X", "K; M; X", "K ≻ M ≻ X", "K → M → X", "KMX")
+        ),
+        *(
+            (f"RANKING: {said}", K_FIRST)
+            for said in ("X < M < K", "K then M then X", "1) K 2) M 3) X", "1st: K, 2nd: M, 3rd: X")
+        ),
+        *((f"RANKING: {said}", K_FIRST) for said in ("Answer K > Answer M > Answer X", "K first, M second, X third")),
+        ("RANKING: K (best), M, X (worst)", K_FIRST),
+        ("RANKING:\n1. K\n2. M\n3. X", K_FIRST),
+        ("### Ranking\n\n1. **K** - clear\n2. **M** - short\n3. **X** - wrong", K_FIRST),
+        ("**Ranking (best to worst):** K, M, X", K_FIRST),
+        ("Both fine.\nK > M > X", K_FIRST),
+        ('{"ranking": ["K", "M", "X"]}', K_FIRST),
+        ('{"ranking": "K > M > X"}', K_FIRST),
+        ('{"ranking": {"1": "K", "2": "M", "3": "X"}}', K_FIRST),
+        ('{"ranking": [{"letter": "K"}, {"letter": "M"}, {"letter": "X"}]}', K_FIRST),
+        ("RANKING: K > M = X", [["K"], ["M", "X"]]),
+        ("RANKING: K > M/X", [["K"], ["M", "X"]]),
+        ('{"ranking": {"K": 1, "M": 2, "X": 2}}', [["K"], ["M", "X"]]),
+        ('{"ranking": [["K", "M"], "X"]}', [["K", "M"], ["X"]]),
+        ("RANKING: all tied", [["K", "M", "X"]]),
+        ("RANKING: K > M", None),
+        ("RANKING: K is better because M misses X", None),
+        ("K, M and X are all about tests.", None),
+    ],
+)
+def test_an_order_is_read_in_every_usual_form_and_nothing_else_is(text: str, tiers: list[list[str]] | None) -> None:
+    read = read_ranking(text, ["K", "M", "X"])
+    assert (read[0] if read else None) == tiers
+
+
+@pytest.mark.parametrize(
+    ("text", "tiers"),
+    [
+        *(
+            (f"BETTER: {said}", [["Q"], ["Z"]])
+            for said in ("Q", "Answer Q", "**Q**", "Q is better", "Q, because Z is wrong", "Q > Z")
+        ),
+        *(
+            (said, [["Q"], ["Z"]])
+            for said in ("Winner: Q", "Better: Q (Z misses it)", "Fine.\nThe better answer is Q.", "I prefer Q.")
+        ),
+        *(
+            (f"BETTER: {said}", [["Q", "Z"]])
+            for said in ("tie", "neither", "it's a tie", "Q = Z", "both are equally good")
+        ),
+        ("BETTER: Q or Z", None),
+        ("Q is nice.", None),
+    ],
+)
+def test_a_preference_between_two_is_read_with_its_ties(text: str, tiers: list[list[str]] | None) -> None:
+    read = read_ranking(text, ["Q", "Z"])
+    assert (read[0] if read else None) == tiers

@@ -194,8 +194,9 @@ async def test_the_names_in_a_given_diff_are_checked_as_they_are_meant(
     diff = f"--- {old}.env{end}\n+++ {new}.env{end}\n{hunk}--- {old}x.py{end}\n+++ {new}x.py{end}\n{hunk}"
     async with scripted_app({"a": [found()]}, desk=desk) as app:
         result = await run_review(app, diff=diff)
-    assert result.left_out == [f"{quoted}/.env (left out: files of that name hold secrets)"]
-    assert [one.file for one in result.read] == [f"{quoted}/x.py"]
+    shown = quoted.replace("\t", " ")
+    assert result.left_out == [f"{shown}/.env (left out: files of that name hold secrets)"]
+    assert [one.file for one in result.read] == [f"{shown}/x.py"]
     here = replace(desk, workspace=replace(desk.workspace, local_only=(f"sub/{quoted}/*",)))
     async with scripted_app({"a": []}, desk=here) as app:
         with pytest.raises(InvalidInputError, match="may not leave this machine"):

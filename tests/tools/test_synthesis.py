@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_ai import Step, scripted_app
 
+from ai.providers.catalog import PROVIDERS
 from core.errors import PartialPanelError, ServerError
 from core.values import Request
 from tools._kit import Cost
@@ -170,3 +171,36 @@ def test_the_heading_follows_from_who_was_heard(answered: str, kind: str, words:
 
 def test_one_ai_that_was_asked_alone_is_a_full_panel_of_one() -> None:
     assert Turnout(["a"], ["a"]).kind == "full"
+
+
+async def test_a_vote_says_first_how_many_answers_were_not_read_and_never_calls_one_voice_the_vote() -> None:
+    aloud = "Let me think step by step. There are some of them when all is said, and more of it follows. Then we count."
+    result = await ask({"a": ["ANSWER: 42"]} | {name: [aloud] for name in "bcde"}, synthesize="vote")
+    assert result.summary.startswith("PARTIAL: 5 of 5 AIs answered; 4 not read, since no final answer could be found")
+    assert result.synthesis and (result.synthesis.answer, result.synthesis.unread) == (None, 4)
+    assert [(votes.answer, votes.share) for votes in result.synthesis.votes] == [("42", 0.2)]
+    assert "100%" not in result.markdown() and "No vote: of 5 AIs, 4 give no final answer" in result.markdown()
+
+
+async def test_a_vote_with_one_unread_stands_with_its_share_of_all_and_says_so() -> None:
+    script: dict[str, list[Step]] = {"a": ["ANSWER: 42"], "b": ["ANSWER: 42"], "c": ["First we look. Then we think."]}
+    result = await ask(script, synthesize="vote")
+    assert result.synthesis and result.synthesis.answer == "42"
+    assert result.synthesis.votes[0].share == pytest.approx(2 / 3, abs=1e-4)
+    assert "1 of 3 AIs give no final answer" in result.markdown() and result.summary.startswith("PARTIAL")
+
+
+async def test_samples_are_asked_by_schema_where_it_holds_and_shown_as_text() -> None:
+    held = '{"reasons": "Because.", "answer": "42"}'
+    async with scripted_app({"a": [held] * 2, "b": ["Because.\nANSWER: 42"] * 2}) as app:
+        app.roster.seats["b"].provider = PROVIDERS["command"]
+        async with app.run("ask_many") as run:
+            result = await ask_many(run, "How many?", samples=3, synthesize="vote")
+        asked = {name: client.requests for name, client in app.clients.items()}
+    assert {name: {bool(r.json_schema) for r in requests} for name, requests in asked.items()} == {
+        "a": {True},
+        "b": {False},
+    }
+    assert [len(requests) for requests in asked.values()] == [2, 2], "as many calls by schema as by line"
+    assert {reply.text for reply in result.replies} == {"Because.\n\nANSWER: 42", "Because.\nANSWER: 42"}
+    assert result.synthesis and result.synthesis.answer == "42" and result.synthesis.votes[0].share == 1.0

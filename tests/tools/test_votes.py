@@ -99,7 +99,3 @@ def test_effective_votes_are_fewer_than_seats_and_grow_with_families() -> None:
     assert effective_votes(["a"]) == 1
     assert effective_votes([*"abcdefg", "a", "b"]) == pytest.approx(2, abs=0.05), "nine judges are worth about two"
     assert effective_votes(["a"] * 5) < effective_votes(list("abcde")) < 5
-
-
-def test_a_measured_correlation_replaces_the_assumed_one() -> None:
-    assert effective_votes(["a", "b"], {frozenset("ab"): 0.0}) == 2

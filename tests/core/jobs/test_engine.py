@@ -338,3 +338,15 @@ async def test_a_full_disk_pauses_the_job_keeps_its_answers_and_it_goes_on_by_it
         assert len(await engine.memo(job.id, [f"k{number}" for number in range(10)])) == 10
         assert (await engine.get(job.id)).state == "done"
     await engine.aclose()
+
+
+async def test_a_job_whose_process_is_gone_is_told_as_waiting_for_another_one(owners: Owners) -> None:
+    gone, here = owners.open(), owners.open()
+    job = await claimed(gone)
+    assert (await here.get(job.id)).state == "running"
+    owners.die(gone)
+    (listed,) = await here.list_jobs()
+    for seen in (await here.get(job.id), listed):
+        assert seen.state == "queued" and f"moot jobs watch {job.id}" in seen.reason
+    taken = await here.claim(KINDS)
+    assert taken is not None and (await here.get(job.id)).state == "running"

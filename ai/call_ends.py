@@ -1,0 +1,43 @@
+"""How a call ends that brings no answer: which exceptions are its own failure, and which end more than the call."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+
+from ai.seat import Seat
+from core.errors import AIError, BadResponseError
+from core.events import CallFailed
+from core.values import Failure
+
+log = logging.getLogger(__name__)
+
+
+def ends_more_than_a_call(error: BaseException) -> bool:
+    """Whether *error* is a cancellation or the end of the program, also where a group of errors holds one."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(ends_more_than_a_call, error.exceptions))
+    return not isinstance(error, Exception)
+
+
+def as_failure(seat: Seat, error: BaseException, written: str) -> AIError:
+    """What *error* means for the one call in which it was raised, whatever it is; *written* is what had arrived."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if not isinstance(error, AIError):
+        log.debug("%s: the call failed unexpectedly", seat.name, exc_info=error)
+        text = (
+            f"{seat.name!r} failed in a way that nobody foresaw ({type(error).__name__}). It may have been billed; "
+            "ask again, or ask another AI. MOOT_LOG=debug shows more."
+        )
+        error = BadResponseError(text, ai=seat.name, provider=seat.provider.name, partial=written)
+    error.ai = error.ai or seat.name
+    return error
+
+
+def ended(run: str, call: str, ai: str, error: BaseException, latency_s: float, *, sent: bool = True) -> CallFailed:
+    """The last event of a call that was cancelled, or that died of a bug of ours."""
+    cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+    reason = "The call was cancelled." if cancelled else "The call failed unexpectedly; see the log."
+    return CallFailed(run, call, Failure(ai, AIError(reason, ai=ai), latency_s), cancelled=cancelled, sent=sent)

@@ -1,0 +1,122 @@
+"""A row of the ledger: what is written of a call that has ended, and the statement that writes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from core.errors import (
+    AIError,
+    AsyncUnavailableError,
+    BudgetExceededError,
+    CircuitOpenError,
+    LocalModelError,
+    NotUsableError,
+    ProviderError,
+)
+from core.events import CallFailed, CallStarted
+from core.values import Answer
+
+
+class Entry(NamedTuple):
+    """One row of `calls`. None is unknown; a cost of 0 is known to be 0."""
+
+    at: float
+    """Seconds; what is written is UTC in a form that sorts as text."""
+    run: str
+    tool: str
+    ai: str
+    provider: str
+    model: str
+    role: str
+    cost_usd: float | None
+    latency_s: float
+    outcome: str
+    """`ok`, `cancelled`, or the kind of the error."""
+    key_alias: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    first_token_s: float | None = None
+    answered_by: str | None = None
+    cached: bool = False
+
+
+_INSERT = f"INSERT INTO calls ({', '.join(Entry._fields)})"
+_MARKS = f"({', '.join('?' * len(Entry._fields))})"
+_ROWS_AT_ONCE = 50
+"""SQLite takes a thousand values in one statement."""
+
+
+def insert(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write *rows*, which are columns in the order of an entry's fields."""
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[start : start + _ROWS_AT_ONCE]
+        connection.execute(
+            f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [value for row in some for value in row]
+        )
+
+
+def answered(started: CallStarted, tool: str, answer: Answer) -> Entry:
+    """The row of a call that brought an answer."""
+    usage = answer.usage
+    return Entry(
+        at=time.time(),
+        run=started.run,
+        tool=tool,
+        ai=started.ai,
+        provider=answer.provider,
+        model=answer.model,
+        key_alias=answer.key,
+        role=started.role,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cost_usd=answer.cost_usd,
+        latency_s=answer.latency_s,
+        first_token_s=answer.first_token_s,
+        outcome="ok",
+        answered_by=answer.answered_by,
+        cached=answer.cached,
+    )
+
+
+def failed(started: CallStarted, tool: str, event: CallFailed) -> Entry:
+    """The row of a call that brought none; its cost is unknown where it may be on the bill."""
+    error = event.failure.error
+    sent = event.sent and bool(started.model)  # an AI that is not usable has no model: nobody was asked
+    return Entry(
+        at=time.time(),
+        run=started.run,
+        tool=tool,
+        ai=started.ai,
+        provider=error.provider,
+        model=started.model,
+        role=started.role,
+        cost_usd=_cost_of_failure(error) if sent else 0.0,
+        latency_s=event.failure.latency_s,
+        outcome="cancelled" if event.cancelled else error.kind,
+    )
+
+
+def values(entry: Entry) -> tuple[Any, ...]:
+    """The columns of *entry*, in the order of its fields."""
+    return (stamp(datetime.fromtimestamp(entry.at, UTC)), *entry[1:])
+
+
+def stamp(moment: datetime) -> str:
+    """UTC, in a form that sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_FREE = (ProviderError, CircuitOpenError, NotUsableError, BudgetExceededError, AsyncUnavailableError, LocalModelError)
+
+
+def _cost_of_failure(error: AIError) -> float | None:
+    """0 when the provider accepted nothing; else unknown, since what broke off later may be on the bill."""
+    refused = (isinstance(error, _FREE) and not error.accepted) or error.retryable
+    return 0.0 if refused and not error.partial else None
