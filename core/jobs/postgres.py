@@ -368,9 +368,10 @@ class PostgresJobs:
 
     async def write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
         asked = self.holds.clock()
-        written = self._store.submit(operation, patient=patient)
+        written = asyncio.wrap_future(self._store.submit(operation, patient=patient))
+        written.add_done_callback(_looked_at)
         try:
-            found = await asyncio.shield(asyncio.wrap_future(written))  # it is written all the same
+            found = await asyncio.shield(written)  # it is written all the same
         except psycopg.Error as error:
             raise StoreError(self._store.explain(error)) from error
         self._heard_at = max(self._heard_at, asked)
@@ -389,6 +390,12 @@ class PostgresJobs:
                 return found
             await self._writable()
             await anyio.sleep(_LOOK_AGAIN_S)
+
+
+def _looked_at(written: asyncio.Future[Any]) -> None:
+    """Whoever waited may have been cancelled; a failure is nobody's business then."""
+    if not written.cancelled():
+        written.exception()
 
 
 def _nothing(connection: Connection) -> None:
