@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 import psycopg
 
-from core.errors import InvalidInputError, StoreError
+from core.errors import StoreError
 from core.jobs import pg_rows, rows
 from core.jobs.fleet_queue import Entry, Queue, install
 from core.jobs.leases import LEASE_S, Holds
@@ -37,7 +37,6 @@ from core.spool import Spool
 
 T = TypeVar("T")
 
-_LONGEST_ARGUMENTS = 16_000_000
 _MOST_UNCOMMITTED = 10_000
 _LOOK_AGAIN_S = 0.1
 _FRESH_S = 0.1
@@ -96,10 +95,6 @@ class PostgresJobs:
 
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         text = rows.dump_arguments(arguments)
-        if len(text) > _LONGEST_ARGUMENTS:
-            raise InvalidInputError(
-                f"The arguments have {len(text):,} characters; a job takes at most {_LONGEST_ARGUMENTS:,}."
-            )
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock())
         await self.write(partial(pg_rows.submit, job=job, arguments=text, kept_s=self._kept_s(kind)))
         return job
