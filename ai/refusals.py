@@ -73,7 +73,8 @@ _KEY = (
     r"(?:incorrect|invalid|wrong|bad|missing|malformed|expired|revoked|no|provide an?|unknown) "
     r"(?:x-)?(?:(?:api|auth\w*|access|subscription|proxy server)[ _-]?(?:key|token|credential)"
     # bare, it may be a key of an object or a token of a text
-    r"|(?:key|token|credentials?)(?!\w)(?!\s*[:'\"`(\[]|\s+(?:in|id|at|for|of|on|name|count|type|stream)\b|\s+\w+ in\b))"
+    r"|(?:key|token|credentials?)(?!\w)(?!\s*[:'\"`(\[]"
+    r"|\s+(?:in|id|at|for|of|on|name|count|type|stream)\b|\s+\w+ in\b))"
     r"|security token .{0,40}(?:invalid|expired)"
     r"|api[ _-]?key (?:is |was |you provided is )?"
     r"(?:not valid|not found|invalid|expired|missing|currently blocked|reported)"
