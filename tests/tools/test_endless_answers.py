@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -153,8 +153,18 @@ def test_whatever_is_repeated_by_the_thousand_is_read_at_once(reader: str) -> No
 
 
 @pytest.mark.parametrize("reader", READERS)
+def test_a_megabyte_of_what_readers_look_for_is_read_in_seconds(reader: str) -> None:
+    _read_megabytes(reader, ("\n", " ", "{", "*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS)
 def test_a_megabyte_of_anything_is_read_in_seconds(reader: str) -> None:
-    for repeated in REPEATED[:34]:
+    _read_megabytes(reader, REPEATED[:34])
+
+
+def _read_megabytes(reader: str, of: Sequence[str]) -> None:
+    for repeated in of:
         text = repeated * (_LONG // len(repeated))
         assert _seconds(READERS[reader], text) < _MOST_S, f"{text[:40]!r} of {_LONG}"
 
