@@ -266,7 +266,7 @@ class PostgresJobs:
         await self._end(job, partial(pg_rows.pass_on, job=job, reason=reason))
 
     async def _end(self, job: Job, end: Callable[[Connection], None], *, patient: bool = False) -> None:
-        """Have the journal say it first: of one who has lost the job, the entry of the queue is somebody else's by now."""
+        """Have the journal say it first: of one who has lost the job, the entry in the queue is not ours any more."""
         try:
             await self.write(end, patient=patient)
         except BaseException:
