@@ -52,28 +52,31 @@ def _now(connection: Connection) -> float:
 
 
 def keep_calls(connection: Connection, lines: Sequence[Line]) -> None:
-    """Keep the first value of each key, of jobs that still exist; what comes too late for a part, with its whole.
+    """Keep the first value of each key, of jobs that still exist; what comes too late for a part, with its whole."""
+    gone = _keep(connection, lines)
+    if late := [(line[0].partition(".")[0], *line[1:]) for line in lines if line[0] in gone and "." in line[0]]:
+        _keep(connection, late)
 
-    Their rows are locked, so that the numbers of a job's calls become visible in order, and no cursor skips one.
-    """
-    parts = sorted({line[0] for line in lines if "." in line[0]})
-    if parts:  # they are not absorbed between the look at them and the write
-        connection.execute("SELECT 1 FROM jobs WHERE id = ANY(?) ORDER BY id FOR UPDATE", (parts,))
+
+def _keep(connection: Connection, lines: Sequence[Line]) -> set[str]:
+    """Which jobs there are not. The others' rows are locked, so that the numbers of a job's calls become visible in
+    order, and no cursor skips one."""
     names = ("job", "key", "value", "at")
     # values are ASCII; what else there is stays as it is, for a database in SQL_ASCII knows no escapes
     texts = json.dumps([dict(zip(names, line, strict=True)) for line in lines], ensure_ascii=False)
     texts = texts.encode(errors="replace").decode()  # half of a pair in a name spoils nobody else's calls
-    connection.execute(
-        "WITH given AS (SELECT * FROM json_to_recordset(?::json) AS f(job text, key text, value text, at float8)), "
-        "fresh AS (SELECT COALESCE(j.id, split_part(g.job, '.', 1)) AS job, g.key, g.value, g.at "
-        "FROM given g LEFT JOIN jobs j ON j.id = g.job), "
+    gone = connection.execute(
+        "WITH fresh AS (SELECT * FROM json_to_recordset(?::json) AS f(job text, key text, value text, at float8)), "
         "locked AS (SELECT id FROM jobs WHERE id IN (SELECT job FROM fresh) ORDER BY id FOR UPDATE), "
         "kept AS (INSERT INTO calls (job, key, value, at) SELECT f.job, f.key, f.value, f.at FROM fresh f "
         "JOIN locked ON locked.id = f.job ON CONFLICT DO NOTHING RETURNING job, length(key) + length(value) AS size), "
-        "sums AS (SELECT job, count(*) AS n, sum(size) AS size FROM kept GROUP BY job) "
-        "UPDATE jobs SET calls = calls + sums.n, bytes = bytes + sums.size FROM sums WHERE jobs.id = sums.job",
+        "sums AS (SELECT job, count(*) AS n, sum(size) AS size FROM kept GROUP BY job), "
+        "counted AS (UPDATE jobs SET calls = calls + sums.n, bytes = bytes + sums.size FROM sums "
+        "WHERE jobs.id = sums.job) "
+        "SELECT DISTINCT job FROM fresh WHERE job NOT IN (SELECT id FROM locked)",
         (texts,),
     )
+    return {row["job"] for row in gone}
 
 
 def take(

@@ -72,7 +72,7 @@ class PostgresJobs:
         self._due: set[int] = set()
         """Entries we are done with that the queue has not heard of yet."""
         self._lock = anyio.Lock()
-        self._renewing = anyio.Lock()
+        self._renewing, self._freshening = anyio.Lock(), anyio.Lock()
         self._heard_at = float("-inf")
         """When the database was alive for certain."""
         self._keeps: Collection[str] = ()
@@ -266,8 +266,7 @@ class PostgresJobs:
         await self._end(job, partial(pg_rows.pass_on, job=job, reason=reason))
 
     async def _end(self, job: Job, end: Callable[[Connection], None], *, patient: bool = False) -> None:
-        """Have the journal say it first. Only then is our entry of the queue done with: of one who lost the job, it is
-        somebody else's by now."""
+        """Have the journal say it first: of one who has lost the job, the entry in the queue is not ours any more."""
         try:
             await self.write(end, patient=patient)
         except BaseException:
@@ -302,7 +301,7 @@ class PostgresJobs:
             await self._writable()
             if self.holds.lost(job):
                 await anyio.sleep_forever()  # until whoever runs the job here ends it
-            if self.holds.enough(job) and self.holds.clock() - self._heard_at <= _FRESH_S:
+            if self.holds.enough(job) and self._fresh:
                 return
             try:
                 await self._freshen()
@@ -323,12 +322,16 @@ class PostgresJobs:
                 await anyio.sleep(_LOOK_AGAIN_S)
 
     async def _freshen(self) -> None:
-        """Hear of the database, and of what is ours: once for all who want to know it at the same time."""
-        wanted = self.holds.clock()
-        async with self._renewing:
-            if self._heard_at >= wanted and not self.holds.due:
-                return
-        await self._renew()
+        """Hear of the database, and of what is ours where that is due: once for all who want to know it."""
+        async with self._freshening:
+            if self.holds.due:
+                await self._renew()
+            elif not self._fresh:
+                await self.read(_nothing)
+
+    @property
+    def _fresh(self) -> bool:
+        return self.holds.clock() - self._heard_at <= _FRESH_S
 
     async def _writable(self) -> None:
         while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
