@@ -149,3 +149,19 @@ def test_a_prime_is_no_quotation_mark(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), [("'42'", "42"), ('"Paris"', "Paris"), ("“B”", "B"), ("`x`", "x")])
 def test_quotation_marks_are_no_part_of_an_answer(one: str, other: str) -> None:
     assert len(set(grouped([value_of(one), value_of(other)]))) == 1
+
+
+CAPITAL = read_options("Which is the capital of France?\nA) London\nB) Paris\nC) Rome")
+LENGTH = read_options("How long is it?\nA: 5 km\nB: 5 m\nC: 500 m")
+
+
+@pytest.mark.parametrize("said", ["B) Rome", "B: Rome", "(B) Rome", "B. rome"])
+def test_the_letter_of_one_option_with_the_text_of_another_is_neither(said: str) -> None:
+    values = [value_of(one, CAPITAL) for one in (said, "B", "C")]
+    assert len(set(grouped(values))) == 3
+    assert values[0].kind == "text"
+
+
+@pytest.mark.parametrize(("said", "letter"), [("5000 m", "A"), ("0.005 km", "B"), ("0.5 km", "C"), ("5 km", "A")])
+def test_an_option_is_known_by_its_value_in_another_unit(said: str, letter: str) -> None:
+    assert len(set(grouped([value_of(said, LENGTH), value_of(letter, LENGTH)]))) == 1
