@@ -25,6 +25,8 @@ SAID = [
     ("👉 42", "42"),
     ("<answer>\n42\n</answer>", "42"),
     ("answer=42, confidence=90", "42"),
+    ("ANSWER: 42. Confidence: 90", "42"),
+    ("ANSWER: set display: block, position: absolute", "set display: block, position: absolute"),
     ("Someone said:\n> ANSWER: 17\n\nI disagree. ANSWER: 42", "42"),
     ("The answer is probably 42, but I'm not certain.", "42"),
     ("The answer is likely 42.", "42"),
@@ -68,9 +70,18 @@ def test_what_is_taken_back_afterwards_is_not_read(text: str) -> None:
     assert (read(text).read, read(text).answer) == (False, None)
 
 
-def test_reasons_that_follow_an_answer_do_not_take_it_back() -> None:
-    text = "ANSWER: 42\n\nOne might wait for 17 here, and that is actually what many say. Let me double-check: 6 x 7."
-    assert read(text).answer == "42"
+AFTERWARDS = [
+    "One might wait for 17 here, and that is actually what many say. Let me double-check: 6 x 7.",
+    "Wait times matter here, since the queue is long.",
+    "Hold on to this: 6 x 7.",
+    "Actually, I double-checked each step.",
+    "This is wrong for 17 because of its factors.",
+]
+
+
+@pytest.mark.parametrize("after", AFTERWARDS)
+def test_reasons_that_follow_an_answer_do_not_take_it_back(after: str) -> None:
+    assert read(f"ANSWER: 42\n\n{after}").answer == "42"
 
 
 PARTS = [
