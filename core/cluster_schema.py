@@ -104,7 +104,10 @@ _PROGRESS = "ALTER TABLE jobs ADD COLUMN progress text"
 
 _APART = "CREATE TABLE apart (worker bigint PRIMARY KEY)"
 
-_LEASES = "ALTER TABLE jobs ADD COLUMN leased double precision NOT NULL DEFAULT 0"
+_LEASES = """
+ALTER TABLE jobs ADD COLUMN leased double precision NOT NULL DEFAULT 0;
+CREATE INDEX jobs_open ON jobs (id) WHERE state IN ('queued', 'running')
+"""
 
 SCHEMAS: dict[str, tuple[str, ...]] = {
     "moot": (_LEDGER, _LEDGER_SPOOLED),

@@ -21,8 +21,13 @@ def ask_before_sending(may_leave: Callable[[], Awaitable[None]] | None) -> None:
     _may_leave.set(may_leave)
 
 
-async def permit(request: Request, emit: Emit, call_next: Complete) -> Response:
-    """The innermost layer but the deadline: nothing waits below it."""
+async def permitted() -> None:
+    """Return at a moment at which a request of this task may leave."""
     if (may_leave := _may_leave.get()) is not None:
         await may_leave()
+
+
+async def permit(request: Request, emit: Emit, call_next: Complete) -> Response:
+    """The innermost layer but the deadline: nothing waits below it."""
+    await permitted()
     return await call_next(request, emit)

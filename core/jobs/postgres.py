@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 import psycopg
 
-from core.errors import InvalidInputError, StoreError
+from core.errors import StoreError
 from core.jobs import pg_rows, rows
 from core.jobs.fleet_queue import Entry, Queue, install
 from core.jobs.leases import LEASE_S, Holds
@@ -37,7 +37,6 @@ from core.spool import Spool
 
 T = TypeVar("T")
 
-_LONGEST_ARGUMENTS = 16_000_000
 _MOST_UNCOMMITTED = 10_000
 _LOOK_AGAIN_S = 0.1
 _FRESH_S = 0.1
@@ -96,10 +95,6 @@ class PostgresJobs:
 
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         text = rows.dump_arguments(arguments)
-        if len(text) > _LONGEST_ARGUMENTS:
-            raise InvalidInputError(
-                f"The arguments have {len(text):,} characters; a job takes at most {_LONGEST_ARGUMENTS:,}."
-            )
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock())
         await self.write(partial(pg_rows.submit, job=job, arguments=text, kept_s=self._kept_s(kind)))
         return job
@@ -368,9 +363,10 @@ class PostgresJobs:
 
     async def write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
         asked = self.holds.clock()
-        written = self._store.submit(operation, patient=patient)
+        written = asyncio.wrap_future(self._store.submit(operation, patient=patient))
+        written.add_done_callback(_looked_at)
         try:
-            found = await asyncio.shield(asyncio.wrap_future(written))  # it is written all the same
+            found = await asyncio.shield(written)  # it is written all the same
         except psycopg.Error as error:
             raise StoreError(self._store.explain(error)) from error
         self._heard_at = max(self._heard_at, asked)
@@ -389,6 +385,12 @@ class PostgresJobs:
                 return found
             await self._writable()
             await anyio.sleep(_LOOK_AGAIN_S)
+
+
+def _looked_at(written: asyncio.Future[Any]) -> None:
+    """Whoever waited may have been cancelled; a failure is nobody's business then."""
+    if not written.cancelled():
+        written.exception()
 
 
 def _nothing(connection: Connection) -> None:

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from core.errors import InvalidInputError, StoreError, UnknownJobError
+from core.errors import StoreError, UnknownJobError
 from core.jobs import rows
 from core.jobs.schema import MIGRATIONS
 from core.jobs.states import CancelMode, JobState
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LONGEST_ARGUMENTS = 16_000_000
 _MOST_UNCOMMITTED = 10_000
 _SPACING_S = 0.25
 """The spool has every finished call at once; the table may have it a moment later."""
@@ -79,10 +78,6 @@ class SQLiteJobs:
 
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         text = rows.dump_arguments(arguments)
-        if len(text) > _LONGEST_ARGUMENTS:
-            raise InvalidInputError(
-                f"The arguments have {len(text):,} characters; a job takes at most {_LONGEST_ARGUMENTS:,}."
-            )
         await anyio.to_thread.run_sync(self._register)
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=now())
         await self._write(partial(rows.insert_job, job=job, arguments=text))

@@ -104,6 +104,7 @@ async def test_no_call_starts_with_a_lease_that_has_run_out_before_it_is_renewed
         await renewed()
 
     process._renew = renew  # type: ignore[method-assign]
+    await process.get(job.id)  # that the database is there says nothing of the lease
     await process.ready(job.id)
     assert asked, "it asks whether the job is still its own"
     assert process.holds.fence(job.id) == fence
@@ -115,6 +116,7 @@ async def test_a_process_that_was_stopped_starts_no_call_of_a_job_that_another_t
     again = await taken_over(other)
     assert again.id == job.id
     stopped.stopped_s = 25.0
+    await stopped.get(job.id)  # the database is there, and says nothing of the lease
     assert await holds_back(lambda: stopped.ready(job.id))
     assert (await stopped.watch([job]))[job.id].mine is False
     await other.ready(job.id)
@@ -129,6 +131,8 @@ async def test_with_the_lease_still_valid_nobody_takes_the_job_even_if_the_queue
         "SET search_path TO moot_jobs; UPDATE procrastinate_jobs SET status = 'todo'"  # as if its heart had stopped
     )
     await anyio.to_thread.run_sync(postgres.query, fleet_url, offered)
+    assert await other.claim(()) is None
+    other._queue._heard_since = float("-inf")  # it has been there for long
     assert await other.claim(KINDS) is None
     await owner.finish(job, "done", result=JobResult("fine"))
     assert (await other.get(job.id)).state == "done"
