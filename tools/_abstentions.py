@@ -67,7 +67,8 @@ _NULL = re.compile(
 
 def says_none(text: str) -> bool:
     """Whether *text* is an object whose answer is null or empty."""
-    return bool(_NULL.search(text[-_LONGEST * 100 :]))
+    end = text.rstrip(" \t\r\n`")[-_LONGEST * 100 :]
+    return end.endswith("}") and bool(_NULL.search(end))
 
 
 def refuses(text: str) -> bool:

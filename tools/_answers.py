@@ -220,7 +220,9 @@ def _braced(text: str, begin: int) -> str | None:
 
 def _labelled(bare: str, options: Options, display: str) -> Value | None:
     """*bare* as one or several of the labelled options."""
-    label = options.label_of(bare)
+    label = options.label_of(bare) or _by_value(bare, options)
+    if label is None and options.contradicts(bare):
+        return Value("text", f"text {exact(bare)}", display)
     if label is not None:
         if label.isdigit():
             return Value("number", f"number {label}", display, (), read_number(label))
@@ -228,6 +230,16 @@ def _labelled(bare: str, options: Options, display: str) -> Value | None:
     if labels := options.labels_of(bare):
         return Value("letter", f"letters {' '.join(labels)}", display)
     return None
+
+
+def _by_value(bare: str, options: Options) -> str | None:
+    """The label of the one option that has the value of *bare*, as `5000 m` has that of `5 km`."""
+    number = read_number(bare)
+    if number is None or bare.upper() in options.labelled:
+        return None
+    numbers = {label: read_number(text) for label, text in options.labelled.items()}
+    same = [label for label, one in numbers.items() if one is not None and one.key() == number.key()]
+    return same[0] if len(same) == 1 else None
 
 
 def _closed(bare: str, display: str) -> Value | None:

@@ -71,10 +71,11 @@ _TAKEN_BACK = re.compile(
     re.I,
 )
 _TAKES_BACK = re.compile(
-    r"^(?:no,? )?(?:wait\b|(?:scratch|strike|forget) that|hold on\b|oops|whoops|correction\b|on reflection|edit:"
-    r"|on second thought|(?:sorry,? )?i (?:meant|misread|miscounted|miscalculated|misspoke|was wrong|stand corrected"
-    r"|take (?:it|that) back|made an? (?:\w+ )?(?:error|mistake|slip))|actually,? (?:that|the answer|it|i)\b"
-    r"|(?:that|this)(?:'s| is| was) (?:wrong|not right|incorrect))",
+    r"^(?:no,? )?(?:(?:wait|hold on)(?=\W*$|\s*[,.!…–—-]|\s+(?:no|that|i)\b)|(?:scratch|strike|forget) that|oops|whoops"
+    r"|correction\b|edit:|on (?:reflection|second thought)|(?:sorry,? )?i (?:meant|misread|miscounted|miscalculated"
+    r"|misspoke|was wrong|stand corrected|take (?:it|that) back|made an? (?:\w+ )?(?:error|mistake|slip)(?! \w+ of))"
+    r"|actually,? (?:that|the answer|it)\b"
+    r"|(?:that|this)(?:'s| is| was) (?:wrong|not right|incorrect)(?=\s*[,.;:!–—-]|$))",
     re.I,
 )
 """How a sentence begins that takes back the answer marked before it, and does not merely argue."""

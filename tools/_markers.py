@@ -28,7 +28,7 @@ _NUMBERED = re.compile(r"\(?\d{1,2}[.)]\s+")
 _AGAIN = re.compile(r"[\s,;|.]+\**(?:ANSWER|CONFIDENCE|CONVINCED BY|POSITION|CHANGED|VERDICT|DISSENTERS)\**\s*[:：]")
 _AGAIN_TITLE = re.compile(
     r"[,;|]\s*\**(?:Answer|Confidence|Convinced by|Position|Changed|Verdict|Dissenters)\**\s*[:：]"
-    r"|[,;|]\s*(?i:confidence)\s*[:：=](?=\s*\d)"
+    r"|[,;|.]\s*(?i:confidence)\s*[:：=](?=\s*\d)"
 )
 _MIDDLE = re.compile(r"(?<=[.!?;)])\s+\**(?=ANSWER\**\s*[:：])")
 _TEMPLATE = re.compile(r"<[^<>\n]{0,300}>\W*")

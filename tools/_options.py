@@ -58,6 +58,13 @@ class Options:
         same = [name for name, option in self.labelled.items() if exact(option) == form]
         return same[0] if len(same) == 1 else self._trailing(answer)
 
+    def contradicts(self, answer: str) -> bool:
+        """Whether *answer* names an option by its label and another by its text."""
+        label, text = _split(answer)
+        if label not in self.labelled or not text:
+            return False
+        return any(exact(text) == exact(option) for name, option in self.labelled.items() if name != label)
+
     def _trailing(self, answer: str) -> str | None:
         """`Paris (B)`, where B is Paris."""
         match = re.fullmatch(r"(.{1,400}\S)\s*[(\[](?:option\s+)?([A-Za-z]|\d{1,2})[)\]]", answer, re.I)

@@ -119,10 +119,12 @@ class GeminiFold(SSEFold):
 
     def listed(self, data: list[Any]) -> None:
         """Without `alt=sse`, which some proxies drop, the chunks come as one list."""
+        before = None
         for one in data:
+            again, before = self.terminated and one == before, one
             if not isinstance(one, dict):
                 self.incomplete(_UNKNOWN_FORM)
-            elif not self.done:
+            elif not again:  # a whole answer that came twice
                 self._check(one)
                 self.event(one)
 
@@ -151,8 +153,7 @@ class GeminiFold(SSEFold):
             self.add_tool_call(text(call.get("id")), text(call.get("name")), call.get("args"), signature)
 
     def _end(self, reason: str) -> None:
-        self.end(GEMINI, reason)
-        self.done = self.terminated
+        self.end(GEMINI, reason)  # not `done`: some endpoints give a reason with every piece of the text
         if self.tool_calls and self.finish_reason == "stop":
             self.finish_reason = "tool_calls"
 

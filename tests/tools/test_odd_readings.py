@@ -25,6 +25,8 @@ SAID = [
     ("👉 42", "42"),
     ("<answer>\n42\n</answer>", "42"),
     ("answer=42, confidence=90", "42"),
+    ("ANSWER: 42. Confidence: 90", "42"),
+    ("ANSWER: set display: block, position: absolute", "set display: block, position: absolute"),
     ("Someone said:\n> ANSWER: 17\n\nI disagree. ANSWER: 42", "42"),
     ("The answer is probably 42, but I'm not certain.", "42"),
     ("The answer is likely 42.", "42"),
@@ -68,9 +70,18 @@ def test_what_is_taken_back_afterwards_is_not_read(text: str) -> None:
     assert (read(text).read, read(text).answer) == (False, None)
 
 
-def test_reasons_that_follow_an_answer_do_not_take_it_back() -> None:
-    text = "ANSWER: 42\n\nOne might wait for 17 here, and that is actually what many say. Let me double-check: 6 x 7."
-    assert read(text).answer == "42"
+AFTERWARDS = [
+    "One might wait for 17 here, and that is actually what many say. Let me double-check: 6 x 7.",
+    "Wait times matter here, since the queue is long.",
+    "Hold on to this: 6 x 7.",
+    "Actually, I double-checked each step.",
+    "This is wrong for 17 because of its factors.",
+]
+
+
+@pytest.mark.parametrize("after", AFTERWARDS)
+def test_reasons_that_follow_an_answer_do_not_take_it_back(after: str) -> None:
+    assert read(f"ANSWER: 42\n\n{after}").answer == "42"
 
 
 PARTS = [
@@ -149,3 +160,19 @@ def test_a_prime_is_no_quotation_mark(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), [("'42'", "42"), ('"Paris"', "Paris"), ("“B”", "B"), ("`x`", "x")])
 def test_quotation_marks_are_no_part_of_an_answer(one: str, other: str) -> None:
     assert len(set(grouped([value_of(one), value_of(other)]))) == 1
+
+
+CAPITAL = read_options("Which is the capital of France?\nA) London\nB) Paris\nC) Rome")
+LENGTH = read_options("How long is it?\nA: 5 km\nB: 5 m\nC: 500 m")
+
+
+@pytest.mark.parametrize("said", ["B) Rome", "B: Rome", "(B) Rome", "B. rome"])
+def test_the_letter_of_one_option_with_the_text_of_another_is_neither(said: str) -> None:
+    values = [value_of(one, CAPITAL) for one in (said, "B", "C")]
+    assert len(set(grouped(values))) == 3
+    assert values[0].kind == "text"
+
+
+@pytest.mark.parametrize(("said", "letter"), [("5000 m", "A"), ("0.005 km", "B"), ("0.5 km", "C"), ("5 km", "A")])
+def test_an_option_is_known_by_its_value_in_another_unit(said: str, letter: str) -> None:
+    assert len(set(grouped([value_of(said, LENGTH), value_of(letter, LENGTH)]))) == 1
