@@ -16,6 +16,7 @@ from typing import Any
 
 from core.errors import StoreError
 from core.files import private_folder
+from core.ledger_rows import is_row
 from core.owners import Owner
 from core.spool import Segment, Spool, left_behind, read_spool
 
@@ -78,7 +79,7 @@ class LedgerSpool:
         for name, paths in self._dead():
             there = _noted(connection, name)
             lines = (line for path in paths for line in read_spool(path))
-            found = {int(number): tuple(json.loads(value)) for _, number, value, _ in lines}
+            found = {int(number): row for _, number, value, _ in lines if (row := _row(value)) and number.isdecimal()}
             missing = [found[number] for number in sorted(found) if number > there]
             insert(connection, missing)
             if found:
@@ -106,6 +107,12 @@ class LedgerSpool:
         return [
             (name, paths) for name, paths in names.items() if name != self._owner.name and not self._owner.alive(name)
         ]
+
+
+def _row(said: str) -> Row | None:
+    """The row that a line holds; one that is none must not keep the others out of the ledger."""
+    value = json.loads(said)
+    return tuple(value) if is_row(value) else None
 
 
 def _note(connection: Any, owner: str, number: int) -> None:
