@@ -16,7 +16,6 @@ from typing import Any
 
 from core.errors import StoreError
 from core.files import private_folder
-from core.ledger_rows import is_row
 from core.owners import Owner
 from core.spool import Segment, Spool, left_behind, read_spool
 
@@ -74,12 +73,19 @@ class LedgerSpool:
         for segment, count in Counter(line.segment for line in lines if line.segment is not None).items():
             self._spool.done(segment, count)
 
-    def take_over(self, connection: Any, insert: Insert) -> None:
-        """Write what dead processes left behind and the ledger does not have; then `forget` their files."""
+    def take_over(self, connection: Any, insert: Insert, is_row: Callable[[Any], bool]) -> None:
+        """Write what dead processes left behind and the ledger does not have; then `forget` their files.
+
+        A line that is no row keeps no other one out.
+        """
         for name, paths in self._dead():
             there = _noted(connection, name)
             lines = (line for path in paths for line in read_spool(path))
-            found = {int(number): row for _, number, value, _ in lines if (row := _row(value)) and number.isdecimal()}
+            found = {
+                int(number): tuple(row)
+                for _, number, value, _ in lines
+                if number.isdecimal() and is_row(row := json.loads(value))
+            }
             missing = [found[number] for number in sorted(found) if number > there]
             insert(connection, missing)
             if found:
@@ -107,12 +113,6 @@ class LedgerSpool:
         return [
             (name, paths) for name, paths in names.items() if name != self._owner.name and not self._owner.alive(name)
         ]
-
-
-def _row(said: str) -> Row | None:
-    """The row that a line holds; one that is none must not keep the others out of the ledger."""
-    value = json.loads(said)
-    return tuple(value) if is_row(value) else None
 
 
 def _note(connection: Any, owner: str, number: int) -> None:
