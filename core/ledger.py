@@ -135,9 +135,7 @@ class Ledger:
         """Add the rows of processes that were killed before they could write them. Blocks."""
         if self._spool.left:
             with suppress(StoreError):  # they are shown as soon as they can be written
-                self._store.submit(lambda connection: self._spool.take_over(connection, insert, is_row)).result(
-                    _FLUSH_S
-                )
+                self._store.submit(self._insert_left_behind).result(_FLUSH_S)
                 self._spool.forget()
 
     def flush(self) -> None:
@@ -183,9 +181,9 @@ class Ledger:
     def _open(self, connection: Any) -> None:
         """In the store's thread: be ready for rows, and add those of processes that were killed."""
         self._spool.open()
-        self._take_over(connection)
+        self._insert_left_behind(connection)
 
-    def _take_over(self, connection: Any) -> None:
+    def _insert_left_behind(self, connection: Any) -> None:
         self._spool.take_over(connection, insert, is_row)
 
     def _record(self, entry: Entry) -> None:
