@@ -7,9 +7,9 @@ import logging
 import anyio
 
 from ai.seat import Seat
-from core.errors import AIError, BadResponseError
+from core.errors import AIError, BadResponseError, EmptyAnswerError
 from core.events import CallFailed
-from core.values import Failure
+from core.values import Failure, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,25 @@ def ends_more_than_a_call(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return any(map(ends_more_than_a_call, error.exceptions))
     return not isinstance(error, Exception)
+
+
+def with_words(seat: Seat, request: Request, response: Response) -> Response:
+    """*response*, in which somebody said something.
+
+    Raises:
+        EmptyAnswerError: It only calls a tool, and *request* offered none.
+    """
+    if response.text.strip() or request.tools or not response.tool_calls:
+        return response
+    used = response.usage
+    known = used.input_tokens is not None and used.output_tokens is not None
+    raise EmptyAnswerError(
+        f"{seat.name!r} called a tool that it was not offered, and said nothing. Ask again or ask another AI.",
+        ai=seat.name,
+        provider=seat.provider.name,
+        request_id=response.request_id,
+        tokens=(used.input_tokens or 0, used.output_tokens or 0) if known else None,
+    )
 
 
 def as_failure(seat: Seat, error: BaseException, written: str) -> AIError:

@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from ai.accounts import attributed, load_pricing, pricing, settle, settle_failure
-from ai.call_ends import as_failure, ended, ends_more_than_a_call
+from ai.call_ends import as_failure, ended, ends_more_than_a_call, with_words
 from ai.client import FellBack, Retrying, Sent, Signal, Thinking, Waiting
 from ai.lazy import load
 from ai.request_check import check_request
@@ -198,7 +198,7 @@ class Caller:
                 publish(_notice(run, call, signal))
 
         try:
-            response = await seat.complete(request, emit)
+            response = with_words(seat, request, await seat.complete(request, emit))
         except BaseException as error:
             latency_s = time.perf_counter() - started
             if ends_more_than_a_call(error):
@@ -240,7 +240,7 @@ class Caller:
                 written.write(signal)
 
         try:
-            response = complete_sync(seat, request, emit)
+            response = with_words(seat, request, complete_sync(seat, request, emit))
         except BaseException as raised:
             if ends_more_than_a_call(raised):
                 self._bus.publish(ended("", call, seat.name, raised, time.perf_counter() - started))

@@ -83,6 +83,10 @@ class AsyncAIClient(ABC):
             AIError: There is no answer; the subclass says why.
         """
 
+    async def prepare(self) -> None:
+        """Get ready, such as by importing an SDK, so that a request leaves when its turn comes and not later."""
+        return
+
     async def list_models(self) -> list[str]:
         """The model ids the endpoint itself offers."""
         raise InvalidInputError("This AI cannot list models.")

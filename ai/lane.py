@@ -52,6 +52,7 @@ class Lane:
             configured=_configured(row),
             deadlines=deadlines,
             first=first,
+            ready=self.client.prepare,
         )
         self.complete = build_pipeline(
             [self.breaker, self.rate_limit, *inner], with_sync_rescue(self.client, self.sync_client)

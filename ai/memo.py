@@ -17,6 +17,7 @@ import anyio.lowlevel
 
 from ai.caller import Caller
 from ai.layers.cache import request_key
+from ai.layers.permit import ask_before_sending
 from core.jobs.engine import Journal
 from core.values import Answer, Outcome, Request, ToolCall, Usage
 
@@ -96,12 +97,17 @@ class Memo:
 
     async def enter(self) -> None:
         """Return when a call may start; never while the job drains."""
-        await self._journal.ready()
+        await self._ready()
         if self._draining:
             await anyio.sleep_forever()
+        ask_before_sending(self._ready)
         self._under_way += 1
 
+    async def _ready(self) -> None:
+        await self._journal.ready(self._job)
+
     def leave(self) -> None:
+        ask_before_sending(None)
         self._under_way -= 1
         if self._draining and not self._under_way:
             self._idle.set()

@@ -71,7 +71,11 @@ _TOO_LARGE = (
 )
 _KEY = (
     r"(?:incorrect|invalid|wrong|bad|missing|malformed|expired|revoked|no|provide an?|unknown) "
-    r"(?:x-)?(?:api|auth\w*|access|subscription|proxy server)?[ _-]?(?:key|token|credential)"
+    r"(?:x-)?(?:(?:api|auth\w*|access|subscription|proxy server)[ _-]?(?:key|token|credential)"
+    # bare, it may be a key of an object or a token of a text
+    r"|(?:key|token|credentials?)(?!\w)(?!\s*[:'\"`(\[]"
+    r"|\s+(?:in|id|at|for|of|on|name|count|type|stream)\b|\s+\w+ in\b))"
+    r"|security token .{0,40}(?:invalid|expired)"
     r"|api[ _-]?key (?:is |was |you provided is )?"
     r"(?:not valid|not found|invalid|expired|missing|currently blocked|reported)"
     r"|key (?:was |is )?(?:currently )?(?:blocked|reported|revoked|disabled)|unregistered callers|unauthorized"
@@ -166,6 +170,7 @@ _IN_WORDS: dict[int, tuple[tuple[str, Meaning], ...]] = {
     ),
     401: ((r"permissions|scopes", "not_permitted"),),
     403: (
+        (r"call volume quota", "daily_limit"),
         (_MODERATION, "moderation"),
         (_FIREWALL, "firewall"),
         (_NO_CREDIT, "no_credit"),

@@ -19,6 +19,7 @@ from ai.accounts import settle, settle_failure
 from ai.batch import Ask, Memory
 from ai.batch_answers import answer_value, failure_value
 from ai.classify import Who, not_an_answer
+from ai.layers.permit import permitted
 from ai.lazy import load
 from ai.remote_batch import RemoteBatches, RemoteResult, RemoteStatus, unanswered
 from ai.remote_pauses import Pauses
@@ -271,6 +272,7 @@ class Errand:
             if maybe_there and (found := await self._found(chunk, mark)):
                 return found
             maybe_there = True
+            await permitted()
             return await self._shaped(self._remote.submit(mark, lines))
 
         return await self._pauses.patiently(self._ai, once)

@@ -16,6 +16,7 @@ from ai.layers.deadline import Deadline
 from ai.layers.fallback import Fallback
 from ai.layers.hedge import Hedge
 from ai.layers.key_pool import KeyPool, PooledKey
+from ai.layers.permit import permit
 from ai.layers.retry import Retry, RetryBudget
 from ai.pipeline import Complete, Layer, build_pipeline
 from ai.providers.catalog import Provider
@@ -63,7 +64,7 @@ class Seat(AsyncAIClient):
                 name,
                 keyed,
                 buckets=buckets or open_buckets(),
-                inner=[self.concurrency, Deadline(name, provider.name, self.deadlines)],
+                inner=[self.concurrency, permit, Deadline(name, provider.name, self.deadlines)],
                 row=row,
                 deadlines=self.deadlines,
                 first=self.concurrency.limit,

@@ -86,14 +86,14 @@ class SSEFold(AnswerFold, ABC):
             return
         if not data.strip():
             return
-        event = decode(data.decode())
+        event = decode(data.decode("utf-8", "replace"))
         if not isinstance(event, dict):
             raise self._garbage(data)
         self._check(event)
         self.event(event)
 
     def _whole_body(self) -> None:
-        parsed = decode(bytes(self._raw).decode("utf-8-sig"))
+        parsed = decode(bytes(self._raw).decode("utf-8-sig", "replace"))
         if isinstance(parsed, list) and len(parsed) == 1:  # Gemini wraps errors so
             parsed = parsed[0]
         if isinstance(parsed, list):

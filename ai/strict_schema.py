@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ai.reading import decode
+from ai.reading import decode, items
 from core.values import Request, Response
 
 _CANNOT = {
@@ -124,7 +124,7 @@ def _closed(schema: dict[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    if _nullable(schema, {}):
+    if "$ref" not in schema and _nullable(schema, {}):  # what it refers to may be null or not: it may here
         return schema
     return {"anyOf": [schema, {"type": "null"}]}
 
@@ -133,10 +133,12 @@ def _nullable(schema: Any, root: Any) -> bool:
     schema = _followed(schema, root)
     if not isinstance(schema, dict):
         return True
-    kind = schema.get("type")
-    if kind == "null" or (isinstance(kind, list) and "null" in kind) or None in (schema.get("enum") or ()):
-        return True
-    if "const" in schema and schema["const"] is None:
+    kind, values = schema.get("type"), schema.get("enum")
+    if (kind is not None and kind != "null" and "null" not in items(kind)) or (values and None not in values):
+        return False
+    if "const" in schema:
+        return schema["const"] is None
+    if kind is not None or values:
         return True
     options = schema.get("anyOf") or schema.get("oneOf") or ()
     return any(_nullable(option, root) for option in options) or not schema.keys() - _SILENT - {"description"}

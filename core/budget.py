@@ -196,6 +196,7 @@ class Budget:
             _void_the_dead(self._owner, connection)
             if first:
                 connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
+                connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
             day = _today()
             for scope in self._scopes:
                 _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
@@ -212,7 +213,8 @@ def _void_the_dead(owner: Presence, connection: Any) -> None:
     rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (owner.name,)).fetchall()
     for (other,) in rows:
         if not owner.alive(other, connection):
-            connection.execute("DELETE FROM holds WHERE owner = ?", (other,))
+            # The rows stay: one that was only cut off from its server still tells what it really took.
+            connection.execute("UPDATE holds SET open = ? WHERE owner = ?", (False, other))
             owner.bury(other)
 
 

@@ -104,10 +104,15 @@ _PROGRESS = "ALTER TABLE jobs ADD COLUMN progress text"
 
 _APART = "CREATE TABLE apart (worker bigint PRIMARY KEY)"
 
+_LEASES = """
+ALTER TABLE jobs ADD COLUMN leased double precision NOT NULL DEFAULT 0;
+CREATE INDEX jobs_open ON jobs (id) WHERE state IN ('queued', 'running')
+"""
+
 SCHEMAS: dict[str, tuple[str, ...]] = {
     "moot": (_LEDGER, _LEDGER_SPOOLED),
     "limits": (_LIMITS, _SLOTS),
     "budget": (_BUDGET,),
-    "jobs": (_JOBS, _PROGRESS, _APART),
+    "jobs": (_JOBS, _PROGRESS, _APART, _LEASES),
 }
 """Migrations by the name of the store, which on one machine is a file `NAME.db`."""

@@ -74,7 +74,7 @@ class Address:
             ) from None
         if password := parts.get("password"):
             register_secret(str(password))
-        self._info = psycopg.conninfo.make_conninfo(url, **{**_DEFAULTS, **parts})  # type: ignore[arg-type]
+        self._info = psycopg.conninfo.make_conninfo(url, **{**_DEFAULTS, **parts, **_ALWAYS})  # type: ignore[arg-type]
         self._shown = f"{parts.get('host') or 'localhost'}/{parts.get('dbname') or parts.get('user') or ''}"
 
     def __str__(self) -> str:
@@ -86,15 +86,31 @@ class Address:
         return self._info
 
     def connect(self, schema: str) -> psycopg.Connection[Any]:
+        """Raises:
+        psycopg.Error: It cannot be reached.
+        StoreError: It cannot keep every character.
+        """
         raw = psycopg.Connection.connect(self._info, **OPTIONS)
         try:
+            self._check_encoding(raw)
             configure(raw, schema)
         except BaseException:
             raw.close()
             raise
         return raw
 
+    def _check_encoding(self, raw: psycopg.Connection[Any]) -> None:
+        encoding = raw.info.parameter_status("server_encoding")
+        if encoding not in _ENCODINGS:
+            raise StoreError(
+                f"PostgreSQL ({self}) keeps text as {encoding}, which lacks most characters. Create a database in UTF8 "
+                "(createdb -T template0 -E UTF8) and name that one in MOOT_STORE."
+            )
 
+
+_ENCODINGS = ("UTF8", "SQL_ASCII")
+"""The second keeps what it is given, byte by byte; what it is given is UTF-8."""
+_ALWAYS = {"client_encoding": "UTF8"}
 _DEFAULTS = {
     "connect_timeout": _CONNECT_S,
     "application_name": "moot",

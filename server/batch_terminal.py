@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ import click
 from core.batch_input import BatchInput
 from core.batch_output import Results
 from core.batch_template import Template
-from core.errors import ConfigError, InvalidInputError, MootError
+from core.errors import ConfigError, InvalidInputError, MootError, StoreError
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
 from core.secret_names import named_like_a_secret
 from core.untrusted import one_line
-from server.worker import keep_batches, serving_jobs, start_worker, told_to_end
+from server.worker import keep_batches, serving_jobs, start_worker
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
 from tools._batch_mend import damage
 from tools._kit import Cost
@@ -79,39 +80,35 @@ def run_command(
     try:
         source = _source(path, template, send_secrets=send_secrets)
         found = _schema(schema) if schema else None
-        return anyio.run(_until_told, source, output, ais, found, options, concurrency, wishes)
-    except KeyboardInterrupt:
-        print(_STOPPED, file=sys.stderr)
-        return _INTERRUPTED
+        with _terminated_like_interrupted() as terminated:
+            try:
+                return anyio.run(_run, source, output, ais, found, options, concurrency, wishes)
+            except KeyboardInterrupt:
+                print(_STOPPED, file=sys.stderr)
+                return _TERMINATED if terminated() else _INTERRUPTED
     except (ConfigError, InvalidInputError) as error:
         return _complain(error, as_json, _USAGE)
     except MootError as error:
         return _complain(error, as_json, _NONE)
 
 
-async def _until_told(*arguments: Any) -> int:
-    """Run it, and stop when this process is told to end; told twice, at once."""
-    failure: MootError | None = None
-    code: int | None = None
-    async with anyio.create_task_group() as tasks:
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[Callable[[], bool]]:
+    """Have SIGTERM do what Ctrl-C does: calls under way finish; a second one ends at once. Tells whether it came."""
+    told: list[int] = []
 
-        async def listen() -> None:
-            async for number in told_to_end():
-                if number > 1:
-                    os._exit(_TERMINATED)
-                tasks.cancel_scope.cancel()
+    def tell(number: int, frame: object) -> None:
+        told.append(number)
+        signal.raise_signal(signal.SIGINT)
 
-        tasks.start_soon(listen)
-        try:
-            code = await _run(*arguments)
-        except MootError as error:  # raised again below: out of here it would come wrapped in a group
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    if code is None:
-        print(_STOPPED, file=sys.stderr)
-    return _TERMINATED if code is None else code
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGTERM, tell)
+    try:
+        yield lambda: bool(told)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _run(
@@ -267,10 +264,17 @@ async def _followed(app: App, id: str, batch: Prepared, wishes: Wishes) -> Job:
             show(job)
             if job.over or (job.state == "paused" and not job.waits):
                 return job
-            if job.state == "queued" and app.jobs.keeps and not called:  # whoever held it is gone: it comes here
-                job, called = await app.jobs.resume(id), True
-            await anyio.sleep(_POLL_S)
-            job = await app.jobs.get(id)
+            try:
+                if job.state == "queued" and app.jobs.keeps and not called:  # whoever held it is gone: it comes here
+                    await app.jobs.resume(id)
+                called = job.state == "queued"
+                await anyio.sleep(_POLL_S)
+                job = await app.jobs.get(id)
+            except StoreError as error:  # a fleet's database comes back, and all goes on by itself
+                if not app.jobs.keeps:
+                    raise
+                job = replace(job, reason=str(error))
+                await anyio.sleep(_POLL_S)
 
 
 def _outcome(batch: Prepared) -> BatchReport:

@@ -174,10 +174,26 @@ async def _call_off() -> None:
                 await (await open_runner(app, kinds=(CALL_OFF,))).run(idle_exit_s=0)
 
 
+def _help(id: str) -> str:
+    """Have somebody work on a job that nobody works on; what was done, or what the user can do. Blocks for a moment."""
+    from core.config import load_config
+    from core.jobs.desk import done_here
+    from core.paths import credentials_path
+
+    if not done_here():
+        return f"moot: job {id} waits for a worker of the fleet."
+    if not load_config(credentials_path()).defaults.detach:
+        return f"moot: no process works on job {id}. Start one: moot worker"
+    _start_worker()
+    return f"moot: no process worked on job {id}; one has been started."
+
+
 async def _watch(id: str) -> None:
+    import anyio.to_thread
+
     from core.jobs.desk import Jobs
 
-    desk, cursor = Jobs(), 0
+    desk, cursor, helped = Jobs(), 0, False
     try:
         while True:
             job = await desk.wait(id, 10, after=cursor)
@@ -187,6 +203,9 @@ async def _watch(id: str) -> None:
                 print(f"{who or 'call'} {call.key.partition(':')[0]} finished".replace("  ", " "), file=sys.stderr)
             if job.over or job.state == "paused":
                 return
+            if job.state == "queued" and not helped:
+                helped = True
+                print(await anyio.to_thread.run_sync(_help, id), file=sys.stderr)
     finally:
         await desk.aclose()
 

@@ -56,6 +56,15 @@ def as_reply(result: BaseModel, id: str, results: Results) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text), *content], structured_content=data)
 
 
+def noted(reply: CallToolResult, note: str) -> CallToolResult:
+    """*reply* with *note* behind it, in text and data, if there is one."""
+    if not note:
+        return reply
+    data = {**(reply.structured_content or {}), "not_kept": note}
+    content = [*reply.content, TextContent(type="text", text=note)]
+    return CallToolResult(content=content, structured_content=data, is_error=reply.is_error)
+
+
 def _both(result: BaseModel) -> tuple[str, dict[str, Any]]:
     return result.markdown(), result.model_dump(mode="json")  # type: ignore[attr-defined]
 

@@ -17,13 +17,13 @@ from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
 from ai.run import new_run_id
-from core.errors import MootError
+from core.errors import MootError, StoreError
 from core.events import Subscription
 from core.lifecycle import App
 from server.background import JobHandle, attended, finished, start, submit
 from server.patience import patience_s
 from server.progress import report, watched
-from server.reply import Results, as_reply
+from server.reply import Results, as_reply, noted
 from server.toolbox import Recipe
 from tools._kit import Background
 from tools._result import shown
@@ -89,7 +89,7 @@ def _handler(recipe: Recipe, results: Results) -> Callable[..., Any]:
             result = await call.result(arguments)
         except MootError as error:
             return failure(error)
-        return as_reply(result, call.id, results)
+        return noted(as_reply(result, call.id, results), call.note)
 
     signature = inspect.signature(recipe.run, eval_str=True)
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context[App])
@@ -115,6 +115,8 @@ class _Call:
         self._ctx = ctx
         self._app = ctx.request_context.lifespan_context
         self.id = new_run_id()
+        self.note = ""
+        """What whoever reads the result has to know beside it."""
 
     async def result(self, arguments: dict[str, Any]) -> BaseModel:
         background = arguments.pop("background", False)
@@ -133,7 +135,11 @@ class _Call:
 
     async def _run_within(self, patience: float, arguments: dict[str, Any]) -> BaseModel:
         """The result, or what there is after *patience* seconds, while a job goes on with the rest."""
-        job = await submit(self._app, self._recipe, arguments)
+        try:
+            job = await submit(self._app, self._recipe, arguments)
+        except StoreError as error:  # an answer without a journal is better than none
+            self.note = f"This answer is not kept anywhere: {error}"
+            return await self._run(arguments)
         self.id = job.id
         job = await attended(self._app, job, patience, self._send)
         if job.state == "paused" and not job.waits:

@@ -15,7 +15,20 @@ _CANNOT = (
 _WHOLE = re.compile(
     rf"{_I}(?:abstain|pass|skip|unknown|unsure|undecided|n/?a|none given|no answer|no comment|no idea"
     rf"|not sure|not certain|uncertain"
-    r"|decline(?: to (?:answer|say))?|refuse(?: to (?:answer|say))?)"
+    r"|decline(?: to (?:answer|say))?|refuse(?: to (?:answer|say))?"
+    r"|(?:have |i've (?:got )?)?(?:no|not a|not the (?:faintest|slightest)) (?:idea|clue)"
+    r"|t\.?b\.?[acd]"
+    r"|(?:as (?:stated|said|given|explained|described|shown) |see |given )(?:above|below)|\.{2,}"
+    r"|(?:the |your )?(?:final )?answer(?: goes)?(?: here)?)"
+    r"|nobody (?:knows|can (?:know|say|tell))|(?:no|not enough|insufficient) (?:information|data|context)"
+    r"(?: (?:is |was )?(?:given|provided|available))?"
+    r"(?: to (?:answer|say|tell|decide|determine)(?: (?:this|that|it))?)?"
+    rf"|{_I}(?:would )?(?:need|require) (?:more|additional|further) (?:information|data|details|context)"
+    r"(?: to (?:answer|say|tell|decide)(?: (?:this|that|it))?)?"
+    r"|(?:more|additional|further) (?:information|data|details|context) (?:is|are) (?:needed|required)"
+    r"|(?:please |(?:could|can) you (?:please )?)(?:provide|give|share|clarify|specify|attach|send|tell)\b[^.]{0,120}"
+    rf"|{_I}(?:do not|don't) have access to\b[^.]{{0,120}}"
+    r"|the (?:\w+ ){1,3}(?:was|were|is|are)(?: not|n't) (?:attached|provided|included|given|shown|visible)"
     rf"|{_I}(?:do not|don't) (?:know|have (?:an answer|enough information(?: to (?:answer|say"
     rf"|tell))?))(?: the answer| this| that)?"
     rf"|{_I}(?:{_CANNOT}) (?:know|tell|say|answer|determine|decide|judge)(?: (?:that|this|it|the answer"
@@ -45,6 +58,16 @@ def abstains(answer: str, options: Options | None = None) -> bool:
     if not line or not any(map(str.isalnum, line)):
         return True
     return (len(line) <= _LONGEST and bool(_WHOLE.fullmatch(line))) or refuses(line)
+
+
+_NULL = re.compile(
+    r"""["'](?:final[_ ])?answer["']\s*:\s*(?:null|None|undefined|"\s*"|'\s*'|\[\s*\]|\{\s*\})\s*(?:,|\}|$)""", re.I
+)
+
+
+def says_none(text: str) -> bool:
+    """Whether *text* is an object whose answer is null or empty."""
+    return bool(_NULL.search(text[-_LONGEST * 100 :]))
 
 
 def refuses(text: str) -> bool:

@@ -65,6 +65,9 @@ _CONDITION = re.compile(
 )
 _BECAUSE = re.compile(r"(?:because|since|as|it|this|that|they|he|she|we|you|there|for|due|given)\b", re.I)
 _LETTER_OR_NAME = re.compile(r"([A-Z])\.\s+\S")
+_QUOTES = ("'", '"', "`", "“", "”", "‘", "’", "«", "»", "„")
+_PICTURES = " \t\r\n\ufe0f✅✔☑👉➡➤▶🔹🔸🟢📌🏁🎯⭐🌟🎉✨💡🙂😊👍💯🏆🔑📍"
+_CROSSED_NO = re.compile(r"^[❌✗✘]\ufe0f?\s*(?=(?:no|false)\W*$)|(?:(?<=^no)|(?<=^false))\s*[❌✗✘]\ufe0f?$", re.I)
 _BRACKETS = {"{": "}", "[": "]", "(": ")"}
 
 
@@ -144,7 +147,9 @@ def is_closed(values: Sequence[Value]) -> bool:
 
 
 def leaves_open(values: Sequence[Value]) -> bool:
-    """Whether any two of *values* may be the same but for how their unit is called: `42 apples`, `42 fruits`."""
+    """Whether any two of *values* may be the same: `42 apples`, `42 fruits`; `[0, 1]`, `0 ≤ x ≤ 1`."""
+    if {"list", "range"} <= {value.kind for value in values}:
+        return True  # `[0, 1]` may be an interval
     numbers = [value.number for value in values if value.number is not None]
     return any(_may_be_same(one, other) for one, other in combinations(numbers, 2))
 
@@ -184,7 +189,24 @@ def bare_answer(answer: str) -> str:
     text = re.sub(r"^\$\s*(\\text\{[^{}]*\}|[A-Za-z]|[^$]*[=<>\\][^$]*)\s*\$$", r"\1", text)
     if wrapped := re.fullmatch(r"\\(?:text|textbf|mathrm)\{([^{}]*)\}", text):
         text = wrapped[1]
-    return text.strip(" \t\r\n*_`\"'“”‘’").removesuffix(".").strip(' *_`"“”')
+    return _unquoted(_undecorated(text).strip(" \t\r\n*_`")).removesuffix(".").strip(' *_`"“”')
+
+
+def _undecorated(text: str) -> str:
+    """*text* without pictures before or behind it; a cross stays unless it says what the word says."""
+    if text.isascii() or not any(character.isalnum() for character in text):
+        return text
+    bare = text.strip(_PICTURES)
+    return _CROSSED_NO.sub("", bare)
+
+
+def _unquoted(text: str) -> str:
+    """*text* without its quotation marks; one behind a number or a letter alone is a foot, an inch or a prime."""
+    while len(text) > 1 and text[0] in _QUOTES:
+        text = text[1:].lstrip()
+        if text[-1:] in _QUOTES:
+            text = text[:-1].rstrip()
+    return text if re.search(r"(?:\d|\b[A-Za-z])['\"”’]{1,3}$", text) else text.rstrip("".join(_QUOTES) + " ")
 
 
 def _braced(text: str, begin: int) -> str | None:

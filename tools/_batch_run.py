@@ -122,8 +122,12 @@ class _Work:
 
         await self._tell()
         width, role = self._width, self._role
-        slices = Slices(self._run.id, self._spec, parts, memory, width=width, role=role, tell=tell)
-        await slices.run(self._read, self._write)
+
+        def slices() -> Slices:
+            return Slices(self._run.id, self._spec, parts, memory, width=width, role=role, tell=tell)
+
+        while not await slices().run(self._read, self._write):
+            await anyio.to_thread.run_sync(self._rewind)
 
     async def _ask_here(self) -> None:
         memory = self._run.memory

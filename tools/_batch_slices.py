@@ -2,7 +2,8 @@
 
 A slice is a part of the job and carries its rows, so the input is needed by the holder alone. Only so many are under
 way that no worker is idle, and their answers stay in the store until they are written: memory and store are bounded
-by the slices, not by the rows. A holder that takes over finds the slices of its predecessor, and goes on with them.
+by the slices, not by the rows. A holder that takes over finds the slices of its predecessor, and goes on with them;
+one that has lost the job learns it before it changes or writes anything.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from ai.batch import Ask, Batch, Result
 from ai.batch_answers import failure_value
 from ai.run import Run
-from core.errors import AIError, ConfigError, StoreError
+from core.errors import AIError, ConfigError
 from core.jobs.kinds import SLICE
 from core.jobs.values import Job
 from core.values import Failure, Message, Request
@@ -148,19 +149,26 @@ class Slices:
         """Calls of slices that are absorbed, and asks that are written."""
         self._read_all = False
         self._stopped = False
+        self._gone = False
+        """Whether finished calls are neither in a slice nor in the journal of the job."""
 
     async def run(
         self, read: Callable[[], Awaitable[Sequence[Ask]]], write: Callable[[Sequence[Result]], Awaitable[None]]
-    ) -> None:
+    ) -> bool:
         """Have everything asked that *read* gives, until it gives nothing; *write* gets it in the order read.
+
+        Returns:
+            Whether that is done. Else finished calls are nowhere to be found, and must be made again: by another
+            pass, which begins with the first row that is not written.
 
         Raises:
             ConfigError: A worker cannot go on; what it says pauses the job.
+            LostJobError: Another process holds the job by now.
         """
         await self._adopt()
         await self._memory.enter()  # whoever drains the job waits until the slices have drained
         try:
-            while self._slices or not (self._stopped or (self._read_all and not self._window)):
+            while not self._gone and (self._slices or not (self._stopped or (self._read_all and not self._window))):
                 sent = await self._send(read)
                 taken = await self._take_back()
                 if not (await self._hand_on(write) or sent or taken):
@@ -169,6 +177,8 @@ class Slices:
             self._memory.leave()
         if self._stopped:
             await anyio.sleep_forever()
+        await self._parts.assured(self._job)  # whoever finishes the output is its owner
+        return not self._gone
 
     async def _adopt(self) -> None:
         """Go on with the slices of whoever held the job before."""
@@ -228,6 +238,8 @@ class Slices:
     async def _take_back(self) -> bool:
         """Absorb the slices that are over; whether there was one."""
         self._slices = {part.id: part for part in await self._parts.of(self._job)}
+        for gone in self._names.keys() - self._slices.keys():  # taken back by somebody: the journal has its calls
+            self._forget(gone)
         over = [part for part in self._slices.values() if part.over]
         for part in over:
             await self._absorb(part)
@@ -244,18 +256,24 @@ class Slices:
         await self._parts.absorb(part.id)
         self._finished += part.calls
         del self._slices[part.id]
-        self._seen.pop(part.id, None)
-        for name in self._names.pop(part.id, ()):
-            del self._asked[name]
+        self._forget(part.id)
         kept = await self._memory.recall([self._name(ask) for ask in asks])
         left = [ask for ask in asks if self._name(ask) not in kept]
         if part.state == "failed" and len(left) == 1:
+            await self._parts.assured(self._job)
             failure = failure_value(Failure(left[0].ai, AIError(part.reason, ai=left[0].ai)), left[0].index)
             await self._memory.keep(self._name(left[0]), failure)
             return
         most = -(-len(left) // _PIECES) if part.state == "failed" else _MOST_ASKS
         for start in range(0, len(left), most or 1):
             await self._queue(left[start : start + most])
+
+    def _forget(self, part: str) -> None:
+        """What it asked is to be found in the journal of the job from now on."""
+        self._seen.pop(part, None)
+        for name in self._names.pop(part, ()):
+            if self._asked.get(name) == part:
+                del self._asked[name]
 
     async def _asks_of(self, part: str) -> list[SliceAsk]:
         """What a slice asks, unless it is of an earlier attempt at what had failed."""
@@ -270,6 +288,7 @@ class Slices:
         for _ in ready:
             self._window.popleft()
         if ready:
+            await self._parts.assured(self._job)
             await write(ready)
             self._written += sum(result.ask.known is None and result.duplicate_of is None for result in ready)
         return bool(ready)
@@ -299,8 +318,7 @@ class Slices:
                 result.value, result.done = value, True
 
     def _check(self, results: Sequence[Result]) -> None:
-        if not self._stopped and not all(result.done for result in results):
-            raise StoreError("Finished calls of a slice are gone from the database. Start the same batch again.")
+        self._gone |= not self._stopped and not all(result.done for result in results)
 
     def _name(self, ask: Ask | SliceAsk) -> str:
         return f"{self._common.role}:{ask.ai}:{ask.key}"

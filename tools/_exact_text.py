@@ -19,6 +19,8 @@ _SAME = str.maketrans(
     }
 )  # fmt: skip
 _SYMBOLS = re.compile(r" ?([<>=!&|^+*/(),;:{}\[\]∪∩∧∨⊂⊆∈→⇒]) ?")
+_PRIME = re.compile(r"\d['\"]+$")
+"""A mark that is a foot, an inch, a minute or a second, and no end of a quotation."""
 _LATEX = {r"\leq": "<=", r"\geq": ">=", r"\neq": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\cup": "∪"} | {
     r"\cap": "∩",
     r"\land": "∧",
@@ -34,7 +36,8 @@ def exact(text: str) -> str:
     for command, sign in _LATEX.items():
         line = re.sub(re.escape(command) + r"(?![a-zA-Z])", sign, line) if command in line else line
     line = " ".join(line.translate(_SAME).split())
-    line = line.strip("\"' ").rstrip(".!").strip("\"' ")
+    line = line.lstrip("\"' ").rstrip(" ").rstrip(".!")
+    line = line if _PRIME.search(line) else line.rstrip("\"' ").rstrip(".!").rstrip("\"' ")
     line = _SYMBOLS.sub(r"\1", line)
     words = [_word(word) for word in line.split(" ")]
     return " ".join(words[1:] if words[0] == "the" and len(words) > 1 else words)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.untrusted import clean
-from tools._abstentions import abstains, refuses
+from tools._abstentions import abstains, refuses, says_none
 from tools._answers import boxed, value_of
 from tools._exact_text import unstyled
-from tools._markers import Marks, read_marks
+from tools._markers import Marks, is_label, read_marks
 from tools._options import Options
 
 LONGEST_ANSWER = 500
@@ -22,12 +22,13 @@ _LONGEST_PHRASE = 120
 _LONGEST_SENTENCE = 400
 _LAST_SENTENCES = 4
 _MOST_CHARS = 200_000
+_MOST_AFTER = 4_000
 _SAYS = re.compile(
     r"(?:^|\b)(?:the|my|our|your|this|correct|final|right|best)?\s*(?:(?:final|correct|right|best|most likely)\s+)?"
     r"(?:answer|solution|result|option|choice|conclusion|value of \w{1,3})"
     r"(?:\s+(?:here|to (?:the|this) (?:question|problem)|then))?\s+"
     r"(?:is|are|must be|should be|has to be|=)\s*(?:therefore|thus|then|hence|clearly|simply|indeed|just"
-    r"|exactly)?\s*:?\s*(?P<value>\S.*)",
+    r"|exactly|definitely|certainly|(?:most |very )?(?:likely|probably)|almost certainly)?\s*:?\s*(?P<value>\S.*)",
     re.I,
 )
 _SAYS_ELSEWHERE = re.compile(
@@ -36,7 +37,9 @@ _SAYS_ELSEWHERE = re.compile(
     r"|\bla respuesta (?:correcta |final )?es|\ba resposta (?:correta |final )?é|\bla risposta (?:corretta |finale )?è"
     r"|\bhet (?:juiste )?antwoord is|\bsvaret (?:är|er)|\bodpowiedź (?:to|brzmi)"
     r"|\b(?:правильный )?ответ(?: —| -|:| это)|\bcevap"
-    r"|(?:最终)?答案(?:是|为|：|:)|答えは|正解は|정답은|답은)\s*:?\s*(?P<value>\S.*)",
+    r"|(?:最终)?答案(?:是|为|：|:)|答えは|正解は|정답은|답은)"
+    r"(?:\s+(?:donc|par conséquent|also|somit|daher|por (?:lo )?tanto|quindi|dus)(?=\s))?"
+    r"\s*:?\s*(?:(?:l[ae]|el|a|o|die|de)\s+(?=[(*]*[A-Z][).*]*$))?(?P<value>\S.*)",
     re.I,
 )
 _THEREFORE = re.compile(
@@ -60,18 +63,53 @@ _NOT = re.compile(
     re.I,
 )
 _TAKEN_BACK = re.compile(
-    r"\b(?:wait|scratch that|that(?:'s| is) (?:wrong|not right|incorrect)|i was wrong|this is (?:wrong"
-    r"|incorrect)|on reflection|"
-    r"on second thought|let me (?:re|double|correct)|correction|actually)\b",
+    r"\b(?:wait|(?:scratch|strike|forget) that|(?:that|this)(?:'s| is) (?:wrong|not right|incorrect)|i was wrong"
+    r"|on reflection|on second thought|let me (?:re|double|correct)|correction|actually|hold on|oops|whoops|hmm"
+    r"|i (?:meant|mean to say|misread|miscounted|miscalculated|misspoke|stand corrected|take (?:it|that) back)"
+    r"|i (?:have )?made an? (?:\w+ )?(?:error|mistake|slip)|(?:does|did)(?:n't| not) (?:look|seem|sound) right"
+    r"|edit:)",
     re.I,
 )
+_TAKES_BACK = re.compile(
+    r"^(?:no,? )?(?:wait\b|(?:scratch|strike|forget) that|hold on\b|oops|whoops|correction\b|on reflection|edit:"
+    r"|on second thought|(?:sorry,? )?i (?:meant|misread|miscounted|miscalculated|misspoke|was wrong|stand corrected"
+    r"|take (?:it|that) back|made an? (?:\w+ )?(?:error|mistake|slip))|actually,? (?:that|the answer|it|i)\b"
+    r"|(?:that|this)(?:'s| is| was) (?:wrong|not right|incorrect))",
+    re.I,
+)
+"""How a sentence begins that takes back the answer marked before it, and does not merely argue."""
+_PART = re.compile(
+    r"^\W*(?:(?:for |in |to )?(?:part|question|case|scenario|problem|task|teil|partie|parte)\s*\W?\w{1,3}\b"
+    r"|\(?(?:[a-h]|i{1,3}|\d{1,2})[).:])",
+    re.I,
+)
+"""How a sentence begins that answers one part of a question."""
+_ALL_IT_SAYS = re.compile(
+    r"(?:(?:tl;?dr|(?:in )?conclusion|(?:in )?summary|bottom line|in short|my (?:pick|choice|vote))\s*[:=–—-]\s*"
+    r"(?:the \w{1,20} is )?"
+    r"|(?:i (?:think|believe)(?: that)? )?(?:it(?:'s| is)|that(?:'s| is))\s+|my (?:pick|choice|vote) is\s+"
+    r"|i(?:'d| would| will|'ll)? (?:go with|pick|choose|say|answer|vote for)\s+"
+    r"|(?:so|thus|therefore|hence),? the \w{1,20} is\s+|(?:also|somit|daher|folglich)\s(?:\w+\s){0,4})"
+    r"(?P<value>\S.*?)\.?"
+    r"|(?P<before>\(?[A-J]\)?) is (?:correct|right|the (?:correct|right|best)(?: (?:answer|option|choice|one))?)\.?",
+    re.I,
+)
+"""A short text that only says which answer it is."""
 _NO_ANSWER = re.compile(
     r"^(?:let me|let's|let us|okay|ok|sure|certainly|of course|first|hmm|well|wait|to answer|here(?:'s"
     r"| is| are)|i'll|i will|i am going|"
-    r"thinking|step 1|we need|we have to|consider|good question|great question|looking at|analy[sz])\b",
+    r"thinking|working on|loading|step 1|we (?:need|have to|use|start|begin|apply|can|are)|to (?:solve|find|determine)"
+    r"|consider|(?:good|great|interesting|nice|tricky|classic) (?:question|puzzle|problem|one)|looking at|analy[sz]\w*"
+    r"|this is an? (?:good|great|interesting|nice|tricky|classic)|understood|i understand|got it|happy to|glad to"
+    r"|an error|no (?:problem|worries),?|yes,? (?:i (?:can|will)|let|i'll)|thanks|thank you"
+    r"|my (?:first |initial )?guess|i (?:initially|first)"
+    r"|(?:great|please|given|reasoning|thoughts?|error|note|absolutely)(?=[:,!]))(?!\w)",
     re.I,
 )
-_REASON = re.compile(r",?\s+(?:because|since)\s|,\s+(?:as|which)\s|\s+[–—]\s|;\s", re.I)
+_REASON = re.compile(
+    r",?\s+(?:because|since)\s|,?\s+(?:but|though|although) i(?:'m| am| was) not\b|,\s+(?:as|which)\s|\s+[–—]\s|;\s",
+    re.I,
+)
 _INITIAL = re.compile(r"(?:^|[\s(*_])[A-Z]\.$")
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:No|Nr|Dr|Mr|Mrs|Ms|St|vs|ca|approx|e\.g|i\.e|cf|Prof|Jr|Sr|Mt)\.$")
 _BEGINS = frozenset(
@@ -94,10 +132,14 @@ class Reading:
 def read_answer(text: str, fields: frozenset[str], options: Options | None = None) -> Reading:
     """The answer in *text* with the other *fields* that are marked in it, and the text without those lines."""
     marks = read_marks(text, fields | {"ANSWER"})
-    said = marks.values.get("ANSWER") or unmarked_answer(text, marks, options)
+    said = _marked(marks) or unmarked_answer(text, marks, options)
     rest = marks.text or ("" if marks.values else text.strip())
     if said is None:
-        return Reading(None, refuses(clean(text[:2_000])), marks.values, rest)
+        return Reading(None, says_none(text) or refuses(clean(text[:2_000])), marks.values, rest)
+    if "ANSWER" not in marks.values and value_of(said, options).kind == "text" and refuses(clean(text[:2_000])):
+        return Reading(None, True, marks.values, rest)
+    if marks.after and any(_TAKES_BACK.match(sentence) for sentence in _sentences(marks.after[:_MOST_AFTER])):
+        return Reading(None, False, marks.values, text.strip())
     answer = " ".join((boxed(said) or said).split())
     if len(answer) > LONGEST_ANSWER and "ANSWER" not in marks.values:
         return Reading(None, False, marks.values, rest)
@@ -108,7 +150,18 @@ def read_answer(text: str, fields: frozenset[str], options: Options | None = Non
 def final_answer(text: str, options: Options | None = None) -> str | None:
     """What *text* gives as its answer, as it stands there; None when it gives none that can be read."""
     marks = read_marks(text, {"ANSWER"})
-    return marks.values.get("ANSWER") or unmarked_answer(text, marks, options)
+    return _marked(marks) or unmarked_answer(text, marks, options)
+
+
+def _marked(marks: Marks) -> str | None:
+    """The marked answer, without a sentence around it: `ANSWER: The answer is 42.`"""
+    said = marks.values.get("ANSWER")
+    if said is None or len(said) > _LONGEST_SENTENCE or value_of(said).kind != "text":
+        return said
+    first, *_ = _sentences(said) or [""]
+    match = _SAYS.match(first) or _SAYS_ELSEWHERE.match(first)
+    inner = _said([first]) if match else None
+    return inner if inner and value_of(inner).kind != "text" else said
 
 
 def rendered(text: str) -> str:
@@ -180,6 +233,8 @@ def _said(sentences: list[str]) -> str | None:
             or len(sentences[place]) > _LONGEST_SENTENCE
         ):
             continue
+        if _PART.match(before) and any(_PART.match(one) and _SAYS.search(one) for one in sentences[:place]):
+            return None
         return _without_reason(re.sub(r"[.。]$", "", value).removesuffix("です").strip(" *_")) or None
     return None
 
@@ -209,6 +264,10 @@ def _whole(text: str, options: Options | None) -> str | None:
         return None
     if value_of(line, options).kind != "text" or abstains(line, options):
         return line
+    if line.startswith("{") or is_label(line) or _SAYS.search(line) or _SAYS_ELSEWHERE.search(line):
+        return None  # an object or a label without an answer, or a sentence about one that has been looked at
+    if (match := _ALL_IT_SAYS.fullmatch(line)) and value_of(said := match["value"] or match["before"]).kind != "text":
+        return said
     unfinished = line.endswith((":", "...", "…", "?")) or _NO_ANSWER.match(line) or len(_END.split(line)) > 1
     unfinished = unfinished or line.count("{") != line.count("}")
     return None if unfinished else line

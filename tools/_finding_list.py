@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tools._finding_dresses import plain_lines, table_rows, unwrapped
 from tools._finding_fields import canonical, category_of, claim_of, place_of, severity_of, text_of
 from tools._findings import Raw
 from tools._loose_json import json_values
@@ -30,14 +32,17 @@ _LISTS = frozenset(
 _FIELD_LINE = re.compile(
     r"^[\s>*•-]{0,20}(?:\d{1,3}[.)]\s+)?[*_`]{0,3}([A-Za-z][A-Za-z _-]{1,24})[*_`]{0,3}\s?[:=][*_`]{0,3}\s?(.{0,2000})$"
 )
+_HEADING = re.compile(
+    r"^\s{0,3}#{1,6}\s+(?:(?:finding|issue|bug|problem)\s*#?)?(?:\d{1,3}\s?[.):-]\s*)?(\S.*?)[#\s]*$", re.I
+)
 
 
 def read_findings(ai: str, text: str) -> list[Raw] | None:
     """The findings in an answer; None when it is in no form that could hold any."""
-    values = json_values(text)
+    values = json_values(html.unescape(text) if "&quot;" in text and '"' not in text else text)
     entries = [entry for value in values for entry in _entries(value, {}, 0)]
     if not entries:
-        entries = list(_blocks(text))
+        entries = [row for row in table_rows(text) if _is_finding(row)] or list(_blocks(plain_lines(text)))
     if not entries and not any(map(_is_empty, values)):
         return None
     return [raw for entry in entries[:_MOST_FINDINGS] if (raw := _raw(ai, entry))]
@@ -55,11 +60,16 @@ def _entries(value: Any, above: Mapping[str, Any], depth: int) -> Iterator[Mappi
     """The objects in *value* that are findings; what stands above them, such as their file, is theirs too."""
     if depth > _DEEPEST:
         return
+    value = unwrapped(value)
     if isinstance(value, list):
         for one in value:
             yield from _entries(one, above, depth + 1)
     elif isinstance(value, Mapping):
-        lists = {key: one for key, one in value.items() if isinstance(one, list | Mapping)}
+        lists = {
+            key: one
+            for key, one in value.items()
+            if isinstance(one, list | Mapping) or (str(key).lower() in _LISTS and isinstance(unwrapped(one), list))
+        }
         if _is_finding(value):
             yield {**above, **value}
             return
@@ -82,20 +92,30 @@ def _holds_findings(value: Any) -> bool:
 
 
 def _blocks(text: str) -> Iterator[Mapping[str, Any]]:
-    """`file: a.py`, `line: 3`, `claim: ...` line by line; a field that comes again begins the next finding."""
+    """`file: a.py`, `line: 3`, `claim: ...` line by line; a field that comes again begins the next finding, and so does
+    a heading, which is what it claims where nothing else is."""
     entry: dict[str, Any] = {}
+    above = ""
     for line in text[:400_000].split("\n"):
+        if heading := _HEADING.match(line[:2_200]):
+            yield from _closed(entry, above)
+            entry, above = {}, heading[1]
+            continue
         match = _FIELD_LINE.match(line[:2_200])
         key = re.sub(r"[^a-z]", "", match[1].lower()) if match else ""
         if match is None or not canonical({key: "x"}):
             continue
         if key in entry:
-            if _is_finding(entry):
-                yield entry
+            yield from _closed(entry, above)
             entry = {}
         entry[key] = match[2].strip().strip("`")
-    if _is_finding(entry):
-        yield entry
+    yield from _closed(entry, above)
+
+
+def _closed(entry: dict[str, Any], above: str) -> Iterator[Mapping[str, Any]]:
+    whole = entry if not entry or claim_of(canonical(entry)) else {**entry, "claim": above}
+    if _is_finding(whole):
+        yield whole
 
 
 def _raw(ai: str, entry: Mapping[str, Any]) -> Raw | None:

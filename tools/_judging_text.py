@@ -6,6 +6,7 @@ drawn for this call, which no candidate can know.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -19,6 +20,8 @@ from tools._structured import list_of, object_schema, structured_request
 LONGEST_CANDIDATE = 24_000
 """Characters of a candidate that a judge is shown; a cut is told to it."""
 _LONGEST_REASON = 2_000
+_RANKED = re.compile(r"^\W*((?:final )?ranking\b[^:\n]{0,40}):(.*)$", re.I | re.M)
+_WORST_FIRST = re.compile(r"worst (?:to|first|→|-+>)|least to most|ascending", re.I)
 _STRING = {"type": "string"}
 
 
@@ -47,12 +50,14 @@ def ranked_request(
 
 def read_ranking(text: str, labels: Sequence[str]) -> tuple[Tiers, str] | None:
     """A judge's order of *labels*, in tiers, and its reason; None unless it places each of them once."""
+    if any(line and _WORST_FIRST.search(line[0]) and "<" not in line[0] for line in _RANKED.finditer(text)):
+        return None
     marks = read_marks(text, {"BETTER", "RANKING"})
     said = [marks.found.get(key) for key in ("ranking", "better")] if marks.found else []
     lines = {} if marks.found else marks.values
     ranking, better = lines.get("RANKING"), lines.get("BETTER")
     candidates = [
-        *(read_tiers(one, labels) for one in (*said, ranking)),
+        *(read_tiers(one, labels) for one in (*said, ranking, *([] if marks.found else _below(text)))),
         *(read_better(one, labels) for one in (*said, better, ranking)),
         *([] if marks.values else [read_conclusion(text, labels)]),
     ]
@@ -61,6 +66,12 @@ def read_ranking(text: str, labels: Sequence[str]) -> tuple[Tiers, str] | None:
         return None
     reason = marks.found.get("reason") or marks.text
     return tiers, " ".join(clean(str(reason)[: 4 * _LONGEST_REASON]).split())[:_LONGEST_REASON]
+
+
+def _below(text: str) -> list[str]:
+    """What follows the last label of a ranking, whose places may stand in several lines."""
+    labels = list(_RANKED.finditer(text))
+    return [text[labels[-1].start(2) :]] if labels else []
 
 
 def _prompt(question: str, texts: Mapping[str, str], rng: Random, task: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _LONGEST = 600
 _NOBODY = frozenset(
@@ -20,7 +20,15 @@ _DOES = frozenset("dissent dissents disagree disagrees contradict contradicts ob
 _BREAKS = frozenset("; . : - – — but while whereas since because as who whose which with".split())  # noqa: SIM905
 _EVERYBODY = frozenset({"all", "everyone", "everybody", "both", "each"})
 _BUT = frozenset({"but", "except", "save"})
+_UNANIMOUS = re.compile(
+    r"(?:there (?:is|are) )?(?:no(?:ne|body| one| dissent\w*)\b.{0,40}|(?:it is |the panel is )?unanim\w+|zero|0"
+    r"|neither\b.*|没有.{0,4}"
+    r"|(?:all|every(?:one|body)|both|they all|we all)(?: of them| statements?| seats?)? (?:agrees?|concurs?)\b"
+    r"(?! with [A-Z]\b).{0,40})\W*",
+    re.I,
+)
 _BRACKETS = re.compile(r"[(\[（][^()\[\]（）]{2,300}[)\]）]")
+_HAN_AND = re.compile(r"(?<=[A-Z])\s*[和与及、]\s*(?=[A-Z])")
 _WORD = re.compile(r"[^\W\d_]+(?:/[^\W\d_]+)?|[^\s\w]|\d+")
 
 
@@ -28,21 +36,31 @@ def named_letters(said: object, letters: Sequence[str]) -> tuple[str, ...] | Non
     """The *letters* that *said* names, in their order; none when it says nobody. None when it cannot be read."""
     if isinstance(said, list):
         found = [str(one).strip().strip("\"'`*.").upper() for one in said[:50]]
+        if any(isinstance(one, Mapping) for one in said):
+            return named_letters(
+                [next(iter(one.values()), "") if isinstance(one, Mapping) else one for one in said], letters
+            )
+        found = [re.split(r"[:(]|\s[–—-]\s", one, maxsplit=1)[0].strip() for one in found]
         named = [re.sub(r"^(?:STATEMENT|SEAT|LETTER|ANSWER|OPTION)\s+", "", one) for one in found if one]
         known = tuple(letter for letter in letters if letter in named)
         return known if known or all(one.casefold() in _NOBODY for one in found) else None
     if not isinstance(said, str) or not said.strip():
         return None
-    return _in_prose(" ".join(said[:_LONGEST].split()).strip(" *_`\"'"), letters)
+    return _in_prose(" ".join(_HAN_AND.sub(" and ", said[:_LONGEST]).split()).strip(" *_`\"'"), letters)
 
 
 def _in_prose(line: str, letters: Sequence[str]) -> tuple[str, ...] | None:
     words = _WORD.findall(_BRACKETS.sub("", line).strip() or line.strip("()[]{} ") or "none")
     words = [word for word in words if word not in "\"'`*_()[]{}“”"]
-    if not words or words[0].casefold() in _NOBODY:
+    while len(words) > 1 and words[0] in "-–—•":
+        words = words[1:]
+    if not words or words[0].casefold() in _NOBODY or _UNANIMOUS.fullmatch(line):
         return ()
+    words = [part for word in words for part in (word.split("/") if _is_pair(word, letters) else [word])]
     if words[0].casefold() in _EVERYBODY:
         return _everybody([word for word in words[1:] if word != "."], letters)
+    if whole := _listed(words):
+        return _known(whole, letters)
     verb = next((place for place, word in enumerate(words) if word.casefold() in _DOES), None)
     if verb is not None:
         return _known(_listed(_before(words[:verb])), letters)
@@ -54,13 +72,23 @@ def _in_prose(line: str, letters: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _everybody(rest: Sequence[str], letters: Sequence[str]) -> tuple[str, ...] | None:
-    """Who is meant by `all` and what follows it."""
+    """Who is meant by `all` or `both` and what follows it."""
     if not rest:
         return tuple(letters)
+    if named := _listed(rest):
+        return _known(named, letters)
     if rest[0].casefold() not in _BUT:
         return None
-    spared = _listed([word for word in rest[1:] if word != "for"])
+    agree = rest[-1].casefold() in ("agree", "agrees", "concur", "concurs")
+    spared = _listed([word for word in (rest[1:-1] if agree else rest[1:]) if word != "for"])
+    if spared and agree:
+        return _known(spared, letters)
     return None if not spared else tuple(letter for letter in letters if letter not in spared)
+
+
+def _is_pair(word: str, letters: Sequence[str]) -> bool:
+    """Whether *word* is `A/B`, and not `N/A`."""
+    return "/" in word and all(part in letters for part in word.split("/"))
 
 
 def _before(words: Sequence[str]) -> list[str]:
@@ -75,6 +103,7 @@ def _before(words: Sequence[str]) -> list[str]:
 
 def _listed(words: Sequence[str]) -> list[str] | None:
     """The letters of a list; None where anything else stands among them."""
+    words = " ".join(words).replace("as well as", "and").split()
     found = []
     for word in words:
         if _is_letter(word):

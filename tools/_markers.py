@@ -28,7 +28,9 @@ _NUMBERED = re.compile(r"\(?\d{1,2}[.)]\s+")
 _AGAIN = re.compile(r"[\s,;|.]+\**(?:ANSWER|CONFIDENCE|CONVINCED BY|POSITION|CHANGED|VERDICT|DISSENTERS)\**\s*[:：]")
 _AGAIN_TITLE = re.compile(
     r"[,;|]\s*\**(?:Answer|Confidence|Convinced by|Position|Changed|Verdict|Dissenters)\**\s*[:：]"
+    r"|[,;|]\s*(?i:confidence)\s*[:：=](?=\s*\d)"
 )
+_MIDDLE = re.compile(r"(?<=[.!?;)])\s+\**(?=ANSWER\**\s*[:：])")
 _TEMPLATE = re.compile(r"<[^<>\n]{0,300}>\W*")
 _TAG = re.compile(r"</?[a-zA-Z_ ]{1,30}>")
 _RULE = re.compile(r"[\s|:-]*-[\s|:-]*")
@@ -43,6 +45,8 @@ class Marks:
     text: str = ""
     found: Mapping[str, Any] = field(default_factory=dict)
     """The JSON object they came from, where it was one."""
+    after: str = ""
+    """What follows the line that the answer stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,9 @@ def read_marks(text: str, fields: Collection[str]) -> Marks:
     values = {mark.field: mark.value for mark in sorted(marks, key=lambda mark: (mark.rank, mark.lines.start))}
     gone = {number for mark in marks for number in mark.lines}
     rest = [line for number, line in enumerate(lines) if number not in gone]
-    return Marks(values, (clean(text) if cut else "\n".join(rest)).strip())
+    last = max((mark.lines.stop for mark in marks if mark.field == "ANSWER"), default=len(lines))
+    after = "\n".join(line for number, line in enumerate(lines[last:], last) if number not in gone)
+    return Marks(values, (clean(text) if cut else "\n".join(rest)).strip(), after=after.strip())
 
 
 def unstyled_lines(text: str) -> str:
@@ -145,9 +151,15 @@ def _line_marks(lines: list[str]) -> Iterator[_Mark]:
             header = _header(bare) or (header if _RULE.fullmatch(bare[:500]) else [])
             continue
         header = []
-        yield from _tagged(line, number, rank)
-        if mark := _labelled(lines, number, line, rank):
+        yield from _tagged(lines, number, rank)
+        if mark := _labelled(lines, number, line, rank) or _in_the_middle(lines, number, rank):
             yield from _split_again(mark)
+
+
+def _in_the_middle(lines: list[str], number: int, rank: int) -> _Mark | None:
+    """`I disagree. ANSWER: 42`, in capitals and behind a sentence."""
+    middle = _MIDDLE.search(lines[number][:_LONGEST_VALUE])
+    return _labelled(lines, number, lines[number][middle.end() :], rank) if middle else None
 
 
 def _header(row: str) -> list[str | None]:
@@ -173,15 +185,28 @@ def _row(lines: list[str], number: int, header: list[str | None], rank: int) -> 
         yield _Mark(name, _value(cells[1]), rank, range(number, number + 1))
 
 
-def _tagged(line: str, number: int, rank: int) -> Iterator[_Mark]:
+def _tagged(lines: list[str], number: int, rank: int) -> Iterator[_Mark]:
     """`<answer>42</answer>`."""
+    line = lines[number]
     for tag in _TAG.finditer(line[:_LONGEST_VALUE]):
         name = tag[0].strip("</>")
         if tag[0].startswith("</") or not (found := field_of(name)):
             continue
         end = line.find(f"</{name}>", tag.end())
-        if end > tag.end() and (value := _value(line[tag.end() : end])):
-            yield _Mark(found, value, rank, range(number, number + 1))
+        last, inner = number + 1, line[tag.end() : end]
+        if end < 0 and not line[tag.end() :].strip():
+            last, inner = _until(lines, number + 1, f"</{name}>")
+        if value := _value(inner):
+            yield _Mark(found, value, rank, range(number, last))
+
+
+def _until(lines: list[str], first: int, closing: str) -> tuple[int, str]:
+    """What stands in the lines up to *closing*, and the line behind it; nothing where it does not close soon."""
+    for place in range(first, min(first + _MOST_BELOW, len(lines))):
+        if lines[place].strip().endswith(closing):
+            inner = "\n".join(lines[first : place + 1]).strip().removesuffix(closing)
+            return place + 1, " ".join(inner.split())
+    return first, ""
 
 
 def _labelled(lines: list[str], number: int, line: str, rank: int) -> _Mark | None:
@@ -219,7 +244,7 @@ def _below(lines: list[str], number: int, name: str, rank: int) -> _Mark | None:
             if taken:
                 break
             continue
-        if _is_label(bare):
+        if is_label(bare):
             break
         taken.append(bare)
         last = place
@@ -228,7 +253,8 @@ def _below(lines: list[str], number: int, name: str, rank: int) -> _Mark | None:
     return _Mark(name, value, rank, range(number, last + 1)) if value else None
 
 
-def _is_label(line: str) -> bool:
+def is_label(line: str) -> bool:
+    """Whether *line* is labelled as one of the fields."""
     head = line.lstrip(_DRESS)[:_LONGEST_LABEL]
     if line.startswith("#"):
         return True
@@ -282,6 +308,6 @@ def _split_again(mark: _Mark) -> Iterator[_Mark]:
     if value:
         yield _Mark(mark.field, value, mark.rank, mark.lines)
     rest = mark.value[match.start() :].lstrip(" \t,;|.*")
-    place = min(spot for sign in ":：" if (spot := rest.find(sign)) >= 0)
+    place = min(spot for sign in ":：=" if (spot := rest.find(sign)) >= 0)
     if (name := field_of(_undressed(rest[:place]))) and (more := _value(rest[place + 1 :])):
         yield from _split_again(_Mark(name, more, mark.rank, mark.lines))

@@ -110,7 +110,8 @@ def plain(text: str) -> tuple[str, str]:
     line = re.sub(rf"(?<=\d)([{_SUPERSCRIPTS}]+)(?=\s|$)", r"^\1", line).translate(_PLAIN)
     for sign, fraction in _VULGAR.items():
         line = re.sub(rf"(?<=\d)\s?{sign}", f" {fraction}", line).replace(sign, fraction)
-    line = re.sub(r"(?<=\d)\s*[*·]\s*(?=10(?:\D|$))", "x", line).strip(" *_`\"'")
+    line = re.sub(r"(?<=\d)\s*[*·]\s*(?=10(?:\D|$))", "x", line).strip(" *_`")
+    line = line[1:-1].strip() if len(line) > 2 and line[0] == line[-1] and line[0] in "\"'" else line
     name = ""
     if match := _EQUATION.match(line):
         name, line = match["name"], line[match.end() :]

@@ -19,6 +19,12 @@ _WORSE = re.compile(r"\s*(?:<+|≺|←|<-+|\bis worse than\b|\bworse than\b|\bbe
 _NEXT = re.compile(r"\s*(?:[,;|\n]|\b(?:and\s+)?(?:then|followed by|next|lastly|finally)\b|\s-\s)\s*", re.I)
 _EQUAL = re.compile(r"\s*(?:=|~|≈|≃|/|&|\+|\band\b|\btied with\b|\bties with\b|\bequals?\b|\bequal to\b)\s*", re.I)
 _PLACE = re.compile(r"(?:^|(?<=[\s,;|(]))(?:#|no\.?\s*|rank\s*|place\s*)?(\d{1,2})(?:st|nd|rd|th)?\s*[.):=-]\s*")
+_WORST_FIRST = re.compile(r"worst (?:to|through|until|→|-+>) best|worst (?:one )?first|least to most|ascending", re.I)
+_TIED_IN_BRACKETS = re.compile(r"[(\[][^()\[\]]{0,60}\b(?:tied?|equal|joint)\b[^()\[\]]{0,60}[)\]]", re.I)
+_LABEL_THEN_NUMBER = re.compile(
+    r"(?:^|(?<=[\s,;|]))(?:answer\s+)?([A-Z])\s*(?:[:=]|\s-)\s*#?(\d{1,2})(?:st|nd|rd|th)?(?=$|[\s,;|.])[,;|]?\s*"
+)
+"""`A: 2, B: 1`: places, or scores, but never the order in which they stand."""
 _BRACKETS = re.compile(r"[(\[（][^()\[\]（）]{2,200}[)\]）]")
 _WORDS = frozenset(
     """answer answers candidate candidates option options response responses text texts best worst first second third
@@ -86,29 +92,53 @@ def _flat(tiers: Tiers) -> list[str]:
 
 def _listed(said: Sequence[object], labels: Sequence[str]) -> Tiers | None:
     tiers: Tiers = []
+    places: dict[int, int] = {}
     for one in said[:100]:
         if isinstance(one, list):
             tier = [label for inner in one if (label := _label(inner, labels))]
             tiers.append(tier)
         elif isinstance(one, Mapping):
+            if (place := _place_of(one)) is not None:
+                places[len(tiers)] = place
             named = [label for value in one.values() if (label := _label(value, labels))]
             tiers.append(named[:1])
         else:
             found = _labels(str(one), labels) if len(str(one)) < 200 else None
             tiers.append(found or [])
-    return tiers if tiers and all(tiers) else None
+    if not tiers or not all(tiers):
+        return None
+    if not places:
+        return tiers
+    return _by_place([(places.get(number, 0), label) for number, tier in enumerate(tiers) for label in tier])
+
+
+def _place_of(one: Mapping[str, object]) -> int | None:
+    """The place an entry says it has, which need not be where it stands in the list."""
+    said = next((value for key, value in one.items() if str(key).lower() in ("rank", "place", "position")), None)
+    text = str(said).strip("#. ")
+    return int(text) if text.isdigit() and len(text) < 4 else None
+
+
+def _by_place(placed: Sequence[tuple[int, str]]) -> Tiers | None:
+    """Tiers from places; None where the numbers are no places, but scores or something else."""
+    by_place: dict[int, list[str]] = {}
+    for place, label in placed:
+        by_place.setdefault(place, []).append(label)
+    if min(by_place) != 1 or max(by_place) > len(placed):
+        return None
+    return [by_place[place] for place in sorted(by_place)]
 
 
 def _placed(said: Mapping[str, object], labels: Sequence[str]) -> Tiers | None:
     """`{"1": "A"}` or `{"A": 1}`."""
-    by_place: dict[int, list[str]] = {}
+    placed: list[tuple[int, str]] = []
     for key, value in said.items():
         place, name = (key, value) if str(key).strip("#. ").isdigit() else (value, key)
         label = _label(name, labels)
         if label is None or not str(place).strip("#. ").isdigit():
             return None
-        by_place.setdefault(int(str(place).strip("#. ")), []).append(label)
-    return [by_place[place] for place in sorted(by_place)] or None
+        placed.append((int(str(place).strip("#. ")), label))
+    return _by_place(placed) if placed else None
 
 
 def _label(said: object, labels: Sequence[str]) -> str | None:
@@ -118,6 +148,11 @@ def _label(said: object, labels: Sequence[str]) -> str | None:
 
 def _written(text: str, labels: Sequence[str]) -> Tiers | None:
     line = "\n".join(" ".join(one.split()) for one in text.split("\n") if one.strip())
+    if (_WORST_FIRST.search(line) and "<" not in line) or _TIED_IN_BRACKETS.search(line):
+        return None
+    if found := _LABEL_THEN_NUMBER.findall(line):
+        whole = _LABEL_THEN_NUMBER.sub("", line).strip(" .,;|\n")
+        return None if whole else _placed(dict(found), labels)
     line = _BRACKETS.sub("", line).strip(" *_`\"'.\n[]")
     if ":" in line and not _PLACE.match(line) and not _labels(line.split(":")[0], labels):
         line = line.split(":", 1)[1]

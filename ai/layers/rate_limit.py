@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -59,6 +60,7 @@ class RateLimit:
     Args:
         configured: What the user set; anything else is learned from the responses.
         first: How many calls may go ahead before the first response.
+        ready: Awaited before the first turn is taken: turns that pass while an SDK is imported would be used at once.
     """
 
     def __init__(
@@ -71,7 +73,9 @@ class RateLimit:
         deadlines: Deadlines | None = None,
         first: int = 10,
         sleep: Sleep = anyio.sleep,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._ready = ready
         self._ai = ai
         self._key = key
         self._buckets = buckets
@@ -107,6 +111,7 @@ class RateLimit:
             await self._news.wait()
         call = _Call(request)
         if self.limits or self.resting_s:
+            await self._get_ready()
             call.wanted = self._estimate(request)
             await self._wait_turn(call, request, emit)
         self._under_way.add(call)
@@ -137,6 +142,12 @@ class RateLimit:
             if not grant.taken:
                 raise self._too_long(grant.wait_s, grant.reason, longest)
             sleep(grant.wait_s)
+
+    async def _get_ready(self) -> None:
+        if self._ready is not None:
+            with suppress(AIError):  # the call itself fails with it, and says so
+                await self._ready()
+            self._ready = None
 
     async def _recall(self) -> None:
         """Look now and then whether others were asked to leave this key alone."""

@@ -227,6 +227,10 @@ class AsyncClient(AsyncAIClient):
                 await read_async(fold, reply.http_response.aiter_bytes())
             return fold.finish()
 
+    async def prepare(self) -> None:
+        await self._open()
+        await load("aiohttp")
+
     async def list_models(self) -> list[str]:
         sdk = await self._open()
         with sdk_errors(await load("anthropic"), self._settings.who):

@@ -21,6 +21,7 @@ import httpx2
 from ai.classify import Who, not_an_answer, status_error, transport_error
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.finish import GEMINI
+from ai.lazy import load
 from ai.reading import count, first, items, mapping, position, text
 from ai.sdk import first_model, sdk_timeout, unavailable, unforeseen
 from ai.settings import ClientSettings, Endpoint
@@ -215,6 +216,10 @@ class AsyncClient(AsyncAIClient):
                     fold.open(reply.headers)
                     await read_async(fold, reply.aiter_bytes())
             return fold.finish()
+
+    async def prepare(self) -> None:
+        await self._open()
+        await load("aiohttp")
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()

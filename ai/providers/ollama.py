@@ -65,7 +65,7 @@ class OllamaFold(AnswerFold):
         if not line.strip() or self.done:
             return
         try:
-            data = decode(line.decode("utf-8-sig"))
+            data = decode(line.decode("utf-8-sig", "replace"))
         except ValueError as error:
             raise self._garbage(line) from error
         if not isinstance(data, dict):

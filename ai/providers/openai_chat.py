@@ -240,6 +240,10 @@ class AsyncClient(AsyncAIClient):
                 await read_async(fold, reply.aiter_bytes())
             return fold.finish()
 
+    async def prepare(self) -> None:
+        await self._open()
+        await load("aiohttp")
+
     async def list_models(self) -> list[str]:
         sdk = await self._open()
         with sdk_errors(await load("openai"), self._settings.who):

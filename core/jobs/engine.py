@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from core.jobs.states import CancelMode, JobState
@@ -38,26 +38,30 @@ class Journal(Protocol):
         the next commit; while the store is away it waits for that.
         """
 
-    async def ready(self) -> None:
-        """Return once finished calls can be kept; a new call must not start before."""
+    async def ready(self, job: str) -> None:
+        """Return at a moment at which a new call of *job* may start, and at no other.
+
+        Finished calls can be kept then, and the job is known to be this process's for long enough. Where another
+        process has it by now, this never returns: whoever runs the job is told to end it.
+        """
 
 
 class Parts(Protocol):
     """The parts of a job this process owns: jobs whose ids begin with its own, each with a journal of its own.
 
     Cancelling or resuming the job does the same to its parts. They are in no list of jobs. Nothing raises StoreError:
-    it waits until the store is back.
+    it waits until the store is back. All but `arguments` and `values` raise LostJobError when another process owns
+    the job by now, and then have changed nothing.
     """
 
     async def add(self, job: str, kind: str, arguments: Mapping[str, Any]) -> str | None:
-        """Queue a part for any worker; its id, or None when the job is being cancelled.
-
-        Raises:
-            LostJobError: Another process owns the job by now.
-        """
+        """Queue a part for any worker; its id, or None when the job is being cancelled."""
 
     async def of(self, job: str) -> list[Job]:
         """The parts that are not absorbed, in the order added."""
+
+    async def assured(self, job: str) -> None:
+        """Return at a moment at which the job is known to be ours for long enough to write what only its owner may."""
 
     async def arguments(self, part: str) -> Mapping[str, Any]: ...
 
@@ -128,6 +132,16 @@ class JobEngine(Journal, Protocol):
 
     # For owners.
 
+    @property
+    def looks_every_s(self) -> float:
+        """How often to look for jobs without being told of them."""
+
+    async def serve(self, kinds: Collection[str], wake: Callable[[], None]) -> None:
+        """Be there for others while jobs of *kinds* are worked on, and call *wake* when there may be a new one.
+
+        Returns at once where nothing has to be done for that, else when it is cancelled.
+        """
+
     async def claim(self, kinds: Collection[str]) -> Job | None:
         """Take up a job: one of this process, or one whose owner is gone. Its fence is new.
 
@@ -148,6 +162,9 @@ class JobEngine(Journal, Protocol):
         Raises:
             LostJobError: Another owner has it by now.
         """
+
+    def let_go(self, job: Job) -> None:
+        """Its run here has ended, however that came: it may come here again."""
 
     async def release(self, job: Job) -> None:
         """Give it back unfinished, for whoever takes it up next."""

@@ -8,7 +8,8 @@ from typing import Literal
 import psycopg
 
 from core.cluster_schema import SCHEMAS
-from core.jobs.fleet_queue import LEASE_S
+from core.errors import StoreError
+from core.jobs.leases import LEASE_S
 from core.jobs.pg_rows import workers
 from core.pg_connection import Address, Connection, explain, schema_of
 from core.postgres import written_by
@@ -28,7 +29,7 @@ def examine(url: str) -> tuple[State, str]:
         with address.connect(schema_of("jobs")) as raw:
             took_ms = (time.perf_counter() - started) * 1e3
             return _examined(Connection(raw), f"PostgreSQL ({address}) answers in {took_ms:.0f} ms")
-    except psycopg.Error as error:
+    except (psycopg.Error, StoreError) as error:
         return "fail", explain(error, address)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from core.errors import LostJobError
 from core.jobs import rows
 from core.jobs.fleet_queue import defer
+from core.jobs.leases import Holds
 from core.jobs.states import CancelMode
 from core.jobs.values import Job, part_id
 from core.pg_connection import Connection
@@ -36,6 +37,9 @@ class Engine(Protocol):
 
     @property
     def owner(self) -> str: ...
+    @property
+    def holds(self) -> Holds: ...
+    async def assured(self, job: str) -> None: ...
     async def read(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T: ...
     async def write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T: ...
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]: ...
@@ -49,13 +53,16 @@ class PostgresParts:
         self._engine = engine
 
     async def add(self, job: str, kind: str, arguments: Mapping[str, Any]) -> str | None:
-        me, now = self._engine.owner, self._engine.clock()
+        me, now, fence = self._engine.owner, self._engine.clock(), self._engine.holds.fence(job)
         part = Job(part_id(job), kind, "queued", creator=me, created=now)
-        add = partial(_add, job=job, part=part, arguments=rows.dump_arguments(arguments), me=me)
+        add = partial(_add, job=job, fence=fence, part=part, arguments=rows.dump_arguments(arguments))
         return part.id if await self._engine.write(add, patient=True) else None
 
     async def of(self, job: str) -> list[Job]:
-        return await self._engine.read(partial(parts, job=job), patient=True)
+        return await self._engine.read(partial(_own_parts, job=job, fence=self._engine.holds.fence(job)), patient=True)
+
+    async def assured(self, job: str) -> None:
+        await self._engine.assured(job)
 
     async def arguments(self, part: str) -> Mapping[str, Any]:
         return await self._engine.read(partial(_arguments, part=part), patient=True)
@@ -64,7 +71,9 @@ class PostgresParts:
         return await self._engine.memo(part, keys)
 
     async def absorb(self, part: str) -> None:
-        await self._engine.write(partial(_absorb, part=part), patient=True)
+        job = part.rpartition(".")[0]
+        absorb = partial(_absorb, job=job, fence=self._engine.holds.fence(job), part=part)
+        await self._engine.write(absorb, patient=True)
 
 
 def parts(connection: Connection, job: str) -> list[Job]:
@@ -84,12 +93,26 @@ def requeue_parts(connection: Connection, job: str, me: str) -> None:
             defer(connection, part.id, part.kind, PRIORITY)
 
 
-def _add(connection: Connection, job: str, part: Job, arguments: str, me: str) -> bool:
-    mine = "SELECT cancel FROM jobs WHERE id = ? AND state = 'running' AND owner = ? FOR UPDATE"
-    whole = connection.execute(mine, (job, me)).fetchone()
+def _own(connection: Connection, job: str, fence: int, *, lock: bool = True) -> Any:
+    """The row of a job that is held with *fence*, locked.
+
+    Raises:
+        LostJobError: Another process owns the job by now.
+    """
+    mine = "SELECT cancel FROM jobs WHERE id = ? AND state = 'running' AND fence = ?"
+    whole = connection.execute(f"{mine}{' FOR UPDATE' if lock else ''}", (job, fence)).fetchone()
     if whole is None:
         raise LostJobError(f"Job {job} belongs to another process by now.")
-    if whole["cancel"] is not None:
+    return whole
+
+
+def _own_parts(connection: Connection, job: str, fence: int) -> list[Job]:
+    _own(connection, job, fence, lock=False)
+    return parts(connection, job)
+
+
+def _add(connection: Connection, job: str, fence: int, part: Job, arguments: str) -> bool:
+    if _own(connection, job, fence)["cancel"] is not None:
         return False
     if connection.execute("SELECT 1 FROM jobs WHERE id = ?", (part.id,)).fetchone() is not None:
         return True  # the answer to its commit got lost
@@ -105,15 +128,16 @@ def _arguments(connection: Connection, part: str) -> Mapping[str, Any]:
     return found
 
 
-def _absorb(connection: Connection, part: str) -> None:
+def _absorb(connection: Connection, job: str, fence: int, part: str) -> None:
     """The calls get new numbers, under the lock of the whole, so that no cursor of its readers skips one."""
+    _own(connection, job, fence)
+    connection.execute("SELECT 1 FROM jobs WHERE id = ? FOR UPDATE", (part,))  # no call of it is kept meanwhile
     connection.execute(
-        "WITH whole AS (SELECT id FROM jobs WHERE id = (SELECT parent FROM jobs WHERE id = ?) FOR UPDATE), "
-        "kept AS (INSERT INTO calls (job, key, value, at) SELECT whole.id, c.key, c.value, c.at FROM calls c, whole "
-        "WHERE c.job = ? ORDER BY c.seq ON CONFLICT DO NOTHING RETURNING length(key) + length(value) AS size), "
+        "WITH kept AS (INSERT INTO calls (job, key, value, at) SELECT ?, key, value, at FROM calls "
+        "WHERE job = ? ORDER BY seq ON CONFLICT DO NOTHING RETURNING length(key) + length(value) AS size), "
         "sums AS (SELECT count(*) AS n, COALESCE(sum(size), 0) AS size FROM kept) "
-        "UPDATE jobs SET calls = calls + sums.n, bytes = bytes + sums.size FROM sums, whole WHERE jobs.id = whole.id",
-        (part, part),
+        "UPDATE jobs SET calls = calls + sums.n, bytes = bytes + sums.size FROM sums WHERE jobs.id = ?",
+        (job, part, job),
     )
     for table, column in (("calls", "job"), ("texts", "job"), ("jobs", "id")):
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (part,))  # noqa: S608 - ours

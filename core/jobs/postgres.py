@@ -1,8 +1,9 @@
 """The distributed engine: jobs in the PostgreSQL database that MOOT_STORE names, done by `moot worker` processes.
 
-Procrastinate's queue says whose turn it is, the journal what is paid for. A finished call goes to the local spool
-first, then into the next commit, and is shown to nobody before that: so what anybody has seen is never made again,
-whichever machine is lost. While the database is away answers are kept, and no new call starts.
+Procrastinate's queue says whose turn it is, the journal what is paid for and who may go on. A finished call goes to
+the local spool first, then into the next commit, and is shown to nobody before that: so what anybody has seen is never
+made again, whichever machine is lost. No call starts without a lease on its job that is known to be valid, nor while
+the database is away; what is finished meanwhile is kept.
 """
 
 from __future__ import annotations
@@ -10,10 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,26 +21,26 @@ import anyio
 import anyio.to_thread
 import psycopg
 
-from core.errors import InvalidInputError, StoreError
+from core.errors import StoreError
 from core.jobs import pg_rows, rows
-from core.jobs.fleet_queue import LEASE_S, Entry, Queue, install, queue_of
+from core.jobs.fleet_queue import Entry, Queue, install
+from core.jobs.leases import LEASE_S, Holds
+from core.jobs.pg_commits import Commits, rescue
 from core.jobs.pg_parts import ABANDONED, WHOLE, PostgresParts
-from core.jobs.pg_rows import Line
+from core.jobs.pg_rows import Busy
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
 from core.owners import Owner
 from core.pg_connection import Connection
 from core.postgres import PostgresStore
-from core.spool import Segment, Spool, left_behind, read_spool
-
-log = logging.getLogger(__name__)
+from core.spool import Spool
 
 T = TypeVar("T")
 
-_LONGEST_ARGUMENTS = 16_000_000
 _MOST_UNCOMMITTED = 10_000
 _LOOK_AGAIN_S = 0.1
-_MERGED_AT_ONCE = 500
+_FRESH_S = 0.1
+"""How long ago the database may have been heard of last when a call starts."""
 _UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
 _LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 _NO_WORKER = "No worker is running. Start one on any machine with this MOOT_STORE: moot worker"
@@ -52,32 +50,37 @@ class PostgresJobs:
     """The jobs in the database at *url*, as seen by one process, whose spool is in *folder*.
 
     Args:
-        lease_s: Seconds without a heartbeat after which a worker is taken for dead.
+        lease_s: Seconds after which a process that is not heard of has lost its jobs.
     """
+
+    looks_every_s = 3.0
+    """New jobs are told of. This is for those whose time comes, and whose owner is gone."""
 
     def __init__(self, url: str, folder: Path, *, lease_s: float = LEASE_S) -> None:
         self._store = PostgresStore(url, "jobs", also=install)
-        self._queue = Queue(self._store.address, lease_s=lease_s)
+        self.clock = self._store.clock
+        self._queue = Queue(self._store.address, self.clock, lease_s=lease_s)
         self._lease_s = lease_s
         self._owner = Owner(folder / "owners")
         place = hashlib.sha256(str(self._store.address).encode()).hexdigest()[:8]
         self._spools = folder / f"cluster-{place}.d"
         self._spool = Spool(self._spools, self._owner.name)
-        self._batches = _Batches(self._store, self._spool)
-        self._held: dict[str, int] = {}
-        """The entries of the queue that are ours, by their jobs."""
+        self._commits = Commits(self._store, self._spool, self._hear)
+        self.holds = Holds(lease_s)
         self._fetched: set[int] = set()
         """Entries that are ours, though what they stand for is not known yet."""
         self._due: set[int] = set()
         """Entries we are done with that the queue has not heard of yet."""
         self._lock = anyio.Lock()
+        self._renewing = anyio.Lock()
+        self._heard_at = float("-inf")
+        """When the database was alive for certain."""
         self._keeps: Collection[str] = ()
-        self.clock = self._store.clock
+        self._closed = False
         self.parts = PostgresParts(self)
 
     def keep(self, kinds: Collection[str]) -> None:
         self._keeps = tuple(kinds)
-        self._queue.apart = bool(kinds)
 
     @property
     def owner(self) -> str:
@@ -92,30 +95,27 @@ class PostgresJobs:
 
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         text = rows.dump_arguments(arguments)
-        if len(text) > _LONGEST_ARGUMENTS:
-            raise InvalidInputError(
-                f"The arguments have {len(text):,} characters; a job takes at most {_LONGEST_ARGUMENTS:,}."
-            )
-        job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self._store.clock())
-        await self.write(partial(pg_rows.submit, job=job, arguments=text, to=self._to(kind)))
+        job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock())
+        await self.write(partial(pg_rows.submit, job=job, arguments=text, kept_s=self._kept_s(kind)))
         return job
 
     async def get(self, id: str) -> Job:
-        return self._shown(*await self.read(partial(self._with_workers, find=partial(rows.get, id=id))))
+        job, gone, workers = await self.read(partial(self._around, find=partial(rows.get, id=id)))
+        return self._shown(job, gone, workers)
 
     async def result(self, id: str) -> JobResult | None:
         return await self.read(partial(rows.result, id=id))
 
     async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
         find = partial(rows.list_jobs, states=tuple(states), limit=limit, only=WHOLE)
-        found, workers = await self.read(partial(self._with_workers, find=find))
-        return [self._shown(job, workers) for job in found]
+        found, gone, workers = await self.read(partial(self._around, find=find))
+        return [self._shown(job, gone, workers) for job in found]
 
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
         return await self.read(partial(rows.calls_after, id=id, after=after, limit=limit))
 
     async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
-        return await self.write(partial(pg_rows.cancel, id=id, mode=mode, now=self._store.clock()))
+        return await self.write(partial(pg_rows.cancel, id=id, mode=mode, now=self.clock()))
 
     async def resume(self, id: str) -> Job:
         return await self._requeue(id, also_done=False)
@@ -124,17 +124,18 @@ class PostgresJobs:
         return await self._requeue(id, also_done=True)
 
     async def _requeue(self, id: str, *, also_done: bool) -> Job:
-        to = self._to((await self.get(id)).kind)
-        return await self.write(partial(pg_rows.requeue, id=id, me=self.owner, to=to, also_done=also_done))
+        kept_s = self._kept_s((await self.get(id)).kind)
+        again = partial(pg_rows.requeue, id=id, me=self.owner, kept_s=kept_s, also_done=also_done)
+        return await self.write(again)
 
-    def _to(self, kind: str) -> str:
-        return self.owner if kind in self._keeps else ""
+    def _kept_s(self, kind: str) -> float | None:
+        return self._lease_s if kind in self._keeps else None
 
     async def kept(self, id: str, prefix: str) -> dict[str, Any]:
         return await self.read(partial(rows.kept, id=id, prefix=prefix))
 
     async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
-        before = self._store.clock() - older_than_s
+        before = self.clock() - older_than_s
         return await self.write(partial(rows.clean, before=before, most_bytes=most_bytes, only=ABANDONED))
 
     async def forget(self, id: str) -> None:
@@ -144,46 +145,97 @@ class PostgresJobs:
         return await self.write(partial(rows.forget_words, only=ABANDONED))
 
     async def claim(self, kinds: Collection[str]) -> Job | None:
-        await self._attend()
-        await anyio.to_thread.run_sync(self._take_over)
+        await self._begin()
+        if self._keeps:
+            return await self._claim_own(kinds)
+        await self._beat()
         while entry := await self._fetch(kinds):
             try:
-                take = partial(pg_rows.take, id=entry.job, entry=entry.id, me=self.owner, now=self._store.clock())
-                job = await self.write(take)
+                taken = await self._take(entry)
             except BaseException:
                 self._queue.doubt()
                 raise
             finally:
                 self._fetched.discard(entry.id)
-            if job is not None:
-                self._held[job.id] = entry.id
-                return job
-            await self._done_with(entry.id)
+            if isinstance(taken, Job):
+                return taken
+            await (self._done_with(entry.id) if taken is None else self._queue.put_off(entry.id, taken.seconds))
         return None
+
+    async def _claim_own(self, kinds: Collection[str]) -> Job | None:
+        """What was accepted here comes from the journal: the queue only makes sure that others take it up after us."""
+        me, asked, own = self.owner, self.holds.clock(), [kind for kind in kinds if kind in self._keeps]
+        take = partial(pg_rows.take_own, me=me, kinds=own, held=[*self.holds], now=self.clock(), lease_s=self._lease_s)
+        if (job := await self.write(take)) is not None:
+            self.holds.take(job, None, asked)
+        return job
+
+    async def _take(self, entry: Entry) -> Job | Busy | None:
+        asked, here, fair = self.holds.clock(), entry.job in self.holds, self._queue.fair
+        take = partial(pg_rows.take, id=entry.job, me=self.owner, now=self.clock(), lease_s=self._lease_s)
+        taken = await self.write(partial(take, here=here, fair=fair))
+        if isinstance(taken, Job):
+            self.holds.take(taken, entry.id, asked)
+        return taken
 
     async def _fetch(self, kinds: Collection[str]) -> Entry | None:
         """The next entry, held from the moment it is ours: a heartbeat gives back what nobody holds."""
         async with self._lock:
-            entry = await self._queue.fetch([queue_of(kind, self._to(kind)) for kind in kinds])
+            entry = await self._queue.fetch(kinds)
             if entry is not None:
                 self._fetched.add(entry.id)
             return entry
 
     async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
-        await self._attend()
-        return await self.read(partial(rows.watch, jobs=jobs))
+        if self.holds.due:
+            await self._renew()
+        claims = await self.read(partial(rows.watch, jobs=jobs))
+        return {job: replace(claim, mine=claim.mine and not self.holds.lost(job)) for job, claim in claims.items()}
 
-    async def _attend(self) -> None:
-        """Be a worker: tell that we live, and what we are done with."""
+    async def _renew(self) -> None:
+        """Ask for a new lease on all that is held, and learn what is not any more."""
+        async with self._renewing:
+            asked = self.holds.clock()
+            claims = await self.write(partial(pg_rows.renew, jobs=self.holds.valid, lease_s=self._lease_s))
+            self.holds.renewed(claims, asked)
+
+    def let_go(self, job: Job) -> None:
+        hold = self.holds.let_go(job.id)
+        if hold is not None and hold.entry is not None:  # else the queue has been told
+            self._queue.doubt()
+
+    async def serve(self, kinds: Collection[str], wake: Callable[[], None]) -> None:
+        if self._keeps:
+            return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._hearts, wake)
+            await self._queue.listen(kinds, wake)
+
+    async def _hearts(self, wake: Callable[[], None]) -> None:
+        while True:
+            try:
+                await self._begin()
+                if await self._beat():
+                    wake()
+            except StoreError:  # told by whoever asks for a job; what is due is done when the database is back
+                pass
+            await anyio.sleep(min(self._queue.beat_every_s, self.looks_every_s))
+
+    async def _begin(self) -> None:
+        if self._closed:
+            raise StoreError("The store is closed.")
+        await anyio.to_thread.run_sync(self._prepare)
+        await anyio.to_thread.run_sync(rescue, self._store, self._spools, self._owner)
+
+    async def _beat(self) -> bool:
+        """Be a worker: tell that we live, and what we are done with. Whether something was queued again."""
         async with self._lock:
-            if self._batches.closed:
-                raise StoreError("The store is closed.")
-            await anyio.to_thread.run_sync(self._prepare)
             await self._queue.open()
-            await self._queue.beat({*self._held.values(), *self._fetched, *self._due})
+            again = await self._queue.beat(lambda: self.holds.entries | self._fetched | self._due)
             for entry in [*self._due]:
                 await self._queue.finish(entry)
                 self._due.discard(entry)
+            return again
 
     def _prepare(self) -> None:
         try:
@@ -197,43 +249,33 @@ class PostgresJobs:
             self._owner.close()
             raise
 
-    def _take_over(self) -> None:
-        """Bring what dead processes of this machine had finished but not committed into the store."""
-        for holder, paths in left_behind(self._spools).items():
-            if not self._owner.alive(holder):
-                for path in paths:
-                    lines = list(read_spool(path)) if path.exists() else []
-                    for start in range(0, len(lines), _MERGED_AT_ONCE):
-                        merge = partial(pg_rows.keep_calls, lines=lines[start : start + _MERGED_AT_ONCE])
-                        self._store.submit(merge).result()
-                    path.unlink(missing_ok=True)
-                self._owner.bury(holder)
-
     async def set_total(self, id: str, total: int) -> None:
-        await self.write(partial(rows.set_total, id=id, total=total))
+        await self.write(partial(pg_rows.set_total, id=id, fence=self.holds.fence(id), total=total))
 
     async def set_progress(self, id: str, progress: Mapping[str, Any]) -> None:
-        await self.write(partial(rows.set_progress, id=id, progress=progress))
+        await self.write(partial(pg_rows.set_progress, id=id, fence=self.holds.fence(id), progress=progress))
 
     async def finish(self, job: Job, state: JobState, *, result: JobResult | None = None, reason: str = "") -> None:
-        end = partial(pg_rows.finish, job=job, state=state, result=result, reason=reason, now=self._store.clock())
-        try:
-            await self.write(end, patient=True)
-        finally:
-            if entry := self._held.pop(job.id, None):
-                await self._done_with(entry)
+        end = partial(pg_rows.finish, job=job, state=state, result=result, reason=reason, now=self.clock())
+        await self._end(job, end, patient=True)
 
     async def release(self, job: Job) -> None:
-        entry = self._held.pop(job.id, None)
-        await self.write(partial(rows.release, job=job))
-        if entry is not None:
-            await self._queue.give_back(entry, job.kind)
+        await self._end(job, partial(pg_rows.release, job=job))
 
     async def pass_on(self, job: Job, reason: str) -> None:
-        entry = self._held.pop(job.id, None)
-        await self.write(partial(pg_rows.pass_on, job=job, reason=reason))
-        if entry is not None:
-            await self._queue.give_back(entry, job.kind, later=True)
+        await self._end(job, partial(pg_rows.pass_on, job=job, reason=reason))
+
+    async def _end(self, job: Job, end: Callable[[Connection], None], *, patient: bool = False) -> None:
+        """Have the journal say it first. Only then is our entry of the queue done with: of one who lost the job, it is
+        somebody else's by now."""
+        try:
+            await self.write(end, patient=patient)
+        except BaseException:
+            self.let_go(job)
+            raise
+        hold = self.holds.let_go(job.id)
+        if hold is not None and hold.entry is not None:
+            await self._done_with(hold.entry)
 
     async def _done_with(self, entry: int) -> None:
         try:
@@ -249,21 +291,57 @@ class PostgresJobs:
         return self._spool.waiting
 
     def record(self, job: str, key: str, value: Any) -> None:
-        text, at = json.dumps(value), self._store.clock()
-        self._batches.add((job, key, text, at), self._spool.put(job, key, text, at))
+        text, at = json.dumps(value), self.clock()
+        self._commits.add((job, key, text, at), self._spool.put(job, key, text, at))
 
     async def settle(self) -> None:
-        await self._batches.landed()
+        await self._commits.landed()
 
-    async def ready(self) -> None:
+    async def ready(self, job: str) -> None:
+        while True:
+            await self._writable()
+            if self.holds.lost(job):
+                await anyio.sleep_forever()  # until whoever runs the job here ends it
+            if self.holds.enough(job) and self.holds.clock() - self._heard_at <= _FRESH_S:
+                return
+            try:
+                await self._freshen()
+            except StoreError:
+                await anyio.sleep(_LOOK_AGAIN_S)
+
+    async def assured(self, job: str) -> None:
+        """Return while the lease on *job* is valid for long enough to change what it alone protects.
+
+        Raises:
+            LostJobError: It is lost.
+        """
+        while not self.holds.enough(job):
+            self.holds.fence(job)
+            try:
+                await self._freshen()
+            except StoreError:
+                await anyio.sleep(_LOOK_AGAIN_S)
+
+    async def _freshen(self) -> None:
+        """Hear of the database, and of what is ours: once for all who want to know it at the same time."""
+        wanted = self.holds.clock()
+        async with self._renewing:
+            if self._heard_at >= wanted and not self.holds.due:
+                return
+        await self._renew()
+
+    async def _writable(self) -> None:
         while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
             if not self._spool.waiting:  # nothing is waiting that would show whether writing works again
                 self._store.post(_nothing)
             await anyio.sleep(_LOOK_AGAIN_S)
 
+    def _hear(self) -> None:
+        self._heard_at = self.holds.clock()
+
     async def aclose(self) -> None:
         async with self._lock:
-            self._batches.closed = True
+            self._closed = True
             await self._queue.aclose()
         await anyio.to_thread.run_sync(self._close)
 
@@ -272,108 +350,47 @@ class PostgresJobs:
         self._spool.close()
         self._owner.close()
 
-    def _with_workers(self, connection: Connection, find: Callable[[Connection], T]) -> tuple[T, int]:
-        return find(connection), pg_rows.workers(connection, self._lease_s)
+    def _around(self, connection: Connection, find: Callable[[Connection], T]) -> tuple[T, set[str], int]:
+        """What *find* finds, which jobs' owners are gone, and how many workers there are."""
+        return find(connection), pg_rows.lapsed(connection), pg_rows.workers(connection, self._lease_s)
 
-    def _shown(self, job: Job, workers: int) -> Job:
-        if job.id in self._held and job.state == "running" and (problem := self.problem):
-            return replace(job, state="paused", reason=problem, waits=True)
-        if job.state == "queued" and not workers:
-            return replace(job, reason=_NO_WORKER)
-        return job
+    def _shown(self, job: Job, gone: Collection[str], workers: int) -> Job:
+        if job.state == "running" and not self.holds.lost(job.id):
+            problem = self.problem
+            return replace(job, state="paused", reason=problem, waits=True) if problem else job
+        job = pg_rows.shown(job, gone)
+        return replace(job, reason=_NO_WORKER) if job.state == "queued" and not workers else job
 
     async def write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
-        written = self._store.submit(operation, patient=patient)
+        asked = self.holds.clock()
+        written = asyncio.wrap_future(self._store.submit(operation, patient=patient))
+        written.add_done_callback(_looked_at)
         try:
-            return await asyncio.shield(asyncio.wrap_future(written))  # it is written all the same
+            found = await asyncio.shield(written)  # it is written all the same
         except psycopg.Error as error:
             raise StoreError(self._store.explain(error)) from error
+        self._heard_at = max(self._heard_at, asked)
+        return found
 
     async def read(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
         while True:
+            asked = self.holds.clock()
             try:
-                return await anyio.to_thread.run_sync(self._store.read, operation)
+                found = await anyio.to_thread.run_sync(self._store.read, operation)
             except StoreError:
-                if not patient or self._batches.closed:
+                if not patient or self._closed:
                     raise
-            await self.ready()
+            else:
+                self._heard_at = max(self._heard_at, asked)
+                return found
+            await self._writable()
             await anyio.sleep(_LOOK_AGAIN_S)
 
 
-class _Batches:
-    """Finished calls on their way into the store: those of one moment go as one statement."""
-
-    def __init__(self, store: PostgresStore, spool: Spool) -> None:
-        self._store = store
-        self._spool = spool
-        self._lock = threading.Lock()
-        self._lines: list[tuple[Line, Segment]] = []
-        self._landed: asyncio.Future[None] | None = None
-        self.closed = False
-
-    def add(self, line: Line, segment: Segment) -> None:
-        with self._lock:
-            self._lines.append((line, segment))
-            if len(self._lines) > 1:
-                return
-            self._landed = asyncio.get_running_loop().create_future()
-        _Batch(self._take, self._landed, self._resend).send(self._store, self._spool)
-
-    async def landed(self) -> None:
-        if self._landed is not None:
-            await asyncio.shield(self._landed)
-
-    def _take(self) -> list[tuple[Line, Segment]]:
-        with self._lock:
-            lines, self._lines = self._lines, []
-            return lines
-
-    def _resend(self, line: tuple[Line, Segment]) -> None:
-        """One call alone: something in its batch could not be written."""
-        _Batch(lambda: [line], None, None).send(self._store, self._spool)
-
-
-class _Batch:
-    """Some finished calls, taken together at the moment they are first written, so that late ones may still join."""
-
-    def __init__(
-        self,
-        take: Callable[[], list[tuple[Line, Segment]]],
-        landed: asyncio.Future[None] | None,
-        resend: Callable[[tuple[Line, Segment]], None] | None,
-    ) -> None:
-        self._take = take
-        self._landed = landed
-        self._resend = resend
-        self._lines: list[tuple[Line, Segment]] | None = None
-
-    def send(self, store: PostgresStore, spool: Spool) -> None:
-        written: Future[None] = store.submit(self._write, patient=True, hurried=False)
-        written.add_done_callback(partial(self._written, spool))
-
-    def _write(self, connection: Connection) -> None:
-        if self._lines is None:
-            self._lines = self._take()
-        pg_rows.keep_calls(connection, [line for line, _ in self._lines])
-
-    def _written(self, spool: Spool, written: Future[None]) -> None:
-        failure = written.exception()
-        if failure is None:
-            for _, segment in self._lines or ():
-                spool.done(segment)
-        elif not isinstance(failure, StoreError):  # closed with the store away: the spool has them
-            log.error("Finished calls could not be recorded together: %s", type(failure).__name__)
-            for line in self._lines or () if self._resend else ():
-                self._resend(line)  # type: ignore[misc]
-        if self._landed is not None:
-            with_loop = self._landed.get_loop()
-            if not with_loop.is_closed():
-                with_loop.call_soon_threadsafe(_set, self._landed)
-
-
-def _set(landed: asyncio.Future[None]) -> None:
-    if not landed.done():
-        landed.set_result(None)
+def _looked_at(written: asyncio.Future[Any]) -> None:
+    """Whoever waited may have been cancelled; a failure is nobody's business then."""
+    if not written.cancelled():
+        written.exception()
 
 
 def _nothing(connection: Connection) -> None:

@@ -27,6 +27,7 @@ hand the interpreter lock to and fro for each."""
 OPEN = "state IN ('queued', 'running')"
 _CANDIDATES = 200
 _MOST_PAGES = 50_000
+_LONGEST_ARGUMENTS = 16_000_000
 
 
 class SQL(Protocol):
@@ -281,4 +282,14 @@ def _marks(values: Collection[Any]) -> str:
 
 
 def dump_arguments(arguments: Mapping[str, Any]) -> str:
-    return json.dumps(arguments, ensure_ascii=False)
+    """*arguments* as they are kept.
+
+    Raises:
+        InvalidInputError: They are too long.
+    """
+    text = json.dumps(arguments, ensure_ascii=False)
+    if len(text) > _LONGEST_ARGUMENTS:
+        raise InvalidInputError(
+            f"The arguments have {len(text):,} characters; a job takes at most {_LONGEST_ARGUMENTS:,}."
+        )
+    return text

@@ -35,7 +35,6 @@ Work = Callable[[Job, anyio.Event], Awaitable[JobResult | None]]
 
 MOST_AT_ONCE = 16
 """Jobs of one process: hosts ask many things at once, and each AI has a limit of its own."""
-_POLL_S = 0.75
 _WATCH_S = 0.25
 _CLEAN_EVERY_S = 3600.0
 _RELEASE_S = 3.0
@@ -124,6 +123,7 @@ class Runner:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch)
             tasks.start_soon(self._clean)
+            tasks.start_soon(self._engine.serve, self._kinds, self.wake)
             while True:
                 await self._claim(tasks)
                 if self._running:
@@ -131,7 +131,7 @@ class Runner:
                 elif time.monotonic() - self._busy_at >= idle_exit_s:
                     tasks.cancel_scope.cancel()
                     return
-                with anyio.move_on_after(_POLL_S * random.uniform(0.8, 1.2)):  # noqa: S311 - spreads processes
+                with anyio.move_on_after(self._engine.looks_every_s * random.uniform(0.8, 1.2)):  # noqa: S311 - spreads
                     await self._wake.wait()
                 self._wake = anyio.Event()
 
@@ -181,6 +181,7 @@ class Runner:
             raise
         finally:
             del self._running[one.job.id]
+            self._engine.let_go(one.job)
             self._busy_at = time.monotonic()
             self.wake()
             self._idle.set()

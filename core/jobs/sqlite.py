@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from core.errors import InvalidInputError, StoreError, UnknownJobError
+from core.errors import StoreError, UnknownJobError
 from core.jobs import rows
 from core.jobs.schema import MIGRATIONS
 from core.jobs.states import CancelMode, JobState
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LONGEST_ARGUMENTS = 16_000_000
 _MOST_UNCOMMITTED = 10_000
 _SPACING_S = 0.25
 """The spool has every finished call at once; the table may have it a moment later."""
@@ -48,8 +47,13 @@ _UNWRITABLE = "Jobs need a data folder that can be written. Free some space, che
 _LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 
 
+_ORPHANED = "The process that ran it is gone; it waits for another one. Go on with: moot jobs watch {id}"
+
+
 class SQLiteJobs:
     """The jobs in *folder*, as seen by one owner."""
+
+    looks_every_s = 0.75
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "jobs.db"
@@ -74,17 +78,13 @@ class SQLiteJobs:
 
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         text = rows.dump_arguments(arguments)
-        if len(text) > _LONGEST_ARGUMENTS:
-            raise InvalidInputError(
-                f"The arguments have {len(text):,} characters; a job takes at most {_LONGEST_ARGUMENTS:,}."
-            )
         await anyio.to_thread.run_sync(self._register)
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=now())
         await self._write(partial(rows.insert_job, job=job, arguments=text))
         return job
 
     async def get(self, id: str) -> Job:
-        return self._shown(await self._read(partial(rows.get, id=id), UnknownJobError(id)))
+        return await self._read(lambda connection: self._shown(rows.get(connection, id)), UnknownJobError(id))
 
     async def result(self, id: str) -> JobResult | None:
         return await self._read(partial(rows.result, id=id), UnknownJobError(id))
@@ -92,8 +92,11 @@ class SQLiteJobs:
     async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
         if not await anyio.to_thread.run_sync(self.exists):
             return []
-        found = await self._read(partial(rows.list_jobs, states=tuple(states), limit=limit))
-        return [self._shown(job) for job in found]
+        return await self._read(
+            lambda connection: [
+                self._shown(job) for job in rows.list_jobs(connection, states=tuple(states), limit=limit)
+            ]
+        )
 
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
         return await self._read(partial(rows.calls_after, id=id, after=after, limit=limit), UnknownJobError(id))
@@ -192,6 +195,12 @@ class SQLiteJobs:
         finally:
             self._held.discard(job.id)
 
+    async def serve(self, kinds: Collection[str], wake: Callable[[], None]) -> None:
+        """Others see by its lock that this process lives."""
+
+    def let_go(self, job: Job) -> None:
+        self._held.discard(job.id)
+
     async def release(self, job: Job) -> None:
         self._held.discard(job.id)
         await self._write(partial(rows.release, job=job))
@@ -233,7 +242,7 @@ class SQLiteJobs:
     async def settle(self) -> None:
         """The spool has it, and whoever takes over reads that."""
 
-    async def ready(self) -> None:
+    async def ready(self, job: str) -> None:
         while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
             if not self._spool.waiting:  # nothing is waiting that would show whether writing works again
                 self._store.post(_nothing)
@@ -264,6 +273,8 @@ class SQLiteJobs:
         so in the store."""
         if job.id in self._held and job.state == "running" and (problem := self.problem):
             return replace(job, state="paused", reason=problem, waits=True)
+        if job.state == "running" and job.owner and not self._owner.alive(job.owner):
+            return replace(job, state="queued", reason=_ORPHANED.format(id=job.id))
         return job
 
     async def _write(self, operation: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> T:

@@ -44,7 +44,7 @@ class Notebook:
 
     async def settle(self) -> None: ...
 
-    async def ready(self) -> None:
+    async def ready(self, job: str) -> None:
         await self.gate.wait()
 
 

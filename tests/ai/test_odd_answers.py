@@ -281,6 +281,15 @@ def test_an_event_with_anything_wrong_in_it_is_an_answer_or_an_ai_error(name: st
     assert checked > 100
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_bytes_that_are_no_utf8_cost_a_character_and_not_the_answer(name: str) -> None:
+    kind, events, done = STREAMS[name]
+    told = stream_of([*map(as_json, events)], done=done)
+    outcome = outcome_of(kind(WHO, "m", ignore), "text/event-stream", told.replace(b'lo"', b'l\xff"'))
+    assert isinstance(outcome, Response)
+    assert "l\ufffd" in outcome.text or b'lo"' not in told
+
+
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_with_anything_wrong_in_it_is_an_answer_or_an_ai_error(name: str) -> None:
     kind, body = BODIES[name]

@@ -15,6 +15,7 @@ import pytest
 from fake_batches import FakeBatches
 
 from ai.batch import Ask
+from ai.layers.permit import ask_before_sending
 from ai.provider_batch import RemotePass, errand_of, remote_batches
 from ai.remote_pauses import Pauses
 from core.errors import BudgetExceededError, ConfigError, InvalidInputError
@@ -179,6 +180,22 @@ async def test_a_death_between_the_provider_s_acceptance_and_the_record_hands_no
     await passed(app, journal, wanted)
     assert len(fake.batches) == 2, "the other's and ours"
     assert {value["text"] for value in journal.results().values()} == {"answer to a", "answer to b", "answer to c"}
+
+
+@each_ai
+async def test_what_may_not_leave_any_more_is_not_handed_in(ai: str, app: App, fake: FakeBatches) -> None:
+    asked = anyio.Event()
+
+    async def never() -> None:
+        asked.set()
+        await anyio.sleep_forever()
+
+    ask_before_sending(never)  # as where another process has the job by now
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(passed, app, Journal(), asks(ai, "a", "b"))
+        await asked.wait()
+        tasks.cancel_scope.cancel()
+    assert not fake.batches
 
 
 async def passed_as(app: App, job: str, wanted: list[Ask]) -> None:

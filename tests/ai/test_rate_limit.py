@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,21 @@ async def test_a_pause_for_ever_in_the_store_lasts_a_day(tmp_path: Path, time: T
     await fresh.recall("k")
     assert fresh.resting_s("k") == 86_400.0
     await anyio.to_thread.run_sync(fresh.close)
+
+
+async def test_no_turn_passes_while_an_sdk_is_imported(buckets: Buckets, time: Time) -> None:
+    """Ten calls wait for the same import; else their turns would come meanwhile, and all be used in the same moment."""
+    left: list[float] = []
+
+    async def imported() -> None:
+        time.now += 5
+
+    async def sent(request: Request, emit: Emit) -> Response:
+        left.append(time.now)
+        return OK
+
+    limit = layer(buckets, time, configured={"requests": Limit(10, 1.0)}, ready=imported)
+    for _ in range(4):
+        await limit(HI, ignore, sent)
+    assert left[0] == 1_000_005.0
+    assert [round(after - before, 2) for before, after in itertools.pairwise(left)] == [0.1, 0.1, 0.1]

@@ -109,3 +109,23 @@ def test_a_row_whose_optional_property_came_as_null_fits_the_user_s_schema() -> 
     schema = Schema(thing({"a": TEXT, "b": WHOLE}, "a"))
     assert schema.read('{"a": "x", "b": null}') == ({"a": "x"}, None)
     assert schema.read('{"a": null}')[1] is not None
+
+
+X = {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]}
+
+
+@pytest.mark.parametrize(
+    "optional",
+    [
+        {"$ref": "#/$defs/X"},
+        {"type": "string", "enum": ["x", None]},
+        {"type": ["string", "null"], "enum": ["x"]},
+        {"type": "string", "const": "x"},
+    ],
+)
+def test_what_cannot_be_null_by_itself_may_be_left_out(optional: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"a": optional}, "$defs": {"X": X}}
+    made = strict_schema(schema)
+    assert made is not None
+    assert made["properties"]["a"]["anyOf"][1] == {"type": "null"}
+    assert json.loads(restored('{"a": null}', schema)) == {}

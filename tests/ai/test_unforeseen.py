@@ -24,9 +24,9 @@ from ai.client import AIClient, AsyncAIClient, Emit
 from ai.roster import Roster
 from core.budget import Budget, BudgetLimits
 from core.config import Config
-from core.errors import BadResponseError, NotLocalError, StoreError
+from core.errors import BadResponseError, EmptyAnswerError, NotLocalError, StoreError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus
-from core.values import Answer, Failure, Request, Response, Usage
+from core.values import Answer, Failure, Request, Response, ToolCall, Usage
 from tools.ask_many import ask_many
 from tools.consensus import consensus
 from tools.debate import debate
@@ -245,3 +245,13 @@ async def test_a_price_that_cannot_be_told_loses_no_answer(monkeypatch: pytest.M
     assert isinstance(answer, Answer) and answer.cost_usd is None
     with anyio.fail_after(5):
         await anyio.lowlevel.checkpoint()
+
+
+async def test_a_tool_that_nobody_offered_is_no_answer() -> None:
+    called = Response("", "m", finish_reason="tool_calls", usage=Usage(9, 4), tool_calls=(ToolCall("t", "look", {}),))
+    async with scripted_app({"caller": [called], "fine": ["yes"]}) as app:
+        first, second = await app.caller.call_many([("caller", HI), ("fine", HI)])
+    assert isinstance(second, Answer)
+    assert isinstance(first, Failure)
+    assert isinstance(first.error, EmptyAnswerError)
+    assert first.error.tokens == (9, 4)

@@ -3,7 +3,8 @@
     python job_process.py LOG LABEL COUNT DELAY_S       submit a job of so many calls, and work until all jobs are over
     python job_process.py LOG - 0 DELAY_S               only work
 
-With MOOT_STORE set it is a worker of a fleet, with one job at once, and is taken for dead after LEASE_S.
+With MOOT_STORE set it is a worker of a fleet, with one job at once, and is taken for dead after JOB_PROCESS_LEASE_S;
+JOB_PROCESS_WIDTH says how many calls it makes at once.
 
 The log has a line `w LABEL PID` when a process takes a job up, `s LABEL:N` for each call that reached the AI, and
 `f LABEL:N` for each whose answer somebody could see. Lines are appended by one write each, so they are there whatever
@@ -36,8 +37,8 @@ from core.values import Answer, Request, Response
 from server.toolbox import KINDS, Recipe
 from server.worker import open_runner
 
-WIDTH = 100
-LEASE_S = 2.0
+WIDTH = int(os.environ.get("JOB_PROCESS_WIDTH", "100"))
+LEASE_S = float(os.environ.get("JOB_PROCESS_LEASE_S", "2"))
 
 
 class Counted(BaseModel):

@@ -22,9 +22,10 @@ class PostgresServer:
         self._own = own
         self._template = ""
 
-    def database(self, *, ready: bool = True) -> str:
+    def database(self, *, ready: bool = True, encoding: str = "") -> str:
         """Args:
         ready: With tables; False leaves it empty.
+        encoding: Of an empty one, if not the server's own.
         """
         import psycopg
 
@@ -41,6 +42,8 @@ class PostgresServer:
                 migrate(Connection(raw), "jobs", install)
                 raw.close()
             template = f" TEMPLATE {self._template}" if ready else ""
+            if encoding:
+                template = f" TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
             connection.execute(f"CREATE DATABASE {name}{template}".encode())
         return self._at(name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ai.roster import Seat
 from core.batch_input import BatchInput
 from core.config import AIConfig, Config, Defaults, FilesConfig
 from core.errors import BadResponseError, StoreError
+from core.jobs.pg_parts import parts
+from core.jobs.postgres import PostgresJobs
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
 from core.values import Request, Response
@@ -33,8 +36,8 @@ Behave = Callable[[str], Awaitable[str]]
 def store(fleet_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("MOOT_STORE", fleet_url)
     monkeypatch.setattr("tools._batch_run._TELL_S", 0.0)
-    monkeypatch.setattr("core.jobs.fleet_queue._PASS_ON_S", 0.1)
-    monkeypatch.setattr("core.jobs.runner._POLL_S", 0.05)
+    monkeypatch.setattr("core.jobs.pg_rows._PASS_ON_S", 0.1)
+    monkeypatch.setattr("core.jobs.postgres.PostgresJobs.looks_every_s", 0.05)
     return fleet_url
 
 
@@ -111,6 +114,13 @@ async def reached(app: App, id: str, met: Callable[[Job], bool]) -> Job:
         await anyio.sleep(0.01)
 
 
+async def slices_of(app: App, job: Job) -> list[Job]:
+    """Also of a batch that is over, and nobody's."""
+    engine = await app.jobs.engine()
+    assert isinstance(engine, PostgresJobs)
+    return await engine.read(partial(parts, job=job.id))
+
+
 PROMPTS = [f"question {number}" for number in range(120)]
 
 
@@ -129,9 +139,7 @@ async def test_all_workers_ask_the_rows_and_one_process_writes_them_in_order(tmp
     async with worker(beside(0)) as first, worker(beside(1)) as second, window() as app:
         job = await start_batch(app.jobs, await prepared(tmp_path, prompts))
         assert (await app.jobs.wait(job.id, 20)).state == "done"
-        parts = await app.jobs.parts()
-        assert parts is not None
-        assert await parts.of(job.id) == [], "nothing is left of the slices"
+        assert await slices_of(app, job) == [], "nothing is left of the slices"
         over = await app.jobs.get(job.id)
         assert (over.progress["done"], over.total, over.calls) == (123, 123, 120)
     assert sorted(first + second) == sorted(PROMPTS), "each once, duplicates too"
@@ -196,9 +204,7 @@ async def test_an_abort_ends_the_slices_and_a_resume_asks_only_what_is_missing(t
         await reached(app, job.id, lambda job: job.progress.get("done") == len(PROMPTS) - 3)
         await app.jobs.cancel(job.id)
         await reached(app, job.id, lambda job: job.state == "cancelled")
-        parts = await app.jobs.parts()
-        assert parts is not None
-        while any(not part.over for part in await parts.of(job.id)):
+        while any(not part.over for part in await slices_of(app, job)):
             await anyio.sleep(0.01)
         assert set(ended) == {PROMPTS[9], PROMPTS[19], PROMPTS[29]}, "nothing is left running"
         gate.set()
@@ -220,9 +226,7 @@ async def test_a_drain_keeps_what_is_under_way_in_the_slices(tmp_path: Path) -> 
         while len(asked) < 4:
             await anyio.sleep(0.01)
         await app.jobs.cancel(job.id, "drain")
-        parts = await app.jobs.parts()
-        assert parts is not None
-        while any(part.over for part in await parts.of(job.id)):  # until the holder has taken back what nobody did
+        while any(part.over for part in await slices_of(app, job)):  # until the holder has taken back what nobody did
             await anyio.sleep(0.01)
         with anyio.move_on_after(0.6):
             while True:

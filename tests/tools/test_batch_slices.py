@@ -14,7 +14,7 @@ import pytest
 
 from ai.batch import Ask, Result
 from core.batch_input import Row
-from core.errors import ConfigError
+from core.errors import ConfigError, LostJobError
 from core.jobs.kinds import SLICE
 from core.jobs.values import Job
 from core.values import Request
@@ -66,6 +66,9 @@ class Fleet:
 
     async def values(self, part: str, keys: Collection[str]) -> dict[str, Any]:
         return {key: self.kept[part][key] for key in keys if key in self.kept[part]}
+
+    async def assured(self, job: str) -> None:
+        return
 
     async def absorb(self, part: str) -> None:
         assert self.parts.pop(part).over
@@ -119,9 +122,9 @@ async def passed(fleet: Fleet, prompts: Sequence[str], *, beginning: int = 0) ->
         assert 0 <= finished <= len(prompts)
 
     spec = BatchSpec(path="in", output="out", ais=["a"], run={}, total=len(prompts), size=0)
-    slices = Slices("job", spec, fleet, fleet, width=4, role="row", tell=tell)  # type: ignore[arg-type]
     with anyio.fail_after(60):
-        await slices.run(read, write)
+        while not await Slices("job", spec, fleet, fleet, width=4, role="row", tell=tell).run(read, write):  # type: ignore[arg-type]
+            rows = iter(list(enumerate(prompts))[beginning + len(written) :])
     return written
 
 
@@ -185,6 +188,70 @@ async def test_a_successor_goes_on_with_the_slices_it_finds_and_asks_nothing_twi
     written = await passed(fleet, prompts)
     assert [result.value["text"] for result in written] == prompts
     assert set(fleet.asked.values()) == {1}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_slice_that_vanished_is_looked_up_in_the_journal_and_asked_again_where_it_is_not(kept: bool) -> None:
+    """Somebody else absorbed it, or it went down with a database that lost its last commits."""
+    fleet = Fleet()
+    taken: list[str] = []
+
+    def first_is_taken(asks: list[dict[str, Any]]) -> tuple[str, Collection[int]]:
+        if not taken:
+            taken.append(next(part for part, spec in fleet.specs.items() if spec["spec"]["asks"] is asks))
+        return all_answered(asks)
+
+    fleet._work = first_is_taken
+    seen = fleet.of
+
+    async def of(job: str) -> list[Job]:
+        parts = await seen(job)
+        if taken and taken[0] in fleet.parts:
+            fleet.parts.pop(taken[0])
+            there = fleet.kept.pop(taken[0])
+            fleet.journal |= there if kept else {}
+            return [part for part in parts if part.id != taken[0]]
+        return parts
+
+    fleet.of = of  # type: ignore[method-assign]
+    prompts = [f"row {n}" for n in range(500)]
+    written = await passed(fleet, prompts)
+    assert [result.value["text"] for result in written] == prompts
+    assert sum(count > 1 for count in fleet.asked.values()) == (0 if kept else 15)
+
+
+@pytest.mark.parametrize("at", ["of", "add", "absorb", "assured"])
+async def test_a_holder_that_has_lost_the_job_stops_before_it_writes_anything_more(at: str) -> None:
+    fleet = Fleet()
+    lost = False
+    original = getattr(fleet, at)
+
+    async def refused(*arguments: Any) -> Any:
+        if lost:
+            raise LostJobError("Another process has it.")
+        return await original(*arguments)
+
+    setattr(fleet, at, refused)
+    written: list[Result] = []
+    lost = at != "of"
+    rows = iter(range(100))
+
+    async def read() -> list[Ask]:
+        nonlocal lost
+        lost = True
+        return [Ask(Row(n, n, "hi"), n, "a", Request.of(f"hi {n}"), f"{n}") for n in islice(rows, 100)]
+
+    async def write(results: Sequence[Result]) -> None:
+        written.extend(results)
+
+    async def tell(finished: int) -> None:
+        return
+
+    spec = BatchSpec(path="in", output="out", ais=["a"], run={}, total=100, size=0)
+    slices = Slices("job", spec, fleet, fleet, width=4, role="row", tell=tell)  # type: ignore[arg-type]
+    with anyio.fail_after(20), pytest.raises(LostJobError):
+        await slices.run(read, write)
+    assert written == []
 
 
 async def test_a_cancelled_job_queues_nothing_more_and_keeps_what_its_slices_have() -> None:

@@ -275,3 +275,78 @@ def test_a_removed_line_is_found_where_it_stood() -> None:
         "f.py",
         7,
     )
+
+
+SHOWN = [
+    (f"src/{name}.py", number, f"{name} is wrong here", f"{name} = {number}")
+    for number, name in enumerate("abcdefghij", 3)
+]
+OBJECTS = [
+    {"file": file, "line": line, "severity": "high", "claim": claim, "evidence": evidence}
+    for file, line, claim, evidence in SHOWN
+]
+
+
+def lined(form: str) -> str:
+    return "".join(form.format(file=f, line=n, claim=c, evidence=e) for f, n, c, e in SHOWN)
+
+
+OTHER_DRESSES = {
+    "a string that holds JSON": json.dumps({"findings": json.dumps(OBJECTS)}),
+    "columns and rows": json.dumps({"columns": list(OBJECTS[0]), "rows": [list(one.values()) for one in OBJECTS]}),
+    "SARIF": json.dumps(
+        {
+            "runs": [
+                {
+                    "results": [
+                        {
+                            "ruleId": "x",
+                            "level": "error",
+                            "message": {"text": claim},
+                            "locations": [
+                                {
+                                    "physicalLocation": {
+                                        "artifactLocation": {"uri": file},
+                                        "region": {"startLine": line, "snippet": {"text": evidence}},
+                                    }
+                                }
+                            ],
+                        }
+                        for file, line, claim, evidence in SHOWN
+                    ]
+                }
+            ]
+        }
+    ),
+    "escaped for HTML": html.escape(json.dumps({"findings": OBJECTS})),
+    "tags in a line": "<findings>"
+    + lined(
+        "<finding><file>{file}</file><line>{line}</line><severity>high</severity><claim>{claim}</claim>"
+        "<evidence>{evidence}</evidence></finding>"
+    )
+    + "</findings>",
+    "tags in lines": lined(
+        "<finding>\n  <file>{file}</file>\n  <line>{line}</line>\n  <severity>high</severity>\n"
+        "  <claim>{claim}</claim>\n  <evidence>{evidence}</evidence>\n</finding>\n"
+    ),
+    "a table": "| File | Line | Severity | Claim | Evidence |\n|---|---|---|---|---|\n"
+    + lined("| {file} | {line} | high | {claim} | `{evidence}` |\n"),
+    "headings with lists": lined(
+        "### {line}. {claim}\n\n- **File:** `{file}`\n- **Line:** {line}\n- **Severity:** High\n"
+        "- **Evidence:** `{evidence}`\n\n"
+    ),
+    "fields in a line": lined("* File: {file}, Line: {line}, Severity: high, Claim: {claim}, Evidence: {evidence}\n"),
+}
+
+
+@pytest.mark.parametrize("dress", OTHER_DRESSES)
+def test_findings_are_found_in_what_is_no_json_or_hides_it(dress: str) -> None:
+    found = read_findings("ai", OTHER_DRESSES[dress])
+    assert found is not None
+    assert [(one.file, one.line, one.claim, one.evidence, one.severity) for one in found] == [
+        (*shown, "high") for shown in SHOWN
+    ]
+
+
+def test_a_report_without_findings_in_headings_is_in_no_form_that_could_hold_any() -> None:
+    assert read_findings("ai", "# Review\n\nI read it all.\n\n## Result\n\nIt looks fine: nothing to say.") is None

@@ -330,11 +330,23 @@ async def test_a_full_disk_pauses_the_job_keeps_its_answers_and_it_goes_on_by_it
         assert shown.state == "paused" and "disk is full" in shown.reason
         assert shown.task_status == "working"
         with anyio.move_on_after(0.3) as waited:
-            await engine.ready()
+            await engine.ready(job.id)
         assert waited.cancelled_caught, "no call may start while its answer could not be kept"
         ballast.unlink()
-        await engine.ready()
+        await engine.ready(job.id)
         await engine.finish(job, "done", result=JobResult("text"))
         assert len(await engine.memo(job.id, [f"k{number}" for number in range(10)])) == 10
         assert (await engine.get(job.id)).state == "done"
     await engine.aclose()
+
+
+async def test_a_job_whose_process_is_gone_is_told_as_waiting_for_another_one(owners: Owners) -> None:
+    gone, here = owners.open(), owners.open()
+    job = await claimed(gone)
+    assert (await here.get(job.id)).state == "running"
+    owners.die(gone)
+    (listed,) = await here.list_jobs()
+    for seen in (await here.get(job.id), listed):
+        assert seen.state == "queued" and f"moot jobs watch {job.id}" in seen.reason
+    taken = await here.claim(KINDS)
+    assert taken is not None and (await here.get(job.id)).state == "running"
