@@ -250,11 +250,12 @@ def _no_secret(file: TextIO, text: str, meant: bool, *, within: bool = True) -> 
     """*text*, which stands in *file*, unless that is, or with *within* holds, a secret that nobody said is *meant*."""
     from core.secrets_check import secret_in, secret_name  # not for the many calls that send no file
 
-    path = None if file is sys.stdin or file.name == "<stdin>" else Path(file.name).resolve()
+    called = str(getattr(file, "name", "<stdin>"))
+    path = None if called == "<stdin>" else Path(called).resolve()
     reason = secret_name(path, path.parent) if path else None
     reason = reason or (secret_in(text, path.name if path else "") if within else None)
     if reason and not meant:
-        raise click.UsageError(f"{file.name!r} is not sent: {reason}. Use --send-secrets if it is meant.")
+        raise click.UsageError(f"{called!r} is not sent: {reason}. Use --send-secrets if it is meant.")
     return text
 
 
