@@ -339,6 +339,8 @@ def _output(command: list[str], folder: Path, environment: dict[str, str], given
 def _bring(source: Path, target: Path) -> None:
     if not os.path.lexists(source):
         return
+    if source.exists() and not (source.is_dir() or source.is_file()):  # git would wait for a pipe
+        raise GitError("The repository's own files are not as git makes them. Try `git fsck`.")
     try:
         target.symlink_to(_resolved(source))
     except OSError:  # Windows, without the right to make links

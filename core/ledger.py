@@ -20,7 +20,7 @@ from core.errors import (
     StoreError,
 )
 from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
-from core.ledger_rows import Entry, answered, failed, insert, stamp, values
+from core.ledger_rows import Entry, answered, failed, insert, is_row, stamp, values
 from core.ledger_spool import LedgerSpool, Line
 from core.paths import data_dir
 from core.schema import MIGRATIONS
@@ -135,7 +135,7 @@ class Ledger:
         """Add the rows of processes that were killed before they could write them. Blocks."""
         if self._spool.left:
             with suppress(StoreError):  # they are shown as soon as they can be written
-                self._store.submit(lambda connection: self._spool.take_over(connection, insert)).result(_FLUSH_S)
+                self._store.submit(self._insert_left_behind).result(_FLUSH_S)
                 self._spool.forget()
 
     def flush(self) -> None:
@@ -181,7 +181,10 @@ class Ledger:
     def _open(self, connection: Any) -> None:
         """In the store's thread: be ready for rows, and add those of processes that were killed."""
         self._spool.open()
-        self._spool.take_over(connection, insert)
+        self._insert_left_behind(connection)
+
+    def _insert_left_behind(self, connection: Any) -> None:
+        self._spool.take_over(connection, insert, is_row)
 
     def _record(self, entry: Entry) -> None:
         line = self._spool.put(values(entry), entry.at)

@@ -17,6 +17,7 @@ from core.errors import (
     ProviderError,
 )
 from core.events import CallFailed, CallStarted
+from core.untrusted import in_whole_characters
 from core.values import Answer
 
 
@@ -56,8 +57,22 @@ def insert(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         connection.execute(
-            f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [value for row in some for value in row]
+            f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [_kept(value) for row in some for value in row]
         )
+
+
+def _kept(value: Any) -> Any:
+    """*value* as every database takes it: an endpoint's words may hold halves of characters, which none does."""
+    return in_whole_characters(value).replace("\0", "") if isinstance(value, str) else value
+
+
+def is_row(value: Any) -> bool:
+    """Whether *value*, which was read from a file, can be a row."""
+    return (
+        isinstance(value, list)
+        and len(value) == len(Entry._fields)
+        and all(each is None or isinstance(each, str | int | float) for each in value)
+    )
 
 
 def answered(started: CallStarted, tool: str, answer: Answer) -> Entry:

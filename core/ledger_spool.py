@@ -73,12 +73,19 @@ class LedgerSpool:
         for segment, count in Counter(line.segment for line in lines if line.segment is not None).items():
             self._spool.done(segment, count)
 
-    def take_over(self, connection: Any, insert: Insert) -> None:
-        """Write what dead processes left behind and the ledger does not have; then `forget` their files."""
+    def take_over(self, connection: Any, insert: Insert, is_row: Callable[[Any], bool]) -> None:
+        """Write what dead processes left behind and the ledger does not have; then `forget` their files.
+
+        A line that is no row keeps no other one out.
+        """
         for name, paths in self._dead():
             there = _noted(connection, name)
             lines = (line for path in paths for line in read_spool(path))
-            found = {int(number): tuple(json.loads(value)) for _, number, value, _ in lines}
+            found = {
+                int(number): tuple(row)
+                for _, number, value, _ in lines
+                if number.isdecimal() and is_row(row := json.loads(value))
+            }
             missing = [found[number] for number in sorted(found) if number > there]
             insert(connection, missing)
             if found:

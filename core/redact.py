@@ -7,6 +7,7 @@ characters that show nothing. Strings that merely look like keys are replaced by
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from collections.abc import Iterable
@@ -75,7 +76,9 @@ def register_names(names: Iterable[str]) -> None:
 def holds_known_secret(text: str) -> bool:
     """Whether one of the keys in use is in *text*, however it is written."""
     known = _known
-    return any(secret in text for secret in known) or (bool(known) and bool(_written_otherwise(text, known)))
+    if any(coded in text for secret in known for coded in (secret, *_coded(secret))):
+        return True
+    return bool(known) and bool(_written_otherwise(text, known))
 
 
 def without_secrets(text: str) -> str:
@@ -84,6 +87,8 @@ def without_secrets(text: str) -> str:
     for secret in known:
         if secret in text:
             text = text.replace(secret, _MASK)
+        for coded in _coded(secret):
+            text = text.replace(coded, _MASK)
     for secret in _written_otherwise(text, known) if known else ():
         text = _anyhow(secret).sub(_MASK, text)
     for secret in known:
@@ -143,6 +148,20 @@ def _letter(found: re.Match[str]) -> str:
     hexadecimal = found[1] or found[2] or found[4]
     number = int(hexadecimal, 16) if hexadecimal else int(found[3])
     return chr(number) if number < 0x110000 else ""
+
+
+@lru_cache(maxsize=256)
+def _coded(secret: str) -> tuple[str, ...]:
+    """*secret* in base 64, wherever in a longer text it begins, and in hexadecimal."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    if len(raw) < _LONG_ENOUGH_TO_BREAK:
+        return ()
+    found = [raw.hex(), raw.hex().upper()]
+    for before in range(3):  # letters that depend on what stands beside it are left out
+        letters = base64.b64encode(bytes(before) + raw).decode().rstrip("=")
+        whole = letters[(0, 2, 3)[before] : (before + len(raw)) * 8 // 6]
+        found += [whole, whole.translate({ord("+"): "-", ord("/"): "_"})]
+    return tuple(dict.fromkeys(found))
 
 
 @lru_cache(maxsize=256)

@@ -36,6 +36,7 @@ _NOT_USED = {
     "kubernetes-secret-yaml": "it takes long; ours looks at settings",
 }
 _INVISIBLE = re.compile(r"[\0\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
+_WIDE = {0xFF01 + place: 0x21 + place for place in range(94)}
 _BEFORE = re.compile(r"^((?:\(\?i\))?)\[\\w\.-\]\{0,50\}\?")
 _FLAG_INSIDE = re.compile(r"(?<!^)\(\?i\)")
 _ENDLESS = re.compile(r"(?<!\\)\{(\d+),\}")
@@ -115,6 +116,8 @@ def find_secret(text: str, name: str = "") -> tuple[str, int] | None:
         name: The file's name: some rules are for settings files only.
     """
     text = without_invisible(text)
+    if not text.isascii():
+        text = text.translate(_WIDE)  # a key typed in wide letters is read as one all the same
     lowered = text.lower()
     called = PurePath(name).name.lower()
     for rule in rules():

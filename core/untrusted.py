@@ -58,9 +58,11 @@ _KEPT = (
 _ASCII = re.compile(r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 """Whether there is anything to do in a text of ASCII alone."""
 _ALL = re.compile(rf"({_KEPT})|({_ESCAPES}|\r(?=\n)|[{_CONTROLS}{_INVISIBLE}])|[{_SPACES}\r]")
-_SUSPECT = re.compile(rf"[{_CONTROLS}{_SPACES}\r{_INVISIBLE}]")
+_HALVES = "\ud800-\udfff"
+_HALF = re.compile(f"[{_HALVES}]")
+_SUSPECT = re.compile(rf"[{_CONTROLS}{_SPACES}\r{_INVISIBLE}{_HALVES}]")
 _UNFINISHED = re.compile(
-    r"(?:\r|[\u200d\ufe0f]|[0-9#*]\ufe0f"
+    r"(?:\r|[\u200d\ufe0f\ud800-\udbff]|[0-9#*]\ufe0f"
     rf"|(?:\x1b\[|\x9b)[0-?]{{0,64}}[ -/]{{0,8}}|{_STRING}\x1b?|\x1b[ -/]{{0,8}}"
     "|\U0001f3f4[\U000e0061-\U000e007a]{0,6})\\Z"
 )
@@ -77,7 +79,14 @@ def clean(text: str) -> str:
     """
     if (_ASCII if text.isascii() else _SUSPECT).search(text) is None:
         return text
-    return _ALL.sub(_what_stays, text)
+    return _ALL.sub(_what_stays, in_whole_characters(text))
+
+
+def in_whole_characters(text: str) -> str:
+    """*text* with U+FFFD for lone halves of surrogate pairs, which JSON carries and no file, socket or store takes."""
+    if text.isascii() or _HALF.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def one_line(text: str, longest: int = LONGEST_LINE) -> str:
@@ -110,6 +119,11 @@ class Cleaner:
             self._before = piece[-_CONTEXT:]
             return piece
         text = self._held + piece
+        text = (
+            in_whole_characters(text[:-1]) + text[-1:]
+            if "\ud800" <= text[-1:] <= "\udbff"
+            else in_whole_characters(text)
+        )
         begun = _UNFINISHED.search(text, max(0, len(text) - _LONGEST_UNFINISHED))
         cut = begun.start() if begun else len(text)
         self._held = text[cut:]
@@ -117,7 +131,7 @@ class Cleaner:
 
     def flush(self) -> str:
         """The rest, once nothing more comes."""
-        text, self._held = self._held, ""
+        text, self._held = in_whole_characters(self._held), ""
         return self._cleaned(text, len(text))
 
     def _cleaned(self, text: str, end: int) -> str:

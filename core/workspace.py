@@ -243,7 +243,7 @@ class Workspace:
             try:
                 path = (root / Path(given).expanduser()).resolve(strict=True)
             except (FileNotFoundError, NotADirectoryError):
-                missing = True
+                missing = missing or _would_be_below(root, given)  # what lies outside is not even told to be missing
                 continue
             except (OSError, RuntimeError, ValueError) as error:
                 raise FileRefusedError(f"{given!r} cannot be resolved ({type(error).__name__}).") from None
@@ -324,8 +324,15 @@ def _matching(root: Path, pattern: str) -> Iterator[Path]:
         if seen >= _SEEN_BY_GLOB:
             raise FileRefusedError(f"{pattern!r} matches too much. Narrow it.")
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if not hidden and path.is_file():
+        if not hidden and path.is_file() and path.resolve().is_relative_to(root):
             yield path.relative_to(root)
+
+
+def _would_be_below(root: Path, given: str) -> bool:
+    try:
+        return (root / Path(given).expanduser()).resolve().is_relative_to(root)
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _document(given: str, name: str, data: bytes) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -143,6 +144,7 @@ def consensus(prompt: tuple[str, ...], ais: tuple[str, ...], background: bool, a
 @click.option("-c", "--candidate", "candidates", multiple=True, type=click.File(), help="A file with an answer.")
 @click.option("--judge", "judges", multiple=True, metavar="NAME", help="Who judges; repeat for several.")
 @click.option("--method", type=click.Choice(("pairwise", "ranked")), help="Default: pairwise up to three answers.")
+@_SECRETS
 @_MAX_TOKENS
 @_TIMEOUT
 @_ON_PARTIAL
@@ -159,7 +161,8 @@ def judge(
     **options: Any,
 ) -> None:
     """Find the best answer to PROMPT: of files (-c), or of answers that AIs are asked for first."""
-    texts = [_text(file, f"-c {file.name!r}") for file in candidates] or None
+    meant = bool(options["send_secrets"])
+    texts = [_no_secret(file, _text(file, f"-c {file.name!r}"), meant) for file in candidates] or None
     chosen = {"candidates": texts, "ais": list(ais) or None, "judges": list(judges) or None}
     finish("judge", {"question": _whole(prompt)} | chosen | _given(options), as_json, background)
 
@@ -191,7 +194,8 @@ def review(
     ais: tuple[str, ...], diff: TextIO | None, sarif_to: str | None, background: bool, as_json: bool, **options: Any
 ) -> None:
     """Let AIs review what git says has changed, a diff, or files; findings are checked against the code."""
-    given = {"ais": list(ais) or None, "diff": diff.read() if diff else None, "sarif": bool(sarif_to)}
+    text = _no_secret(diff, diff.read(), bool(options["send_secrets"]), within=False) if diff else None
+    given = {"ais": list(ais) or None, "diff": text, "sarif": bool(sarif_to)}
     if sarif_to and background:
         raise click.UsageError("Use either --sarif or --background: the file is written when the review is there.")
     finish("review", given | _given(options), as_json, background, save=("sarif", sarif_to) if sarif_to else None)
@@ -240,6 +244,19 @@ def _text(file: TextIO, name: str) -> str:
         return file.read()
     except UnicodeDecodeError:
         raise click.UsageError(f"{name} is not UTF-8 text. Convert it to UTF-8 first.") from None
+
+
+def _no_secret(file: TextIO, text: str, meant: bool, *, within: bool = True) -> str:
+    """*text*, which stands in *file*, unless that is, or with *within* holds, a secret that nobody said is *meant*."""
+    from core.secrets_check import secret_in, secret_name  # not for the many calls that send no file
+
+    called = str(getattr(file, "name", "<stdin>"))
+    path = None if called == "<stdin>" else Path(called).resolve()
+    reason = secret_name(path, path.parent) if path else None
+    reason = reason or (secret_in(text, path.name if path else "") if within else None)
+    if reason and not meant:
+        raise click.UsageError(f"{called!r} is not sent: {reason}. Use --send-secrets if it is meant.")
+    return text
 
 
 def _stance(text: str) -> tuple[str, str]:

@@ -26,9 +26,13 @@ from mcp.types import Tool as ListedTool
 from pydantic import AnyUrl
 
 from core.lifecycle import App
+from core.untrusted import one_line
 from server.reply import Results
 from server.tool_adapter import as_tool
 from server.toolbox import Recipe
+from tools._result import shown
+
+_LONGEST_NAME = 200
 
 
 class Tools:
@@ -68,7 +72,7 @@ class LateServer(MCPServer[App]):
     ) -> CallToolResult | InputRequiredResult:
         tool = await self._tools.get(name)
         if tool is None:
-            raise ToolError(f"Unknown tool: {name}")
+            raise ToolError(f"Unknown tool: {shown(one_line(name, _LONGEST_NAME))}")
         called: CallToolResult | InputRequiredResult = await tool.run(
             arguments, context or Context(mcp_server=self), convert_result=True
         )

@@ -18,6 +18,8 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from core.untrusted import in_whole_characters
+
 LONGEST_MESSAGE = 32 * 1024 * 1024
 """Bytes. The longest prompt, with every character escaped, takes less than half of it."""
 MOST_CALLS = 128
@@ -29,6 +31,9 @@ _ID = re.compile(rb'"id"\s*:\s*(-?\d{1,16}|"[^"\\]{1,200}")')
 _ID_WITHIN = 4_096
 TOO_LONG = "refused/message-longer-than-32-MiB"
 """No method: a request that is too long becomes one of that name, so that whoever sent it hears why it fails."""
+
+
+UNREADABLE = "refused/message-that-is-none"
 
 
 class HostInput:
@@ -61,11 +66,23 @@ class HostInput:
     async def __aiter__(self) -> AsyncIterator[str]:
         while True:
             while (line := self._queue.take()) is not None:
-                yield line.decode("utf-8", "replace")
+                yield self._understood(line.decode("utf-8", "replace"))
             if self._queue.ended:
                 return
             await self._more.wait()
             self._more.clear()
+
+    def _understood(self, line: str) -> str:
+        """*line*, or in its place what can be answered: the SDK would drop what it cannot read without a word."""
+        if _is_message(line):
+            return line
+        message = _message(line.encode("utf-8", "replace"), always=True)
+        whole = in_whole_characters(json.dumps(message, ensure_ascii=False)) if isinstance(message, dict) else ""
+        if _is_message(whole):
+            return whole
+        if isinstance(message, dict) and isinstance(message.get("id"), str | int):
+            self.answered(message["id"])
+        return _unreadable(line)
 
     def _pump(self, first: bytes) -> None:
         split = _Lines()
@@ -226,9 +243,25 @@ class _Queue:
         self._changed.notify_all()
 
 
-def _message(line: bytes) -> Any:
+def _is_message(line: str) -> bool:
+    from mcp.types import jsonrpc_message_adapter  # there by now: this is for the server that the SDK runs
+
+    try:
+        jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except Exception:  # as the SDK itself does, which goes on with the next line
+        return False
+    return True
+
+
+def _unreadable(line: str) -> str:
+    """A request that nobody answers in the place of one that cannot be read; *line* itself where it has no id."""
+    found = _ID.search(line.encode("utf-8", "replace"), 0, _ID_WITHIN)
+    return f'{{"jsonrpc":"2.0","id":{found[1].decode()},"method":"{UNREADABLE}"}}' if found else line
+
+
+def _message(line: bytes, *, always: bool = False) -> Any:
     """*line* parsed, if its place in the queue depends on what it says."""
-    if _CALL.encode() not in line and _CANCELLED.encode() not in line:
+    if not (always or _CALL.encode() in line or _CANCELLED.encode() in line):
         return None
     try:
         return json.loads(line)

@@ -25,6 +25,7 @@ from core.untrusted import clean, one_line
 from core.view import CallView, RunView
 from server.progress import report, watched
 from server.toolbox import RECIPES
+from tools._result import shown
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
 _FRAMES_PER_S = 12
@@ -189,9 +190,8 @@ def _is_partial(result: BaseModel) -> bool:
 
 def _complain(error: MootError, as_json: bool, code: int) -> int:
     if as_json:
-        print(
-            json.dumps({"error": {"kind": error.kind, "code": error.code, "message": str(error)}}, ensure_ascii=False)
-        )
+        told = {"kind": error.kind, "code": error.code, "message": shown(str(error))}
+        print(json.dumps({"error": told}, ensure_ascii=False))
     else:
         print(f"moot: {clean(str(error))}", file=sys.stderr)
     return code

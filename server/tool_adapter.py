@@ -165,9 +165,9 @@ class _Call:
 
 def failure(error: MootError | str) -> CallToolResult:
     """What a host's model reads when a tool could not do it, and for programs the word that says why."""
-    text = str(error)
+    text = shown(str(error))
     if isinstance(error, str):
-        return CallToolResult(content=[TextContent(type="text", text=shown(text))], is_error=True)
+        return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
     data = {"error": {"kind": error.kind, "code": error.code, "message": text}}
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data, is_error=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from core.config import AIConfig, Config
 from core.errors import AIError, OverloadedError, RateLimitedError, StoreError, TruncatedError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, Token
 from core.ledger import Ledger, usage_report
+from core.ledger_rows import Entry, values
 from core.lifecycle import open_app
 from core.values import Answer, Failure, Request, Usage
 
@@ -38,8 +40,8 @@ def bus_of(ledger: Ledger) -> EventBus:
 
 
 def answer(ai: str = "a", **changes: Any) -> Answer:
-    values: dict[str, Any] = {"usage": Usage(100, 20, 60, 5), "cost_usd": 0.25, "provider": "openai"}
-    return Answer(**({"ai": ai, "model": "gpt-1-0301", "text": "Hi.", "latency_s": 2.0} | values | changes))
+    told: dict[str, Any] = {"usage": Usage(100, 20, 60, 5), "cost_usd": 0.25, "provider": "openai"}
+    return Answer(**({"ai": ai, "model": "gpt-1-0301", "text": "Hi.", "latency_s": 2.0} | told | changes))
 
 
 def finish(bus: EventBus, call: str, found: Answer | AIError, *, run: str = "r1", cancelled: bool = False) -> None:
@@ -263,3 +265,25 @@ async def test_a_locked_store_holds_up_no_answer_and_not_the_end(
     assert "moot doctor" in caplog.text
     await anyio.to_thread.run_sync(blocker.close)
     await anyio.to_thread.run_sync(first.close)
+
+
+def test_a_model_whose_name_is_no_text_costs_no_row_and_none_of_the_others(ledger: Ledger) -> None:
+    bus = bus_of(ledger)
+    finish(bus, "c1", answer(model="\ud800m\0"))
+    finish(bus, "c2", answer(model="plain"))
+    assert [row["model"] for row in rows(ledger)] == ["\ufffdm", "plain"]
+
+
+@pytest.mark.parametrize(
+    "line", ['["dead", "2", ["\\ud800"], 1.0]', '["dead", "x", {}, 1.0]', '["dead", "2", null, 1.0]']
+)
+def test_a_line_that_is_no_row_keeps_no_other_out(tmp_path: Path, line: str) -> None:
+    folder = tmp_path / "usage"
+    folder.mkdir()
+    whole = Entry(1.0, "r", "t", "a", "p", "\ud800m", "", None, 1.0, "ok")
+    good = json.dumps(["dead", "1", list(values(whole)), 1.0])
+    (folder / "usage-dead.0.spool").write_text(f"{good}\n{line}\n")
+    ledger = Ledger(tmp_path / "moot.db")
+    finish(bus_of(ledger), "c1", answer(model="plain"))
+    assert [row["model"] for row in rows(ledger)] == ["\ufffdm", "plain"]
+    ledger.close()

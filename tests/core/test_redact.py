@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import json
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -144,3 +146,20 @@ def test_a_key_that_somebody_cut_off_at_the_end_is_a_key(cut: int) -> None:
         assert redact(f"it said {KEY[:cut]}{end}") == "it said [redacted]"
     assert redact(f"it said {KEY[:4]}") == f"it said {KEY[:4]}"
     assert redact(f"it said {KEY[:cut]} and more") == f"it said {KEY[:cut]} and more"
+
+
+@pytest.mark.parametrize("before", ["", "u", "u:", "us:", "user:"])
+@pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_key_in_base_64_is_found_wherever_in_it_it_begins(before: str, alphabet: Callable[[bytes], bytes]) -> None:
+    register_secret(KEY)
+    coded = alphabet(f"{before}{KEY}:after".encode()).decode()
+    assert holds_known_secret(coded)
+    kept = without_secrets(coded).split("[redacted]")
+    assert len(kept) == 2 and coded.startswith(kept[0]) and coded.endswith(kept[1])
+    assert len(kept[0]) <= 4 * len(before) / 3 + 3 and len(kept[1]) <= 11
+
+
+def test_a_key_in_hexadecimal_is_found() -> None:
+    register_secret(KEY)
+    for coded in (KEY.encode().hex(), KEY.encode().hex().upper()):
+        assert without_secrets(f"a {coded} b") == "a [redacted] b"

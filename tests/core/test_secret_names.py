@@ -8,6 +8,10 @@ import pytest
 from core.secret_names import named_like_a_secret
 
 SECRET = """
+old.1pif .aider.conf.yml .authinfo .authinfo.gpg .databricks.cfg .Renviron accessKeys.csv rootkey.csv acme.json private.der
+appsettings.Production.json connectionStrings.config .confluent/config.json .continue/config.json .cursor/mcp.json
+.lego/accounts/x.json .minio/config.json .mutt/muttrc .netlify/config.json .rancher/cli2.json .solana/id.json .stripe/config.toml
+.twilio-cli/config.json
 .env .env~ .env-prod .env_prod .env.production .env.local .env.bak .env.old .env.swp .env2 .env.2024-01-01 .ENV
 prod.env app/.env.staging .envrc .envrc.local .flaskenv .dev.vars .env.js .#.env #.env# .env.save .env(1) .env.gz
 server.pem server.key server.p12 server.pfx AuthKey_ABC123.p8 app.jks app.keystore store.bks team.kdbx my.ppk safe.psafe3
@@ -49,6 +53,7 @@ SPELLED = [
 ]  # fmt: skip
 
 HARMLESS = """
+design-tokens.json design.tokens.json templates/password_reset.txt
 .env.example .env.sample .env.template .env.dist .env.example.bak prod.env.example credentials.example.json secrets.example.yaml
 id_rsa.pub key.pub secrets.sample.json terraform.tfvars.example example.env secrets.schema.json wp-config-sample.php
 environment.py env.py envelope.txt keyboard.py keys.py monkey.txt hotkey.json token.py tokenize.py tokenizer.json tokens.py

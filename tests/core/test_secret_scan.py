@@ -172,6 +172,23 @@ KEYS = {
     "exported": "export SERVICE_TOKEN¦=" + chars(32),
     "environment": "ENV API_KEY¦ = '" + chars(24) + "'",
     "constant": 'CLIENT_SECRET¦ = "' + chars(40) + '"',
+    "sonar": "squ¦_" + hexed(40),
+    "elevenlabs": "sk¦_" + hexed(48),
+    "cloudflare user": "cfut¦_" + chars(40),
+    "twitter": "AAAAAAAAAA¦AAAAAAAAAAA" + chars(10) + "%3D" + chars(40),
+    "asana": "1¦/4290720064168251:" + hexed(32),
+    "zapier": "https://hooks.zapier¦.com/hooks/catch/1234567/ab7cdefg/",
+    "one-time passwords": "otpauth¦://totp/x?issuer=y&secret=" + chars(31, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"),
+    "laravel": "APP¦_KEY=base64:" + base64.b64encode(chars(32).encode()).decode(),
+    "rails": "secret_key¦_base: " + hexed(128),
+    "vault approle": "secret¦_id: 36fa87be-6765-63cf-08f6-070d44c85a3a",
+    "wallet": "mnemonic¦: abandon ability able about above absent absorb abstract absurd abuse access accident",
+    "mysql": "mysql¦ -u root -p" + chars(12) + " db",
+    "ldap": "bind¦pw " + chars(14),
+    "parameters of postgres": 'connect("host=db user=x pass¦word=' + chars(14) + ' dbname=y")',
+    "aws in words": "Secret access¦ key: Ez5jhy0I9lO7F3vlfFrGYJ3GxeYYXwSLQcWtxJTQ",
+    "password in code": 'db_pass¦word = "' + "Jat7kEgAXOw4Nx4Ij" + '"',
+    "wide letters": "ｓ¦ｋ-proj-" + chars(50),
 }
 
 SETTINGS = {

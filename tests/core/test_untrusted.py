@@ -89,6 +89,8 @@ def test_emoji_sequences_and_the_joiners_of_scripts_stay_whole(whole: str) -> No
         ("\x1b]0;title\x9c\x1bPq\x1b\\\x9b31mred\x1b(B\x1b[?25l", "red"),
         ("\x1b]never closed", "never closed"),
         ("10%\r20%\r\nend\r", "10% 20%\nend "),
+        ("a\ud83d\ude00b\ud800c\udc00", "a😀b\ufffdc\ufffd"),
+        ("a\udb40\udc41b", "ab"),
         ("a\x0bb\x0cc\x85d\u2028e\u2029f\x1eg", "a b c d e f g"),
     ],
 )

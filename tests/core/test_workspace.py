@@ -272,3 +272,14 @@ def test_a_workspace_is_the_same_in_another_process(root: Path, monkeypatch: pyt
     space = Workspace.open(None, ["x"], by_hand=True, send_secrets=True)
     monkeypatch.chdir(root.parent)
     assert Workspace(local_only=("x",)).at(space.place()) == space
+
+
+def test_a_folder_outside_is_not_listed_by_a_pattern_and_not_probed_by_a_name(space: Workspace, root: Path) -> None:
+    (root.parent / "there.txt").write_text("s")
+    (root / "link").symlink_to(root.parent)
+    for pattern in ("link/*", "link/there.*", "*/there.txt"):
+        with pytest.raises(FileRefusedError, match="No file matches"):
+            space.expand(pattern)
+    told = {refusal(space, name).replace(name, "") for name in ("../there.txt", "../gone.txt", "link/gone.txt")}
+    assert len(told) == 1
+    assert "outside" in told.pop()

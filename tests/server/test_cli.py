@@ -313,3 +313,22 @@ def test_a_job_of_a_person_looks_for_files_where_it_was_typed(
     moot("worker", "--idle-exit", "0.1")
     shown = moot("jobs", "show", job)
     assert "notes.txt (1 line" in shown.stdout
+
+
+@pytest.mark.parametrize(("name", "text"), [(".env", "A=1\n"), ("notes.txt", "DB_PASSWORD=hunter2hunter2\n")])
+def test_an_answer_in_a_file_that_is_a_secret_is_not_judged_unless_that_is_meant(
+    moot: Any, isolated: Path, name: str, text: str
+) -> None:
+    secret, other = isolated / name, isolated / "other.txt"
+    secret.write_text(text)
+    other.write_text("An answer.\n")
+    given = ("judge", "which?", "-c", str(secret), "-c", str(other), "--judge", "a")
+    refused = moot(*given)
+    assert refused.exit_code == 2 and "--send-secrets" in refused.stderr
+    assert moot(*given, "--dry-run", "--send-secrets").exit_code == 0
+
+
+def test_a_diff_in_a_file_named_like_a_secret_is_not_reviewed(moot: Any, isolated: Path) -> None:
+    (isolated / "id_rsa").write_text("--- a/q\n+++ b/q\n@@ -1 +1 @@\n-a\n+b\n")
+    refused = moot("review", "--diff", str(isolated / "id_rsa"))
+    assert refused.exit_code == 2 and "files of that name hold secrets" in refused.stderr

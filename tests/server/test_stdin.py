@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from server.stdin import LONGEST_MESSAGE, MOST_CALLS, TOO_LONG, HostInput, _Lines, _Queue
+from server.stdin import LONGEST_MESSAGE, MOST_CALLS, TOO_LONG, UNREADABLE, HostInput, _Lines, _Queue
 
 
 def line(method: str, id: object = None, **params: Any) -> bytes:
@@ -116,6 +116,38 @@ async def test_the_host_is_read_until_it_hangs_up(host: int) -> None:
         assert [await anext(lines) for _ in range(3)] == ["0", "1", "2"]
         os.close(host)
         assert [line async for line in lines] == []
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        line("tools/call", 7)[:-1] + b',"params":[1]}',
+        line("tools/call", 7)[:-1] + b',"params":{"arguments":' + b"[" * 300 + b"]" * 300 + b"}}",
+        line("tools/call", 7)[:-1] + b',"params":{"arguments":' + b"[" * 90_000 + b"]" * 90_000 + b"}}",
+        line("tools/call", 7)[:-1] + b',"params":"broken off',
+    ],
+)
+async def test_a_request_that_cannot_be_read_is_answered_and_takes_no_place_of_a_call(
+    host: int, unreadable: bytes
+) -> None:
+    os.write(host, line("ping", 9) + b"\n")
+    with anyio.fail_after(10):
+        lines = aiter(HostInput(b"".join(unreadable + b"\n" for _ in range(MOST_CALLS + 5))))
+        told = [json.loads(await anext(lines)) for _ in range(2)]
+        assert {"jsonrpc": "2.0", "id": 7, "method": UNREADABLE} in told
+        while told[-1].get("method") != "ping":
+            told.append(json.loads(await anext(lines)))
+        assert not [one for one in told if one["method"] == "tools/call"]
+    os.close(host)
+
+
+async def test_half_a_character_costs_no_request_its_answer(host: int) -> None:
+    given = line("tools/call", 1, name="ask_one", arguments={"prompt": "a\ud800b \U0001f600"})
+    assert b"\\ud800" in given
+    with anyio.fail_after(5):
+        lines = aiter(HostInput(given + b"\n"))
+        assert json.loads(await anext(lines))["params"]["arguments"] == {"prompt": "a\ufffdb \U0001f600"}
+    os.close(host)
 
 
 async def test_it_can_be_ended_from_our_side_while_the_host_says_nothing(host: int) -> None:

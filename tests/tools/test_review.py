@@ -140,7 +140,7 @@ SECRET = '--- a/x.py\n+++ b/x.py\n@@ -0,0 +1 @@\n+K = "sk-ant-' + "a1B2" * 10 + 
     [
         ({"diff": "nonsense"}, "holds no change"),
         ({"files": ["a.py"], "staged": True}, "either 'files'"),
-        ({"files": ["../x"]}, "does not exist"),
+        ({"files": ["../x"]}, "outside"),
         ({}, "no git repository"),
         ({"repo": "/etc"}, "outside"),
         ({"diff": SECRET}, "holds what looks like a secret"),
