@@ -20,7 +20,7 @@ from tools._structured import list_of, object_schema, structured_request
 LONGEST_CANDIDATE = 24_000
 """Characters of a candidate that a judge is shown; a cut is told to it."""
 _LONGEST_REASON = 2_000
-_RANKED = re.compile(r"^\W*((?:final )?ranking\b[^:\n]{0,40}):(.*)$", re.I | re.M)
+_RANKED = re.compile(r"^[^\w\n]{0,40}((?:final )?ranking\b[^:\n]{0,40}):(.*)$", re.I | re.M)
 _WORST_FIRST = re.compile(r"worst (?:to|first|→|-+>)|least to most|ascending", re.I)
 _STRING = {"type": "string"}
 

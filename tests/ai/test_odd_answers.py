@@ -395,13 +395,3 @@ async def test_through_both_clients_it_is_the_same_answer_or_error(reply: tuple[
             outcomes.append((type(error), str(error), error.partial))
     await http.aclose()
     assert outcomes[0] == outcomes[1]
-
-
-def test_a_reason_with_every_piece_does_not_end_the_answer_at_the_first() -> None:
-    pieces = [
-        {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}]} for text in ("Hel", "lo")
-    ]
-    fold = gemini.GeminiFold(WHO, "m", ignore)
-    outcome = outcome_of(fold, "text/event-stream", stream_of([*map(as_json, pieces)], done=False))
-    assert isinstance(outcome, Response)
-    assert outcome.text == "Hello"

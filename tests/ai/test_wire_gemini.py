@@ -196,3 +196,8 @@ async def test_a_stream_that_came_as_a_list_is_read_too(ask: Ask) -> None:
     chunks = [chunk({"text": "He"}), chunk({"text": "llo"}, finish="STOP")]
     reply = httpx2.Response(200, json=chunks)
     assert (await ask(lambda request: reply)).text == "Hello"
+
+
+async def test_a_reason_with_every_piece_does_not_end_the_answer_at_the_first(ask: Ask) -> None:
+    answer = await ask(stream(chunk({"text": "Hel"}, finish="STOP"), chunk({"text": "lo"}, finish="STOP")))
+    assert answer.text == "Hello"
