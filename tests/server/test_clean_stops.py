@@ -98,3 +98,12 @@ def test_a_budget_that_runs_out_cuts_no_call_that_is_under_way(tmp_path: Path, u
     out, said = process.communicate(timeout=60)
     assert out.startswith(f"{ROWS} of {ROWS} answered"), said
     assert tally(url) == ROWS
+
+
+def test_starts_of_one_batch_at_once_share_its_rows(tmp_path: Path, url: str) -> None:
+    started = [batch(tmp_path, url) for _ in range(3)]
+    for process in started:
+        out, said = process.communicate(timeout=90)
+        assert process.returncode == 0 and out.startswith(f"{ROWS} of {ROWS} answered"), said
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == ROWS
+    assert tally(url) == ROWS
