@@ -88,7 +88,7 @@ async def test_a_file_cannot_leave_its_fence(desk: Desk) -> None:
 
 async def test_a_named_file_that_may_not_be_read_sends_nothing(desk: Desk) -> None:
     async with scripted_app({"a": []}, desk=desk) as app:
-        for name, why in ((".env", "hold secrets"), ("../x", "does not exist"), ("/etc/passwd", "outside")):
+        for name, why in ((".env", "hold secrets"), ("../x", "outside"), ("/etc/passwd", "outside")):
             with pytest.raises(InvalidInputError, match=why):
                 await ask(app, "q", files=[name])
 
