@@ -10,7 +10,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 
 from core.files import private_folder
@@ -38,22 +38,19 @@ class Owner:
             return True
 
     def alive(self, owner: str) -> bool:
-        """Whether the process that registered as *owner* still runs."""
+        """Whether the process that registered as *owner* still runs; all who ask at the same time hear the same."""
         if owner == self.name:
             return True
         path = self._folder / owner
         if not path.exists():
             return False
-        probe = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
-            probe.execute("BEGIN EXCLUSIVE")
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=0, uri=True)) as probe:
+                probe.execute("SELECT 1 FROM sqlite_master")  # a read: two probes must not lock each other out
         except sqlite3.OperationalError:
-            return True
+            return path.exists()  # or somebody has just buried it
         except sqlite3.DatabaseError:  # not one of our files, so nobody holds it
             return False
-        finally:
-            with suppress(sqlite3.Error):
-                probe.close()
         return False
 
     def bury(self, owner: str) -> None:

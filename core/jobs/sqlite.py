@@ -163,7 +163,8 @@ class SQLiteJobs:
             return None
         self._register()
         for holder, paths in left_behind(self._spools).items():
-            if not self._owner.alive(holder):  # before the jobs are taken, so that whoever takes one sees all of it
+            # before the jobs are taken, so that whoever takes one sees all of it
+            if holder in gone or not self._owner.alive(holder):
                 self._merge(holder, paths)
         for holder in gone:
             self._owner.bury(holder)
