@@ -172,6 +172,21 @@ async def test_answers_that_were_spooled_but_not_committed_reach_the_next_owner(
     await anyio.to_thread.run_sync(spool.close)
 
 
+async def test_the_spool_of_one_found_dead_is_merged_whatever_a_second_look_says(
+    owners: Owners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = owners.open(), owners.open()
+    job = await claimed(first)
+    spool = Spool(tmp_path / "jobs.d", first.owner)
+    await anyio.to_thread.run_sync(spool.open)
+    spool.put(job.id, "key", json.dumps("paid for"), 1.0)
+    owners.die(first)
+    looks = iter([False])
+    monkeypatch.setattr(second._owner, "alive", lambda holder: next(looks, True))
+    assert (taken := await second.claim(KINDS)) and taken.calls == 1
+    await anyio.to_thread.run_sync(spool.close)
+
+
 async def test_a_job_that_kills_its_workers_without_progress_is_failed(owners: Owners) -> None:
     engine = owners.open()
     job = await claimed(engine)
