@@ -21,7 +21,7 @@ from core.errors import (
 )
 from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
 from core.ledger_rows import Entry, answered, failed, insert, is_row, stamp, values
-from core.ledger_spool import LedgerSpool, Line
+from core.ledger_spool import LedgerSpool, LeftBehind, Line
 from core.paths import data_dir
 from core.schema import MIGRATIONS
 from core.store import Store
@@ -135,8 +135,7 @@ class Ledger:
         """Add the rows of processes that were killed before they could write them. Blocks."""
         if self._spool.left:
             with suppress(StoreError):  # they are shown as soon as they can be written
-                self._store.submit(self._insert_left_behind).result(_FLUSH_S)
-                self._spool.forget()
+                self._spool.forget(self._store.submit(self._insert_left_behind).result(_FLUSH_S))
 
     def flush(self) -> None:
         """Wait until what was recorded so far is in the file; blocks.
@@ -183,8 +182,8 @@ class Ledger:
         self._spool.open()
         self._insert_left_behind(connection)
 
-    def _insert_left_behind(self, connection: Any) -> None:
-        self._spool.take_over(connection, insert, is_row)
+    def _insert_left_behind(self, connection: Any) -> LeftBehind:
+        return self._spool.take_over(connection, insert, is_row)
 
     def _record(self, entry: Entry) -> None:
         line = self._spool.put(values(entry), entry.at)

@@ -22,6 +22,8 @@ from core.spool import Segment, Spool, left_behind, read_spool
 Row = tuple[Any, ...]
 Insert = Callable[[Any, Sequence[Row]], None]
 """Writes rows over a connection."""
+LeftBehind = list[tuple[str, list[Path]]]
+"""Dead processes and their files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,13 @@ class LedgerSpool:
         for segment, count in Counter(line.segment for line in lines if line.segment is not None).items():
             self._spool.done(segment, count)
 
-    def take_over(self, connection: Any, insert: Insert, is_row: Callable[[Any], bool]) -> None:
-        """Write what dead processes left behind and the ledger does not have; then `forget` their files.
+    def take_over(self, connection: Any, insert: Insert, is_row: Callable[[Any], bool]) -> LeftBehind:
+        """Write what dead processes left behind and the ledger does not have; `forget` it once that is committed.
 
         A line that is no row keeps no other one out.
         """
-        for name, paths in self._dead():
+        dead = self._dead()
+        for name, paths in dead:
             there = _noted(connection, name)
             lines = (line for path in paths for line in read_spool(path))
             found = {
@@ -90,10 +93,11 @@ class LedgerSpool:
             insert(connection, missing)
             if found:
                 _note(connection, name, max(*found, there))
+        return dead
 
-    def forget(self) -> None:
-        """Remove the files of dead processes, which were taken over."""
-        for name, paths in self._dead():
+    def forget(self, taken: LeftBehind) -> None:
+        """Remove the files of *taken*, and of nobody who died since."""
+        for name, paths in taken:
             for path in paths:
                 path.unlink(missing_ok=True)
             self._owner.bury(name)
@@ -107,7 +111,7 @@ class LedgerSpool:
         self._spool.close()
         self._owner.close()
 
-    def _dead(self) -> list[tuple[str, list[Path]]]:
+    def _dead(self) -> LeftBehind:
         found = left_behind(self._folder)
         names = {owner.removeprefix("usage-"): paths for owner, paths in found.items()}
         return [
