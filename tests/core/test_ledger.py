@@ -287,3 +287,27 @@ def test_a_line_that_is_no_row_keeps_no_other_out(tmp_path: Path, line: str) -> 
     finish(bus_of(ledger), "c1", answer(model="plain"))
     assert [row["model"] for row in rows(ledger)] == ["\ufffdm", "plain"]
     ledger.close()
+
+
+def test_the_file_of_one_who_dies_while_others_are_taken_over_is_kept_for_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(name: str) -> None:
+        row = values(Entry(1_800_000_000.0, "r", "t", "a", "p", name, "", None, 1.0, "ok"))
+        (tmp_path / "usage" / f"usage-{name}.0.spool").write_text(f"{json.dumps([name, '1', list(row), 1.0])}\n")
+
+    def take_over_while_one_dies(*args: Any) -> Any:
+        taken = take_over(*args)
+        die("late")
+        return taken
+
+    ledger = Ledger(tmp_path / "moot.db")
+    finish(bus_of(ledger), "c1", answer(model="plain"))
+    ledger.flush()
+    die("early")
+    take_over = ledger._spool.take_over
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger._spool, "take_over", take_over_while_one_dies)
+        assert {row.key for row in ledger.usage(*ALWAYS, by="model")} == {"plain", "early"}
+    assert {row.key for row in ledger.usage(*ALWAYS, by="model")} == {"plain", "early", "late"}
+    ledger.close()
