@@ -203,7 +203,7 @@ class AsyncClient(AsyncAIClient):
         learned = self._learned
         known = learned.current
         quirks = kept = known if known is not None else await anyio.to_thread.run_sync(learned.load)
-        for _ in range(MOST_STEPS):
+        for more in reversed(range(MOST_STEPS)):
             check_request(request, self._settings, quirks)
             path, build_body = _BODIES[quirks.api]
             body = build_body(request, self._model, self._settings, quirks)
@@ -211,7 +211,7 @@ class AsyncClient(AsyncAIClient):
                 response = await self._ask(sdk, path, request, body, emit)
             except ProviderError as error:
                 lesser = learned.without(quirks, error, body)
-                if lesser is None:
+                if lesser is None or not more:
                     raise
                 kept, quirks = lasting(kept, quirks, lesser, error), lesser
             else:
@@ -294,7 +294,7 @@ class SyncClient(AIClient):
                 ),
             )
         quirks = kept = self._learned.load()
-        for _ in range(MOST_STEPS):
+        for more in reversed(range(MOST_STEPS)):
             check_request(request, settings, quirks)
             path, build_body = _BODIES[quirks.api]
             body = build_body(request, model, settings, quirks)
@@ -303,7 +303,7 @@ class SyncClient(AIClient):
                 response = self._ask(sdk, path, request, body, watch)
             except ProviderError as error:
                 lesser = self._learned.without(quirks, error, body)
-                if lesser is None:
+                if lesser is None or not more:
                     raise
                 kept, quirks = lasting(kept, quirks, lesser, error), lesser
             else:

@@ -14,6 +14,7 @@ import pytest
 from ai.classify import Who
 from ai.client import ignore
 from ai.efforts import nearest
+from ai.learned import MOST_STEPS
 from ai.local.engine import LocalEngine
 from ai.providers import anthropic, gemini, mistral_batch, openai_batch, openai_chat
 from ai.providers.catalog import PROVIDERS, Quirks
@@ -214,6 +215,17 @@ async def test_what_is_refused_for_ever_ends(ask: Ask) -> None:
     with pytest.raises(RequestRejectedError):
         await ask(endpoint)
     assert len(endpoint.sent) <= 10
+
+
+async def test_an_endpoint_that_refuses_both_names_of_a_setting_is_quoted_in_the_end(ask: Ask) -> None:
+    def refuse(sent: dict[str, Any]) -> tuple[int, Any] | None:
+        name = next(name for name in ("max_tokens", "max_completion_tokens") if name in sent)
+        return 400, said(f"Unsupported parameter: '{name}'")
+
+    endpoint = RefusingEndpoint(refuse)
+    with pytest.raises(RequestRejectedError, match="Unsupported parameter"):
+        await ask(endpoint)
+    assert len(endpoint.sent) == MOST_STEPS
 
 
 async def test_what_a_row_sets_is_never_tried_otherwise(ask: Ask) -> None:
