@@ -16,7 +16,7 @@ from core.values import Answer, Request, Response, Usage
 
 if TYPE_CHECKING:
     from ai.seat import Seat
-    from core.budget import Budget, Hold
+    from core.limits.budget import Budget, Hold
 
 _SEARCHED = 500_000
 """Tokens that a provider's own tools may add to what was sent."""
@@ -33,15 +33,15 @@ Pricing = Callable[..., float | None]
 
 
 def pricing() -> Pricing | None:
-    """`core.prices.cost_usd`, if the price list is loaded."""
-    prices = loaded("core.prices")
+    """`core.usage.prices.cost_usd`, if the price list is loaded."""
+    prices = loaded("core.usage.prices")
     return prices.cost_usd if prices else None
 
 
 async def load_pricing(*, shielded: bool) -> Pricing:
     """The same when it may not be loaded yet; *shielded*, a cancellation waits until it is."""
     with anyio.CancelScope(shield=shielded):
-        cost_usd: Pricing = (await load("core.prices")).cost_usd
+        cost_usd: Pricing = (await load("core.usage.prices")).cost_usd
     return cost_usd
 
 

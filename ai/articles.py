@@ -28,7 +28,7 @@ from core.values import Request
 if TYPE_CHECKING:
     from ai.caller import Caller
     from ai.roster import Roster
-    from core.ledger import Ledger
+    from core.usage.ledger import Ledger
 
 Article = str | Mapping[str, Any]
 _CHUNK = 50
@@ -242,8 +242,8 @@ def _open(name: str, given: tuple[str | None, str | None, str | None]) -> tuple[
     from ai.roster import open_seat
     from core.config import load_config
     from core.events import EventBus
-    from core.ledger import Ledger
     from core.paths import credentials_path
+    from core.usage.ledger import Ledger
 
     api_key, model, base_url = given
     roster = open_seat(name, load_config(credentials_path()), api_key=api_key, model=model, base_url=base_url)

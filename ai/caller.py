@@ -40,8 +40,8 @@ from core.values import Answer, Failure, Outcome, Request, Usage
 if TYPE_CHECKING:
     from ai.roster import Roster
     from ai.seat import Seat
-    from core.budget import Hold
-    from core.ledger import Ledger
+    from core.limits.budget import Hold
+    from core.usage.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +227,7 @@ class Caller:
         """
         from ai.estimate import estimate
         from ai.rescue import complete_sync
-        from core.prices import cost_usd
+        from core.usage.prices import cost_usd
 
         seat, budget = self.roster.seat(ai), self.roster.budget
         (hold,) = budget.reserve_blocking("", [estimate(seat, request)]) if budget else [None]
@@ -365,7 +365,7 @@ def _text(outcome: Outcome) -> str:
 
 def _open_bus() -> tuple[EventBus, Ledger]:
     """A bus whose calls are written into the ledger."""
-    from core.ledger import Ledger
+    from core.usage.ledger import Ledger
 
     bus, ledger = EventBus(), Ledger()
     bus.add_sink(ledger, tokens=False)

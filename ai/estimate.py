@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai.tokens import input_tokens
-from core.budget import Estimate
 from core.errors import AIError
-from core.prices import cost_usd
+from core.limits.budget import Estimate
+from core.usage.prices import cost_usd
 from core.values import Request, Usage
 
 if TYPE_CHECKING:

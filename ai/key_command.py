@@ -17,7 +17,7 @@ from typing import Any
 
 from core.errors import NotUsableError
 from core.redact import redact, register_secret
-from core.row_secrets import bare_key
+from core.secrecy.config_row import bare_key
 from core.untrusted import one_line
 
 _LONGEST_S = 60.0

@@ -11,9 +11,9 @@ from ai.layers.breaker import Breaker
 from ai.layers.rate_limit import RateLimit
 from ai.pipeline import Layer, build_pipeline
 from ai.rescue import with_sync_rescue
-from core.bucket import MINUTE_S, Kind, Limit
-from core.buckets import Buckets
 from core.config import AIConfig
+from core.limits.bucket import MINUTE_S, Kind, Limit
+from core.limits.buckets import Buckets
 from core.values import Deadlines
 
 Clients = tuple[AsyncAIClient, AIClient]

@@ -20,7 +20,7 @@ from typing import Any
 from ai.providers.catalog import Quirks
 from ai.settings import ClientSettings
 from core.errors import AIError, ModelNotFoundError, ProviderError, RequestRejectedError, ServerError
-from core.files import write_atomically
+from core.files.atomic import write_atomically
 from core.paths import data_dir
 
 log = logging.getLogger(__name__)

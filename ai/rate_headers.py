@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ai.waits import until_s, wait_s
-from core.bucket import LONGEST_REST_S, MINUTE_S, Kind, Limit
+from core.limits.bucket import LONGEST_REST_S, MINUTE_S, Kind, Limit
 
 Listener = Callable[[Mapping[str, str]], None]
 listener: ContextVar[Listener | None] = ContextVar("rate_limit_listener", default=None)

@@ -25,7 +25,6 @@ from ai.remote_batch import RemoteBatches, RemoteResult, RemoteStatus, unanswere
 from ai.remote_pauses import Pauses
 from ai.request_check import check_request
 from ai.run import Run
-from core.budget import Estimate, Hold
 from core.errors import (
     AIError,
     BadResponseError,
@@ -35,7 +34,8 @@ from core.errors import (
     NotUsableError,
     RequestRejectedError,
 )
-from core.jobs.remote import REMOTE, Step, remote_key
+from core.jobs.provider_chunks import REMOTE, Step, remote_key
+from core.limits.budget import Estimate, Hold
 from core.values import Answer, Failure, Outcome, Request
 
 T = TypeVar("T")

@@ -30,12 +30,12 @@ from ai.providers.catalog import PROVIDERS, Provider
 from ai.seat import Seat
 from ai.settings import ClientSettings, Endpoint
 from ai.transport import SharedHTTP
-from core.buckets import Buckets, key_id, open_buckets
-from core.budget import Budget
 from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
 from core.errors import ConfigError, MissingKeyError, UnknownAIError
+from core.limits.buckets import Buckets, key_id, open_buckets
+from core.limits.budget import Budget
 from core.paths import data_dir
-from core.store import Store
+from core.stores.sqlite import Store
 
 if TYPE_CHECKING:
     from ai.remote_batch import RemoteBatches

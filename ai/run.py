@@ -20,16 +20,16 @@ from ai.caller import Caller
 from ai.lazy import load
 from core.errors import AIError, InvalidInputError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, StepDone
+from core.files.workspace import Workspace
 from core.jobs.questions import Question
-from core.threads import Threads
-from core.track_record import TrackRecord
+from core.memory.threads import Threads
+from core.usage.track_record import TrackRecord
 from core.values import Answer, Failure, Outcome, Request, Response
-from core.workspace import Workspace
 
 if TYPE_CHECKING:
     from ai.memo import Memo
     from ai.roster import Roster
-    from core.jobs.desk import Jobs
+    from core.jobs.jobs import Jobs
 
 T = TypeVar("T")
 
@@ -168,7 +168,7 @@ class Run:
         seat = self.roster.seat(ai)
         made: Outcome
         if isinstance(outcome, Response):
-            cost_usd = (await load("core.prices")).cost_usd
+            cost_usd = (await load("core.usage.prices")).cost_usd
             answer = attributed(seat, seat, replace(outcome, key=seat.lanes[0].alias), 0.0, None, cost_usd)
             made = answer if answer.cost_usd is None else replace(answer, cost_usd=answer.cost_usd * price)
         else:

@@ -21,9 +21,9 @@ from ai.layers.retry import Retry, RetryBudget
 from ai.pipeline import Complete, Layer, build_pipeline
 from ai.providers.catalog import Provider
 from ai.providers.retirements import retirement_warning
-from core.buckets import Buckets, key_id, open_buckets
 from core.config import AIConfig, Defaults
 from core.errors import NotLocalError
+from core.limits.buckets import Buckets, key_id, open_buckets
 from core.values import Request, Response
 
 _LOCAL_SLOTS = 3

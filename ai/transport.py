@@ -22,7 +22,7 @@ from ai.bounded import LONGEST_RESPONSE, bound
 from ai.lazy import load
 from ai.rate_headers import tell
 from ai.redirects import check_redirect
-from core.row_secrets import register_url_secrets
+from core.secrecy.config_row import register_url_secrets
 
 if TYPE_CHECKING:
     import aiohttp

@@ -7,7 +7,7 @@ import anyio
 from ai.lazy import load
 from ai.roster import Roster
 
-_SHARED = ("aiohttp", "ai.estimate", "core.prices")
+_SHARED = ("aiohttp", "ai.estimate", "core.usage.prices")
 _OF_DIALECT = {"openai_chat": ("openai",), "anthropic": ("anthropic",), "gemini": ("google.genai",)}
 
 

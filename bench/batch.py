@@ -51,7 +51,7 @@ def measure(rounds: int) -> list[Figure]:
 
 async def moot(base_url: str, rows: int) -> dict[str, float]:
     """Wall of the batch, and the most memory this process ever had."""
-    from core.batch_input import BatchInput
+    from core.batch.input import BatchInput
     from core.lifecycle import open_app
     from server.worker import serving_jobs
     from tools._batch import prepare, start_batch

@@ -108,7 +108,7 @@ async def alone() -> dict[str, float]:
 
 
 async def submit(url: str, kind: str, jobs: list[dict[str, Any]]) -> None:
-    from core.jobs.postgres import PostgresJobs
+    from core.jobs.fleet.engine import PostgresJobs
 
     with tempfile.TemporaryDirectory() as folder:
         engine = PostgresJobs(url, Path(folder))
@@ -120,8 +120,8 @@ async def submit(url: str, kind: str, jobs: list[dict[str, Any]]) -> None:
 async def start(url: str, folder: str) -> None:
     """Accept the batch, as `moot batch --background` does."""
     os.environ |= {"MOOT_STORE": url, "MOOT_HOME": f"{folder}/window"}
-    from core.batch_input import BatchInput
-    from core.jobs.desk import Jobs
+    from core.batch.input import BatchInput
+    from core.jobs.jobs import Jobs
     from tools._batch import prepare, start_batch
 
     source = Path(folder, "in.jsonl")
@@ -132,7 +132,7 @@ async def start(url: str, folder: str) -> None:
 
 
 async def took(url: str) -> float:
-    from core.jobs.postgres import PostgresJobs
+    from core.jobs.fleet.engine import PostgresJobs
 
     with tempfile.TemporaryDirectory() as folder:
         engine = PostgresJobs(url, Path(folder))

@@ -111,7 +111,7 @@ async def start() -> dict[str, float]:
     import tools.status
 
     started = time.process_time()
-    import core.jobs.desk
+    import core.jobs.jobs
     import tools.jobs  # noqa: F401
 
     ms = (time.process_time() - started) * 1e3

@@ -98,7 +98,7 @@ async def _review(folder: Path, seed: int) -> dict[str, int]:
     from ai.run import Desk, open_run
     from core.config import Config, FilesConfig
     from core.events import EventBus
-    from core.workspace import Workspace
+    from core.files.workspace import Workspace
     from tools.review import review
 
     defects = _seeded(folder, random.Random(seed))

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from core.budget import BudgetLimits
 from core.errors import ConfigError
+from core.limits.budget import BudgetLimits
 from core.redact import register_names, register_secret
-from core.row_secrets import bare_key, checked_header, register_row_secrets
+from core.secrecy.config_row import bare_key, checked_header, register_row_secrets
 from core.values import Deadlines, Effort
 
 FILE = "credentials.json"

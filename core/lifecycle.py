@@ -22,11 +22,11 @@ from ai.run import Desk, Run, new_run_id, open_run
 from ai.transport import SharedHTTP
 from core.config import Config, load_config
 from core.events import EventBus
-from core.jobs.desk import Jobs
-from core.ledger import Ledger
-from core.metrics import Metrics
+from core.files.workspace import Workspace
+from core.jobs.jobs import Jobs
 from core.paths import credentials_path
-from core.workspace import Workspace
+from core.usage.ledger import Ledger
+from core.usage.metrics import Metrics
 
 if TYPE_CHECKING:
     from ai.memo import Memo

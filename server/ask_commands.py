@@ -248,7 +248,7 @@ def _text(file: TextIO, name: str) -> str:
 
 def _no_secret(file: TextIO, text: str, meant: bool, *, within: bool = True) -> str:
     """*text*, which stands in *file*, unless that is, or with *within* holds, a secret that nobody said is *meant*."""
-    from core.secrets_check import secret_in, secret_name  # not for the many calls that send no file
+    from core.secrecy.check import secret_in, secret_name  # not for the many calls that send no file
 
     called = str(getattr(file, "name", "<stdin>"))
     path = None if called == "<stdin>" else Path(called).resolve()

@@ -17,13 +17,13 @@ import anyio
 import anyio.to_thread
 import click
 
-from core.batch_input import BatchInput
-from core.batch_output import Results
-from core.batch_template import Template
+from core.batch.input import BatchInput
+from core.batch.output import Results
+from core.batch.template import Template
 from core.errors import ConfigError, InvalidInputError, MootError, StoreError
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
-from core.secret_names import named_like_a_secret
+from core.secrecy.names import named_like_a_secret
 from core.untrusted import one_line
 from server.worker import keep_batches, serving_jobs, start_worker
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch

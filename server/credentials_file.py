@@ -8,7 +8,7 @@ from typing import Any
 
 from core.config import FILE
 from core.errors import NO_ROOM, ConfigError
-from core.files import write_atomically
+from core.files.atomic import write_atomically
 from core.paths import credentials_path
 
 

@@ -32,11 +32,11 @@ from ai.local.engine import LocalEngine, available_reason
 from ai.roster import Roster
 from core.config import Config, load_config
 from core.errors import ConfigError, EmptyAnswerError, LocalModelError
-from core.jobs.desk import done_here
+from core.jobs.jobs import done_here
 from core.lifecycle import open_app
 from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
-from core.stores import require_extra, store_url
+from core.stores.choose import require_extra, store_url
 from core.untrusted import clean
 from core.values import Failure, Outcome, Request
 from server import answers
@@ -242,7 +242,7 @@ def _fleet(patient: Patient) -> Iterator[Finding]:
     try:
         if url := store_url():
             require_extra()
-            from core.jobs.health import examine
+            from core.jobs.fleet.health import examine
 
             yield Finding("fleet", *examine(url))
     except ConfigError as error:
@@ -333,7 +333,7 @@ def _quick_start(patient: Patient) -> Iterator[Finding]:
 
 def _lists(patient: Patient) -> Iterator[Finding]:
     from ai.providers import retirements
-    from core import prices
+    from core.usage import prices
 
     today = datetime.fromtimestamp(patient.wall).date()
     yield examine_lists(today, {"prices": prices.AS_OF, "models that end": retirements.AS_OF})

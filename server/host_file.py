@@ -18,7 +18,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from core.errors import MootError
-from core.files import write_atomically
+from core.files.atomic import write_atomically
 from server.hosts import SERVER, Host
 
 _LARGEST_FILE = 50_000_000

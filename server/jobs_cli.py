@@ -161,7 +161,7 @@ async def _call_off() -> None:
     """Tell providers here and now what was called off by this command; a fleet's workers do that."""
     import anyio
 
-    from core.jobs.desk import done_here
+    from core.jobs.jobs import done_here
     from core.jobs.kinds import CALL_OFF
     from core.lifecycle import open_app
     from server.worker import open_runner
@@ -177,7 +177,7 @@ async def _call_off() -> None:
 def _help(id: str) -> str:
     """Have somebody work on a job that nobody works on; what was done, or what the user can do. Blocks for a moment."""
     from core.config import load_config
-    from core.jobs.desk import done_here
+    from core.jobs.jobs import done_here
     from core.paths import credentials_path
 
     if not done_here():
@@ -191,7 +191,7 @@ def _help(id: str) -> str:
 async def _watch(id: str) -> None:
     import anyio.to_thread
 
-    from core.jobs.desk import Jobs
+    from core.jobs.jobs import Jobs
 
     desk, cursor, helped = Jobs(), 0, False
     try:
@@ -211,7 +211,7 @@ async def _watch(id: str) -> None:
 
 
 async def _clean(older_than_s: float) -> int:
-    from core.jobs.desk import Jobs
+    from core.jobs.jobs import Jobs
     from core.jobs.runner import KEPT_BYTES
 
     desk = Jobs()
@@ -222,7 +222,7 @@ async def _clean(older_than_s: float) -> int:
 
 
 async def _forget_words() -> int:
-    from core.jobs.desk import Jobs
+    from core.jobs.jobs import Jobs
 
     desk = Jobs()
     try:

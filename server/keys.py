@@ -13,7 +13,7 @@ from core.config import FILE, KEYRING_SERVICE, AIConfig, Config, environment_key
 from core.errors import ConfigError, InvalidInputError, MootError
 from core.paths import credentials_path
 from core.redact import redact, register_secret
-from core.row_secrets import bare_key
+from core.secrecy.config_row import bare_key
 from core.untrusted import clean
 from server.credentials_file import change_rows, rows
 from server.doctor import ask_everybody

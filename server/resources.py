@@ -10,8 +10,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
 
 from core.errors import MootError
-from core.ledger import usage_report
 from core.lifecycle import App
+from core.usage.ledger import usage_report
 from server.reply import Results
 from tools.jobs import FinishedCall, JobView, read_job
 

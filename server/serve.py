@@ -201,7 +201,7 @@ class _Real:
             raise self._error
         import anyio
 
-        from core.metrics import set_up_exporter
+        from core.usage.metrics import set_up_exporter
         from server.stdio import serve_stdio
 
         set_up_exporter(os.environ)

@@ -19,7 +19,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from core.files import write_atomically
+from core.files.atomic import write_atomically
 from server.answers import BUILT_IN, FORMAT, base_stamp, listed_settings, user_snapshot
 
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")

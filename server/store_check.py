@@ -9,9 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 from ai.layers import cache
-from core import bucket, budget, schema, threads, track_record
 from core.jobs import schema as jobs_schema
-from core.store import explain
+from core.limits import bucket, budget
+from core.memory import threads
+from core.stores.sqlite import explain
+from core.usage import schema, track_record
 from server.finding import Finding
 
 _LOCK_S = 1.0

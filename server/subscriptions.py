@@ -29,7 +29,7 @@ from mcp.types import (
 )
 
 from core.errors import MootError, UnknownJobError
-from core.jobs.desk import Jobs
+from core.jobs.jobs import Jobs
 from core.jobs.states import OVER
 from core.lifecycle import App
 from tools.jobs import JobView

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from core.threads import Threads
+    from core.memory.threads import Threads
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ def delete(name: str, yes: bool) -> None:
 
 def _use(work: Callable[[Threads], T]) -> T:
     from core.errors import MootError
-    from core.threads import Threads
+    from core.memory.threads import Threads
 
     kept = Threads()
     try:

@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from core.errors import InvalidInputError, MootError
-from core.ledger import By, Ledger, UsageRow, as_json, days_back
 from core.untrusted import clean
+from core.usage.ledger import By, Ledger, UsageRow, as_json, days_back
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDEST_SPARK = 30

@@ -26,8 +26,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ai.lazy import load
 from core.errors import InvalidInputError, StoreError
-from core.files import private_folder
-from core.jobs.desk import done_here, may_exist
+from core.files.atomic import private_folder
+from core.jobs.jobs import done_here, may_exist
 from core.jobs.kinds import BATCH
 from core.lifecycle import App, open_app
 from core.paths import data_dir

@@ -19,7 +19,7 @@ from samples import PNG, pdf
 from ai.providers.catalog import PROVIDERS
 from ai.roster import Roster
 from core.config import AIConfig, Defaults, load_config
-from core.threads import USER, Threads, Turn
+from core.memory.threads import USER, Threads, Turn
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

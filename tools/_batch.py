@@ -18,19 +18,19 @@ from pydantic import BaseModel, ConfigDict
 from ai.batch_answers import Schema
 from ai.lazy import load
 from ai.roster import Roster
-from core.batch_input import BatchInput, Survey, survey
-from core.batch_output import Results, Sidecar, Tally, find_run
-from core.batch_records import Record
-from core.batch_template import Template
-from core.budget import Estimate
+from core.batch.input import BatchInput, Survey, survey
+from core.batch.output import Results, Sidecar, Tally, find_run
+from core.batch.records import Record
+from core.batch.template import Template
 from core.errors import ForgottenJobError, UnknownJobError
 from core.jobs.kinds import BATCH
+from core.limits.budget import Estimate
 from core.untrusted import one_line, quoted
 from tools._kit import Cost, build_request, price_range
 from tools._result import Result
 
 if TYPE_CHECKING:
-    from core.jobs.desk import Jobs
+    from core.jobs.jobs import Jobs
     from core.jobs.values import Job
 
 _SHOWN_ROWS = 200

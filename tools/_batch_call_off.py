@@ -9,7 +9,7 @@ import anyio
 
 from ai.run import Run
 from core.errors import StoreError
-from core.jobs.remote import REMOTE, open_at_provider
+from core.jobs.provider_chunks import REMOTE, open_at_provider
 from tools._result import Result
 
 _GRACE_S = 5.0

@@ -13,11 +13,11 @@ from pathlib import Path
 import anyio.to_thread
 
 from ai.roster import Roster
-from core.batch_files import BadRow
-from core.batch_kept import Kept
-from core.batch_output import Results, Sidecar
+from core.batch.kept import Kept
+from core.batch.lines import BadRow
+from core.batch.output import Results, Sidecar
 from core.errors import StoreError, UnknownJobError
-from core.jobs.desk import Jobs
+from core.jobs.jobs import Jobs
 from tools._batch import BatchSpec, Prepared
 from tools._batch_requests import requests
 

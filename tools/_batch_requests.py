@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from ai.layers.cache import request_key
 from ai.roster import Roster
-from core.batch_input import Row
+from core.batch.input import Row
 from core.values import Message, Request
 from tools._batch import BatchSpec
 from tools._kit import build_request

@@ -15,11 +15,11 @@ import anyio.to_thread
 from ai.batch import Ask, Batch, Result
 from ai.batch_answers import Schema, failure_value, record
 from ai.run import Run
-from core.batch_files import BadRow
-from core.batch_input import Row
-from core.batch_kept import Kept, set_aside
-from core.batch_output import DiskFullError, OutOfOrderError, Results, Sidecar, Tally, begin_again, retry_path
-from core.batch_records import Record
+from core.batch.input import Row
+from core.batch.kept import Kept, set_aside
+from core.batch.lines import BadRow
+from core.batch.output import DiskFullError, OutOfOrderError, Results, Sidecar, Tally, begin_again, retry_path
+from core.batch.records import Record
 from core.errors import AIError, ConfigError, ElsewhereError, InvalidInputError, MootError, StoreError
 from core.values import Failure
 from tools._batch import BatchReport, BatchSpec, report, size_of

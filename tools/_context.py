@@ -19,11 +19,11 @@ from ai.run import Run
 from ai.seat import Seat
 from ai.tokens import input_tokens, text_tokens
 from core.errors import InvalidInputError, StoreError
+from core.files.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
+from core.memory.threads import USER, Turn, check_name
 from core.roles import find_role
-from core.threads import USER, Turn, check_name
 from core.untrusted import Fence
 from core.values import Image, Message, Request
-from core.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
 from tools._kit import counted
 
 _UNKNOWN_WINDOW = 32_000
@@ -152,7 +152,7 @@ async def gather(
 
 def context_window(seat: Seat) -> int:
     """Tokens of prompt and answer that *seat* takes together; 32,000 where nobody says."""
-    from core.prices import context_window as priced
+    from core.usage.prices import context_window as priced
 
     known = seat.row.context_window or seat.provider.context_window
     return known or priced(seat.model, price_id=seat.provider.price_id) or _UNKNOWN_WINDOW

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.changes import Source
+from core.changes.source import Source
 
 _SHORTEST_PART = 4
 _MOST_LINES = 60

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.changes import Source
+from core.changes.source import Source
 from tools._finding_fields import SEVERITIES, Severity
 from tools._finding_paths import named
 from tools._finding_quotes import Quote, Searched, places, quotes_of

@@ -12,8 +12,8 @@ from ai.lazy import load
 from ai.request_check import check_request
 from ai.roster import Roster
 from ai.run import Run
-from core.budget import Estimate
 from core.errors import InvalidInputError, MootError, NoAnswerError
+from core.limits.budget import Estimate
 from core.untrusted import quoted
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 from tools._result import Prose, Result

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from ai.run import Run
 from core.errors import StoreError
-from core.track_record import Together
+from core.usage.track_record import Together
 from tools._dependence import Agreement, Worth, worth
 from tools._options import read_options
 from tools._panel import family

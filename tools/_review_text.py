@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from core.changes import Source
+from core.changes.source import Source
 from core.untrusted import Fence, clean
 from tools._finding_fields import CATEGORIES, SEVERITIES
 from tools._structured import list_of, object_schema

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.track_record import Together
+from core.usage.track_record import Together
 
 _ROUNDS = 40
 _FIRST_ROUNDS = 8

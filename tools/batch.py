@@ -13,11 +13,11 @@ import anyio.to_thread
 from pydantic import Field
 
 from ai.run import Run
-from core.batch_input import BatchInput
-from core.batch_template import Template
+from core.batch.input import BatchInput
+from core.batch.template import Template
 from core.errors import InvalidInputError, MootError
-from core.files import new_private_file, private_folder
-from core.jobs.desk import Jobs
+from core.files.atomic import new_private_file, private_folder
+from core.jobs.jobs import Jobs
 from core.paths import data_dir
 from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, start_batch
 from tools._batch_mend import damage

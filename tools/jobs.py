@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from ai.run import Run
 from core.errors import InvalidInputError
-from core.jobs.desk import Jobs
+from core.jobs.jobs import Jobs
 from core.jobs.states import CancelMode, JobState
 from core.untrusted import quoted
 from tools._kit import Cost, counted

@@ -14,7 +14,7 @@ import anyio.to_thread
 from pydantic import Field
 
 from ai.run import Run
-from core.changes import Source
+from core.changes.source import Source
 from core.errors import InvalidInputError
 from core.untrusted import one_line, quoted
 from core.values import Failure, Outcome, Request

@@ -18,7 +18,7 @@ from ai.client import Emit
 from ai.pipeline import Complete
 from core.errors import AIError, StoreError
 from core.redact import without_secrets
-from core.store import Store, now
+from core.stores.sqlite import Store, now
 from core.values import Request, Response, Usage
 
 MIGRATIONS = (

@@ -1,6 +1,6 @@
 """At most so many calls to one AI at once; the others wait in the order they came.
 
-In a fleet the ceiling is one for all its processes: what this one may use of it, it leases (`core.slots`).
+In a fleet the ceiling is one for all its processes: what this one may use of it, it leases (`core.limits.slots`).
 
 How many adapts (Jacobson, "Congestion Avoidance and Control", 1988): half as many when the AI says it is too much,
 fewer while it takes more than twice as long as usual to begin its answers, one more after as many successes as there
@@ -22,7 +22,7 @@ import anyio
 from ai.client import Emit, Signal, Thinking
 from ai.pipeline import Complete
 from core.errors import OverloadedError, RateLimitedError
-from core.slots import Lease
+from core.limits.slots import Lease
 from core.values import Request, Response
 
 _TOO_MUCH = (RateLimitedError, OverloadedError)

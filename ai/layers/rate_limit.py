@@ -21,8 +21,6 @@ from ai.client import Emit, Waiting
 from ai.pipeline import Complete
 from ai.rate_headers import Listener, Told, listener, read_headers
 from ai.tokens import input_tokens
-from core.bucket import LONGEST_REST_S, Kind, Limit
-from core.buckets import Buckets
 from core.errors import (
     AIError,
     AITimeoutError,
@@ -31,6 +29,8 @@ from core.errors import (
     ProviderError,
     RateLimitedError,
 )
+from core.limits.bucket import LONGEST_REST_S, Kind, Limit
+from core.limits.buckets import Buckets
 from core.values import Deadlines, Priority, Request, Response, Usage
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -29,7 +29,7 @@ from ai.local.engine import ENGINE_PACKAGE, ENGINE_VERSION, engine_dir, find_eng
 from ai.local.weights import CARRIER, WEIGHTS_FILE, WEIGHTS_SHA256, find_weights
 from ai.local.wheels import WHEELS
 from core.errors import LocalModelError
-from core.files import close_to_others, private_folder
+from core.files.atomic import close_to_others, private_folder
 from core.paths import weights_dir
 
 Fetch = Callable[[str, Path], None]

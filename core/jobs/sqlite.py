@@ -29,10 +29,10 @@ from core.jobs import rows
 from core.jobs.schema import MIGRATIONS
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
-from core.owners import Owner
 from core.paths import network_folder
-from core.spool import Segment, Spool, left_behind, read_spool
-from core.store import Store, explain, now
+from core.stores.owners import Owner
+from core.stores.spool import Segment, Spool, left_behind, read_spool
+from core.stores.sqlite import Store, explain, now
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from ai.layers import cache as cache_module
 from ai.layers.cache import MIGRATIONS, Cache, request_key
 from ai.pipeline import Complete
 from core.errors import ServerError
-from core.store import Store
+from core.stores.sqlite import Store
 from core.values import Deadlines, Image, Message, Request, Response, Usage
 
 HI = Request.of("hi")

@@ -16,11 +16,11 @@ from ai.async_client import create_async_ai_client
 from ai.caller import Caller, call_ai, call_ai_async, call_multiple_ais
 from ai.client import AIClient, Emit
 from ai.transport import SharedHTTP
-from core.budget import Budget, BudgetLimits, Estimate
 from core.errors import AIError, AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, Token
-from core.ledger import Ledger
 from core.lifecycle import cleanup_async_ai_clients, initialize_all_clients_async, open_app
+from core.limits.budget import Budget, BudgetLimits, Estimate
+from core.usage.ledger import Ledger
 from core.values import Answer, Failure, Request, Response
 from core.view import RunView
 

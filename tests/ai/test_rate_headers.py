@@ -16,10 +16,10 @@ from ai.rate_headers import Told, listener, read_headers
 from ai.rescue import _in_thread
 from ai.roster import Roster
 from ai.transport import SharedHTTP
-from core.bucket import Limit
-from core.buckets import LONGEST_REST_S
 from core.config import AIConfig, Config
 from core.errors import RateLimitedError
+from core.limits.bucket import Limit
+from core.limits.buckets import LONGEST_REST_S
 from core.values import Request
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -15,12 +15,12 @@ from ai.layers.rate_limit import RateLimit
 from ai.pipeline import Complete
 from ai.rate_headers import tell
 from ai.roster import Roster
-from core.bucket import MIGRATIONS, Limit
-from core.buckets import Buckets
 from core.config import AIConfig, Config
 from core.errors import AIError, ConnectionFailedError, RateLimitedError, RequestRejectedError
 from core.events import CallStarted, CallWaiting, RunStarted
-from core.store import Store
+from core.limits.bucket import MIGRATIONS, Limit
+from core.limits.buckets import Buckets
+from core.stores.sqlite import Store
 from core.values import Deadlines, Request, Response, Usage
 from core.view import RunView
 

@@ -146,7 +146,7 @@ def test_a_home_that_cannot_be_written_is_one_sentence(home: Path, monkeypatch: 
     def refuse(*args: object, **more: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("core.files.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("core.files.atomic.tempfile.mkstemp", refuse)
     result = run("cursor", "--yes")
     assert result.exit_code == 1 and "Read-only file system" in result.stderr and "Traceback" not in result.output
     assert path.read_text() == "{}"

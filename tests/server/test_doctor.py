@@ -18,13 +18,13 @@ import pytest
 from click.testing import CliRunner, Result
 from provider_process import provider_process
 
-from core import budget
 from core.config import AIConfig, Config
 from core.errors import StoreError
-from core.ledger import Ledger
+from core.limits import budget
 from core.paths import data_dir
-from core.schema import MIGRATIONS
-from core.store import Store
+from core.stores.sqlite import Store
+from core.usage.ledger import Ledger
+from core.usage.schema import MIGRATIONS
 from server import doctor
 from server.cli import cli
 from server.doctor import Patient, ask_everybody, examine, examine_clock, examine_lists

@@ -15,7 +15,7 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ResourceUpdatedNotification
 from tasks_client import NewTask, TasksClient
 
-from core.jobs.desk import Jobs
+from core.jobs.jobs import Jobs
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ from scripted_ai import ScriptedApp, scripted_app
 
 from ai.run import Desk
 from core.config import RoleConfig
+from core.files.workspace import Workspace
+from core.memory.threads import Threads
 from core.roles import all_roles
-from core.threads import Threads
-from core.workspace import Workspace
 from server.mcp_app import create_mcp_server
 
 

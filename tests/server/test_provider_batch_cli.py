@@ -15,7 +15,7 @@ import anyio
 import pytest
 from fake_batches import FakeBatches
 
-from core.prices import cost_usd
+from core.usage.prices import cost_usd
 from core.values import Usage
 
 ENTRY = str(Path(__file__).parents[2] / "moot_entry.py")

@@ -18,8 +18,8 @@ from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 from tasks_client import Task, TasksClient, send
 
 from ai.run import Run
-from core.budget import Budget, BudgetLimits
 from core.errors import InvalidInputError, ServerError
+from core.limits.budget import Budget, BudgetLimits
 from server import tasks
 from server.mcp_app import create_mcp_server
 from server.tasks import TASKS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from core.threads import USER, Threads, Turn
+from core.memory.threads import USER, Threads, Turn
 from server.cli import cli
 
 

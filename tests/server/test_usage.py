@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from core.errors import InvalidInputError, RateLimitedError
 from core.events import CallFailed, CallFinished, CallStarted, RunStarted
-from core.ledger import Ledger
+from core.usage.ledger import Ledger
 from core.values import Answer, Failure, Usage
 from server.cli import cli
 from server.usage import cost_text, parse_since, spark

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, Self, TypeVar
 
-from core.jobs.leases import Lease
+from core.jobs.fleet.leases import Lease
 
 LEASE = 2
 """In ticks of the clock."""

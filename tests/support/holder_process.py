@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 from job_process import make_app
 
-from core.batch_input import BatchInput
+from core.batch.input import BatchInput
 from core.errors import StoreError
 from core.jobs.values import Job
 from core.lifecycle import App

@@ -29,8 +29,8 @@ from ai.run import Run
 from core.config import Config
 from core.errors import StoreError
 from core.events import CallFinished, Event, EventBus
-from core.jobs.desk import Jobs, done_here, open_engine
 from core.jobs.engine import JobEngine
+from core.jobs.jobs import Jobs, done_here, open_engine
 from core.lifecycle import App
 from core.paths import data_dir
 from core.values import Answer, Request, Response
@@ -81,7 +81,7 @@ def make_app(log: int, delay_s: float) -> App:
 def _open_engine() -> JobEngine:
     if not (url := os.environ.get("MOOT_STORE")):
         return open_engine()
-    from core.jobs.postgres import PostgresJobs
+    from core.jobs.fleet.engine import PostgresJobs
 
     return PostgresJobs(url, data_dir(), lease_s=LEASE_S)
 

@@ -29,9 +29,9 @@ class PostgresServer:
         """
         import psycopg
 
-        from core.jobs.fleet_queue import install
-        from core.pg_connection import Address, Connection, schema_of
-        from core.postgres import migrate
+        from core.jobs.fleet.task_queue import install
+        from core.stores.pg_connection import Address, Connection, schema_of
+        from core.stores.postgres import migrate
 
         name = f"moot_{secrets.token_hex(6)}"
         with psycopg.connect(self.uri, autocommit=True) as connection:

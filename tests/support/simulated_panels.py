@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from core.track_record import Together
+from core.usage.track_record import Together
 from tools._dependence import Agreement
 
 SEATS = "abcde"

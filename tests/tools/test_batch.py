@@ -14,14 +14,14 @@ import pytest
 from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 
 from ai.run import Desk
-from core.batch_input import BatchInput
-from core.batch_output import DiskFullError, Results
-from core.batch_template import Template
-from core.budget import Budget, BudgetLimits
+from core.batch.input import BatchInput
+from core.batch.output import DiskFullError, Results
+from core.batch.template import Template
 from core.errors import AuthenticationError, InvalidInputError, ServerError
+from core.files.workspace import Workspace
 from core.jobs.values import Job
+from core.limits.budget import Budget, BudgetLimits
 from core.values import Request
-from core.workspace import Workspace
 from server.worker import serving_jobs
 from tools._batch import Prepared, estimated, prepare, start_batch
 from tools.batch import BatchReport, batch

@@ -18,11 +18,11 @@ from scripted_ai import NoSync
 from ai.client import AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
 from ai.roster import Seat
-from core.batch_input import BatchInput
+from core.batch.input import BatchInput
 from core.config import AIConfig, Config, Defaults, FilesConfig
 from core.errors import BadResponseError, StoreError
-from core.jobs.pg_parts import parts
-from core.jobs.postgres import PostgresJobs
+from core.jobs.fleet.engine import PostgresJobs
+from core.jobs.fleet.parts import parts
 from core.jobs.values import Job
 from core.lifecycle import App, open_app
 from core.values import Request, Response
@@ -36,8 +36,8 @@ Behave = Callable[[str], Awaitable[str]]
 def store(fleet_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("MOOT_STORE", fleet_url)
     monkeypatch.setattr("tools._batch_run._TELL_S", 0.0)
-    monkeypatch.setattr("core.jobs.pg_rows._PASS_ON_S", 0.1)
-    monkeypatch.setattr("core.jobs.postgres.PostgresJobs.looks_every_s", 0.05)
+    monkeypatch.setattr("core.jobs.fleet.rows._PASS_ON_S", 0.1)
+    monkeypatch.setattr("core.jobs.fleet.engine.PostgresJobs.looks_every_s", 0.05)
     return fleet_url
 
 
@@ -274,7 +274,7 @@ async def test_when_the_window_closes_a_worker_with_the_files_holds_the_batch(tm
 async def test_a_database_that_goes_away_and_comes_back_holds_the_batch_up_and_costs_nothing(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.postgres._READ_S", 0.1)  # who reads is told soon
+    monkeypatch.setattr("core.stores.postgres._READ_S", 0.1)  # who reads is told soon
     if not postgres.can_be_stopped:
         pytest.skip("the server of MOOT_TEST_POSTGRES is not ours to stop")
     gate = anyio.Event()

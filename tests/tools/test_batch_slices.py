@@ -13,7 +13,7 @@ import anyio.lowlevel
 import pytest
 
 from ai.batch import Ask, Result
-from core.batch_input import Row
+from core.batch.input import Row
 from core.errors import ConfigError, LostJobError
 from core.jobs.kinds import SLICE
 from core.jobs.values import Job

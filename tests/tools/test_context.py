@@ -14,9 +14,9 @@ from scripted_ai import ScriptedApp, scripted_app
 from ai.run import Desk
 from core.config import AIConfig, Config, FilesConfig, RoleConfig
 from core.errors import InvalidInputError, MootError, ServerError
-from core.threads import USER, Threads, Turn
+from core.files.workspace import Workspace
+from core.memory.threads import USER, Threads, Turn
 from core.values import Image, Request
-from core.workspace import Workspace
 from tools._kit import Reply
 from tools.ask_one import ask_one
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from core.changes import whole
-from core.secrets_check import secret_in
+from core.changes.source import whole
+from core.secrecy.check import secret_in
 from core.untrusted import clean
 from tools._abstentions import abstains
 from tools._answers import value_of

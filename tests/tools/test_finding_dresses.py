@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.changes import Source, whole
-from core.diffs import split_lines
+from core.changes.diffs import split_lines
+from core.changes.source import Source, whole
 from tools._finding_fields import severity_of
 from tools._finding_list import read_findings
 from tools._finding_paths import named

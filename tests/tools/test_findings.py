@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.changes import Source, whole
+from core.changes.source import Source, whole
 from tools._finding_list import read_findings
 from tools._findings import Raw, anchored, merged, searched
 

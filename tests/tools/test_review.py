@@ -13,7 +13,7 @@ from scripted_ai import ScriptedApp, scripted_app
 from ai.run import Desk
 from core.config import Config, FilesConfig
 from core.errors import InvalidInputError, MootError, ServerError
-from core.workspace import Workspace
+from core.files.workspace import Workspace
 from tools.review import Review, review
 
 CODE = "def mean(xs):\n    return sum(xs) / len(xs)\n\n\ndef last(xs):\n    return xs[len(xs)]\n"

@@ -12,7 +12,7 @@ import pytest
 from scripted_ai import scripted_app
 
 from ai.run import Desk
-from core.workspace import Workspace
+from core.files.workspace import Workspace
 from tools.review import Review, review
 
 _PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=@/-]|%[0-9A-F]{2})+")

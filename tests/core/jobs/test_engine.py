@@ -18,7 +18,7 @@ from core.errors import InvalidInputError, LostJobError, StoreError, UnknownJobE
 from core.jobs.engine import JobEngine
 from core.jobs.sqlite import SQLiteJobs
 from core.jobs.values import MOST_ATTEMPTS, Job, JobResult
-from core.spool import Spool
+from core.stores.spool import Spool
 
 KINDS = ("ask_many",)
 

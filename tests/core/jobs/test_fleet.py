@@ -16,7 +16,7 @@ import pytest
 from call_log import Log
 from postgres_server import PostgresServer, postgres_server
 
-from core.jobs.postgres import PostgresJobs
+from core.jobs.fleet.engine import PostgresJobs
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import InvalidInputError, UnknownJobError
 from core.jobs.engine import JobEngine
-from core.jobs.postgres import PostgresJobs
+from core.jobs.fleet.engine import PostgresJobs
 from core.jobs.sqlite import SQLiteJobs
 from core.jobs.values import Job, JobResult
 

@@ -14,9 +14,9 @@ import pytest
 from postgres_server import PostgresServer
 
 from core.errors import LostJobError, StoreError
-from core.jobs.leases import Lease
-from core.jobs.pg_parts import parts
-from core.jobs.postgres import PostgresJobs
+from core.jobs.fleet.engine import PostgresJobs
+from core.jobs.fleet.leases import Lease
+from core.jobs.fleet.parts import parts
 from core.jobs.values import Job, JobResult
 
 KINDS = ("ask_many", "part")

@@ -14,15 +14,15 @@ import pytest
 from postgres_server import PostgresServer
 
 from core.errors import ConfigError, LostJobError, StoreError, UnknownJobError
-from core.jobs.desk import Jobs, open_engine
 from core.jobs.engine import JobEngine
-from core.jobs.health import examine
-from core.jobs.pg_parts import parts
-from core.jobs.postgres import PostgresJobs
+from core.jobs.fleet.engine import PostgresJobs
+from core.jobs.fleet.health import examine
+from core.jobs.fleet.parts import parts
+from core.jobs.jobs import Jobs, open_engine
 from core.jobs.runner import Runner
 from core.jobs.values import MOST_ATTEMPTS, Job, JobResult
-from core.spool import Spool
-from core.stores import open_store, store_url
+from core.stores.choose import open_store, store_url
+from core.stores.spool import Spool
 
 KINDS = ("ask_many",)
 LEASE_S = 0.4
@@ -393,7 +393,7 @@ def test_a_store_that_is_no_postgresql_is_refused(monkeypatch: pytest.MonkeyPatc
 
 def test_without_the_extra_the_way_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOOT_STORE", "postgresql://host/db")
-    monkeypatch.setattr("core.stores.find_spec", lambda name: None)
+    monkeypatch.setattr("core.stores.choose.find_spec", lambda name: None)
     assert "pip install 'moot-mcp[cluster]'" in str(open_store("moot", ()).problem)
     with pytest.raises(ConfigError, match="extra"):
         open_engine()

@@ -1,0 +1,86 @@
+"""The text of one PDF, read in a process that may be killed: run as a script by `documents.py`, never imported.
+
+A file of 4 kB can keep a parser busy for a minute, or unpack to gigabytes. Here it takes its own process with it.
+Standard input: a line of JSON (`path`, where modules are found, and the limits), then the file. Standard output: one
+JSON object, either `pages`, `fields` and `more_pages`, or `problem`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PASSWORD, PAGES = "password", "pages"
+
+
+def main() -> None:
+    """Answer on standard output, whatever happens short of being killed."""
+    asked = json.loads(sys.stdin.buffer.readline())
+    sys.path[:] = asked["path"]
+    _bound(asked["memory_bytes"], asked["cpu_s"])
+    try:
+        found = _read(sys.stdin.buffer.read(), asked)
+    except BaseException as error:  # a parser raises nearly anything for a broken file, MemoryError among it
+        found = {"problem": type(error).__name__}
+    sys.stdout.write(json.dumps(found))
+
+
+def _bound(memory: int, seconds: int) -> None:
+    if sys.platform == "win32":  # has no such limits; the parent's clock still ends it
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+    import io
+    import logging
+
+    import pypdf
+
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its remarks on odd files are of no use to anyone here
+    reader = pypdf.PdfReader(io.BytesIO(data))
+    if reader.is_encrypted and not reader.decrypt(""):
+        return {"problem": PASSWORD}
+    if len(reader.pages) > asked["pages"]:
+        return {"problem": PAGES, "count": len(reader.pages)}
+    pages, left = [], asked["characters"]
+    for page in reader.pages:
+        text = _whole(page.extract_text())[: max(left, 0)]
+        left -= len(text)
+        pages.append(text)
+    return {"pages": pages, "fields": _filled_in(reader), "cut": left <= 0}
+
+
+def _filled_in(reader: Any) -> dict[str, str]:
+    """What somebody wrote into the form: the printed page does not hold it. A field that cannot be read is not lost."""
+    try:
+        fields = reader.get_fields() or {}
+    except Exception as error:  # a broken form must not cost the pages
+        return {"(the form)": f"cannot be read: {type(error).__name__}"}
+    said = {_whole(str(name)): _value(field) for name, field in fields.items()}
+    return {name: value for name, value in said.items() if value}
+
+
+def _value(field: Any) -> str:
+    value = field.get("/V")
+    if value is None or value == "/Off":
+        return ""
+    several = value if isinstance(value, list) else [value]
+    return ", ".join(_whole(str(one)).removeprefix("/") for one in several)
+
+
+def _whole(text: str) -> str:
+    """*text* with U+FFFD for halves of surrogate pairs, which fonts with odd tables give."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""The way to jobs for doors and recipes: opens the engine at the first need, and tells the worker of this process."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from core.errors import StoreError
+from core.jobs.kinds import CALL_OFF
+from core.jobs.provider_chunks import REMOTE, open_at_provider
+from core.jobs.questions import Questions
+from core.paths import data_dir
+from core.stores.choose import require_extra, store_url
+
+if TYPE_CHECKING:
+    from core.jobs.engine import JobEngine, Parts
+    from core.jobs.states import CancelMode, JobState
+    from core.jobs.values import Job, JobResult, KeptCall
+
+_LOOK_S = 0.1
+_WAITERS_AT_EASE = 10
+"""With more of them, each looks less often: a thousand that look ten times a second leave no time for anything else."""
+
+
+def open_engine() -> JobEngine:
+    """The engine of this installation. Imports it, so not on the event loop.
+
+    Raises:
+        ConfigError: MOOT_STORE is wrong.
+    """
+    if url := store_url():
+        require_extra()
+        from core.jobs.fleet.engine import PostgresJobs
+
+        return PostgresJobs(url, data_dir())
+    from core.jobs.sqlite import SQLiteJobs
+
+    return SQLiteJobs(data_dir())
+
+
+def may_exist() -> bool:
+    """Whether there may be a job to do here: cheap, imports and opens nothing. Blocks for a moment."""
+    return done_here() and (data_dir() / "jobs.db").exists()
+
+
+def done_here() -> bool:
+    """Whether the processes that accept jobs also do them. A fleet leaves that to its workers."""
+    return not os.environ.get("MOOT_STORE", "").strip()
+
+
+async def _nothing_to_stop(seconds: float) -> None:
+    """No worker runs in this process."""
+
+
+class Jobs:
+    """Jobs, wherever they run. The methods raise what `JobEngine` says."""
+
+    def __init__(self, open_engine: Callable[[], JobEngine] = open_engine) -> None:
+        self._open_engine = open_engine
+        self._engine: JobEngine | None = None
+        self._lock = anyio.Lock()
+        self._waiters: dict[str, list[anyio.Event]] = {}
+        self.questions = Questions()
+        """What the jobs that run in this process want to know of the user."""
+        self.runs_on = True
+        """Whether a job goes on after this process has ended, without another one being started by hand."""
+        self.keeps: Collection[str] = ()
+        """What this process does itself of the jobs it accepts, even in a fleet; set before the first job."""
+        self.stepping_aside: Callable[[str], None] = lambda job: None
+        """Called with a job that only waits for its parts from now on; a worker in this process sets it."""
+        self.stopping: Callable[[float], Awaitable[None]] = _nothing_to_stop
+        """Called before this process ends, with the seconds that calls under way may take; a worker in it sets it."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there may be something new to do; a worker in this process sets it."""
+        self.cancelling: Callable[[str, CancelMode], None] = lambda job, mode: None
+        """Called with a job that shall stop, so that a worker in this process need not find out; it sets it."""
+
+    @property
+    def opened(self) -> bool:
+        return self._engine is not None
+
+    async def engine(self) -> JobEngine:
+        async with self._lock:
+            if self._engine is None:
+                self._engine = await anyio.to_thread.run_sync(self._open_engine)
+                self._engine.keep(self.keeps)
+            return self._engine
+
+    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
+        job = await (await self.engine()).submit(kind, arguments)
+        self.changed()
+        return job
+
+    async def get(self, id: str) -> Job:
+        return await (await self.engine()).get(id)
+
+    async def result(self, id: str) -> JobResult | None:
+        return await (await self.engine()).result(id)
+
+    async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
+        return await (await self.engine()).list_jobs(states, limit=limit)
+
+    async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
+        return await (await self.engine()).calls(id, after=after, limit=limit)
+
+    async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
+        """Cancel it; what an aborted one has at a provider is called off there by a job of its own.
+
+        That job is accepted first: however this process ends, nothing goes on at a provider unknown to everybody.
+        """
+        engine = await self.engine()
+        goes_on = mode == "abort" and open_at_provider(await engine.kept(id, REMOTE))
+        if goes_on and (await engine.get(id)).state not in ("done", "failed"):
+            await self.submit(CALL_OFF, {"job": id})
+        job = await engine.cancel(id, mode)
+        self.cancelling(id, mode)
+        return job
+
+    async def resume(self, id: str) -> Job:
+        job = await (await self.engine()).resume(id)
+        self.changed()
+        return job
+
+    async def retry(self, id: str) -> Job:
+        job = await (await self.engine()).retry(id)
+        self.changed()
+        return job
+
+    async def set_progress(self, id: str, total: int, progress: Mapping[str, Any]) -> None:
+        engine = await self.engine()
+        await engine.set_total(id, total)
+        await engine.set_progress(id, progress)
+
+    async def parts(self) -> Parts | None:
+        """What hands parts of a job to other machines; None where one machine does it all."""
+        return (await self.engine()).parts
+
+    async def clean(self, *, older_than_s: float, most_bytes: int) -> int:
+        return await (await self.engine()).clean(older_than_s=older_than_s, most_bytes=most_bytes)
+
+    async def forget(self, id: str) -> None:
+        """Delete a job that is over, with its words. It has served its purpose: an error of the store is none here."""
+        with suppress(StoreError):
+            await (await self.engine()).forget(id)
+
+    async def forget_words(self) -> int:
+        return await (await self.engine()).forget_words()
+
+    async def wait(self, id: str, seconds: float, *, after: int | None = None) -> Job:
+        """The job once it is over or paused, or has finished calls behind the cursor *after*, or when time is up."""
+        until = time.monotonic() + seconds
+        while True:
+            with self._told(id) as ended:
+                job = await self.get(id)
+                if job.over or job.state == "paused" or time.monotonic() >= until:
+                    return job
+                if after is not None and await self.calls(id, after=after, limit=1):
+                    return job
+                pause = _LOOK_S * max(1.0, len(self._waiters) / _WAITERS_AT_EASE)
+                with anyio.move_on_after(min(pause, max(until - time.monotonic(), 0))):
+                    await ended.wait()
+
+    def ended(self, id: str) -> None:
+        """Tell whoever waits for the job here that it runs no longer, so that nobody has to find out by looking."""
+        for waiter in self._waiters.get(id, ()):
+            waiter.set()
+
+    @contextmanager
+    def _told(self, id: str) -> Iterator[anyio.Event]:
+        waiters = self._waiters.setdefault(id, [])
+        waiters.append(told := anyio.Event())
+        try:
+            yield told
+        finally:
+            waiters.remove(told)
+            if not waiters:
+                self._waiters.pop(id, None)
+
+    async def aclose(self) -> None:
+        """Close the engine, if it was ever opened."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.aclose()

@@ -1,0 +1,317 @@
+"""Budgets in dollars and tokens: per call, per run and per day, for everything and for single AIs.
+
+What a fan-out may cost is reserved before anything is sent, in one transaction, so that several processes together
+cannot overspend; what it really cost replaces the reservation afterwards, and a call that was never sent gives it
+back. What a process that died had reserved counts as spent, since it may be on the bill: each process holds a lock for
+as long as it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.errors import BudgetExceededError, StoreError
+from core.stores.choose import Presence, open_presence, open_store
+
+_KEPT_DAYS = 2
+"""No limit looks further back than a day, and no run lasts longer than two."""
+
+Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
+Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
+
+MIGRATIONS = (
+    """
+    CREATE TABLE holds (
+        id TEXT PRIMARY KEY, owner TEXT NOT NULL, open INTEGER NOT NULL,
+        day TEXT NOT NULL, run TEXT NOT NULL, ai TEXT NOT NULL, usd REAL NOT NULL, tokens INTEGER NOT NULL
+    );
+    CREATE INDEX holds_by_day ON holds (day, ai);
+    CREATE INDEX holds_by_run ON holds (run, ai);
+    CREATE INDEX holds_open ON holds (owner) WHERE open
+    """,
+    # Sums that are kept instead of made, so that a reservation costs the same after a million calls as after ten.
+    """
+    CREATE TABLE totals (
+        span TEXT NOT NULL, value TEXT NOT NULL, ai TEXT NOT NULL,
+        day TEXT NOT NULL, usd REAL NOT NULL, tokens INTEGER NOT NULL,
+        PRIMARY KEY (span, value, ai)
+    ) WITHOUT ROWID;
+    INSERT INTO totals SELECT 'day', day, ai, day, SUM(usd), SUM(tokens) FROM holds GROUP BY day, ai;
+    INSERT INTO totals SELECT 'run', run, ai, MAX(day), SUM(usd), SUM(tokens) FROM holds GROUP BY run, ai;
+    DROP INDEX holds_by_day;
+    DROP INDEX holds_by_run;
+    DELETE FROM holds WHERE NOT open
+    """,
+)
+
+
+class BudgetLimits(BaseModel):
+    """`budget` in `defaults` (all AIs together) or in a row (that AI alone). What is not set is not limited."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    per_call_usd: Dollars | None = None
+    per_run_usd: Dollars | None = None
+    per_day_usd: Dollars | None = None
+    per_call_tokens: Tokens | None = None
+    per_run_tokens: Tokens | None = None
+    per_day_tokens: Tokens | None = None
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+
+    @property
+    def counts_dollars(self) -> bool:
+        return any(limit is not None for limit in (self.per_call_usd, self.per_run_usd, self.per_day_usd))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one call may take: `low_usd` for a short answer, `high_usd` for the longest; None: price unknown."""
+
+    ai: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    low_usd: float | None
+    high_usd: float | None
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A reservation that waits for what the call really cost."""
+
+    id: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """One set of limits and what it counts: all AIs together, or one."""
+
+    limits: BudgetLimits
+    ai: str | None
+
+    @property
+    def setting(self) -> str:
+        return f"ais.{self.ai}.budget" if self.ai else "defaults.budget"
+
+    def covers(self, estimate: Estimate) -> bool:
+        return self.ai is None or self.ai == estimate.ai
+
+
+class Budget:
+    """Holds the limits of a configuration. Without any, it costs nothing and touches no file."""
+
+    def __init__(self, folder: Path, everyone: BudgetLimits | None, by_ai: dict[str, BudgetLimits]) -> None:
+        scopes = [_Scope(everyone, None)] if everyone else []
+        self._scopes = scopes + [_Scope(limits, ai) for ai, limits in by_ai.items()]
+        self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True)
+        self._owner = open_presence(self._store, folder / "owners")
+
+    async def reserve(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
+        """Reserve for all of *estimates* or for none.
+
+        Raises:
+            BudgetExceededError: It would go over a limit; the message names estimate, limit and setting.
+            StoreError: The reservations cannot be read, so nothing can be promised.
+        """
+        if not self._scopes:
+            return []
+        reserving = self._reserve(run, estimates)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(reserving))
+        except asyncio.CancelledError:  # the reservation is made all the same, and nobody will use it
+            reserving.add_done_callback(self._give_back)
+            raise
+
+    async def refusal(self, run: str, estimates: Sequence[Estimate], *, each: bool = True) -> str | None:
+        """Why `reserve` would refuse *estimates* at this moment; None when it would not. Reserves nothing.
+
+        Args:
+            each: Whether each of them is one call; else only their sum counts.
+        """
+        if not self._scopes:
+            return None
+
+        def look(connection: Any) -> None:
+            for scope in self._scopes:
+                _check_sums(connection, scope, run, _today(), [e for e in estimates if scope.covers(e)])
+
+        try:
+            for estimate in estimates if each else ():
+                self.check_call(estimate)
+            await asyncio.wrap_future(self._store.submit(look))
+        except (BudgetExceededError, StoreError) as error:
+            return str(error)
+        return None
+
+    def check_call(self, estimate: Estimate) -> None:
+        """Raise BudgetExceededError if one call of *estimate* is too much by itself, whatever else is spent."""
+        for scope in self._scopes:
+            _check_calls(scope, [estimate] if scope.covers(estimate) else [])
+
+    def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
+        """The same for code without an event loop."""
+        return self._reserve(run, estimates).result() if self._scopes else []
+
+    def settle(self, hold: Hold, *, usd: float | None, tokens: int | None) -> None:
+        """Replace the reservation by what was really taken; an unknown figure keeps the estimate."""
+        usd = hold.estimate.high_usd or 0 if usd is None else usd
+        tokens = hold.estimate.tokens if tokens is None else tokens
+        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.ai, usd, tokens))
+
+    def refund(self, hold: Hold) -> None:
+        """Give the reservation back: nothing was accepted."""
+        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.ai, 0, 0))
+
+    def close(self) -> None:
+        """Write what is due and end the owner's lock. Blocks."""
+        self._store.close()
+        self._owner.close()
+
+    def _give_back(self, reserving: Future[list[Hold]]) -> None:
+        if not reserving.cancelled() and reserving.exception() is None:
+            for hold in reserving.result():
+                self.refund(hold)
+
+    def _reserve(self, run: str, estimates: Sequence[Estimate]) -> Future[list[Hold]]:
+        for scope in self._scopes:
+            _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
+        run = run.partition(".")[0]  # the parts of a job spend what the job may
+
+        def take(connection: Any) -> list[Hold]:
+            first = self._owner.register(connection)
+            _void_the_dead(self._owner, connection)
+            if first:
+                connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
+                connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
+            day = _today()
+            for scope in self._scopes:
+                _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
+            holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
+            for hold in holds:
+                _open_hold(connection, hold, self._owner.name, day, run)
+            return holds
+
+        return self._store.submit(take)
+
+
+def _void_the_dead(owner: Presence, connection: Any) -> None:
+    """Count the open reservations of processes that are gone as spent: what they had sent may be on the bill."""
+    rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (owner.name,)).fetchall()
+    for (other,) in rows:
+        if not owner.alive(other, connection):
+            # The rows stay: one that was only cut off from its server still tells what it really took.
+            connection.execute("UPDATE holds SET open = ? WHERE owner = ?", (False, other))
+            owner.bury(other)
+
+
+def _check_calls(scope: _Scope, estimates: Sequence[Estimate]) -> None:
+    limits = scope.limits
+    for estimate in estimates:
+        if limits.counts_dollars and estimate.high_usd is None and limits.unknown_price == "refuse":
+            raise BudgetExceededError(
+                f"The price of {estimate.model!r} is unknown, so {scope.setting} cannot be kept. "
+                f'Name another model, or set {scope.setting}.unknown_price to "allow" in credentials.json.',
+                ai=estimate.ai,
+            )
+        _refuse_above(scope, "per_call_usd", limits.per_call_usd, 0, estimate.high_usd or 0, estimate.ai)
+        _refuse_above(scope, "per_call_tokens", limits.per_call_tokens, 0, estimate.tokens, estimate.ai)
+
+
+def _check_sums(connection: Any, scope: _Scope, run: str, day: str, estimates: Sequence[Estimate]) -> None:
+    if not estimates:
+        return
+    limits, usd = scope.limits, sum(estimate.high_usd or 0 for estimate in estimates)
+    tokens = sum(estimate.tokens for estimate in estimates)
+    spans = (
+        ("run", run, limits.per_run_usd, limits.per_run_tokens),
+        ("day", day, limits.per_day_usd, limits.per_day_tokens),
+    )
+    for span, value, usd_limit, token_limit in spans:
+        if usd_limit is None and token_limit is None:
+            continue
+        spent = (
+            _spent(connection, span, value, scope.ai) if value else (0, 0)
+        )  # a call outside of a run is a run by itself
+        _refuse_above(scope, f"per_{span}_usd", usd_limit, spent[0], usd, estimates[0].ai)
+        _refuse_above(scope, f"per_{span}_tokens", token_limit, spent[1], tokens, estimates[0].ai)
+
+
+def _spent(connection: Any, span: str, value: str, ai: str | None) -> tuple[float, int]:
+    row = connection.execute(
+        "SELECT COALESCE(SUM(usd) FILTER (WHERE usd > 0), 0), COALESCE(SUM(tokens) FILTER (WHERE tokens > 0), 0) "
+        "FROM totals WHERE span = ? AND value = ? AND (? IS NULL OR ai = ?)",
+        (span, value, ai, ai),
+    ).fetchone()
+    return row[0], row[1]
+
+
+def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> None:
+    estimate = hold.estimate
+    usd, tokens = estimate.high_usd or 0, estimate.tokens
+    row = (hold.id, owner, True, day, run, estimate.ai, usd, tokens)
+    connection.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    _add(connection, day, run, estimate.ai, usd, tokens)
+
+
+def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) -> None:
+    """Put what was taken in place of what was held. A hold that was voided meanwhile counts by what was taken."""
+    query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
+    day, run, held_usd, held_tokens = connection.execute(query, (hold,)).fetchone() or (_today(), "", 0, 0)
+    connection.execute("DELETE FROM holds WHERE id = ?", (hold,))
+    _add(connection, day, run, ai, usd - held_usd, tokens - held_tokens)
+
+
+def _add(connection: Any, day: str, run: str, ai: str, usd: float, tokens: int) -> None:
+    rows = [("day", day, ai, day, usd, tokens), *([("run", run, ai, day, usd, tokens)] if run else [])]
+    for row in rows:
+        connection.execute(_UPSERT, row)
+
+
+_UPSERT = (
+    "INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (span, value, ai) DO UPDATE "
+    "SET day = CASE WHEN totals.day < excluded.day THEN excluded.day ELSE totals.day END, "
+    "usd = totals.usd + excluded.usd, tokens = totals.tokens + excluded.tokens"
+)
+
+
+def _refuse_above(scope: _Scope, setting: str, limit: float | None, spent: float, wanted: float, ai: str) -> None:
+    if limit is None or spent + wanted <= limit:
+        return
+    shown = _dollars if setting.endswith("usd") else _tokens
+    used = f", of which {shown(spent)} is spent or reserved" if spent else ""
+    raise BudgetExceededError(
+        f"Over budget: this may take up to {shown(wanted)}, and {scope.setting}.{setting} allows {shown(limit)}{used}. "
+        "Nothing was sent. Ask fewer AIs, set a smaller max_tokens, or raise the limit in credentials.json.",
+        ai=ai,
+        alone=setting.startswith("per_call"),
+    )
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:.4f}" if amount < 1 else f"${amount:.2f}"
+
+
+def _tokens(amount: float) -> str:
+    return f"{amount:,.0f} tokens"
+
+
+def _today() -> str:
+    return _days_ago(0)
+
+
+def _days_ago(days: int) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).date().isoformat()

@@ -1,0 +1,1 @@
+"""What was said before: threads, in `threads.db` with a full-text index."""
