@@ -2,7 +2,7 @@
 
 Read in this order: `client.py` (the one abstraction), `pipeline.py` and `layers/` (what stands around a client),
 `roster.py` (which AIs are configured and open), `caller.py` (call one, call many), `run.py` (what a recipe holds).
-May import core (except `core.lifecycle`), anyio and httpx2; a vendor SDK only inside its own module in
+May import core (except `ai.runs.app`), anyio and httpx2; a vendor SDK only inside its own module in
 `ai/providers/`, and only when an AI of that kind is called for the first time.
 
 To add an OpenAI-compatible provider, add a row to `providers/catalog.py`. Write a module only when the protocol

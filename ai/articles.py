@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 import anyio.to_thread
 
-from ai.batch import Ask, Batch, Result
+from ai.batch.rows import Ask, Batch, Result
 from core.errors import InvalidInputError
 from core.values import Request
 
 if TYPE_CHECKING:
     from ai.caller import Caller
-    from ai.roster import Roster
+    from ai.roster.roster import Roster
     from core.usage.ledger import Ledger
 
 Article = str | Mapping[str, Any]
@@ -239,7 +239,7 @@ def _text(article: Article, position: int) -> str:
 def _open(name: str, given: tuple[str | None, str | None, str | None]) -> tuple[Caller, Roster, Ledger]:
     """In a thread: reads the configuration and imports what a call needs."""
     from ai.caller import Caller
-    from ai.roster import open_seat
+    from ai.roster.roster import open_seat
     from core.config import load_config
     from core.events import EventBus
     from core.paths import credentials_path

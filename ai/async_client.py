@@ -19,8 +19,8 @@ from ai.client import AsyncAIClient, Emit, TextStream
 from core.values import Request, Response
 
 if TYPE_CHECKING:
-    from ai.roster import Roster
-    from ai.transport import SharedHTTP
+    from ai.roster.roster import Roster
+    from ai.wire.transport import SharedHTTP
 
 __all__ = ["AsyncAIClient", "TextStream", "call_ai_async", "call_multiple_ais", "create_async_ai_client"]
 
@@ -51,7 +51,7 @@ async def create_async_ai_client(
 
 def _open(ai: str, api_key: str | None, model: str | None, base_url: str | None, http: SharedHTTP | None) -> Roster:
     """In a thread: reads the configuration and imports what stands around a client."""
-    from ai.roster import open_seat
+    from ai.roster.roster import open_seat
     from core.config import load_config
     from core.paths import credentials_path
 

@@ -6,7 +6,7 @@ import logging
 
 import anyio
 
-from ai.seat import Seat
+from ai.roster.seat import Seat
 from core.errors import AIError, BadResponseError, EmptyAnswerError
 from core.events import CallFailed
 from core.values import Failure, Request, Response

@@ -1,6 +1,6 @@
 """Calls one AI, or many at once, and tells the event stream about it.
 
-Only this module and `ai/run.py` publish events. A call that fails is a `Failure` beside the others' answers; it
+Only this module and `ai/runs/run.py` publish events. A call that fails is a `Failure` beside the others' answers; it
 never spoils them.
 """
 
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.to_thread
 
-from ai.accounts import attributed, load_pricing, pricing, settle, settle_failure
 from ai.call_ends import as_failure, ended, ends_more_than_a_call, with_words
 from ai.client import FellBack, Retrying, Sent, Signal, Thinking, Waiting
 from ai.lazy import load
-from ai.request_check import check_request
+from ai.request import check_request
+from ai.roster.billing import attributed, load_pricing, pricing, settle, settle_failure
 from core.errors import ConfigError, NotUsableError
 from core.events import (
     CallFailed,
@@ -38,8 +38,8 @@ from core.events import (
 from core.values import Answer, Failure, Outcome, Request, Usage
 
 if TYPE_CHECKING:
-    from ai.roster import Roster
-    from ai.seat import Seat
+    from ai.roster.roster import Roster
+    from ai.roster.seat import Seat
     from core.limits.budget import Hold
     from core.usage.ledger import Ledger
 
@@ -126,7 +126,7 @@ class Caller:
         """A hold for each of *asks*, or None for each where there is no budget."""
         if self.roster.budget is None or not asks:
             return [None] * len(asks)
-        estimate = (await load("ai.estimate")).estimate_or_none
+        estimate = (await load("ai.roster.estimate")).estimate_or_none
         estimates = [estimate(seat, request) for seat, request in asks]
         holds = iter(await self.roster.budget.reserve(run, [one for one in estimates if one is not None]))
         return [None if one is None else next(holds, None) for one in estimates]
@@ -225,8 +225,8 @@ class Caller:
             UnknownAIError, ConfigError: It cannot be asked at all.
             BudgetExceededError: It may cost more than a budget allows; nothing was sent.
         """
-        from ai.estimate import estimate
-        from ai.rescue import complete_sync
+        from ai.roster.estimate import estimate
+        from ai.roster.sync_fallback import complete_sync
         from core.usage.prices import cost_usd
 
         seat, budget = self.roster.seat(ai), self.roster.budget
@@ -374,7 +374,7 @@ def _open_bus() -> tuple[EventBus, Ledger]:
 
 def _open_roster() -> Roster:
     """Everything a single call needs, read and imported here; run it in a thread where a loop is running."""
-    from ai.roster import Roster
+    from ai.roster.roster import Roster
     from core.config import load_config
     from core.paths import credentials_path
 

@@ -35,7 +35,7 @@ def moot_config(base_url: str, models: Sequence[str]) -> Config:
 @asynccontextmanager
 async def moot(base_url: str, models: Sequence[str]) -> AsyncIterator[Ask]:
     """`Caller.call`, all layers, and one subscriber that reads every event."""
-    from core.lifecycle import open_app
+    from ai.runs.app import open_app
     from core.values import Failure, Request
 
     names = {model: f"ai{n}" for n, model in enumerate(models)}

@@ -38,8 +38,8 @@ def measure(rounds: int) -> list[Figure]:
 
 async def _work_through(base_url: str, at_once: int) -> float:
     """Seconds for all articles with *at_once* calls under way."""
+    from ai.runs.app import open_app
     from core.config import AIConfig, Config
-    from core.lifecycle import open_app
     from core.values import Answer, Request
 
     row = AIConfig(

@@ -51,8 +51,8 @@ def measure(rounds: int) -> list[Figure]:
 
 async def moot(base_url: str, rows: int) -> dict[str, float]:
     """Wall of the batch, and the most memory this process ever had."""
+    from ai.runs.app import open_app
     from core.batch.input import BatchInput
-    from core.lifecycle import open_app
     from server.worker import serving_jobs
     from tools._batch import prepare, start_batch
 
@@ -82,7 +82,7 @@ async def moot(base_url: str, rows: int) -> dict[str, float]:
 
 async def bare(base_url: str, rows: int) -> dict[str, float]:
     """The same prompts through the same client, and nothing else."""
-    from core.lifecycle import open_app
+    from ai.runs.app import open_app
 
     async with open_app(_config(base_url)) as app:
         seat = app.roster.seat("gpt")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from _measure import ROOT, Figure, exact, figure, fresh, main, ratio
 
 if TYPE_CHECKING:
-    from core.lifecycle import App
+    from ai.runs.app import App
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
@@ -162,9 +162,9 @@ async def _app(log: str, rps: float | None, delay_s: float, width: int) -> Async
 
     from ai.client import AsyncAIClient, Emit
     from ai.providers.catalog import PROVIDERS
-    from ai.seat import Seat
+    from ai.roster.seat import Seat
+    from ai.runs.app import open_app
     from core.config import AIConfig, Config, Defaults
-    from core.lifecycle import open_app
     from core.values import Request, Response
     from server.toolbox import KINDS, Recipe
 

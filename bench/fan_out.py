@@ -31,7 +31,7 @@ def measure(rounds: int) -> list[Figure]:
 
 async def _rounds(base_url: str, rounds: int) -> tuple[list[float], list[float]]:
     from ai.caller import Caller
-    from core.lifecycle import open_app
+    from ai.runs.app import open_app
     from core.values import Answer, Request
 
     async def wall_s(caller: Caller, ais: Sequence[int]) -> float:

@@ -79,8 +79,8 @@ async def _answer(fault: str | None, reader: asyncio.StreamReader, writer: async
 
 async def wave(plan: dict[str, str]) -> tuple[FaultyProvider, Counter[str]]:
     """All calls against a provider that follows *plan*, and how each of them ended."""
+    from ai.runs.app import open_app
     from core.config import AIConfig, Config, Defaults
-    from core.lifecycle import open_app
     from core.values import Failure, Request
 
     provider = FaultyProvider(plan)

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from _measure import Figure, figure, fresh, interleaved, main, ratio
 
 if TYPE_CHECKING:
+    from ai.runs.app import App
     from core.jobs.values import Job
-    from core.lifecycle import App
 
 AT_ONCE = 100
 FAST = {"count": 2_000, "delay_s": 0.05}
@@ -105,17 +105,15 @@ async def engine() -> dict[str, float]:
 async def start() -> dict[str, float]:
     """CPU that jobs add to a server which has none: their modules, the tool, and the worker that waits."""
 
-    import core.paths
     import server.progress
     import tools.ask_one
     import tools.status
 
     started = time.process_time()
-    import core.jobs.jobs
     import tools.jobs  # noqa: F401
 
     ms = (time.process_time() - started) * 1e3
-    import core.lifecycle
+    import ai.runs.app
     import server.mcp_app
     import server.reply
     import server.tool_adapter
@@ -124,7 +122,7 @@ async def start() -> dict[str, float]:
 
     for name in ("server.worker", "server.background"):
         ms += _import_ms(name)
-    async with core.lifecycle.open_app(Config()) as app:
+    async with ai.runs.app.open_app(Config()) as app:
         started = time.process_time()
         recipe = next(recipe for recipe in server.toolbox.RECIPES if recipe.name == "jobs")
         server.tool_adapter.as_tool(recipe, server.reply.Results())
@@ -149,9 +147,9 @@ async def _app(delay_s: float) -> AsyncIterator[App]:
 
     from ai.client import AsyncAIClient, Emit
     from ai.providers.catalog import PROVIDERS
-    from ai.seat import Seat
+    from ai.roster.seat import Seat
+    from ai.runs.app import open_app
     from core.config import AIConfig, Config, Defaults
-    from core.lifecycle import open_app
     from core.values import Request, Response
     from server.toolbox import KINDS, Recipe
     from server.worker import serving_jobs

@@ -68,7 +68,7 @@ async def _moot(base_url: str, *, recorded: bool, limited: bool) -> dict[str, fl
     import opentelemetry.metrics
     import opentelemetry.trace  # noqa: F401 - as in the server, where mcp imports it: the metrics are live
 
-    from core.lifecycle import open_app
+    from ai.runs.app import open_app
     from core.values import Answer, Request
 
     config = moot_config(base_url, [MODEL])

@@ -260,11 +260,11 @@ def _app(clients):  # type: ignore[no-untyped-def]
 
     from ai.caller import Caller
     from ai.providers.catalog import PROVIDERS
-    from ai.roster import Roster
-    from ai.seat import Seat
+    from ai.roster.roster import Roster
+    from ai.roster.seat import Seat
+    from ai.runs.app import App
     from core.config import AIConfig, Config, Defaults
     from core.events import EventBus
-    from core.lifecycle import App
 
     config = Config()
     roster, bus = Roster(config), EventBus()

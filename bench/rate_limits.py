@@ -65,7 +65,7 @@ async def burst(base_url: str, home: str, calls: int) -> int:
 
     os.environ["MOOT_HOME"] = home
     from ai.client import ignore
-    from ai.roster import Roster
+    from ai.roster.roster import Roster
     from core.config import AIConfig, Config
     from core.values import Request
 

@@ -95,7 +95,7 @@ def measure(rounds: int) -> list[Figure]:
 
 
 async def _review(folder: Path, seed: int) -> dict[str, int]:
-    from ai.run import Desk, open_run
+    from ai.runs.run import Desk, open_run
     from core.config import Config, FilesConfig
     from core.events import EventBus
     from core.files.workspace import Workspace
@@ -231,8 +231,8 @@ def _caller(config: object, clients: dict[str, object], bus: object) -> object:
     from ai.caller import Caller
     from ai.client import AIClient, Emit
     from ai.providers.catalog import PROVIDERS
-    from ai.roster import Roster
-    from ai.seat import Seat
+    from ai.roster.roster import Roster
+    from ai.roster.seat import Seat
     from core.config import AIConfig, Defaults
     from core.values import Request, Response
 

@@ -87,7 +87,7 @@ class StampingTransport(httpx2.AsyncBaseTransport):
     """The product's transport, noting when each body of a probe hands over its first bytes."""
 
     def __init__(self) -> None:
-        from ai.transport import AiohttpTransport
+        from ai.wire.transport import AiohttpTransport
 
         self._inner = AiohttpTransport()
         self.first_bytes: list[float] = []
@@ -139,8 +139,8 @@ async def first_token(base_url: str, subject: str, streams: int) -> dict[str, fl
 
 @asynccontextmanager
 async def _probed_moot(base_url: str, transport: StampingTransport, received: list[float]) -> AsyncIterator[Ask]:
-    from ai.transport import SharedHTTP
-    from core.lifecycle import open_app
+    from ai.runs.app import open_app
+    from ai.wire.transport import SharedHTTP
     from core.values import Request
 
     names = {PROBE: "ai0", LOAD: "ai1"}

@@ -17,7 +17,7 @@ from _subjects import moot_config
 if TYPE_CHECKING:
     from mcp import Client
 
-    from ai.transport import SharedHTTP
+    from ai.wire.transport import SharedHTTP
     from core.config import Config
 
 PROMPT = "What is the capital of France?"
@@ -60,7 +60,7 @@ async def _body_of_ask_one() -> dict[str, Any]:
     """What the endpoint receives when a client calls the tool."""
     import httpx2
 
-    from ai.transport import SharedHTTP
+    from ai.wire.transport import SharedHTTP
 
     sent: list[dict[str, Any]] = []
 
@@ -80,7 +80,7 @@ def _client(config: Config, http: SharedHTTP | None = None) -> Client:
     """An MCP client, in memory, of a server with *config*."""
     from mcp import Client
 
-    from core.lifecycle import open_app
+    from ai.runs.app import open_app
     from server.mcp_app import create_mcp_server
 
     return Client(create_mcp_server(lambda: open_app(config, http=http)))

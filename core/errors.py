@@ -147,7 +147,7 @@ class AIError(MootError):
     retryable = False
     """Whether the same request may be sent again; never true of what was, or may have been, accepted."""
     accepted = False
-    """Whether the provider may have accepted the request; `ai/acceptance.py` has the rule."""
+    """Whether the provider may have accepted the request; `ai/wire/classify/acceptance.py` has the rule."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """What happens, as one stream of frozen records, and the bus that carries them.
 
-Only `ai/caller.py` and `ai/run.py` publish. Every CallStarted is followed by exactly one CallFinished or
+Only `ai/caller.py` and `ai/runs/run.py` publish. Every CallStarted is followed by exactly one CallFinished or
 CallFailed, also on cancellation; every RunStarted by one RunFinished. Sinks run inline; views subscribe through a
 bounded queue and can never slow a call down.
 """

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from pydantic import BaseModel, ConfigDict
 
+from ai.runs.app import App
 from core.errors import MootError
 from core.events import Subscription
-from core.lifecycle import App
 from core.untrusted import quoted
 from server.leaving import is_leaving
 from server.progress import Send, report, watched

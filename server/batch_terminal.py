@@ -17,12 +17,12 @@ import anyio
 import anyio.to_thread
 import click
 
+from ai.runs.app import App, open_app
 from core.batch.input import BatchInput
 from core.batch.output import Results
 from core.batch.template import Template
 from core.errors import ConfigError, InvalidInputError, MootError, StoreError
 from core.jobs.values import Job
-from core.lifecycle import App, open_app
 from core.secrecy.names import named_like_a_secret
 from core.untrusted import one_line
 from server.worker import keep_batches, serving_jobs, start_worker

@@ -29,11 +29,11 @@ import anyio
 import click
 
 from ai.local.engine import LocalEngine, available_reason
-from ai.roster import Roster
+from ai.roster.roster import Roster
+from ai.runs.app import open_app
 from core.config import Config, load_config
 from core.errors import ConfigError, EmptyAnswerError, LocalModelError
 from core.jobs.jobs import done_here
-from core.lifecycle import open_app
 from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
 from core.stores.choose import require_extra, store_url

@@ -147,7 +147,7 @@ def submit(recipe: str, arguments: dict[str, Any], as_json: bool, *, send_secret
 
 
 async def _submit(recipe: str, arguments: dict[str, Any], send_secrets: bool) -> Any:
-    from core.lifecycle import open_app
+    from ai.runs.app import open_app
     from server.background import start
     from server.toolbox import KINDS
 
@@ -161,9 +161,9 @@ async def _call_off() -> None:
     """Tell providers here and now what was called off by this command; a fleet's workers do that."""
     import anyio
 
+    from ai.runs.app import open_app
     from core.jobs.jobs import done_here
     from core.jobs.kinds import CALL_OFF
-    from core.lifecycle import open_app
     from server.worker import open_runner
 
     if not done_here():

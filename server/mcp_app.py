@@ -14,7 +14,7 @@ from importlib.metadata import version
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer
 
-from core.lifecycle import App, open_app
+from ai.runs.app import App, open_app
 from core.roles import Role, all_roles
 from server.offer import LateServer, Tools
 from server.prompts import add_completion, prompts

@@ -25,7 +25,7 @@ from mcp.types import (
 from mcp.types import Tool as ListedTool
 from pydantic import AnyUrl
 
-from core.lifecycle import App
+from ai.runs.app import App
 from core.untrusted import one_line
 from server.reply import Results
 from server.tool_adapter import as_tool

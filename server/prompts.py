@@ -20,7 +20,7 @@ from mcp.types import (
 )
 from pydantic import Field
 
-from core.lifecycle import App
+from ai.runs.app import App
 from core.roles import Role
 from server.resources import EVENTS, JOB
 

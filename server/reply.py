@@ -13,8 +13,8 @@ from typing import Any
 from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 from pydantic import BaseModel
 
-from ai.tokens import text_tokens
 from core.errors import InvalidInputError
+from core.usage.tokens import text_tokens
 
 MOST_TOKENS = 18_000
 """Below the hosts' limit by a good margin, since nobody counts tokens alike."""

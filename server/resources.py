@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
 
+from ai.runs.app import App
 from core.errors import MootError
-from core.lifecycle import App
 from core.usage.ledger import usage_report
 from server.reply import Results
 from tools.jobs import FinishedCall, JobView, read_job

@@ -24,9 +24,9 @@ from mcp.shared.message import SessionMessage
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCResponse
 
-from ai.warm import warm
+from ai.roster.warm import warm
+from ai.runs.app import App, open_app
 from core.config import load_config
-from core.lifecycle import App, open_app
 from core.paths import credentials_path
 from core.roles import Role, all_roles
 from server.leaving import is_leaving, leave

@@ -28,10 +28,10 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
+from ai.runs.app import App
 from core.errors import MootError, UnknownJobError
 from core.jobs.jobs import Jobs
 from core.jobs.states import OVER
-from core.lifecycle import App
 from tools.jobs import JobView
 
 Context = ServerRequestContext[App, Any]

@@ -27,10 +27,10 @@ from mcp.types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ConfigDict, Field, ValidationError
 
+from ai.runs.app import App
 from core.errors import MootError, StoreError, UnknownJobError
 from core.jobs.questions import Question
 from core.jobs.states import KEPT_S
-from core.lifecycle import App
 from server.background import attended, finished, submit
 from server.offer import Tools
 from server.reply import Results, as_reply

@@ -16,10 +16,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ai.run import new_run_id
+from ai.runs.app import App, open_app
+from ai.runs.run import new_run_id
 from core.errors import ConfigError, InvalidInputError, MootError
 from core.events import Subscription
-from core.lifecycle import App, open_app
 from core.redact import redact, without_secrets
 from core.untrusted import clean, one_line
 from core.view import CallView, RunView

@@ -16,10 +16,10 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
-from ai.run import new_run_id
+from ai.runs.app import App
+from ai.runs.run import new_run_id
 from core.errors import MootError, StoreError
 from core.events import Subscription
-from core.lifecycle import App
 from server.background import JobHandle, attended, finished, start, submit
 from server.patience import patience_s
 from server.progress import report, watched

@@ -25,17 +25,17 @@ import anyio.to_thread
 from pydantic import TypeAdapter, ValidationError
 
 from ai.lazy import load
+from ai.runs.app import App, open_app
 from core.errors import InvalidInputError, StoreError
 from core.files.atomic import private_folder
 from core.jobs.jobs import done_here, may_exist
 from core.jobs.kinds import BATCH
-from core.lifecycle import App, open_app
 from core.paths import data_dir
 from server.toolbox import KINDS, Recipe
 
 if TYPE_CHECKING:
-    from ai.memo import Memo
-    from ai.run import Desk
+    from ai.runs.memo import Memo
+    from ai.runs.run import Desk
     from core.jobs.runner import Runner, Work
     from core.jobs.values import Job, JobResult
 
@@ -116,7 +116,7 @@ async def open_runner(app: App, *, at_once: int | None = None, kinds: Collection
     """A runner for the jobs of *app*'s engine, of those *kinds* or what it keeps for itself; not yet started."""
     engine = await app.jobs.engine()
     module = await load("core.jobs.runner")
-    await load("ai.memo")
+    await load("ai.runs.memo")
     runner: Runner = module.Runner(
         engine,
         kinds or app.jobs.keeps or KINDS,
@@ -176,7 +176,7 @@ async def _hand_over(app: App, detach: Callable[[], None]) -> None:
 
 def _work(app: App) -> Work:
     async def work(job: Job, drain: anyio.Event) -> JobResult | None:
-        from ai.memo import Memo
+        from ai.runs.memo import Memo
 
         memo = Memo(await app.jobs.engine(), job.id, fresh=job.calls == 0)
         return await _drainable(app, job, memo, drain)

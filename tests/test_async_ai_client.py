@@ -92,7 +92,7 @@ def compare(ais: list[str]) -> None:
 
 def main(arguments: list[str]) -> None:
     if arguments == ["--real"]:
-        from ai.roster import Roster
+        from ai.roster.roster import Roster
 
         names = [seat.name for seat in Roster.open(load_config(credentials_path())).seats.values() if not seat.local]
         if not names:

@@ -17,7 +17,7 @@ import pytest
 from samples import PNG, pdf
 
 from ai.providers.catalog import PROVIDERS
-from ai.roster import Roster
+from ai.roster.roster import Roster
 from core.config import AIConfig, Defaults, load_config
 from core.memory.threads import USER, Threads, Turn
 

@@ -15,9 +15,9 @@ import anyio.lowlevel
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict
 
-from ai.batch_answers import Schema
+from ai.batch.records import Schema
 from ai.lazy import load
-from ai.roster import Roster
+from ai.roster.roster import Roster
 from core.batch.input import BatchInput, Survey, survey
 from core.batch.output import Results, Sidecar, Tally, find_run
 from core.batch.records import Record
@@ -163,7 +163,7 @@ async def estimated(roster: Roster, batch: Prepared, *, calls: int | None = None
     Raises:
         ConfigError: One of the AIs cannot be asked.
     """
-    estimate = (await load("ai.estimate")).estimate
+    estimate = (await load("ai.roster.estimate")).estimate
     spec, sample = batch.spec, batch.survey.sample
     found: list[Estimate] = []
     for ai in spec.ais:
@@ -202,7 +202,7 @@ def check_endpoints(roster: Roster, ais: Sequence[str]) -> None:
 
 
 def _price(roster: Roster, ai: str) -> float:
-    from ai.provider_batch import remote_batches
+    from ai.batch.provider_pass import remote_batches
 
     return remote_batches(roster, ai).terms.price
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import anyio
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import StoreError
 from core.jobs.provider_chunks import REMOTE, open_at_provider
 from tools._result import Result
@@ -32,8 +32,8 @@ async def call_off(run: Run, job: str) -> CallOffReport:
     Raises:
         ConfigError: A provider refuses, or cannot be reached; once that is mended this goes on.
     """
-    from ai.memo import Memo
-    from ai.provider_batch import errand_of
+    from ai.batch.provider_pass import errand_of
+    from ai.runs.memo import Memo
 
     assert run.jobs is not None, "only a job is called off"
     if not await _cancelled(run, job):

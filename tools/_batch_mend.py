@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from ai.roster import Roster
+from ai.roster.roster import Roster
 from core.batch.kept import Kept
 from core.batch.lines import BadRow
 from core.batch.output import Results, Sidecar

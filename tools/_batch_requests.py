@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from ai.layers.cache import request_key
-from ai.roster import Roster
+from ai.roster.roster import Roster
 from core.batch.input import Row
 from core.values import Message, Request
 from tools._batch import BatchSpec

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from ai.batch import Ask, Batch, Result
-from ai.batch_answers import Schema, failure_value, record
-from ai.run import Run
+from ai.batch.records import Schema, failure_value, record
+from ai.batch.rows import Ask, Batch, Result
+from ai.runs.run import Run
 from core.batch.input import Row
 from core.batch.kept import Kept, set_aside
 from core.batch.lines import BadRow
@@ -27,8 +27,8 @@ from tools._batch_mend import begin_mending, is_whole, journal_keys
 from tools._batch_requests import requests
 
 if TYPE_CHECKING:
-    from ai.memo import Memo
-    from ai.provider_batch import RemotePass
+    from ai.batch.provider_pass import RemotePass
+    from ai.runs.memo import Memo
     from core.jobs.engine import Parts
 
 _CHUNK = 200
@@ -90,7 +90,7 @@ class _Work:
 
     async def ask_remotely(self) -> None:
         """Have what is not written yet answered by the providers' batch endpoints; the pass then finds it."""
-        from ai.provider_batch import RemotePass
+        from ai.batch.provider_pass import RemotePass
 
         if self._run.memory is None:
             raise InvalidInputError("Provider batches need a job. Start them with moot batch or the tool batch.")

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from pydantic import BaseModel, ConfigDict
 
-from ai.batch import Ask, Batch, Result
-from ai.batch_answers import failure_value
-from ai.run import Run
+from ai.batch.records import failure_value
+from ai.batch.rows import Ask, Batch, Result
+from ai.runs.run import Run
 from core.errors import AIError, ConfigError
 from core.jobs.kinds import SLICE
 from core.jobs.values import Job
@@ -28,7 +28,7 @@ from tools._batch import BatchSpec
 from tools._kit import build_request
 
 if TYPE_CHECKING:
-    from ai.memo import Memo
+    from ai.runs.memo import Memo
     from core.jobs.engine import Parts
 
 _MOST_ASKS, _LEAST_ASKS, _SLICES_OF_A_BATCH = 250, 10, 32
@@ -109,7 +109,7 @@ def _asks(run: Run, spec: SliceSpec) -> list[Ask]:
 
 
 class Slices:
-    """One pass over the rows of a batch, as `ai.batch.Batch` makes it, by the workers of a fleet.
+    """One pass over the rows of a batch, as `ai.batch.rows.Batch` makes it, by the workers of a fleet.
 
     Args:
         width: Calls under way at once, for each AI, by one worker.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.values import Outcome
 from tools._consensus_text import Take
 from tools._kit import Cost, Reply

@@ -14,15 +14,15 @@ from typing import Any
 
 import anyio.to_thread
 
-from ai.roster import Roster
-from ai.run import Run
-from ai.seat import Seat
-from ai.tokens import input_tokens, text_tokens
+from ai.roster.roster import Roster
+from ai.roster.seat import Seat
+from ai.runs.run import Run
 from core.errors import InvalidInputError, StoreError
 from core.files.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
 from core.memory.threads import USER, Turn, check_name
 from core.roles import find_role
 from core.untrusted import Fence
+from core.usage.tokens import input_tokens, text_tokens
 from core.values import Image, Message, Request
 from tools._kit import counted
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Outcome, Request
 from tools._judging_text import pairwise_request, ranked_request, read_ranking

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.untrusted import Fence, clean
 from core.values import Request
 from tools._markers import read_marks

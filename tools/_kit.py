@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ai.lazy import load
-from ai.request_check import check_request
-from ai.roster import Roster
-from ai.run import Run
+from ai.request import check_request
+from ai.roster.roster import Roster
+from ai.runs.run import Run
 from core.errors import InvalidInputError, MootError, NoAnswerError
 from core.limits.budget import Estimate
 from core.untrusted import quoted
@@ -170,7 +170,7 @@ async def plan(run: Run, asks: Sequence[tuple[str, Request]]) -> list[Estimate]:
     Raises:
         UnknownAIError, ConfigError: One of them cannot be asked at all.
     """
-    estimate = (await load("ai.estimate")).estimate
+    estimate = (await load("ai.roster.estimate")).estimate
     return [estimate(run.roster.seat(ai), request) for ai, request in asks]
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import anyio.to_thread
 
-from ai.run import Run
-from ai.tokens import text_tokens
+from ai.runs.run import Run
 from core.changes.from_git import git_changes
 from core.changes.source import Source, applies, parse_diff, whole, why_generated
 from core.errors import InvalidInputError
 from core.files.workspace import FileRefusedError, Workspace
 from core.secrecy.names import named_like_a_secret
+from core.usage.tokens import text_tokens
 
 _PART_CHARS = 100_000
 """About 25,000 tokens: what reviewers read with care; longer prompts lose the middle."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ai.roster import Roster
+from ai.roster.roster import Roster
 from core.errors import PartialPanelError
 from core.untrusted import quoted
 from tools._kit import Cost, Reply

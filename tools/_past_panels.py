@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import StoreError
 from core.usage.track_record import Together
 from tools._dependence import Agreement, Worth, worth

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import BudgetExceededError
 from core.untrusted import Fence
 from core.values import Answer, Outcome

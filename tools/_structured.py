@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ai.roster import Roster
-from ai.run import Run
+from ai.roster.roster import Roster
+from ai.runs.run import Run
 from core.values import Outcome, Request
 from tools._kit import build_request
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.untrusted import Fence
 from core.values import Answer, Outcome, Request

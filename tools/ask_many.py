@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
 from tools._context import Context, gather

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.values import Failure
 from tools._context import gather
 from tools._kit import (

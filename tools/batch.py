@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import anyio.to_thread
 from pydantic import Field
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.batch.input import BatchInput
 from core.batch.template import Template
 from core.errors import InvalidInputError, MootError

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Failure, Request
 from tools._consensus_report import report

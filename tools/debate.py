@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
 from tools._context import gather

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import InvalidInputError
 from core.jobs.jobs import Jobs
 from core.jobs.states import CancelMode, JobState

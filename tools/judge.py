@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import InvalidInputError
 from core.untrusted import quoted
 from core.values import Answer, Failure, Outcome

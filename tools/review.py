@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import anyio.to_thread
 from pydantic import Field
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.changes.source import Source
 from core.errors import InvalidInputError
 from core.untrusted import one_line, quoted

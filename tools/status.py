@@ -6,8 +6,8 @@ from datetime import date
 
 import anyio.to_thread
 
-from ai.run import Run
-from ai.seat import Seat
+from ai.roster.seat import Seat
+from ai.runs.run import Run
 from tools._result import Result
 
 KEPT = (

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ai.client import Emit
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
 from core.errors import (
     AIError,
     AITimeoutError,

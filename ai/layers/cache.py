@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from ai.client import Emit
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
 from core.errors import AIError, StoreError
 from core.redact import without_secrets
 from core.stores.sqlite import Store, now

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import anyio
 
 from ai.client import Emit, Signal, Thinking
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
 from core.errors import OverloadedError, RateLimitedError
 from core.limits.slots import Lease
 from core.values import Request, Response

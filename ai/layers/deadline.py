@@ -12,9 +12,9 @@ import math
 
 import anyio
 
-from ai.classify import Who, timed_out
 from ai.client import Emit, Sent, Signal
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
+from ai.wire.classify.failure import Who, timed_out
 from core.errors import TimeoutPhase
 from core.values import Deadlines, Request, Response
 

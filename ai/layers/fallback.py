@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ai.client import Emit, FellBack, Signal
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
 from core.errors import (
     AIError,
     AITimeoutError,

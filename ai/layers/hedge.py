@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 
 from ai.client import Emit, Retrying, Signal, Thinking
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
 from core.values import Request, Response
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ai.client import Emit, Signal
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
 from core.errors import (
     AIError,
     AuthenticationError,

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 from ai.client import Emit
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
 from core.values import Request, Response
 
 _may_leave: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("may_leave", default=None)

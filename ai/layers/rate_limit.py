@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 import anyio
 
 from ai.client import Emit, Waiting
-from ai.pipeline import Complete
-from ai.rate_headers import Listener, Told, listener, read_headers
-from ai.tokens import input_tokens
+from ai.layers.pipeline import Complete
+from ai.wire.rate_headers import Listener, Told, listener, read_headers
 from core.errors import (
     AIError,
     AITimeoutError,
@@ -31,6 +30,7 @@ from core.errors import (
 )
 from core.limits.bucket import LONGEST_REST_S, Kind, Limit
 from core.limits.buckets import Buckets
+from core.usage.tokens import input_tokens
 from core.values import Deadlines, Priority, Request, Response, Usage
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from ai.client import Emit, Retrying, Signal, Thinking
-from ai.pipeline import Complete
+from ai.layers.pipeline import Complete
 from core.errors import AIError
 from core.values import Request, Response
 

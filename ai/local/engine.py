@@ -23,7 +23,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from ai.local.weights import DAMAGED, MODEL, find_weights, package_dir
-from ai.settings import Endpoint
+from ai.wire.settings import Endpoint
 from core.errors import LocalModelError
 from core.paths import weights_dir
 from core.redact import register_secret

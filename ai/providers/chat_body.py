@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ai.efforts import nearest
 from ai.providers.catalog import Quirks
-from ai.settings import ClientSettings
-from ai.strict_schema import schema_rule, strict_schema
+from ai.providers.efforts import nearest
+from ai.wire.settings import ClientSettings
+from ai.wire.strict_schema import schema_rule, strict_schema
 from core.errors import NotUsableError
 from core.values import Image, Message, Request, Text, ToolCall, ToolResult
 

@@ -27,11 +27,11 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from ai.classify import Who
 from ai.client import AIClient, AsyncAIClient, Emit, Signal
-from ai.fold import AnswerFold
-from ai.settings import ClientSettings
-from ai.transport import SharedHTTP
+from ai.wire.classify.failure import Who
+from ai.wire.response.fold import AnswerFold
+from ai.wire.settings import ClientSettings
+from ai.wire.transport import SharedHTTP
 from core.errors import AIError, AITimeoutError, AnswerError, CommandFailedError, RequestRejectedError, TruncatedError
 from core.redact import redact
 from core.untrusted import Fence

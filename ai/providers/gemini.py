@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import httpx2
 
-from ai.classify import Who, not_an_answer, status_error, transport_error
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.finish import GEMINI
 from ai.lazy import load
-from ai.reading import count, first, items, mapping, position, text
-from ai.sdk import first_model, sdk_timeout, unavailable, unforeseen
-from ai.settings import ClientSettings, Endpoint
-from ai.sse_fold import SSEFold
-from ai.stream import Watch, read_async, read_sync
-from ai.strict_schema import in_words
-from ai.transport import SharedHTTP
+from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error
+from ai.wire.reading import count, first, items, mapping, position, text
+from ai.wire.response.finish import GEMINI
+from ai.wire.response.sse_fold import SSEFold
+from ai.wire.response.stream import Watch, read_async, read_sync
+from ai.wire.sdk import first_model, sdk_timeout, unavailable, unforeseen
+from ai.wire.settings import ClientSettings, Endpoint
+from ai.wire.strict_schema import in_words
+from ai.wire.transport import SharedHTTP
 from core.errors import AIError, NotUsableError, ProviderError
 from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
 

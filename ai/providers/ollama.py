@@ -15,15 +15,15 @@ from typing import Any
 
 import httpx2
 
-from ai.classify import error_in_answer, not_an_answer, status_error, transport_error
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.finish import CHAT
-from ai.fold import AnswerFold
-from ai.reading import count, decode, items, mapping, text
-from ai.sdk import first_model, model_ids, sdk_timeout, unforeseen
-from ai.settings import ClientSettings
-from ai.stream import Watch, read_async, read_sync
-from ai.transport import SharedHTTP
+from ai.wire.classify.failure import error_in_answer, not_an_answer, status_error, transport_error
+from ai.wire.reading import count, decode, items, mapping, text
+from ai.wire.response.finish import CHAT
+from ai.wire.response.fold import AnswerFold
+from ai.wire.response.stream import Watch, read_async, read_sync
+from ai.wire.sdk import first_model, model_ids, sdk_timeout, unforeseen
+from ai.wire.settings import ClientSettings
+from ai.wire.transport import SharedHTTP
 from core.errors import AIError
 from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult, Usage
 

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import httpx2
 
-from ai.classify import error_in_answer, not_an_answer
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.finish import CHAT
 from ai.lazy import load
-from ai.learned import MOST_STEPS, Learned, lasting
 from ai.providers import chat_body, responses_body
 from ai.providers.chat_body import check_request
+from ai.providers.learned import MOST_STEPS, Learned, lasting
 from ai.providers.responses_reader import ResponsesReader, is_event
-from ai.reading import count, first, is_json, items, mapping, position, text
-from ai.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
-from ai.settings import ClientSettings, Endpoint
-from ai.sse_fold import SSEFold
-from ai.stream import Watch, read_async, read_sync
-from ai.strict_schema import as_asked
-from ai.transport import SharedHTTP
+from ai.wire.classify.failure import error_in_answer, not_an_answer
+from ai.wire.reading import count, first, is_json, items, mapping, position, text
+from ai.wire.response.finish import CHAT
+from ai.wire.response.sse_fold import SSEFold
+from ai.wire.response.stream import Watch, read_async, read_sync
+from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
+from ai.wire.settings import ClientSettings, Endpoint
+from ai.wire.strict_schema import as_asked
+from ai.wire.transport import SharedHTTP
 from core.errors import ProviderError
 from core.values import Request, Response, Usage
 

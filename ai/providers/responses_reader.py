@@ -11,10 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ai.classify import error_in_answer, not_an_answer
-from ai.finish import RESPONSES
-from ai.fold import AnswerFold
-from ai.reading import count, items, mapping, position, text
+from ai.wire.classify.failure import error_in_answer, not_an_answer
+from ai.wire.reading import count, items, mapping, position, text
+from ai.wire.response.finish import RESPONSES
+from ai.wire.response.fold import AnswerFold
 from core.values import Usage
 
 _UNKNOWN_FORM = "sent text in a form that Moot does not know"

@@ -15,10 +15,10 @@ from ai import caller as caller_module
 from ai.async_client import create_async_ai_client
 from ai.caller import Caller, call_ai, call_ai_async, call_multiple_ais
 from ai.client import AIClient, Emit
-from ai.transport import SharedHTTP
+from ai.runs.app import cleanup_async_ai_clients, initialize_all_clients_async, open_app
+from ai.wire.transport import SharedHTTP
 from core.errors import AIError, AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, Token
-from core.lifecycle import cleanup_async_ai_clients, initialize_all_clients_async, open_app
 from core.limits.budget import Budget, BudgetLimits, Estimate
 from core.usage.ledger import Ledger
 from core.values import Answer, Failure, Request, Response
@@ -244,7 +244,7 @@ async def test_a_client_that_shares_connections_leaves_them_open(gateway: FakePr
 
 
 async def test_a_retry_is_told_and_the_answer_comes(gateway: FakeProvider, isolated: Path) -> None:
-    from ai.roster import Roster
+    from ai.roster.roster import Roster
     from core.config import AIConfig, Config
 
     row = AIConfig(provider="openai_compatible", base_url=gateway.base_url, model="status=503,retry_after=0,times=1")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ai.tokens import input_tokens
+from core.usage.tokens import input_tokens
 from core.values import Image, Message, Request, ToolResult
 
 

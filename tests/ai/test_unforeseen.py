@@ -17,11 +17,11 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from scripted_ai import NoSync, ScriptedClient, scripted_app, scripted_seat
 
-from ai.accounts import believed
-from ai.batch import Ask, Batch
+from ai.batch.rows import Ask, Batch
 from ai.caller import Caller
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.roster import Roster
+from ai.roster.billing import believed
+from ai.roster.roster import Roster
 from core.config import Config
 from core.errors import BadResponseError, EmptyAnswerError, NotLocalError, StoreError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus
@@ -204,7 +204,7 @@ async def test_what_it_says_it_took_counts_where_it_says_so(tmp_path: Path) -> N
 
 
 def _estimate(app: Any, max_tokens: int) -> Any:
-    from ai.estimate import estimate
+    from ai.roster.estimate import estimate
 
     return estimate(app.roster.seats["odd"], Request.of("hi", max_tokens=max_tokens))
 

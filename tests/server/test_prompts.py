@@ -12,7 +12,7 @@ from mcp import Client, MCPError
 from mcp.types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
 from scripted_ai import ScriptedApp, scripted_app
 
-from ai.run import Desk
+from ai.runs.run import Desk
 from core.config import RoleConfig
 from core.files.workspace import Workspace
 from core.memory.threads import Threads

@@ -19,9 +19,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import ResourceUpdatedNotification, TextResourceContents
 from scripted_ai import Hold, ScriptedApp, scripted_app
 
+from ai.runs.app import App
 from core.errors import StoreError
 from core.jobs.values import Job
-from core.lifecycle import App
 from server import subscriptions
 from server.mcp_app import create_mcp_server
 from server.worker import serving_jobs

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 from tasks_client import Task, TasksClient, send
 
-from ai.run import Run
+from ai.runs.run import Run
 from core.errors import InvalidInputError, ServerError
 from core.limits.budget import Budget, BudgetLimits
 from server import tasks

@@ -15,10 +15,10 @@ from pathlib import Path
 import anyio
 from job_process import make_app
 
+from ai.runs.app import App
 from core.batch.input import BatchInput
 from core.errors import StoreError
 from core.jobs.values import Job
-from core.lifecycle import App
 from server.batch_terminal import Wishes, _worked
 from server.worker import keep_batches
 from tools._batch import Prepared, prepare, start_batch

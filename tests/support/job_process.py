@@ -24,14 +24,14 @@ from scripted_ai import scripted_seat
 
 from ai.caller import Caller
 from ai.client import AsyncAIClient, Emit
-from ai.roster import Roster
-from ai.run import Run
+from ai.roster.roster import Roster
+from ai.runs.app import App
+from ai.runs.run import Run
 from core.config import Config
 from core.errors import StoreError
 from core.events import CallFinished, Event, EventBus
 from core.jobs.engine import JobEngine
 from core.jobs.jobs import Jobs, done_here, open_engine
-from core.lifecycle import App
 from core.paths import data_dir
 from core.values import Answer, Request, Response
 from server.toolbox import KINDS, Recipe

@@ -15,13 +15,13 @@ import anyio
 from ai.caller import Caller
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
-from ai.roster import Roster
-from ai.run import Desk
-from ai.seat import Seat
+from ai.roster.roster import Roster
+from ai.roster.seat import Seat
+from ai.runs.app import App
+from ai.runs.run import Desk
 from core.config import AIConfig, Config, Defaults
 from core.errors import AIError
 from core.events import Event, EventBus
-from core.lifecycle import App
 from core.values import Request, Response, Usage
 
 

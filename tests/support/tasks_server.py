@@ -20,9 +20,9 @@ from mcp.types import CallToolRequestParams
 from pydantic import BaseModel
 from scripted_ai import scripted_app
 
-from ai.run import Run
+from ai.runs.app import App
+from ai.runs.run import Run
 from core.errors import MootError
-from core.lifecycle import App
 from server.mcp_app import create_mcp_server
 from server.tasks import TASKS
 from server.toolbox import KINDS, Recipe

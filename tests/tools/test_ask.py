@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from scripted_ai import scripted_app
 
-from ai.roster import Roster
-from ai.run import Desk
+from ai.roster.roster import Roster
+from ai.runs.run import Desk
 from core.config import AIConfig, Config, Defaults
 from core.errors import (
     InvalidInputError,

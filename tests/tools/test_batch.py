@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 
-from ai.run import Desk
+from ai.runs.run import Desk
 from core.batch.input import BatchInput
 from core.batch.output import DiskFullError, Results
 from core.batch.template import Template

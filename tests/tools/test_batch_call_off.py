@@ -8,12 +8,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ai.runs.app import App, open_app
 from core.config import Config
 from core.errors import ConfigError
 from core.jobs.kinds import CALL_OFF
 from core.jobs.provider_chunks import open_at_provider, remote_key
 from core.jobs.values import Job
-from core.lifecycle import App, open_app
 from tools._batch_call_off import call_off
 
 

@@ -17,14 +17,14 @@ from scripted_ai import NoSync
 
 from ai.client import AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
-from ai.roster import Seat
+from ai.roster.roster import Seat
+from ai.runs.app import App, open_app
 from core.batch.input import BatchInput
 from core.config import AIConfig, Config, Defaults, FilesConfig
 from core.errors import BadResponseError, StoreError
 from core.jobs.fleet.engine import PostgresJobs
 from core.jobs.fleet.parts import parts
 from core.jobs.values import Job
-from core.lifecycle import App, open_app
 from core.values import Request, Response
 from server.worker import keep_batches, open_runner, serving_jobs
 from tools._batch import Prepared, prepare, start_batch

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from ai.batch import Ask, Result
+from ai.batch.rows import Ask, Result
 from core.batch.input import Row
 from core.errors import ConfigError, LostJobError
 from core.jobs.kinds import SLICE

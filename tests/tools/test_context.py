@@ -11,7 +11,7 @@ import anyio.to_thread
 import pytest
 from scripted_ai import ScriptedApp, scripted_app
 
-from ai.run import Desk
+from ai.runs.run import Desk
 from core.config import AIConfig, Config, FilesConfig, RoleConfig
 from core.errors import InvalidInputError, MootError, ServerError
 from core.files.workspace import Workspace

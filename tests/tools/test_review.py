@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 from scripted_ai import ScriptedApp, scripted_app
 
-from ai.run import Desk
+from ai.runs.run import Desk
 from core.config import Config, FilesConfig
 from core.errors import InvalidInputError, MootError, ServerError
 from core.files.workspace import Workspace

@@ -11,7 +11,7 @@ import anyio.to_thread
 import pytest
 from scripted_ai import scripted_app
 
-from ai.run import Desk
+from ai.runs.run import Desk
 from core.files.workspace import Workspace
 from tools.review import Review, review
 

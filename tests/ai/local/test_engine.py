@@ -17,14 +17,14 @@ import anyio.to_thread
 import openai
 import pytest
 
-from ai.classify import Who
 from ai.client import Signal, ignore
 from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, Persona
 from ai.local.weights import CARRIER, MODEL
 from ai.providers.openai_chat import AsyncClient, SyncClient
-from ai.settings import ClientSettings
-from ai.transport import SharedHTTP
+from ai.wire.classify.failure import Who
+from ai.wire.settings import ClientSettings
+from ai.wire.transport import SharedHTTP
 from core.errors import LocalModelError
 from core.redact import redact
 from core.values import Request, Response

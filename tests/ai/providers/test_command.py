@@ -15,12 +15,12 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from ai.classify import Who
 from ai.client import Signal, ignore
 from ai.providers import command
 from ai.providers.command import AsyncClient, PlainText, SyncClient, build_env, build_prompt
-from ai.settings import ClientSettings
-from ai.transport import SharedHTTP
+from ai.wire.classify.failure import Who
+from ai.wire.settings import ClientSettings
+from ai.wire.transport import SharedHTTP
 from core.errors import (
     AITimeoutError,
     CommandFailedError,

@@ -15,10 +15,10 @@ import pytest
 from fake_provider import FakeProvider
 from scripted_ai import Hold, scripted_app
 
+from ai.runs.app import open_app
 from core.config import AIConfig, Config
 from core.errors import AIError, OverloadedError, RateLimitedError, StoreError, TruncatedError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, Token
-from core.lifecycle import open_app
 from core.usage.ledger import Ledger, usage_report
 from core.usage.rows import Entry, values
 from core.values import Answer, Failure, Request, Usage

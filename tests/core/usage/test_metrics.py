@@ -228,7 +228,7 @@ def test_a_running_app_feeds_the_providers_of_its_process() -> None:
         "        print(name)\n"
         "        return trace.INVALID_SPAN\n"
         "trace.set_tracer_provider(Tracers())\n"
-        "from core.config import Config\nfrom core.lifecycle import open_app\n"
+        "from core.config import Config\nfrom ai.runs.app import open_app\n"
         "async def main():\n"
         "    async with open_app(Config()) as app, app.run('debate'): pass\n"
         "anyio.run(main)"

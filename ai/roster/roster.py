@@ -1,0 +1,320 @@
+"""Which AIs are configured, and each of them open and ready.
+
+Building a client is cheap; its SDK is imported by the first call. An AI that cannot be built is kept as a problem
+with its reason, and never stops the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from pydantic import SecretStr
+
+from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
+from ai.layers.cache import Cache
+from ai.local.engine import LocalEngine, available_reason
+from ai.local.personas import PERSONAS, persona
+from ai.providers.catalog import PROVIDERS, Provider
+from ai.roster.key_lane import Keyed
+from ai.roster.placing import check_platform, dialect, filled_in, located_by, native_options, region
+from ai.roster.seat import Seat
+from ai.wire.bounded import MEGABYTE
+from ai.wire.classify.failure import Who
+from ai.wire.settings import ClientSettings, Endpoint
+from ai.wire.transport import SharedHTTP
+from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
+from core.errors import ConfigError, MissingKeyError, UnknownAIError
+from core.limits.buckets import Buckets, key_id, open_buckets
+from core.limits.budget import Budget
+from core.paths import data_dir
+from core.stores.sqlite import Store
+
+if TYPE_CHECKING:
+    from ai.batch.endpoint import RemoteBatches
+
+
+@dataclass
+class Roster:
+    """All configured AIs by name. `problems` says of each unusable one why, with the next step."""
+
+    config: Config
+    http: SharedHTTP = field(default_factory=SharedHTTP)
+    engine: LocalEngine = field(default_factory=LocalEngine)
+    seats: dict[str, Seat] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    budget: Budget | None = None
+    buckets: Buckets = field(default_factory=open_buckets)
+    answers: Store = field(default_factory=lambda: Store(data_dir() / "cache.db", CACHE_MIGRATIONS, durability="OFF"))
+
+    @classmethod
+    def open(cls, config: Config, http: SharedHTTP | None = None) -> Roster:
+        """Build every AI the configuration and the environment name."""
+        longest = config.defaults.longest_response_mb * MEGABYTE
+        roster = cls(config, http or SharedHTTP(longest_response=longest), budget=_budget(config))
+        roster.problems.update(config.bad_rows)
+        for name, row in _configured(config):
+            try:
+                roster.seats[name] = roster.build(name, row)
+            except ConfigError as error:
+                roster.problems[name] = str(error)
+        if not roster.seats and not roster.problems and config.readable:
+            for seat in PERSONAS:
+                roster.seats[seat.name] = roster.build(seat.name, AIConfig(provider="local"))
+        return roster
+
+    @property
+    def names(self) -> list[str]:
+        """The AIs that can be asked."""
+        return list(self.seats)
+
+    def warnings(self) -> list[str]:
+        """Of AIs that the configuration names and that are not there; a sentence for each."""
+        defaults, rows = self.config.defaults, self.config.rows
+        named = [("defaults.ai", defaults.ai), ("defaults.judge", defaults.judge)]
+        named += [(f"ais.{name}.fallback", other) for name, row in rows.items() for other in row.fallback]
+        sentences = [
+            f"credentials.json: {place} names {name!r}, which is not there. Add it, or correct the name."
+            for place, name in named
+            if name and name not in self.seats and name not in self.problems and not persona(name)
+        ]
+        itself = [name for name, row in rows.items() if name in row.fallback]
+        return sentences + [
+            f"credentials.json: ais.{name}.fallback names {name!r} itself. Remove it." for name in itself
+        ]
+
+    @property
+    def only_local(self) -> bool:
+        """Whether nothing but the embedded demo model is there."""
+        return bool(self.seats) and all(seat.local for seat in self.seats.values())
+
+    def seat(self, name: str) -> Seat:
+        """The AI called *name*; a local persona exists as soon as it is named.
+
+        Raises:
+            UnknownAIError: There is none of that name.
+            ConfigError: It is configured, but cannot be used; the message says why.
+        """
+        if name in self.seats:
+            return self.seats[name]
+        if name in self.problems:
+            raise ConfigError(self.problems[name])
+        if persona(name):
+            self.seats[name] = self.build(name, AIConfig(provider="local"))
+            return self.seats[name]
+        raise self.unknown(name)
+
+    def default(self) -> Seat:
+        """The AI to ask when none is named: `defaults.ai`, else the first."""
+        if self.config.defaults.ai:
+            return self.seat(self.config.defaults.ai)
+        if not self.seats:
+            raise self._nobody()
+        return next(iter(self.seats.values()))
+
+    async def aclose(self) -> None:
+        """Close every connection and the embedded model."""
+        async with AsyncExitStack() as stack:  # each is closed, whatever the others do
+            stack.push_async_callback(anyio.to_thread.run_sync, self.engine.close)
+            stack.push_async_callback(self.http.aclose)
+            stack.push_async_callback(anyio.to_thread.run_sync, self.buckets.close)
+            stack.push_async_callback(anyio.to_thread.run_sync, self.answers.close)
+            if self.budget is not None:
+                stack.push_async_callback(anyio.to_thread.run_sync, self.budget.close)
+            for seat in self.seats.values():
+                stack.push_async_callback(seat.aclose)
+
+    def close(self) -> None:
+        """Close what code without an event loop may have opened."""
+        self.http.close()
+        self.engine.close()
+        self.buckets.close()
+        self.answers.close()
+        if self.budget is not None:
+            self.budget.close()
+
+    def build(self, name: str, row: AIConfig) -> Seat:
+        """Build the AI called *name* from *row*.
+
+        Raises:
+            ConfigError: Something it needs is missing; the message names it.
+        """
+        provider = _provider(name, row)
+        single = [("", row)]
+        rows = [(alias, row.model_copy(update={"api_key": SecretStr(key)})) for alias, key in row.keys] or single
+        keys = [self._keyed(name, alias, one, provider) for alias, one in rows]
+        face = persona(name)
+        return Seat(
+            name,
+            row,
+            provider,
+            keys[0].clients,
+            defaults=self.config.defaults,
+            find=lambda other: self.seat(other).without_fallback,
+            keys=keys,
+            buckets=self.buckets,
+            system=face.system if face and provider.embedded else None,
+            check=available_reason if provider.embedded else partial(_missing_program, row) if row.command else None,
+            cache=self._cache(name, row, provider),
+        )
+
+    def batches(self, name: str) -> RemoteBatches | None:
+        """The batch endpoint of the AI called *name*, with its first key; None where Moot knows none."""
+        seat = self.seat(name)
+        if seat.provider.batches is None or seat.row.key_command:
+            return None
+        row = seat.row.model_copy(update={"api_key": SecretStr(seat.row.keys[0][1])}) if seat.row.keys else seat.row
+        settings = _settings(name, row, seat.provider, self.config.defaults, self.engine)
+        module = importlib.import_module(f"ai.providers.{seat.provider.batches}")
+        endpoint: RemoteBatches = module.Batches(settings, self.http)
+        return endpoint
+
+    def _cache(self, name: str, row: AIConfig, provider: Provider) -> Cache | None:
+        if row.cache_ttl is None:
+            return None
+        identity = "\n".join(
+            [name, provider.name, row.base_url or "", row.model or provider.model or "", *(row.command or ())]
+        )
+        return Cache(identity, row.cache_ttl, self.answers)
+
+    def _keyed(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Keyed:
+        settings = _settings(name, row, provider, self.config.defaults, self.engine)
+        module = importlib.import_module(f"ai.providers.{dialect(row, provider)}")
+        endpoint = settings.endpoint
+        id_ = key_id(endpoint.base_url, endpoint.api_key) if endpoint else key_id(name)
+        return Keyed(alias, id_, (module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http)))
+
+    def unknown(self, name: str) -> UnknownAIError:
+        """The error for a name nobody has, listing those that are known."""
+        if not self.config.readable:
+            return UnknownAIError(f"No AI named {name!r}: {' '.join(self.config.problems)}")
+        known = ", ".join([*self.seats, *self.problems]) or "none"
+        return UnknownAIError(
+            f"No AI named {name!r}. Configured: {known}. Add a row to credentials.json or correct the name."
+        )
+
+    def _nobody(self) -> ConfigError:
+        reasons = [*self.config.problems, *(r for r in self.problems.values() if r not in self.config.problems)]
+        if reasons:
+            return ConfigError(f"No AI can be asked. {' '.join(reasons)}")
+        return ConfigError("No AI is enabled. Enable one in credentials.json or set a key such as OPENAI_API_KEY.")
+
+
+def open_seat(
+    name: str,
+    config: Config,
+    *,
+    api_key: str | None = None,
+    model: str | None = None,
+    base_url: str | None = None,
+    http: SharedHTTP | None = None,
+) -> Roster:
+    """A roster in which the AI or provider called *name* is built with explicit arguments above its row.
+
+    Raises:
+        UnknownAIError: *name* is neither configured nor a provider.
+        ConfigError: It cannot be used; the message says why.
+    """
+    roster = Roster.open(config, http)
+    if name not in roster.seats and name not in roster.problems and name not in PROVIDERS and not persona(name):
+        raise roster.unknown(name)
+    given = {"api_key": api_key, "model": model, "base_url": base_url}
+    base = config.rows.get(name) or AIConfig(provider="local" if persona(name) else name)
+    if api_key is not None:
+        base = base.model_copy(update={"api_keys": []})
+    row = AIConfig.model_validate(base.model_dump() | {key: value for key, value in given.items() if value is not None})
+    roster.seats[name] = roster.build(name, row)
+    return roster
+
+
+def _budget(config: Config) -> Budget | None:
+    """The budget of the configuration, or None when it sets no limit."""
+    by_ai = {name: row.budget for name, row in config.rows.items() if row.budget}
+    everyone = config.defaults.budget
+    return Budget(data_dir(), everyone, by_ai) if everyone or by_ai else None
+
+
+def _configured(config: Config) -> Iterator[tuple[str, AIConfig]]:
+    """The rows that are enabled, then the providers whose key is in the environment and that no row names."""
+    named = set()
+    for name, row in config.rows.items():
+        named.add(row.provider or name)
+        if row.enabled:
+            yield name, row
+    for provider in PROVIDERS.values():
+        wanted = provider.needs_key and provider.from_environment and provider.name not in named | set(config.bad_rows)
+        if wanted and environment_key(provider.env_keys):
+            yield provider.name, AIConfig(provider=provider.name)
+
+
+def _missing_program(row: AIConfig) -> str | None:
+    program = row.command[0] if row.command else ""
+    if shutil.which(program):
+        return None
+    return f'Its program {PurePath(program).name!r} was not found. Install it, or correct "command".'
+
+
+def _provider(name: str, row: AIConfig) -> Provider:
+    asked = row.provider or (name if name in PROVIDERS else None)
+    if asked is None:
+        raise ConfigError(f"credentials.json: ais.{name}.provider is missing. Use one of: {', '.join(PROVIDERS)}.")
+    if asked not in PROVIDERS:
+        raise ConfigError(
+            f"credentials.json: ais.{name}.provider: {asked!r} is unknown. Use one of: {', '.join(PROVIDERS)}."
+        )
+    return PROVIDERS[asked]
+
+
+def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, engine: LocalEngine) -> ClientSettings:
+    who = Who(name, provider.name, provider.env_keys)
+    if provider.dialect == "command" and not row.command:
+        raise ConfigError(f'credentials.json: ais.{name}.command is missing. Example: ["claude", "-p"].')
+    key = resolve_key(None, row, provider.env_keys, name=name)
+    if provider.needs_key and not key and not row.key_command:
+        raise MissingKeyError(f"No key for {name!r}: {who.key_hint}.")
+    check_platform(name, row, provider, key)
+    base_url = row.base_url or filled_in(name, row, provider)
+    quirks = _quirks(row)
+    serves_itself = provider.embedded or provider.dialect == "command"
+    if not base_url and not serves_itself and provider.platform != "vertex":
+        raise ConfigError(f"credentials.json: ais.{name}.base_url is missing. Example: http://localhost:8000/v1.")
+    endpoint = None if serves_itself else Endpoint.at(base_url or "", key or "", row.query)
+    return ClientSettings(
+        who=who,
+        model=row.model or provider.model,
+        endpoint=endpoint,
+        locate=engine.locate if provider.embedded else located_by(who, row, endpoint),
+        key_header=provider.key_header if key else None,
+        platform=provider.platform,
+        region=region(row, provider),
+        project=row.project or environment_key(provider.project_env),
+        native=native_options(row),
+        headers={**dict(provider.headers), **row.headers},
+        quirks=replace(provider.quirks, **quirks),
+        fixed_quirks=frozenset(quirks),
+        max_tokens=provider.max_tokens,
+        deadlines=defaults.deadlines(row),
+        command=tuple(row.command or ()),
+        env=tuple(row.env),
+        keep_thoughts=row.keep_thoughts,
+        longest_answer=defaults.longest_answer,
+    )
+
+
+def _quirks(row: AIConfig) -> dict[str, Any]:
+    """What the row sets of them, by the names of `Quirks`."""
+    said: dict[str, Any] = row.quirks.model_dump(exclude_none=True)
+    if row.api:
+        said["api"] = row.api
+    if "stream_options" in said:
+        said["stream_usage"] = said.pop("stream_options")
+    if "efforts" in said:
+        said["efforts"] = tuple(said["efforts"])
+    return said

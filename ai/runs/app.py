@@ -1,0 +1,130 @@
+"""The one place that wires a running Moot: configuration, the roster of AIs, the event bus, the caller.
+
+Doors use `open_app()`. `initialize_all_clients_async()` and `cleanup_async_ai_clients()` are the same for programs
+that cannot hold a context manager open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from ai.caller import Caller, use_caller
+from ai.roster.roster import Roster
+from ai.runs.run import Desk, Run, new_run_id, open_run
+from ai.wire.transport import SharedHTTP
+from core.config import Config, load_config
+from core.events import EventBus
+from core.files.workspace import Workspace
+from core.jobs.jobs import Jobs
+from core.paths import credentials_path
+from core.usage.ledger import Ledger
+from core.usage.metrics import Metrics
+
+if TYPE_CHECKING:
+    from ai.runs.memo import Memo
+
+
+@dataclass(frozen=True)
+class App:
+    """A running Moot."""
+
+    config: Config
+    roster: Roster
+    bus: EventBus
+    caller: Caller
+    ledger: Ledger = field(default_factory=Ledger, kw_only=True)
+    desk: Desk = field(default_factory=Desk, kw_only=True)
+    jobs: Jobs = field(default_factory=Jobs, kw_only=True)
+
+    def warnings(self) -> list[str]:
+        """What a user should mend though nothing stops for it: bad rows, models that are switched off."""
+        today = date.today()
+        retired = [warning for seat in self.roster.seats.values() if (warning := seat.warning(today))]
+        unrecorded = [self.ledger.problem] if self.ledger.problem else []
+        return [
+            *self.config.problems,
+            *self.roster.warnings(),
+            *self.desk.workspace.refused_roots,
+            *retired,
+            *unrecorded,
+        ]
+
+    def run(
+        self, tool: str, *, run_id: str | None = None, memo: Memo | None = None, desk: Desk | None = None
+    ) -> AbstractAsyncContextManager[Run]:
+        """A run of *tool*; a *run_id* is given to subscribe before it starts, a *memo* and a *desk* by a job."""
+        desk = desk or self.desk
+        return open_run(run_id or new_run_id(), tool, self.caller, self.bus, desk=desk, memo=memo, jobs=self.jobs)
+
+
+@asynccontextmanager
+async def open_app(
+    config: Config | None = None,
+    *,
+    http: SharedHTTP | None = None,
+    by_hand: bool = False,
+    send_secrets: bool = False,
+) -> AsyncIterator[App]:
+    """Open every configured AI, synchronous and asynchronous; close all connections in the end, also when cancelled.
+
+    Args:
+        by_hand: A person types the paths of files, and may name any file of theirs; a model stays below the roots.
+        send_secrets: That person said that what looks like a secret is meant to be sent.
+    """
+    config = config if config is not None else load_config(credentials_path())
+    files = config.files
+    opening = partial(Workspace.open, files.roots, files.local_only, by_hand=by_hand, send_secrets=send_secrets)
+    workspace = await anyio.to_thread.run_sync(opening)
+    roster = Roster.open(config, http)
+    bus = EventBus()
+    ledger = Ledger()
+    bus.add_sink(ledger, tokens=False)
+    bus.add_sink(Metrics(), tokens=False)
+    caller = Caller(roster, bus)
+    desk = Desk(workspace, unrecorded=ledger.check)
+    jobs = Jobs()
+    use_caller(caller)
+    try:
+        yield App(config, roster, bus, caller, ledger=ledger, desk=desk, jobs=jobs)
+    finally:
+        use_caller(None)
+        with anyio.CancelScope(shield=True):
+            await _close(roster, ledger, desk, jobs)
+
+
+async def _close(roster: Roster, ledger: Ledger, desk: Desk, jobs: Jobs) -> None:
+    async with AsyncExitStack() as stack:  # each is closed, whatever the others do
+        stack.push_async_callback(anyio.to_thread.run_sync, ledger.close)
+        stack.push_async_callback(anyio.to_thread.run_sync, desk.threads.close)
+        stack.push_async_callback(anyio.to_thread.run_sync, desk.track_record.close)
+        stack.push_async_callback(roster.aclose)
+        stack.push_async_callback(jobs.aclose)
+
+
+_open: AsyncExitStack | None = None
+
+
+async def initialize_all_clients_async() -> App:
+    """Open all configured AIs for `call_ai_async` and its siblings. Pair it with `cleanup_async_ai_clients()`."""
+    global _open  # noqa: PLW0603 - the pair of functions stands in for a context manager
+    await cleanup_async_ai_clients()
+    stack = AsyncExitStack()
+    app = await stack.enter_async_context(open_app())
+    _open = stack
+    return app
+
+
+async def cleanup_async_ai_clients() -> None:
+    """Close everything `initialize_all_clients_async()` opened; harmless when nothing is open."""
+    global _open
+    stack, _open = _open, None
+    if stack is not None:
+        await stack.aclose()

@@ -1,0 +1,221 @@
+"""What a recipe holds: the run it happens in, through which it asks AIs and marks its steps."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ai.caller import Caller
+from ai.lazy import load
+from ai.roster.billing import attributed
+from core.errors import AIError, InvalidInputError
+from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, StepDone
+from core.files.workspace import Workspace
+from core.jobs.questions import Question
+from core.memory.threads import Threads
+from core.usage.track_record import TrackRecord
+from core.values import Answer, Failure, Outcome, Request, Response
+
+if TYPE_CHECKING:
+    from ai.roster.roster import Roster
+    from ai.runs.memo import Memo
+    from core.jobs.jobs import Jobs
+
+T = TypeVar("T")
+
+_batch_ids = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What recipes work with besides AIs: files that may be read, the user's threads, and how panels went before.
+
+    `unrecorded` says why the ledger takes no calls now, if it takes none; it may block for a second.
+    """
+
+    workspace: Workspace = field(default_factory=Workspace)
+    threads: Threads = field(default_factory=Threads)
+    track_record: TrackRecord = field(default_factory=TrackRecord)
+    unrecorded: Callable[[], str | None] = lambda: None
+
+
+class Run:
+    """One run of one tool. Everything asked through it belongs to it in the event stream.
+
+    A run that belongs to a job keeps every finished answer before the recipe gets it, and never asks for it again:
+    a resumed run walks through the recipe anew, and is given what is kept. What failed is asked again. Nothing is
+    published of an answer that is only given again: the events, the ledger and the budget tell of calls really made.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        caller: Caller,
+        bus: EventBus,
+        *,
+        desk: Desk | None = None,
+        memo: Memo | None = None,
+        jobs: Jobs | None = None,
+    ) -> None:
+        self.id = run_id
+        self.jobs = jobs
+        self.local_only = False
+        """Set once a recipe has read something that may not leave this machine: no request of this run may, then."""
+        self._desk = desk or Desk()
+        self._caller = caller
+        self._bus = bus
+        self._memo = memo
+
+    @property
+    def caller(self) -> Caller:
+        """For what asks by the thousand and looks after its own keys, as `ai/batch/rows.py` does; recipes use `ask_many`."""
+        return self._caller
+
+    @property
+    def memory(self) -> Memo | None:
+        """What the job remembers; None where the run is no job."""
+        return self._memo
+
+    @property
+    def roster(self) -> Roster:
+        return self._caller.roster
+
+    @property
+    def workspace(self) -> Workspace:
+        return self._desk.workspace
+
+    @property
+    def track_record(self) -> TrackRecord:
+        return self._desk.track_record
+
+    @property
+    def threads(self) -> Threads:
+        return self._desk.threads
+
+    async def unrecorded(self) -> str | None:
+        """Why the ledger takes no calls now; None when it does."""
+        return await anyio.to_thread.run_sync(self._desk.unrecorded)
+
+    async def ask(self, ai: str, request: Request, *, role: str = "") -> Answer:
+        """Ask one AI.
+
+        Raises:
+            AIError: It gave no answer.
+        """
+        (outcome,) = await self.ask_many([(ai, request)], role=role)
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        return outcome
+
+    async def ask_many(self, asks: Sequence[tuple[str, Request]], *, role: str = "") -> list[Outcome]:
+        """Ask many at once; an outcome for each, in the order asked."""
+        if self.local_only:
+            asks = [(ai, replace(request, local_only=True)) for ai, request in asks]
+        if self._memo is not None:
+            return await self._memo.call_many(self._caller, asks, run=self.id, role=role)
+        return await self._caller.call_many(asks, run=self.id, role=role)
+
+    async def call(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
+        """What *fn* gives, which must be JSON; in a resumed job what it gave the first time, without running it.
+
+        Args:
+            key: A name for the step, the same every time; append a hash of what goes into it.
+        """
+        return await (self._memo.call(key, fn) if self._memo is not None else fn())
+
+    async def ask_user(self, message: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the user of a host that speaks MCP's tasks fills in; None when they decline.
+
+        The answer is kept with the job: a resumed one asks only what was not answered.
+
+        Args:
+            schema: A JSON schema of flat fields. Questions of one run must differ in it or in the message, by which
+                their answers are found again.
+
+        Raises:
+            InvalidInputError: This run is no job, so there is nobody to wait for.
+        """
+        if self._memo is None or self.jobs is None:
+            raise InvalidInputError("This needs to ask the user something, which only a job can wait for.")
+        questions, question = self.jobs.questions, Question(message, schema)
+        key = hashlib.sha256(json.dumps([message, schema], sort_keys=True).encode()).hexdigest()
+        return await self._memo.once(f"user:{key}", lambda: questions.ask(self.id, question))
+
+    async def received(
+        self,
+        ai: str,
+        outcome: Response | AIError,
+        *,
+        price: float,
+        role: str,
+        keep: Callable[[Outcome], Awaitable[None]],
+    ) -> Outcome:
+        """What *ai* answered by another way than a call, at *price* times its list price: kept, then told of.
+
+        No latency is known of it, so none is told.
+        """
+        call = f"b{next(_batch_ids)}"
+        seat = self.roster.seat(ai)
+        made: Outcome
+        if isinstance(outcome, Response):
+            cost_usd = (await load("core.usage.prices")).cost_usd
+            answer = attributed(seat, seat, replace(outcome, key=seat.lanes[0].alias), 0.0, None, cost_usd)
+            made = answer if answer.cost_usd is None else replace(answer, cost_usd=answer.cost_usd * price)
+        else:
+            made = Failure(ai, outcome)
+        await keep(made)
+        self._bus.publish(CallStarted(self.id, call, seat.name, seat.model, role))
+        ended = CallFinished(self.id, call, made) if isinstance(made, Answer) else CallFailed(self.id, call, made)
+        self._bus.publish(ended)
+        return made
+
+    def rng(self, *label: object) -> random.Random:
+        """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""
+        return random.Random(f"{self.id}:{label}")  # noqa: S311 - shuffles and fences; no other AI knows the run's id
+
+    async def tell(self, total: int, progress: Mapping[str, Any]) -> None:
+        """Write down how far the job is; harmless where the run is none."""
+        if self._memo is not None and self.jobs is not None:
+            await self.jobs.set_progress(self.id, total, progress)
+
+    def step(self, name: str) -> None:
+        """Tell that a milestone of the recipe is reached."""
+        self._bus.publish(StepDone(self.id, name))
+
+
+def new_run_id() -> str:
+    return secrets.token_hex(8)
+
+
+@asynccontextmanager
+async def open_run(
+    run_id: str,
+    tool: str,
+    caller: Caller,
+    bus: EventBus,
+    *,
+    desk: Desk | None = None,
+    memo: Memo | None = None,
+    jobs: Jobs | None = None,
+) -> AsyncIterator[Run]:
+    """A run from RunStarted to RunFinished, however it ends."""
+    bus.publish(RunStarted(run_id, tool))
+    try:
+        yield Run(run_id, caller, bus, desk=desk, memo=memo, jobs=jobs)
+    except anyio.get_cancelled_exc_class():
+        bus.publish(RunFinished(run_id, "cancelled"))
+        raise
+    except BaseException:
+        bus.publish(RunFinished(run_id, "failed"))
+        raise
+    bus.publish(RunFinished(run_id, "done"))

@@ -1,0 +1,242 @@
+"""Puts an answer together from what a provider sends, and says honestly when there is none.
+
+One fold per protocol, shared by the asynchronous and the synchronous client; `ai/wire/response/stream.py` feeds it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ai.client import Emit, Thinking
+from ai.wire.reading import arguments
+from ai.wire.response.finish import Ending, ending
+from ai.wire.response.thoughts import ThoughtSplitter, without_lone_end
+from core.errors import (
+    AnswerError,
+    BadResponseError,
+    ContentFilteredError,
+    EmptyAnswerError,
+    RefusedError,
+    TruncatedError,
+)
+from core.untrusted import Cleaner, clean, one_line
+from core.values import FinishReason, Response, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from ai.wire.classify.failure import Who
+
+_REPLACEMENT = "\ufffd"
+_WORD = 41
+_NAME = 200
+_QUOTED = 300
+LONGEST_ANSWER = 4_000_000
+"""Characters. The longest answer that any model can give has some 500,000."""
+_FINISH: Mapping[Ending, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
+
+
+class AnswerFold:
+    """Collects one answer. Set what the protocol says on the attributes, then call `finish`.
+
+    Attributes:
+        usage: As the provider reported it.
+        opened: The provider began to answer: from here on the request counts as accepted.
+        terminated: The protocol's own end was seen; what merely stops is truncated.
+        complete: The answer is all there; what may still come are figures about it.
+        done: Nothing more is to come: whoever reads may stop.
+        keeps_thoughts: Whether `<think>…</think>` stays part of the answer.
+        longest: Characters of answer, and of thoughts, after which it is cut off.
+    """
+
+    def __init__(self, who: Who, model: str, emit: Emit) -> None:
+        self.who = who
+        self.model = model
+        self.usage = Usage()
+        self.request_id: str | None = None
+        self.finish_reason: FinishReason | None = None
+        self.opened = False
+        self.terminated = False
+        self.filtered = False
+        self.refusal: str | None = None
+        self.tool_calls: list[ToolCall] = []
+        self.keeps_thoughts = False
+        self.longest = LONGEST_ANSWER
+        self.done = False
+        self._why_not = ""
+        """Why the answer is not whole, although the protocol's end was seen."""
+        self._emit = emit
+        self._half = ""
+        """The first half of a surrogate pair, where a token broke off between the two."""
+        self._thoughts: ThoughtSplitter | None = ThoughtSplitter()
+        self._text = io.StringIO()  # a list of tokens costs 53 bytes of object for each
+        self._cleaner = Cleaner()
+        self._length = self._thought = 0
+
+    @property
+    def text(self) -> str:
+        return self._text.getvalue()
+
+    @property
+    def complete(self) -> bool:
+        return self.terminated
+
+    @property
+    def _named_request(self) -> str | None:
+        return one_line(self.request_id, _NAME) if self.request_id else None
+
+    def add_text(self, text: str) -> None:
+        if self._half or not text.isascii():
+            text = self._in_whole_characters(text)
+        if self._thoughts is None or self.keeps_thoughts:
+            self._write(text)
+            return
+        self._sort(self._thoughts.feed(text))
+        if self._thoughts.decided:
+            self._thoughts = None  # the rest is answer
+
+    def add_thinking(self, text: str) -> None:
+        self._thought += len(text)
+        if self._thought > self.longest:
+            raise self.too_long("thought without end")
+        self._emit(Thinking(clean(text)))
+
+    def add_tool_call(self, id: str, name: str, said: object, signature: bytes | None = None) -> None:
+        """A whole tool call; one without a name, or whose arguments cannot be read, makes the answer incomplete."""
+        given = arguments(said)
+        if given is None or not name:
+            self.incomplete("asked for a function in a form that cannot be read")
+        else:
+            self.tool_calls.append(ToolCall(id, one_line(name, _NAME), given, signature))
+
+    def alive(self) -> None:
+        """The provider sent nothing that can be shown, but it is at work."""
+        self._emit(Thinking(""))
+
+    def end(self, table: Mapping[str, Ending], word: str) -> None:
+        """Take in the reason for which the answer ended; one that is not in *table* means that it is not whole."""
+        if word.strip().lower() in ("null", "none"):  # how some write that there is none yet
+            return
+        match ending(table, word):
+            case None:
+                self._why_not = f"ended its answer for a reason that Moot does not know, {one_line(word, _WORD)!r}"
+            case "failed":
+                self._why_not = f"broke off its answer ({one_line(word, _WORD)})"
+            case "filtered":
+                self.filtered = True
+            case "refused":
+                self.refusal = self.refusal or self.text
+            case known:
+                self.finish_reason = _FINISH.get(known, "stop")
+        self.terminated = True
+
+    def incomplete(self, why: str) -> None:
+        """Say that the answer is not whole, whatever the provider says of its end."""
+        self._why_not = self._why_not or why
+
+    def finish(self) -> Response:
+        """The whole answer.
+
+        Raises:
+            AnswerError: It is truncated, filtered, refused or empty.
+        """
+        self._flush()
+        if self.filtered:
+            raise self._error(
+                ContentFilteredError,
+                "stopped the answer with its content filter. Rephrase the question or ask another AI.",
+            )
+        if self.refusal is not None:
+            said = f": {one_line(self.refusal, _QUOTED)}" if self.refusal else ""
+            raise self._error(RefusedError, f"declined to answer{said}. Rephrase the question or ask another AI.")
+        if not self.terminated or self._why_not:
+            why = self._why_not or "broke off in the middle of its answer"
+            raise self._error(TruncatedError, f"{why}. What arrived is kept; ask again for a whole one.")
+        text = self.text
+        if not self.keeps_thoughts and (apart := without_lone_end(text)):
+            text = apart[1]
+        if not text.strip() and not self.tool_calls:
+            raise self._error(EmptyAnswerError, self._emptiness())
+        return Response(
+            text=text,
+            model=one_line(self.model, _NAME),
+            finish_reason=self.finish_reason or "stop",
+            usage=self.usage,
+            request_id=self._named_request,
+            tool_calls=tuple(self.tool_calls),
+        )
+
+    def broken_off(self) -> AnswerError:
+        """The error for an answer in whose middle something came that is no part of one."""
+        return self._error(
+            TruncatedError,
+            "sent garbage in the middle of its answer. What arrived is kept; ask again for a whole one.",
+        )
+
+    def unreadable(self, error: Exception) -> AnswerError:
+        """The error for what nobody foresaw while the answer was read."""
+        return self._error(
+            BadResponseError, f"sent what could not be read ({type(error).__name__}). Ask again or ask another AI."
+        )
+
+    def _flush(self) -> None:
+        if self._half:
+            self._half = ""
+            self.add_text(_REPLACEMENT)
+        if self._thoughts is not None:
+            self._sort(self._thoughts.flush())
+        self._keep(self._cleaner.flush())
+
+    def _emptiness(self) -> str:
+        if self.finish_reason == "length":
+            return "used up max_tokens before it wrote anything. Raise max_tokens or lower the effort."
+        if self._thoughts is not None and self._thoughts.in_thought:
+            return "thought aloud to the end and gave no answer. Ask again or ask another AI."
+        return "gave an empty answer. Ask again or ask another AI."
+
+    def _sort(self, pieces: Iterator[tuple[bool, str]]) -> None:
+        for thought, text in pieces:
+            if thought:
+                self.add_thinking(text)
+            else:
+                self._write(text)
+
+    def _write(self, text: str) -> None:
+        self._keep(self._cleaner.feed(text))
+
+    def _keep(self, text: str) -> None:
+        if not text:
+            return
+        self._length += len(text)
+        if self._length > self.longest:
+            self._text.write(text[: self.longest - self._length])
+            raise self.too_long("wrote without end")
+        self._text.write(text)
+        self._emit(text)
+
+    def too_long(self, did: str) -> AnswerError:
+        """The error for an answer that goes on past what may be kept."""
+        return self._error(
+            TruncatedError,
+            f"{did} and was cut off after {self.longest:,} characters. What arrived is kept; ask for less, or raise "
+            "defaults.longest_answer in credentials.json.",
+        )
+
+    def _in_whole_characters(self, text: str) -> str:
+        """*text* with U+FFFD for halves of surrogate pairs, which JSON can carry but no file or socket would take."""
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def _error(self, kind: type[AnswerError], rest: str) -> AnswerError:
+        who, used = self.who, self.usage
+        known = used.input_tokens is not None and used.output_tokens is not None
+        return kind(
+            f"{who.ai!r} {rest}",
+            ai=who.ai,
+            provider=who.provider,
+            request_id=self._named_request,
+            partial=self.text,
+            tokens=(used.input_tokens or 0, used.output_tokens or 0) if known else None,
+        )

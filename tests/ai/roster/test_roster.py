@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_provider import FakeProvider
+
+from ai.caller import Caller
+from ai.client import ignore
+from ai.local.personas import PERSONAS
+from ai.providers.catalog import PROVIDERS
+from ai.providers.retirements import RETIREMENTS, retirement_warning
+from ai.roster.roster import Roster, open_seat
+from core.config import Config, load_config
+from core.errors import ConfigError, MissingKeyError, UnknownAIError
+from core.events import EventBus
+from core.values import Answer, Request
+
+LOCAL = [seat.name for seat in PERSONAS]
+
+
+def configured(tmp_path: Path, ais: dict[str, Any], **defaults: Any) -> Config:
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps({"ais": ais, "defaults": defaults}))
+    path.chmod(0o600)
+    return load_config(path)
+
+
+PLACED = {"azure", *(name for name, provider in PROVIDERS.items() if provider.platform)}
+"""Those of which every customer has an address, a region or a project of their own."""
+
+
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if name not in ("openai_compatible", "command")])
+def test_every_row_of_the_catalogue_builds(tmp_path: Path, name: str) -> None:
+    place = {"region": "eu-west-1", "project": "p", "base_url": "http://127.0.0.1:1/v1"}
+    row = {"provider": name, "api_key": "k-1234567"} | (place | {"model": "m"} if name in PLACED else {})
+    roster = Roster.open(configured(tmp_path, {"x": row}))
+    assert roster.names == ["x"] and roster.problems == {}
+
+
+def test_every_default_model_is_current() -> None:
+    for provider in PROVIDERS.values():
+        assert provider.model is None or retirement_warning(provider.model, date(2027, 6, 1)) is None
+    for retirement in RETIREMENTS.values():
+        assert retirement_warning(retirement.use, date(2027, 6, 1)) is None
+
+
+def test_a_retired_model_is_named_with_its_date_and_successor() -> None:
+    assert retirement_warning("gpt-5", date(2026, 11, 21)) == (
+        "Model 'gpt-5' will be switched off on 2026-12-11: use 'gpt-6.1-sol' instead."
+    )
+    assert "was switched off" in (retirement_warning("gpt-4-turbo-2024-04-09", date(2026, 11, 21)) or "")
+    assert retirement_warning("gpt-6.1-sol", date(2026, 11, 21)) is None
+
+
+def test_a_model_whose_calls_another_will_answer_says_so() -> None:
+    assert retirement_warning("gemini-2.5-pro", date(2026, 11, 28)) == (
+        "Calls to model 'gemini-2.5-pro' will be answered by 'gemini-3.8-flash', at its price, from 2026-12-01 on: "
+        "name that."
+    )
+    assert "are answered" in (retirement_warning("gemini-2.5-flash", date(2026, 12, 2)) or "")
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-5-pro", "o3-pro", "claude-opus-4-1", "claude-opus-4-1-20250805", "whisper-1", "gpt-4o-transcribe"]
+)
+def test_models_that_end_are_known(model: str) -> None:
+    assert retirement_warning(model, date(2026, 11, 28))
+
+
+def test_without_anything_configured_the_local_seats_are_there() -> None:
+    roster = Roster.open(Config())
+    assert roster.names == LOCAL and roster.only_local
+
+
+def test_a_key_in_the_environment_is_an_ai_and_the_local_seats_step_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAI_API_KEY", "xai-12345678")
+    roster = Roster.open(Config())
+    assert roster.names == ["xai"]
+    assert roster.seat(LOCAL[0]).local
+
+
+def test_a_row_replaces_the_environment_s_ai_and_enabled_false_removes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XAI_API_KEY", "xai-12345678")
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-12345678")
+    roster = Roster.open(configured(tmp_path, {"grok": {"provider": "xai"}, "groq": {"enabled": False}}))
+    assert roster.names == ["grok"]
+
+
+def test_a_bad_row_or_a_missing_key_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    ais = {
+        "good": {"provider": "openai", "api_key": "k-1234567"},
+        "keyless": {"provider": "anthropic"},
+        "odd": {"provider": "acme"},
+        "typo": {"provider": "openai", "modle": "x"},
+        "nowhere": {"provider": "openai_compatible"},
+        "silent": {"provider": "command"},
+    }
+    roster = Roster.open(configured(tmp_path, ais))
+    assert roster.names == ["good"]
+    assert roster.problems["keyless"] == (
+        "No key for 'keyless': set \"api_key\" for 'keyless' in credentials.json "
+        "or ANTHROPIC_API_KEY in the environment."
+    )
+    assert roster.problems["odd"].startswith(
+        "credentials.json: ais.odd.provider: 'acme' is unknown. Use one of: openai,"
+    )
+    assert "ais.typo.modle is not a known setting" in roster.problems["typo"]
+    assert "ais.nowhere.base_url is missing" in roster.problems["nowhere"]
+    assert 'ais.silent.command is missing. Example: ["claude", "-p"]' in roster.problems["silent"]
+    with pytest.raises(ConfigError, match="No key for 'keyless'"):
+        roster.seat("keyless")
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
+    roster = Roster.open(configured(tmp_path, {"gpt": {"provider": "openai", "api_key": "k-1234567"}}))
+    with pytest.raises(UnknownAIError, match="No AI named 'gtp'. Configured: gpt") as caught:
+        roster.seat("gtp")
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_broken_file_brings_no_local_seats_and_is_the_reason_given(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.json"
+    path.write_text("{")
+    roster = Roster.open(load_config(path))
+    assert roster.names == []
+    with pytest.raises(ConfigError, match="not valid JSON at line 1"):
+        roster.default()
+    with pytest.raises(UnknownAIError, match="not valid JSON at line 1"):
+        roster.seat("gpt")
+
+
+def test_the_default_is_the_configured_one(tmp_path: Path) -> None:
+    ais = {name: {"provider": "openai", "api_key": "k-1234567"} for name in ("a", "b")}
+    assert Roster.open(configured(tmp_path, ais)).default().name == "a"
+    assert Roster.open(configured(tmp_path, ais, ai="b")).default().name == "b"
+
+
+def test_google_s_key_wins_over_gemini_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "second-12345")
+    monkeypatch.setenv("GOOGLE_API_KEY", "first-12345")
+    seat = Roster.open(Config()).seat("gemini")
+    assert seat.client._settings.endpoint.api_key == "first-12345"  # type: ignore[attr-defined]
+
+
+async def test_a_row_s_settings_reach_the_wire(tmp_path: Path, provider: FakeProvider) -> None:
+    row = {
+        "provider": "openai_compatible",
+        "base_url": provider.base_url,
+        "model": "tokens=1",
+        "system": "Be brief.",
+        "temperature": 0.3,
+        "max_tokens": 5,
+        "headers": {"x-team": "blue"},
+        "extra": {"seed": 1},
+    }
+    roster = Roster.open(configured(tmp_path, {"gw": row}))
+    await roster.seat("gw").complete(Request.of("hi", temperature=0.9), ignore)
+    await roster.aclose()
+    (sent,) = provider.requests
+    assert sent["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert (sent["temperature"], sent["max_tokens"], sent["seed"]) == (0.9, 5, 1)
+    assert provider.headers[0]["x-team"] == "blue"
+
+
+async def test_explicit_arguments_win_over_file_and_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: FakeProvider
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "from-environment")
+    config = configured(tmp_path, {"openai": {"api_key": "from-file", "model": "file-model"}})
+    roster = open_seat("openai", config, api_key="explicit-1", model="tokens=1", base_url=provider.base_url)
+    await roster.seat("openai").complete(Request.of("hi"), ignore)
+    await roster.aclose()
+    assert provider.headers[0]["authorization"] == "Bearer explicit-1"
+    assert provider.requests[0]["model"] == "tokens=1"
+
+
+def test_a_client_for_a_provider_without_a_key_says_where_to_put_it() -> None:
+    with pytest.raises(MissingKeyError, match="OPENAI_API_KEY"):
+        open_seat("openai", Config())
+
+
+async def test_a_fallback_row_is_followed_and_the_answer_says_who_answered(
+    tmp_path: Path, provider: FakeProvider
+) -> None:
+    base = {"provider": "openai_compatible", "base_url": provider.base_url}
+    ais = {"first": {**base, "model": "status=402", "fallback": ["second"]}, "second": {**base, "model": "tokens=2"}}
+    roster = Roster.open(configured(tmp_path, ais))
+    answer = await roster.seat("first").complete(Request.of("hi"), ignore)
+    await roster.aclose()
+    assert (answer.text, answer.answered_by) == ("tok tok ", "second")
+    assert "no credit left" in (answer.fallback_reason or "")
+
+
+async def test_an_ai_with_a_cache_is_asked_once_and_the_copy_is_free(tmp_path: Path, provider: FakeProvider) -> None:
+    row = {"provider": "openai_compatible", "base_url": provider.base_url, "model": "tokens=2", "cache_ttl": 60}
+    roster = Roster.open(configured(tmp_path, {"gw": row, "other": {**row, "model": "tokens=3"}}))
+    caller = Caller(roster, EventBus())
+    request = Request.of("hi")
+    first, twin = await caller.call_many([("gw", request), ("gw", request)])
+    other = await caller.call("other", request)
+    await roster.aclose()
+    assert isinstance(first, Answer)
+    assert isinstance(twin, Answer)
+    assert isinstance(other, Answer)
+    assert sorted([first.cached, twin.cached]) == [False, True]
+    assert [a.cost_usd for a in (first, twin) if a.cached] == [0.0]
+    assert not other.cached
+    assert len(provider.requests) == 2
