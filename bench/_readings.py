@@ -10,8 +10,8 @@ def readings(questions: int) -> tuple[int, int, int, int]:
     from _seats import FORMS, KINDS
     from _styles import STYLES, written
 
-    from tools._answers import grouped, value_of
-    from tools._consensus_text import Take
+    from tools.answers.values import grouped, value_of
+    from tools.voting.prompts import Take
 
     chance = random.Random(11)
     misread = read = false = told = 0

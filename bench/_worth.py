@@ -19,7 +19,7 @@ def independent_votes() -> tuple[float, int, int, float]:
     all intervals that hold the truth."""
     from simulated_panels import agreements, common_cause, true_votes
 
-    from tools._dependence import worth
+    from tools.voting.dependence import worth
 
     errors, covered, total = [], 0, 0
     for seed in range(_SEEDS):
@@ -42,7 +42,7 @@ def false_majority() -> tuple[float, float]:
     """How often the majority is right, and the vote by track record, where one seat is and four err together."""
     from simulated_panels import SEATS, common_cause, partition, plurality, together
 
-    from tools._track_weights import learned
+    from tools.voting.track_weights import learned
 
     majority = by_record = 0.0
     for seed in range(_SEEDS):

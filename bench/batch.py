@@ -54,7 +54,7 @@ async def moot(base_url: str, rows: int) -> dict[str, float]:
     from ai.runs.app import open_app
     from core.batch.input import BatchInput
     from server.worker import serving_jobs
-    from tools._batch import prepare, start_batch
+    from tools.batching.spec import prepare, start_batch
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MOOT_HOME"] = folder

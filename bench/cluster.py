@@ -122,7 +122,7 @@ async def start(url: str, folder: str) -> None:
     os.environ |= {"MOOT_STORE": url, "MOOT_HOME": f"{folder}/window"}
     from core.batch.input import BatchInput
     from core.jobs.jobs import Jobs
-    from tools._batch import prepare, start_batch
+    from tools.batching.spec import prepare, start_batch
 
     source = Path(folder, "in.jsonl")
     source.write_text("".join(f'"question {number}"\n' for number in range(ROWS)))

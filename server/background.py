@@ -17,8 +17,8 @@ from server.leaving import is_leaving
 from server.progress import Send, report, watched
 from server.toolbox import Recipe
 from server.worker import PLACE, read_arguments
-from tools._result import Result
 from tools.jobs import FinishedCall, JobView
+from tools.recipe.result import Result
 
 if TYPE_CHECKING:
     from core.jobs.values import Job, KeptCall

@@ -26,9 +26,9 @@ from core.jobs.values import Job
 from core.secrecy.names import named_like_a_secret
 from core.untrusted import one_line
 from server.worker import keep_batches, serving_jobs, start_worker
-from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
-from tools._batch_mend import damage
-from tools._kit import Cost
+from tools.batching.mend import damage
+from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
+from tools.recipe.kit import Cost
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
 _MANY = 100_000

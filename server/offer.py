@@ -30,7 +30,7 @@ from core.untrusted import one_line
 from server.reply import Results
 from server.tool_adapter import as_tool
 from server.toolbox import Recipe
-from tools._result import shown
+from tools.recipe.result import shown
 
 _LONGEST_NAME = 200
 

@@ -25,7 +25,7 @@ from core.untrusted import clean, one_line
 from core.view import CallView, RunView
 from server.progress import report, watched
 from server.toolbox import RECIPES
-from tools._result import shown
+from tools.recipe.result import shown
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
 _FRAMES_PER_S = 12

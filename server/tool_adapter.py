@@ -25,8 +25,8 @@ from server.patience import patience_s
 from server.progress import report, watched
 from server.reply import Results, as_reply, noted
 from server.toolbox import Recipe
-from tools._kit import Background
-from tools._result import shown
+from tools.recipe.kit import Background
+from tools.recipe.result import shown
 
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
 EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})

@@ -59,8 +59,8 @@ RECIPES = (
 )
 
 KINDS = {recipe.name: recipe for recipe in RECIPES if recipe.background} | {
-    BATCH: Recipe("tools._batch_run:run_batch", "Batch", background=True),  # what `batch` and `moot batch` start
-    SLICE: Recipe("tools._batch_slices:run_slice", "Batch", background=True),
-    CALL_OFF: Recipe("tools._batch_call_off:call_off", "Call off", background=True),
+    BATCH: Recipe("tools.batching.run:run_batch", "Batch", background=True),  # what `batch` and `moot batch` start
+    SLICE: Recipe("tools.batching.slices:run_slice", "Batch", background=True),
+    CALL_OFF: Recipe("tools.batching.call_off:call_off", "Call off", background=True),
 }
 """What a job can be."""

@@ -10,10 +10,26 @@ from typing import Any
 from ai.runs.run import Run
 from core.errors import InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
-from tools._context import Context, gather
-from tools._final_answer import Reading
-from tools._judging import Candidate, cases_for, request_for
-from tools._kit import (
+from tools.judging.judging import Candidate, cases_for, request_for
+from tools.judging.synthesis import (
+    MOST_SAMPLES,
+    VALUE_SCHEMA,
+    Method,
+    Samples,
+    Synthesis,
+    Synthesize,
+    aggregator,
+    asked_for_value,
+    best,
+    merge,
+    merge_request,
+    read_samples,
+    still_needed,
+    vote,
+)
+from tools.reading.final_answer import Reading
+from tools.recipe.context import Context, gather
+from tools.recipe.kit import (
     AINames,
     Cost,
     DryRun,
@@ -38,25 +54,9 @@ from tools._kit import (
     price_range,
     refusal,
 )
-from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
-from tools._result import Result
-from tools._structured import keeps_schema
-from tools._synthesis import (
-    MOST_SAMPLES,
-    VALUE_SCHEMA,
-    Method,
-    Samples,
-    Synthesis,
-    Synthesize,
-    aggregator,
-    asked_for_value,
-    best,
-    merge,
-    merge_request,
-    read_samples,
-    still_needed,
-    vote,
-)
+from tools.recipe.panel import OnPartial, Turnout, default_judges, heading, refuse_partial
+from tools.recipe.result import Result
+from tools.recipe.structured import keeps_schema
 
 
 class Replies(Result):

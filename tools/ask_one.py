@@ -6,8 +6,8 @@ from functools import partial
 
 from ai.runs.run import Run
 from core.values import Failure
-from tools._context import gather
-from tools._kit import (
+from tools.recipe.context import gather
+from tools.recipe.kit import (
     AIName,
     DryRun,
     EffortLevel,

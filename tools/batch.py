@@ -19,9 +19,9 @@ from core.errors import InvalidInputError, MootError
 from core.files.atomic import new_private_file, private_folder
 from core.jobs.jobs import Jobs
 from core.paths import data_dir
-from tools._batch import BatchReport, Prepared, check_endpoints, estimated, prepare, start_batch
-from tools._batch_mend import damage
-from tools._kit import AINames, Cost, DryRun, MaxTokens, System
+from tools.batching.mend import damage
+from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, start_batch
+from tools.recipe.kit import AINames, Cost, DryRun, MaxTokens, System
 
 Items = Annotated[
     list[str | dict[str, Any]] | None, Field(description="Prompts, or objects for the template.", max_length=200)

@@ -15,20 +15,9 @@ from pydantic import Field
 from ai.runs.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Failure, Request
-from tools._consensus_report import report
-from tools._consensus_result import Consensus, Seat
-from tools._consensus_text import (
-    CRITIQUE_LINES,
-    CRITIQUE_SCHEMA,
-    FIRST_LINES,
-    FIRST_SCHEMA,
-    Take,
-    critique_prompt,
-    first_prompt,
-)
-from tools._consensus_vote import Count, Member, Panel, count_answers
-from tools._context import gather
-from tools._kit import (
+from tools.answers.options import read_options
+from tools.recipe.context import gather
+from tools.recipe.kit import (
     AINames,
     Cost,
     DryRun,
@@ -45,12 +34,23 @@ from tools._kit import (
     price_range,
     refusal,
 )
-from tools._off_loop import off_loop
-from tools._options import read_options
-from tools._panel import OnPartial, refuse_partial, said
-from tools._past_panels import past_of, remember
-from tools._referee import Refereeing
-from tools._structured import structured_request
+from tools.recipe.off_loop import off_loop
+from tools.recipe.panel import OnPartial, refuse_partial, said
+from tools.recipe.structured import structured_request
+from tools.voting.count import Count, Member, Panel, count_answers
+from tools.voting.past_panels import past_of, remember
+from tools.voting.prompts import (
+    CRITIQUE_LINES,
+    CRITIQUE_SCHEMA,
+    FIRST_LINES,
+    FIRST_SCHEMA,
+    Take,
+    critique_prompt,
+    first_prompt,
+)
+from tools.voting.referee import Refereeing
+from tools.voting.report import report
+from tools.voting.result import Consensus, Seat
 
 Threshold = Annotated[float, Field(ge=0.5, le=1, description="Share in agreement from which nobody is asked again.")]
 Referee = Annotated[str | None, Field(description="Who matches open answers. Default: one not on the panel.")]

@@ -18,8 +18,7 @@ from pydantic import Field
 from ai.runs.run import Run
 from core.errors import BudgetExceededError, InvalidInputError
 from core.values import Answer, Failure, Outcome, Request
-from tools._context import gather
-from tools._debate_text import (
+from tools.debating.prompts import (
     OPENING_LINES,
     OPENING_SCHEMA,
     REBUTTAL_LINES,
@@ -33,7 +32,8 @@ from tools._debate_text import (
     opening_prompt,
     rebuttal_prompt,
 )
-from tools._kit import (
+from tools.recipe.context import gather
+from tools.recipe.kit import (
     AINames,
     Cost,
     DryRun,
@@ -51,10 +51,10 @@ from tools._kit import (
     price_range,
     refusal,
 )
-from tools._off_loop import off_loop
-from tools._panel import OnPartial, Turnout, heading, refuse_partial, said
-from tools._result import Result
-from tools._structured import structured_request
+from tools.recipe.off_loop import off_loop
+from tools.recipe.panel import OnPartial, Turnout, heading, refuse_partial, said
+from tools.recipe.result import Result
+from tools.recipe.structured import structured_request
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
 Judge = Annotated[str | None, Field(description="Who gives the verdict. Default: one that does not debate.")]

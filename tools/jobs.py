@@ -13,8 +13,8 @@ from core.errors import InvalidInputError
 from core.jobs.jobs import Jobs
 from core.jobs.states import CancelMode, JobState
 from core.untrusted import quoted
-from tools._kit import Cost, counted
-from tools._result import Prose, Result
+from tools.recipe.kit import Cost, counted
+from tools.recipe.result import Prose, Result
 
 if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall

@@ -11,9 +11,9 @@ from ai.runs.run import Run
 from core.errors import InvalidInputError
 from core.untrusted import quoted
 from core.values import Answer, Failure, Outcome
-from tools._judgement import Judgement
-from tools._judging import Candidate, Case, Method, cases_for, judge_all, request_for
-from tools._kit import (
+from tools.judging.judgement import Judgement
+from tools.judging.judging import Candidate, Case, Method, cases_for, judge_all, request_for
+from tools.recipe.kit import (
     AINames,
     Cost,
     DryRun,
@@ -29,8 +29,8 @@ from tools._kit import (
     price_range,
     refusal,
 )
-from tools._panel import OnPartial, Turnout, default_judges, heading, refuse_partial
-from tools._result import Result
+from tools.recipe.panel import OnPartial, Turnout, default_judges, heading, refuse_partial
+from tools.recipe.result import Result
 
 MOST_CANDIDATES = 16
 

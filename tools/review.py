@@ -18,10 +18,7 @@ from core.changes.source import Source
 from core.errors import InvalidInputError
 from core.untrusted import one_line, quoted
 from core.values import Failure, Outcome, Request
-from tools._finding_fields import Severity
-from tools._finding_list import read_findings
-from tools._findings import NO_LINE, Merged, anchored, merged, searched
-from tools._kit import (
+from tools.recipe.kit import (
     AINames,
     Cost,
     DryRun,
@@ -34,12 +31,15 @@ from tools._kit import (
     price_range,
     refusal,
 )
-from tools._material import Material, read_material
-from tools._panel import OnPartial, Turnout, heading, refuse_partial
-from tools._result import Prose, Result
-from tools._review_text import LINES, SCHEMA, review_prompt
-from tools._sarif import sarif as as_sarif
-from tools._structured import structured_request
+from tools.recipe.panel import OnPartial, Turnout, heading, refuse_partial
+from tools.recipe.result import Prose, Result
+from tools.recipe.structured import structured_request
+from tools.reviewing.fields import Severity
+from tools.reviewing.findings import NO_LINE, Merged, anchored, merged, searched
+from tools.reviewing.listed import read_findings
+from tools.reviewing.material import Material, read_material
+from tools.reviewing.prompts import LINES, SCHEMA, review_prompt
+from tools.reviewing.sarif import sarif as as_sarif
 
 Diff = Annotated[str | None, Field(description="Default without files: what git says has changed.")]
 Base = Annotated[str | None, Field(description="Since this branch or commit.")]

@@ -8,7 +8,7 @@ import anyio.to_thread
 
 from ai.roster.seat import Seat
 from ai.runs.run import Run
-from tools._result import Result
+from tools.recipe.result import Result
 
 KEPT = (
     "jobs.db, jobs.d: prompts, files and answers of jobs, for 30 days or 500 MB after they are over; of a call that a "

@@ -21,7 +21,7 @@ from core.errors import StoreError
 from core.jobs.values import Job
 from server.batch_terminal import Wishes, _worked
 from server.worker import keep_batches
-from tools._batch import Prepared, prepare, start_batch
+from tools.batching.spec import Prepared, prepare, start_batch
 
 
 async def main(log_path: str, folder: Path) -> int:

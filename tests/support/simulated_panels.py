@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from core.usage.track_record import Together
-from tools._dependence import Agreement
+from tools.voting.dependence import Agreement
 
 SEATS = "abcde"
 

@@ -10,10 +10,10 @@ from scripted_ai import Step, scripted_app
 from ai.providers.catalog import PROVIDERS
 from core.errors import InvalidInputError, MootError, PartialPanelError, ServerError
 from core.values import Request, Response
-from tools._consensus_result import Consensus
-from tools._consensus_text import read_confidence
-from tools._referee_text import read_matching
 from tools.consensus import consensus
+from tools.voting.prompts import read_confidence
+from tools.voting.referee_prompts import read_matching
+from tools.voting.result import Consensus
 
 
 def says(answer: str, sure: int | str = 80, why: str = "Because.", convinced: str = "none") -> str:

@@ -12,9 +12,9 @@ from core.errors import MootError, PartialPanelError, ServerError
 from core.events import StepDone
 from core.values import Request
 from core.view import RunView
-from tools._debate_text import Ruling, Statement, changed_mind, fenced
-from tools._letters import named_letters
 from tools.debate import debate
+from tools.debating.prompts import Ruling, Statement, changed_mind, fenced
+from tools.reading.letters import named_letters
 
 TESTS_FIRST = "Write them first.\nPOSITION: Tests first.\n"
 CODE_FIRST = "Write them later.\nPOSITION: Code first.\n"

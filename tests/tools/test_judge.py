@@ -13,9 +13,9 @@ from scripted_ai import Step, scripted_app
 from ai.providers.catalog import PROVIDERS
 from core.errors import PartialPanelError, ServerError
 from core.values import Request, Response
-from tools._judging import Candidate, Case, Judging, Opinion, standings, winner
-from tools._judging_text import read_ranking
 from tools.judge import Judged, judge
+from tools.judging.judging import Candidate, Case, Judging, Opinion, standings, winner
+from tools.judging.prompts import read_ranking
 
 
 def shown(request: Request) -> dict[str, str]:

@@ -1,0 +1,250 @@
+"""What several tools share: parameters, choosing AIs, replies and how they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ai.lazy import load
+from ai.request import check_request
+from ai.roster.roster import Roster
+from ai.runs.run import Run
+from core.errors import InvalidInputError, MootError, NoAnswerError
+from core.limits.budget import Estimate
+from core.untrusted import quoted
+from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
+from tools.recipe.result import Prose, Result
+
+MOST_AIS = 16
+
+# What several tools take is explained once, in the server's instructions, and bare here: every byte of a tool's schema
+# is paid for in every conversation.
+Prompt = Annotated[str, Field(description="All of it, with context; an AI sees nothing else.")]
+AIName = Annotated[str | None, Field(description="See status.")]
+AINames = Annotated[list[str] | None, Field(description="Default: all.", max_length=MOST_AIS)]
+System = str | None
+Temperature = Annotated[float | None, Field(ge=0, le=2)]
+MaxTokens = Annotated[int | None, Field(ge=1)]
+EffortLevel = Effort | None
+TimeoutS = Annotated[float | None, Field(gt=0, le=3600)]
+
+
+DryRun = bool
+Background = bool
+"""Not a parameter of any recipe: doors add it to those that may run as jobs."""
+
+
+Role = Annotated[str | None, Field(description="E.g. reviewer, architect, debugger, tester.")]
+Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
+Images = Annotated[list[str] | None, Field(description="Picture files.", max_length=10)]
+Thread = Annotated[str | None, Field(description="Conversation to continue or start, by name.")]
+
+
+class Reply(Result):
+    """One AI's answer, or why there is none. Unknown figures are null."""
+
+    ai: str
+    model: str
+    ok: bool
+    text: Prose = ""
+    error: str | None = None
+    code: str | None = None
+    note: str | None = None
+    latency_s: float
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    cached: bool = False
+    sent_along: list[str] = []
+
+    @classmethod
+    def of(cls, outcome: Outcome, roster: Roster) -> Reply:
+        if isinstance(outcome, Failure):
+            return cls(
+                ai=outcome.ai,
+                model="",
+                ok=False,
+                text=outcome.error.partial,
+                error=f"{outcome.error.kind}: {outcome.error}",
+                code=outcome.error.code,
+                note="The text broke off." if outcome.error.partial else None,
+                latency_s=round(outcome.latency_s, 3),
+            )
+        return cls(
+            ai=outcome.ai,
+            model=outcome.model,
+            ok=True,
+            text=outcome.text,
+            note=_note(outcome, roster),
+            latency_s=round(outcome.latency_s, 3),
+            input_tokens=outcome.usage.input_tokens,
+            output_tokens=outcome.usage.output_tokens,
+            cost_usd=outcome.cost_usd,
+            cached=outcome.cached,
+        )
+
+    @classmethod
+    def planned(cls, estimate: Estimate) -> Reply:
+        """What a dry run says of one call that was not made."""
+        size = f"about {estimate.input_tokens:,} tokens in, up to {estimate.output_tokens:,} out"
+        return cls(
+            ai=estimate.ai,
+            model=estimate.model,
+            ok=True,
+            text=f"Dry run, nothing was sent: {size}, {price_range([estimate])}.",
+            latency_s=0,
+        )
+
+    @property
+    def byline(self) -> str:
+        """Who answered, how fast and at what price, on one line."""
+        cost = "cost unknown" if self.cost_usd is None else dollars(self.cost_usd)
+        return f"{self.model} · {self.latency_s:.1f} s · {tokens(self.input_tokens, self.output_tokens)} · {cost}"
+
+    def markdown(self) -> str:
+        """The answer under its attribution, quoted, so that no line of it can pass for one of ours or another's."""
+        text = quoted(self.text)
+        if self.ok:
+            note = f"\n\n*{self.note}*" if self.note else ""
+            return f"## {self.ai}\n*{self.byline}*{note}\n\n{text}{along(self.sent_along)}"
+        if self.text:
+            return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{text}"
+        return f"## {self.ai} did not answer\n{self.error}"
+
+
+def along(receipt: Sequence[str]) -> str:
+    """The receipt of what was sent along, to stand below an answer."""
+    return "\n\nSent along:\n" + "\n".join(f"- {line}" for line in receipt) if receipt else ""
+
+
+def noted(reply: Reply, note: str | None) -> Reply:
+    """*reply* with *note* before its own."""
+    return reply.but(note=f"{note} {reply.note or ''}".strip()) if note else reply
+
+
+def _note(answer: Answer, roster: Roster) -> str | None:
+    """What a reader must know before trusting the text."""
+    notes = []
+    if answer.answered_by:
+        notes.append(f"Answered by {answer.answered_by!r} instead. {answer.fallback_reason}")
+    if answer.cached:
+        notes.append("From the cache: the same question was asked before.")
+    if answer.finish_reason == "length":
+        notes.append("Cut off at the length limit: raise max_tokens for the rest.")
+    if roster.seat(answer.answered_by or answer.ai).local:
+        notes.append("From the tiny demo model on this machine: fluent, often wrong.")
+    return " ".join(notes) or None
+
+
+def build_request(
+    prompt: str,
+    roster: Roster,
+    ai: str,
+    *,
+    timeout_s: float | None = None,
+    **options: Any,
+) -> Request:
+    """The request for one AI; *timeout_s* shortens that AI's own deadlines."""
+    request = Request.of(prompt, **options)
+    if timeout_s is None:
+        return request
+    limits = roster.seats[ai].deadlines if ai in roster.seats else Deadlines()
+    return replace(request, deadlines=replace(limits, total=timeout_s))
+
+
+def check_question(question: str) -> None:
+    """Refuse a question that is empty or too long before words are put around it.
+
+    Raises:
+        InvalidInputError: It cannot be asked.
+    """
+    check_request(Request.of(question))
+
+
+async def plan(run: Run, asks: Sequence[tuple[str, Request]]) -> list[Estimate]:
+    """What *asks* may take, by the AIs' own defaults. Nothing is sent.
+
+    Raises:
+        UnknownAIError, ConfigError: One of them cannot be asked at all.
+    """
+    estimate = (await load("ai.roster.estimate")).estimate
+    return [estimate(run.roster.seat(ai), request) for ai, request in asks]
+
+
+def price_range(estimates: Sequence[Estimate]) -> str:
+    """The estimated cost in words, from short answers to the longest."""
+    if any(estimate.high_usd is None for estimate in estimates):
+        return "cost unknown"
+    low = sum(estimate.low_usd or 0 for estimate in estimates)
+    high = sum(estimate.high_usd or 0 for estimate in estimates)
+    return "free" if high == 0 else f"{dollars(low)} to {dollars(high)}"
+
+
+async def refusal(run: Run, estimates: Sequence[Estimate]) -> str:
+    """What a dry run adds when a budget would refuse the real one; else nothing."""
+    budget = run.roster.budget
+    reason = await budget.refusal(run.id, estimates) if budget else None
+    return f" A budget would refuse it now: {reason}" if reason else ""
+
+
+def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
+    """The AIs to ask: those named, without repetition, else all that can be asked.
+
+    Raises:
+        UnknownAIError: A name nobody has.
+        ConfigError: Nobody can be asked.
+        InvalidInputError: None is named, or there are too many to ask all.
+    """
+    if ais is None:
+        roster.default()
+    elif not ais:
+        raise InvalidInputError("'ais' is empty: name at least one AI, or leave it out to ask all.")
+    names = roster.names if ais is None else list(dict.fromkeys(ais))
+    if len(names) > MOST_AIS:
+        raise InvalidInputError(f"{len(names)} AIs are too many: name at most {MOST_AIS} of them in 'ais'.")
+    return names
+
+
+class Cost(Result):
+    """US dollars for several calls: what is known of it, and whether that is all."""
+
+    known_usd: float
+    complete: bool
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Cost:
+        costs = [outcome.cost_usd if isinstance(outcome, Answer) else None for outcome in outcomes]
+        known = [cost for cost in costs if cost is not None]
+        return cls(known_usd=sum(known), complete=len(known) == len(costs))
+
+    def __str__(self) -> str:
+        if self.complete:
+            return dollars(self.known_usd)
+        return f"at least {dollars(self.known_usd)}" if self.known_usd else "cost unknown"
+
+
+def all_failed(failures: Sequence[Failure]) -> MootError:
+    """The error that says of every AI why it gave no answer."""
+    reasons = "\n".join(f"- {f.ai}: {f.error.kind}: {f.error}" for f in failures)
+    many = f"None of the {len(failures)} AIs answered." if len(failures) > 1 else "No answer."
+    return NoAnswerError(f"{many}\n{reasons}", [f.error.code for f in failures])
+
+
+def counted(number: int, noun: str) -> str:
+    """*number* with *noun*, in the plural where it belongs."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def tokens(inputs: int | None, outputs: int | None) -> str:
+    if inputs is None and outputs is None:
+        return "tokens unknown"
+    return f"{'?' if inputs is None else inputs} + {'?' if outputs is None else outputs} tokens"
+
+
+def dollars(amount: float) -> str:
+    if amount == 0:
+        return "free"
+    return f"${amount:.4f}" if amount < 1 else f"${amount:.2f}"

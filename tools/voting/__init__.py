@@ -1,0 +1,1 @@
+"""From answers to a verdict: which mean the same (`referee.py`), and what votes of unequal seats say (`votes.py`)."""
