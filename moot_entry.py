@@ -13,11 +13,11 @@ def main() -> None:
     """Run the command line."""
     sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
     if sys.argv[1:] == ["serve"]:
-        from server.serve import serve
+        from server.stdio.serve import serve
 
         serve()
         return
-    from server.cli import run
+    from server.cli.main import run
 
     run()
 

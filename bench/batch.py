@@ -53,7 +53,7 @@ async def moot(base_url: str, rows: int) -> dict[str, float]:
     """Wall of the batch, and the most memory this process ever had."""
     from ai.runs.app import open_app
     from core.batch.input import BatchInput
-    from server.worker import serving_jobs
+    from server.jobs.worker import serving_jobs
     from tools.batching.spec import prepare, start_batch
 
     with tempfile.TemporaryDirectory() as folder:

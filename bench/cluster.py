@@ -147,7 +147,7 @@ async def took(url: str) -> float:
 async def work(url: str, home: str, log: str, rps: float | None, delay_s: float, width: int, at_once: int) -> None:
     """A worker of the fleet, until no job is left."""
     os.environ |= {"MOOT_STORE": url, "MOOT_HOME": home}
-    from server.worker import open_runner
+    from server.jobs.worker import open_runner
 
     async with _app(log, rps, delay_s, width) as app, asyncio.TaskGroup() as tasks:
         running = tasks.create_task((await open_runner(app, at_once=at_once)).run())

@@ -114,21 +114,21 @@ async def start() -> dict[str, float]:
 
     ms = (time.process_time() - started) * 1e3
     import ai.runs.app
-    import server.mcp_app
-    import server.reply
-    import server.tool_adapter
+    import server.mcp_server.adapter
+    import server.mcp_server.app
+    import server.mcp_server.reply
     import server.toolbox
     from core.config import Config
 
-    for name in ("server.worker", "server.background"):
+    for name in ("server.jobs.worker", "server.jobs.background"):
         ms += _import_ms(name)
     async with ai.runs.app.open_app(Config()) as app:
         started = time.process_time()
         recipe = next(recipe for recipe in server.toolbox.RECIPES if recipe.name == "jobs")
-        server.tool_adapter.as_tool(recipe, server.reply.Results())
+        server.mcp_server.adapter.as_tool(recipe, server.mcp_server.reply.Results())
         tool_ms = (time.process_time() - started) * 1e3
         started = time.process_time()
-        async with server.worker.serving_jobs(app):
+        async with server.jobs.worker.serving_jobs(app):
             await asyncio.sleep(0)
             ms += (time.process_time() - started) * 1e3
     return {"ms": ms, "tool_ms": tool_ms}
@@ -151,8 +151,8 @@ async def _app(delay_s: float) -> AsyncIterator[App]:
     from ai.runs.app import open_app
     from core.config import AIConfig, Config, Defaults
     from core.values import Request, Response
+    from server.jobs.worker import serving_jobs
     from server.toolbox import KINDS, Recipe
-    from server.worker import serving_jobs
 
     class Waiting(AsyncAIClient):
         async def complete(self, request: Request, emit: Emit) -> Response:

@@ -24,7 +24,7 @@ PROMPT = "What is the capital of France?"
 
 
 def measure(rounds: int) -> list[Figure]:
-    from server.mcp_app import INSTRUCTIONS
+    from server.mcp_server.app import INSTRUCTIONS
 
     tools = asyncio.run(_tools())
     body = asyncio.run(_body_of_ask_one())
@@ -81,7 +81,7 @@ def _client(config: Config, http: SharedHTTP | None = None) -> Client:
     from mcp import Client
 
     from ai.runs.app import open_app
-    from server.mcp_app import create_mcp_server
+    from server.mcp_server.app import create_mcp_server
 
     return Client(create_mcp_server(lambda: open_app(config, http=http)))
 

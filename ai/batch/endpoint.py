@@ -1,6 +1,6 @@
 """A provider's batch endpoint: many requests in one submission, at a lower price, answered within a day.
 
-What every protocol can do, and the plain HTTP they share; the protocols are `ai/providers/*_batch.py`. Requests are
+What every protocol can do, and the plain HTTP they share; the protocols are `ai/batch/endpoints/`. Requests are
 built and answers folded by the same functions as ordinary calls.
 """
 

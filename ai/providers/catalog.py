@@ -85,7 +85,7 @@ _ROWS = (
         env_keys=("OPENAI_API_KEY",),
         model="gpt-6.1-sol",
         price_id="openai",
-        batches="openai_batch",
+        batches="openai",
         quirks=Quirks(api="responses", max_tokens_field="max_completion_tokens"),
     ),
     Provider(
@@ -95,7 +95,7 @@ _ROWS = (
         env_keys=("ANTHROPIC_API_KEY",),
         model="claude-opus-5-5",
         price_id="anthropic",
-        batches="anthropic_batch",
+        batches="anthropic",
         max_tokens=16_384,
     ),
     Provider(
@@ -105,7 +105,7 @@ _ROWS = (
         env_keys=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         model="gemini-4-argon",
         price_id="google",
-        batches="gemini_batch",
+        batches="gemini",
     ),
     Provider(
         "xai",
@@ -129,7 +129,7 @@ _ROWS = (
         env_keys=("MISTRAL_API_KEY",),
         model="mistral-large-4",
         price_id="mistral",
-        batches="mistral_batch",
+        batches="mistral",
         quirks=Quirks(stream_usage=False, efforts=("none", "high")),
     ),
     Provider(

@@ -172,7 +172,7 @@ class Roster:
             return None
         row = seat.row.model_copy(update={"api_key": SecretStr(seat.row.keys[0][1])}) if seat.row.keys else seat.row
         settings = _settings(name, row, seat.provider, self.config.defaults, self.engine)
-        module = importlib.import_module(f"ai.providers.{seat.provider.batches}")
+        module = importlib.import_module(f"ai.batch.endpoints.{seat.provider.batches}")
         endpoint: RemoteBatches = module.Batches(settings, self.http)
         return endpoint
 

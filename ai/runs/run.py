@@ -78,7 +78,7 @@ class Run:
 
     @property
     def caller(self) -> Caller:
-        """For what asks by the thousand and looks after its own keys, as `ai/batch/rows.py` does; recipes use `ask_many`."""
+        """For what asks by the thousand and has its own keys, as `ai/batch/rows.py`; recipes use `ask_many`."""
         return self._caller
 
     @property

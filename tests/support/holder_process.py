@@ -19,8 +19,8 @@ from ai.runs.app import App
 from core.batch.input import BatchInput
 from core.errors import StoreError
 from core.jobs.values import Job
-from server.batch_terminal import Wishes, _worked
-from server.worker import keep_batches
+from server.cli.batch_terminal import Wishes, _worked
+from server.jobs.worker import keep_batches
 from tools.batching.spec import Prepared, prepare, start_batch
 
 

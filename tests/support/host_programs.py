@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-from server.hosts import HOSTS
+from server.setup.hosts import HOSTS
 
 _INSTALL_S = 600
 _NODE_NEEDED = 22
@@ -30,7 +30,7 @@ class Program:
     """One row. `URL` in a value stands for the address of the scripted model."""
 
     host: str
-    """Its name in `server/hosts.py`, which knows its command and its file."""
+    """Its name in `server/setup/hosts.py`, which knows its command and its file."""
     package: str
     version: str
     arguments: tuple[str, ...]

@@ -34,8 +34,8 @@ from core.jobs.engine import JobEngine
 from core.jobs.jobs import Jobs, done_here, open_engine
 from core.paths import data_dir
 from core.values import Answer, Request, Response
+from server.jobs.worker import open_runner
 from server.toolbox import KINDS, Recipe
-from server.worker import open_runner
 
 WIDTH = int(os.environ.get("JOB_PROCESS_WIDTH", "100"))
 LEASE_S = float(os.environ.get("JOB_PROCESS_LEASE_S", "2"))

@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
-from server.tasks import TASKS
+from server.mcp_server.tasks import TASKS
 
 _POLL_S = 0.02
 

@@ -23,8 +23,8 @@ from scripted_ai import scripted_app
 from ai.runs.app import App
 from ai.runs.run import Run
 from core.errors import MootError
-from server.mcp_app import create_mcp_server
-from server.tasks import TASKS
+from server.mcp_server.app import create_mcp_server
+from server.mcp_server.tasks import TASKS
 from server.toolbox import KINDS, Recipe
 
 _LATER_S = 1.0

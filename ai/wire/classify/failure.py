@@ -1,7 +1,7 @@
 """From what a provider or the network did to the error that says so, with the next step.
 
-What a refusal means is read in `ai/wire/classify/refusals.py`, how long to wait in `ai/wire/classify/waits.py`, and whether the request may have
-been accepted in `ai/wire/classify/acceptance.py`; here each meaning has its error, its `code` and its words.
+What a refusal means is read in `refusals.py`, how long to wait in `waits.py`, and whether the request may have been
+accepted in `acceptance.py`; here each meaning has its error, its `code` and its words.
 """
 
 from __future__ import annotations

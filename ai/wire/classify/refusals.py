@@ -1,8 +1,8 @@
 """What a provider means by an error answer: one word for each kind, from its status, its codes, and last its words.
 
-The codes and their meanings are data, with the source of each: `ai/wire/classify/refusals.csv`. There a row is also a whole recorded
-or documented answer, and a test walks through all of them. The order of trust: a code that has one meaning everywhere,
-then words under a status that leaves it open, then a type, then the status alone.
+The codes and their meanings are data, with the source of each: `refusals.csv`. A row is also a whole recorded or
+documented answer; a test walks through all. The order of trust: a code that has one meaning everywhere, then
+words under a status that leaves it open, then a type, then the status alone.
 """
 
 from __future__ import annotations

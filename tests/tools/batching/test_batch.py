@@ -22,7 +22,7 @@ from core.files.workspace import Workspace
 from core.jobs.values import Job
 from core.limits.budget import Budget, BudgetLimits
 from core.values import Request
-from server.worker import serving_jobs
+from server.jobs.worker import serving_jobs
 from tools.batch import BatchReport, batch
 from tools.batching.spec import Prepared, estimated, prepare, start_batch
 

@@ -26,7 +26,7 @@ from core.jobs.fleet.engine import PostgresJobs
 from core.jobs.fleet.parts import parts
 from core.jobs.values import Job
 from core.values import Request, Response
-from server.worker import keep_batches, open_runner, serving_jobs
+from server.jobs.worker import keep_batches, open_runner, serving_jobs
 from tools.batching.spec import Prepared, prepare, start_batch
 
 Behave = Callable[[str], Awaitable[str]]

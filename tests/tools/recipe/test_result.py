@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-import server.background
+import server.jobs.background
 import tools
 from tools.ask_many import Replies
 from tools.recipe.kit import Cost
@@ -30,7 +30,7 @@ def results() -> Iterator[type[Result]]:
     """Every class of result there is."""
     modules = [importlib.import_module(f"tools.{module.name}") for module in pkgutil.iter_modules(tools.__path__)]
     seen = set()
-    for module in [*modules, server.background]:
+    for module in [*modules, server.jobs.background]:
         for _, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, Result) and kind is not Result and kind not in seen:
                 seen.add(kind)

@@ -1,0 +1,1 @@
+"""The command line: `main.py` lists the commands. Each imports click alone until it is run."""

@@ -1,0 +1,392 @@
+"""Runs a batch for a person at a terminal: looks, asks where there is something to ask, shows how far it is."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import click
+
+from ai.runs.app import App, open_app
+from core.batch.input import BatchInput
+from core.batch.output import Results
+from core.batch.template import Template
+from core.errors import ConfigError, InvalidInputError, MootError, StoreError
+from core.jobs.values import Job
+from core.secrecy.names import named_like_a_secret
+from core.untrusted import one_line
+from server.jobs.worker import keep_batches, serving_jobs, start_worker
+from tools.batching.mend import damage
+from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
+from tools.recipe.kit import Cost
+
+_OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
+_MANY = 100_000
+"""Rows above which a run is only started after a yes."""
+_POLL_S = 0.25
+_LINE_EVERY_S = 10.0
+_SILENT_S = 3.0
+
+Show = Callable[[Job], None]
+
+
+_TERMINATED = 143
+_STOPPED = "moot: stopped. The same command goes on where it was."
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The options of the command that are no part of the batch itself."""
+
+    skip_bad: bool
+    retry_failed: bool
+    yes: bool
+    dry_run: bool
+    background: bool
+    as_json: bool
+    provider_batch: bool = False
+
+
+def run_command(
+    path: Path,
+    output: Path,
+    ais: list[str],
+    *,
+    template: str | None,
+    schema: Path | None,
+    concurrency: int | None,
+    send_secrets: bool,
+    skip_bad: bool,
+    retry_failed: bool,
+    yes: bool,
+    dry_run: bool,
+    background: bool,
+    as_json: bool,
+    provider_batch: bool,
+    **options: Any,
+) -> int:
+    """Run `moot batch`; the exit code says whether all, some or none of the calls were answered."""
+    wishes = Wishes(skip_bad, retry_failed, yes, dry_run, background, as_json, provider_batch)
+    try:
+        source = _source(path, template, send_secrets=send_secrets)
+        found = _schema(schema) if schema else None
+        with _terminated_like_interrupted() as terminated:
+            try:
+                return anyio.run(_run, source, output, ais, found, options, concurrency, wishes)
+            except KeyboardInterrupt:
+                print(_STOPPED, file=sys.stderr)
+                return _TERMINATED if terminated() else _INTERRUPTED
+    except (ConfigError, InvalidInputError) as error:
+        return _complain(error, as_json, _USAGE)
+    except MootError as error:
+        return _complain(error, as_json, _NONE)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[Callable[[], bool]]:
+    """Have SIGTERM do what Ctrl-C does: calls under way finish; a second one ends at once. Tells whether it came."""
+    told: list[int] = []
+
+    def tell(number: int, frame: object) -> None:
+        told.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGTERM, tell)
+    try:
+        yield lambda: bool(told)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def _run(
+    source: BatchInput,
+    output: Path,
+    ais: list[str],
+    schema: dict[str, Any] | None,
+    options: dict[str, Any],
+    width: int | None,
+    wishes: Wishes,
+) -> int:
+    async with open_app() as app:
+        names = ais or [app.roster.default().name]
+        for name in names:
+            app.roster.seat(name)
+        if wishes.provider_batch:
+            check_endpoints(app.roster, names)
+        async with _reading(source.path, wishes):
+            batch = await anyio.to_thread.run_sync(
+                lambda: prepare(
+                    source,
+                    output,
+                    names,
+                    schema=schema,
+                    options=options,
+                    width=width,
+                    provider_batch=wishes.provider_batch,
+                )
+            )
+        if wishes.dry_run:
+            return await _told(batch, f"Dry run, nothing was sent: {await estimated(app.roster, batch)}", wishes)
+        if not await _agreed(app, batch, wishes):
+            return _USAGE
+        if wishes.background:
+            return await _started(app, batch, wishes)
+        return await _watched(app, batch, wishes)
+
+
+@asynccontextmanager
+async def _reading(path: Path, wishes: Wishes) -> AsyncIterator[None]:
+    """Say what takes so long where there is much to read."""
+
+    async def say() -> None:
+        await anyio.sleep(_SILENT_S)
+        print(f"moot: reading all of {path.name!r} first; ten million rows take about a minute.", file=sys.stderr)
+
+    failure: MootError | None = None
+    async with anyio.create_task_group() as tasks:
+        if not wishes.as_json:
+            tasks.start_soon(say)
+        try:
+            yield
+        except MootError as error:  # raised again below: out of here it would come wrapped in a group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _agreed(app: App, batch: Prepared, wishes: Wishes) -> bool:
+    """Whether it may begin; what is in question was printed."""
+    looked = batch.survey
+    if looked.bad:
+        for row in looked.first_bad:
+            print(f"moot: {one_line(str(row))}", file=sys.stderr)
+        more = looked.bad - sum(row.lines for row in looked.first_bad)
+        print(f"moot: ... and {more:,} more." if more else "", end="\n" if more else "", file=sys.stderr)
+        question = f"{looked.bad:,} of {looked.bad + looked.total:,} rows cannot be asked. Go on without them?"
+        if not wishes.skip_bad and not await _confirmed(question, "--skip-bad", wishes):
+            return False
+    if (hurt := await damage(app.jobs, app.roster, batch)) is not None:
+        print(f"moot: {hurt}", file=sys.stderr)
+        if hurt.lost:
+            price = await estimated(app.roster, batch, calls=hurt.lost)
+            question = f"{hurt.lost:,} answers are gone, and would be paid for again: {price} Ask again?"
+            return await _confirmed(question, "--yes", wishes)
+    if batch.calls > _MANY and batch.fresh:
+        question = f"{await estimated(app.roster, batch)} Begin?"
+        return await _confirmed(question, "--yes", wishes)
+    return True
+
+
+async def _confirmed(question: str, flag: str, wishes: Wishes) -> bool:
+    if wishes.yes:
+        return True
+    if wishes.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InvalidInputError(f"{question} Nothing was sent. Say yes with {flag}.")
+    return await anyio.to_thread.run_sync(lambda: click.confirm(question, err=True))
+
+
+async def _told(batch: Prepared, text: str, wishes: Wishes) -> int:
+    found = batch.survey
+    bad = [one_line(str(row)) for row in found.first_bad]
+    if wishes.as_json:
+        print(json.dumps({"rows": found.total, "calls": batch.calls, "bad": found.bad, "first_bad": bad, "text": text}))
+    else:
+        print("\n".join([text, *([f"{found.bad:,} rows cannot be asked:", *bad] if bad else [])]))
+    return _OK
+
+
+async def _started(app: App, batch: Prepared, wishes: Wishes) -> int:
+    job = await start_batch(app.jobs, batch, retry_failed=wishes.retry_failed)
+    if app.config.defaults.detach:
+        await anyio.to_thread.run_sync(start_worker)
+    text = f"Job {job.id} is {job.state}. Follow it with: moot jobs watch {job.id}"
+    print(json.dumps({"job": job.id, "state": job.state}) if wishes.as_json else text)
+    return _OK
+
+
+async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
+    """Start the job, work on it in this process unless another has it, and follow it to its end."""
+    keep_batches(app)
+    job = await start_batch(app.jobs, batch)
+    try:
+        job = await _worked(app, job, batch, wishes)
+        if job.state == "done" and wishes.retry_failed:
+            job = await start_batch(app.jobs, batch, retry_failed=True)
+            job = await _worked(app, job, batch, wishes)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):  # else an open window would take it up
+            await app.jobs.cancel(job.id, "drain")
+        raise
+    if job.state == "paused":
+        raise ConfigError(f"Paused: {job.reason} Start the same command again.")
+    if job.state == "failed":
+        raise MootError(job.reason)
+    if job.state == "cancelled":
+        raise MootError("The batch was cancelled. The same command goes on where it was.")
+    return _finished(await anyio.to_thread.run_sync(_outcome, batch), wishes)
+
+
+async def _worked(app: App, job: Job, batch: Prepared, wishes: Wishes) -> Job:
+    """The job at its end. Where another process has it, that one does the work."""
+    failure: MootError | None = None
+    async with serving_jobs(app):
+        try:
+            job = await _followed(app, job.id, batch, wishes)
+        except anyio.get_cancelled_exc_class():
+            print("moot: calls under way may finish; to cut them off, stop it once more.", file=sys.stderr)
+            raise
+        except MootError as error:  # raised again below: out of here it would come wrapped in a group
+            failure = error
+    if failure is not None:
+        raise failure
+    return job
+
+
+async def _followed(app: App, id: str, batch: Prepared, wishes: Wishes) -> Job:
+    job = await app.jobs.get(id)
+    called = False
+    with _progress(batch, wishes) as show:
+        while True:
+            show(job)
+            if job.over or (job.state == "paused" and not job.waits):
+                return job
+            try:
+                if job.state == "queued" and app.jobs.keeps and not called:  # whoever held it is gone: it comes here
+                    await app.jobs.resume(id)
+                called = job.state == "queued"
+                await anyio.sleep(_POLL_S)
+                job = await app.jobs.get(id)
+            except StoreError as error:  # a fleet's database comes back, and all goes on by itself
+                if not app.jobs.keeps:
+                    raise
+                job = replace(job, reason=str(error))
+                await anyio.sleep(_POLL_S)
+
+
+def _outcome(batch: Prepared) -> BatchReport:
+    return report(batch.spec, Results(Path(batch.spec.output), batch.spec.ais).look().tally)
+
+
+def _finished(outcome: BatchReport, wishes: Wishes) -> int:
+    if wishes.as_json:
+        print(outcome.model_dump_json(indent=2))
+    else:
+        print(outcome.markdown())
+        if outcome.failed:
+            print("moot: ask the failed rows again with --retry-failed.", file=sys.stderr)
+    if outcome.failed == 0:
+        return _OK
+    return _NONE if outcome.failed == outcome.total else _SOME
+
+
+def _progress(batch: Prepared, wishes: Wishes) -> AbstractContextManager[Show]:
+    if wishes.as_json:
+        return nullcontext(lambda job: None)
+    return _bar(batch) if sys.stderr.isatty() else nullcontext(_lines(batch))
+
+
+@contextmanager
+def _bar(batch: Prepared) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[cost]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=batch.calls, rate="", cost="", note="")
+
+        def show(job: Job) -> None:
+            speed = progress.tasks[task].speed or 0
+            progress.update(
+                task, completed=job.progress.get("done", 0), rate=f"{speed:,.1f}/s", cost=_cost(job), note=_note(job)
+            )
+
+        yield show
+
+
+def _lines(batch: Prepared) -> Show:
+    """A line now and then, for logs."""
+    started, begun, told, said = time.monotonic(), -1, float("-inf"), ""
+
+    def show(job: Job) -> None:
+        nonlocal begun, told, said
+        done, now, note = job.progress.get("done", 0), time.monotonic(), _note(job)
+        begun = done if begun < 0 else begun
+        if not job.over and note == said and now - told < _LINE_EVERY_S:
+            return
+        told, said = now, note
+        rate = (done - begun) / max(now - started, 0.001)
+        left = f", {(batch.calls - done) / rate:,.0f} s left" if rate and done < batch.calls else ""
+        line = f"{done:,} of {batch.calls:,}, {rate:,.1f}/s, {_cost(job)}{left}{f'. {note}' if note else ''}"
+        print(line, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _cost(job: Job) -> str:
+    progress = job.progress
+    if not progress.get("done"):
+        return "nothing spent yet"
+    return str(Cost(known_usd=progress["cost_usd"], complete=progress["cost_complete"]))
+
+
+def _note(job: Job) -> str:
+    failed = job.progress.get("failed", 0)
+    return job.reason or job.progress.get("problem", "") or (f"{failed:,} failed" if failed else "")
+
+
+def _source(path: Path, template: str | None, *, send_secrets: bool) -> BatchInput:
+    """The user's own choice of path is not limited; what looks like a secret is left alone all the same."""
+    if not send_secrets and (reason := named_like_a_secret(path.absolute())):
+        raise InvalidInputError(f"{path.name!r} is not sent: {reason}. Use --send-secrets if it is meant.")
+    if template is not None and template.startswith("@"):
+        template = _text(Path(template[1:]), "--template")
+    wanted = Template(template) if template is not None else None
+    return BatchInput(path, wanted, send_secrets=send_secrets)
+
+
+def _schema(path: Path) -> dict[str, Any]:
+    try:
+        schema = json.loads(_text(path, "--schema"))
+    except ValueError:
+        raise InvalidInputError(f"--schema: {path.name!r} is not valid JSON.") from None
+    if not isinstance(schema, dict):
+        raise InvalidInputError(f"--schema: {path.name!r} is not a JSON Schema: write an object.")
+    return schema
+
+
+def _text(path: Path, option: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{option}: {path.name!r} cannot be read ({type(error).__name__}).") from None
+
+
+def _complain(error: MootError, as_json: bool, code: int) -> int:
+    if as_json:
+        print(
+            json.dumps({"error": {"kind": error.kind, "code": error.code, "message": str(error)}}, ensure_ascii=False)
+        )
+    else:
+        print(f"moot: {one_line(str(error))}", file=sys.stderr)
+    return code

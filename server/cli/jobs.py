@@ -1,0 +1,258 @@
+"""`moot jobs` and `moot worker`: the commands for runs in the background. Imports click alone until one is run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+_DAY_S = 86_400
+_CALL_OFF_S = 30.0
+
+_ID = click.argument("id")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@_JSON
+def jobs(context: click.Context, as_json: bool) -> None:
+    """List, read and steer runs in the background."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_jobs, as_json=as_json)
+
+
+@jobs.command("list")
+@_JSON
+def list_jobs(as_json: bool = False) -> None:
+    """Show all jobs, newest first."""
+    _recipe({"action": "list"}, as_json)
+
+
+@jobs.command()
+@_ID
+@_JSON
+def show(id: str, as_json: bool) -> None:
+    """Show a job: its result when it is done, else what has finished so far."""
+    _recipe({"action": "get", "id": id}, as_json)
+
+
+@jobs.command()
+@_ID
+@_JSON
+def watch(id: str, as_json: bool) -> None:
+    """Follow a job until it is over; then print what `show` prints. Ctrl-C leaves it running."""
+    import anyio
+
+    from core.errors import MootError, UnknownJobError
+
+    try:
+        anyio.run(_watch, id)
+    except UnknownJobError:
+        pass  # said below, as by every other command
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+    _recipe({"action": "get", "id": id}, as_json)
+
+
+@jobs.command()
+@_ID
+@click.option("--drain", is_flag=True, help="Start no new call, and keep the answers of those under way.")
+@_JSON
+def cancel(id: str, drain: bool, as_json: bool) -> None:
+    """Cancel a job. Its finished calls stay: it can be resumed."""
+    import anyio
+
+    code = _run({"action": "cancel", "id": id, "mode": "drain" if drain else "abort"}, as_json)
+    if code == 0 and not drain:
+        anyio.run(_call_off)
+    sys.exit(code)
+
+
+@jobs.command()
+@_ID
+@_JSON
+def resume(id: str, as_json: bool) -> None:
+    """Go on with a paused, failed or cancelled job. Finished calls are not made again."""
+    _requeue("resume", id, as_json)
+
+
+@jobs.command()
+@_ID
+@_JSON
+def retry(id: str, as_json: bool) -> None:
+    """Make only the failed calls of a job again, also of one that is done."""
+    _requeue("retry", id, as_json)
+
+
+@jobs.command()
+@click.option("--older-than", type=click.FloatRange(0), default=30, show_default=True, metavar="DAYS")
+@click.option("--words", is_flag=True, help="Of all jobs that are over, delete prompts, files and answers alone.")
+def clean(older_than: float, words: bool) -> None:
+    """Delete jobs that were over so long ago, or (--words) what was said in all that are over."""
+    import anyio
+
+    from core.errors import MootError
+
+    try:
+        if words:
+            gone = anyio.run(_forget_words)
+            print(f"The words of {gone} {'job' if gone == 1 else 'jobs'} deleted.")
+            return
+        gone = anyio.run(_clean, older_than * _DAY_S)
+        print(f"{gone} {'job' if gone == 1 else 'jobs'} deleted.")
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@click.command()
+@click.option("--idle-exit", type=click.FloatRange(0), metavar="SECONDS", help="End when there was no job for so long.")
+@click.option("--concurrency", type=click.IntRange(1, 1_000), metavar="N", help="Jobs at once; 4 if not given.")
+def worker(idle_exit: float | None, concurrency: int | None) -> None:
+    """Work on jobs that no window owns; in a fleet (MOOT_STORE) on all, until it is stopped.
+
+    Without --idle-exit a worker of a fleet stays; any other ends when there was no job for a minute.
+    """
+    from functools import partial
+
+    import anyio
+
+    from core.errors import MootError
+    from server.jobs.worker import work
+
+    try:
+        anyio.run(partial(work, idle_exit, at_once=concurrency))
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def submit(recipe: str, arguments: dict[str, Any], as_json: bool, *, send_secrets: bool = False) -> None:
+    """Start *recipe* as a job, with a worker that does it, and print its id."""
+    import anyio
+
+    from core.errors import ConfigError, InvalidInputError, MootError
+
+    try:
+        handle = anyio.run(_submit, recipe, arguments, send_secrets)
+    except (ConfigError, InvalidInputError) as error:
+        raise click.UsageError(str(error)) from None
+    except MootError as error:
+        raise click.ClickException(str(error)) from None
+    print(handle.model_dump_json(indent=2) if as_json else handle.markdown())
+
+
+async def _submit(recipe: str, arguments: dict[str, Any], send_secrets: bool) -> Any:
+    from ai.runs.app import open_app
+    from server.jobs.background import start
+    from server.toolbox import KINDS
+
+    async with open_app(by_hand=True, send_secrets=send_secrets) as app:
+        handle = await start(app, KINDS[recipe], arguments)
+    _start_worker()
+    return handle
+
+
+async def _call_off() -> None:
+    """Tell providers here and now what was called off by this command; a fleet's workers do that."""
+    import anyio
+
+    from ai.runs.app import open_app
+    from core.jobs.jobs import done_here
+    from core.jobs.kinds import CALL_OFF
+    from server.jobs.worker import open_runner
+
+    if not done_here():
+        return
+    async with open_app() as app:
+        if any(job.kind == CALL_OFF for job in await app.jobs.list_jobs(["queued"])):
+            with anyio.move_on_after(_CALL_OFF_S):  # then the next process that works on jobs goes on with it
+                await (await open_runner(app, kinds=(CALL_OFF,))).run(idle_exit_s=0)
+
+
+def _help(id: str) -> str:
+    """Have somebody work on a job that nobody works on; what was done, or what the user can do. Blocks for a moment."""
+    from core.config import load_config
+    from core.jobs.jobs import done_here
+    from core.paths import credentials_path
+
+    if not done_here():
+        return f"moot: job {id} waits for a worker of the fleet."
+    if not load_config(credentials_path()).defaults.detach:
+        return f"moot: no process works on job {id}. Start one: moot worker"
+    _start_worker()
+    return f"moot: no process worked on job {id}; one has been started."
+
+
+async def _watch(id: str) -> None:
+    import anyio.to_thread
+
+    from core.jobs.jobs import Jobs
+
+    desk, cursor, helped = Jobs(), 0, False
+    try:
+        while True:
+            job = await desk.wait(id, 10, after=cursor)
+            for call in await desk.calls(id, after=cursor):
+                cursor = call.seq
+                who = call.value.get("ai", "") if isinstance(call.value, dict) else ""
+                print(f"{who or 'call'} {call.key.partition(':')[0]} finished".replace("  ", " "), file=sys.stderr)
+            if job.over or job.state == "paused":
+                return
+            if job.state == "queued" and not helped:
+                helped = True
+                print(await anyio.to_thread.run_sync(_help, id), file=sys.stderr)
+    finally:
+        await desk.aclose()
+
+
+async def _clean(older_than_s: float) -> int:
+    from core.jobs.jobs import Jobs
+    from core.jobs.runner import KEPT_BYTES
+
+    desk = Jobs()
+    try:
+        return await desk.clean(older_than_s=older_than_s, most_bytes=KEPT_BYTES)
+    finally:
+        await desk.aclose()
+
+
+async def _forget_words() -> int:
+    from core.jobs.jobs import Jobs
+
+    desk = Jobs()
+    try:
+        return await desk.forget_words()
+    finally:
+        await desk.aclose()
+
+
+def _requeue(action: str, id: str, as_json: bool) -> None:
+    code = _run({"action": action, "id": id}, as_json)
+    if code == 0:
+        _start_worker()
+    sys.exit(code)
+
+
+def _start_worker() -> None:
+    """A worker that does what was queued here; whoever is quicker, it or an open window, does it."""
+    from core.config import load_config
+    from core.paths import credentials_path
+    from server.jobs.worker import start_worker
+
+    if load_config(credentials_path()).defaults.detach:
+        start_worker()
+
+
+def _recipe(arguments: dict[str, Any], as_json: bool) -> None:
+    sys.exit(_run(arguments, as_json))
+
+
+def _run(arguments: dict[str, Any], as_json: bool) -> int:
+    from server.cli.terminal import run_recipe
+
+    return run_recipe("jobs", arguments, as_json)

@@ -1,0 +1,224 @@
+"""A recipe as an MCP tool: its parameters as a lean schema, its calls as runs or jobs, its result as text and data.
+
+No tool declares an output schema: what a result holds is complete as text and as data alike, and schemas of nested
+results cost every conversation some thousand tokens.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import BaseModel, ValidationError
+
+from ai.runs.app import App
+from ai.runs.run import new_run_id
+from core.errors import MootError, StoreError
+from core.events import Subscription
+from server.jobs.background import JobHandle, attended, finished, start, submit
+from server.mcp_server.host_limits import patience_s
+from server.mcp_server.reply import Results, as_reply, noted
+from server.progress import report, watched
+from server.toolbox import Recipe
+from tools.recipe.kit import Background
+from tools.recipe.result import shown
+
+TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
+EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
+"""Arguments of several tools, which the server's instructions explain."""
+
+
+class _RecipeTool(Tool):
+    """A tool whose complaint about arguments is a sentence instead of a validation dump."""
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        try:
+            self.fn_metadata.validate_arguments(arguments)
+        except ValidationError as error:
+            return failure(_complaint(self.name, error))
+        return await super().run(arguments, context, convert_result)
+
+
+def as_tool(recipe: Recipe, results: Results) -> Tool:
+    """The tool for *recipe*; what is too long for a reply is kept in *results*."""
+    tool = _RecipeTool.from_function(
+        _handler(recipe, results),
+        title=recipe.title,
+        annotations=_annotations(recipe),
+        meta={"anthropic/alwaysLoad": True} if recipe.asks_others else None,
+        structured_output=False,
+    )
+    arguments = tool.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"  # a misspelt argument must not be ignored in silence
+    arguments.model_rebuild(force=True)
+    tool.parameters = _listed(recipe, _lean(arguments.model_json_schema()))
+    return tool
+
+
+def _listed(recipe: Recipe, schema: dict[str, Any]) -> dict[str, Any]:
+    """*schema* as it is listed: what the instructions explain for several tools is not explained again, and what
+    tunes a call is listed with ask_one alone; every tool that has it takes it all the same.
+    """
+    schema.pop("additionalProperties", None)  # refused with a sentence all the same
+    if recipe.name == "ask_one":
+        return schema
+    listed = {name: value for name, value in schema["properties"].items() if name not in TUNING}
+    for name in EXPLAINED & listed.keys():
+        listed[name].pop("description", None)
+    return schema | {"properties": listed}
+
+
+def _annotations(recipe: Recipe) -> ToolAnnotations:
+    """Hosts take a tool for one that reaches the outside world unless it says otherwise."""
+    if recipe.asks_others:
+        return ToolAnnotations(read_only_hint=recipe.read_only)
+    return ToolAnnotations(read_only_hint=recipe.read_only, open_world_hint=False)
+
+
+def _handler(recipe: Recipe, results: Results) -> Callable[..., Any]:
+    """The recipe as a function the SDK can register: `run` replaced by the request's context."""
+
+    async def handle(ctx: Context[App], **arguments: Any) -> CallToolResult:
+        call = _Call(recipe, ctx)
+        try:
+            result = await call.result(arguments)
+        except MootError as error:
+            return failure(error)
+        return noted(as_reply(result, call.id, results), call.note)
+
+    signature = inspect.signature(recipe.run, eval_str=True)
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context[App])
+    given = [parameter for name, parameter in signature.parameters.items() if name != "run"]
+    if recipe.background:
+        given.append(
+            inspect.Parameter("background", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Background)
+        )
+    handle.__name__ = recipe.name
+    handle.__doc__ = " ".join((recipe.run.__doc__ or "").split())
+    handle.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[context, *given], return_annotation=CallToolResult
+    )
+    handle.__annotations__ = {p.name: p.annotation for p in [context, *given]} | {"return": CallToolResult}
+    return handle
+
+
+class _Call:
+    """One call of a recipe by a host: a run, or a job where the host may not wait long enough."""
+
+    def __init__(self, recipe: Recipe, ctx: Context[App]) -> None:
+        self._recipe = recipe
+        self._ctx = ctx
+        self._app = ctx.request_context.lifespan_context
+        self.id = new_run_id()
+        self.note = ""
+        """What whoever reads the result has to know beside it."""
+
+    async def result(self, arguments: dict[str, Any]) -> BaseModel:
+        background = arguments.pop("background", False)
+        if not self._recipe.background or arguments.get("dry_run"):
+            return await self._run(arguments)
+        if background:
+            return await start(self._app, self._recipe, arguments)
+        patience = patience_s(self._client(), os.environ, self._app.config.defaults.reply_within)
+        return await (self._run(arguments) if patience is None else self._run_within(patience, arguments))
+
+    async def _run(self, arguments: dict[str, Any]) -> BaseModel:
+        async with watched(self._app.bus, self.id, self._show), self._app.run(self._recipe.name, run_id=self.id) as run:
+            result = await self._recipe.run(run, **arguments)
+        assert isinstance(result, BaseModel)
+        return result
+
+    async def _run_within(self, patience: float, arguments: dict[str, Any]) -> BaseModel:
+        """The result, or what there is after *patience* seconds, while a job goes on with the rest."""
+        try:
+            job = await submit(self._app, self._recipe, arguments)
+        except StoreError as error:  # an answer without a journal is better than none
+            self.note = f"This answer is not kept anywhere: {error}"
+            return await self._run(arguments)
+        self.id = job.id
+        job = await attended(self._app, job, patience, self._send)
+        if job.state == "paused" and not job.waits:
+            await self._app.jobs.cancel(job.id)
+            raise MootError(job.reason)
+        result = await finished(self._app, self._recipe, job)
+        if isinstance(result, JobHandle):
+            return result.after(patience)
+        await self._app.jobs.forget(job.id)  # nobody will ask for its words again: the host has them
+        return result
+
+    async def _show(self, events: Subscription) -> None:
+        await report(events, self._send)
+
+    async def _send(self, progress: float, message: str) -> None:
+        await self._ctx.report_progress(progress, None, message)
+
+    def _client(self) -> str:
+        """The host by the name it gives itself."""
+        told = self._ctx.session.client_params
+        return told.client_info.name if told and told.client_info else ""
+
+
+def failure(error: MootError | str) -> CallToolResult:
+    """What a host's model reads when a tool could not do it, and for programs the word that says why."""
+    text = shown(str(error))
+    if isinstance(error, str):
+        return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+    data = {"error": {"kind": error.kind, "code": error.code, "message": text}}
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data, is_error=True)
+
+
+def _complaint(tool: str, error: ValidationError) -> str:
+    """One sentence per bad argument: its name and what is expected, never the value."""
+    sentences = []
+    for detail in error.errors(include_url=False, include_input=False):
+        name = ".".join(map(str, detail["loc"]))
+        match detail["type"]:
+            case "missing":
+                sentences.append(f"{name!r} is missing.")
+            case "extra_forbidden":
+                sentences.append(f"{name!r} is not an argument of {tool}.")
+            case _:
+                sentences.append(f"{name!r}: {detail['msg']}.")
+    return f"{tool} cannot run: {' '.join(sentences)} Correct the arguments and call it again."
+
+
+def _lean(schema: Any) -> Any:
+    """*schema* without what says nothing to a model: bytes, but no information.
+
+    Gone are the titles pydantic derives from names; null where leaving out means the same; defaults that are no; and
+    bounds that a good caller never meets and a bad one is told of.
+    """
+    if isinstance(schema, list):
+        return [_lean(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    lean: dict[str, Any] = {}
+    if schema.get("default") in schema.get("enum", ()) and schema["default"] == schema["enum"][0]:
+        schema = {key: value for key, value in schema.items() if key != "default"}  # the first is the default
+    for key, value in schema.items():
+        if key == "properties":
+            lean[key] = {name: _lean(inner) for name, inner in value.items()}
+        elif key == "anyOf" and len(some := [kind for kind in value if kind != {"type": "null"}]) == 1:
+            lean |= _lean(some[0])
+        elif not _idle(key, value):
+            lean[key] = _lean(value)
+    return lean
+
+
+def _idle(key: str, value: Any) -> bool:
+    match key:
+        case "title":
+            return isinstance(value, str)
+        case "default":
+            return value in (None, False)
+        case "maxItems" | "maxLength" | "exclusiveMinimum":
+            return True
+        case "minimum":
+            return value in (0, 1)
+        case _:
+            return False

@@ -1,0 +1,1 @@
+"""Keys and hosts: `moot connect`, `moot keys`, `moot init`. A host is a row in `hosts.py`."""
