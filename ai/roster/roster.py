@@ -34,6 +34,7 @@ from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
 from core.errors import ConfigError, MissingKeyError, UnknownAIError
 from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
+from core.naming import module_name
 from core.paths import data_dir
 from core.stores.sqlite import Store
 
@@ -172,7 +173,7 @@ class Roster:
             return None
         row = seat.row.model_copy(update={"api_key": SecretStr(seat.row.keys[0][1])}) if seat.row.keys else seat.row
         settings = _settings(name, row, seat.provider, self.config.defaults, self.engine)
-        module = importlib.import_module(f"ai.batch.endpoints.{seat.provider.batches}")
+        module = importlib.import_module(module_name(f"ai.batch.endpoints.{seat.provider.batches}"))
         endpoint: RemoteBatches = module.Batches(settings, self.http)
         return endpoint
 
@@ -186,7 +187,7 @@ class Roster:
 
     def _keyed(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Keyed:
         settings = _settings(name, row, provider, self.config.defaults, self.engine)
-        module = importlib.import_module(f"ai.providers.{dialect(row, provider)}")
+        module = importlib.import_module(module_name(f"ai.providers.{dialect(row, provider)}"))
         endpoint = settings.endpoint
         id_ = key_id(endpoint.base_url, endpoint.api_key) if endpoint else key_id(name)
         return Keyed(alias, id_, (module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http)))

@@ -13,11 +13,11 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+from moot_program import ENTRY
 from fake_provider import FakeProvider
 from host_programs import PROGRAMS, Program
 from scripted_model import LAST_WORDS, ScriptedModel
 
-ENTRY = str(Path(__file__).parents[2] / "moot_entry.py")
 DATA = "Library/Application Support/moot" if sys.platform == "darwin" else ".local/share/moot"
 
 

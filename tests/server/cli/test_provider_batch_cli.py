@@ -13,12 +13,12 @@ from typing import Any
 
 import anyio
 import pytest
+from moot_program import ENTRY
 from fake_batches import FakeBatches
 
 from core.usage.prices import cost_usd
 from core.values import Usage
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 Start = Callable[..., Any]
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import anyio
 import pytest
+from moot_program import ENTRY
 from fake_provider import FakeProvider
 
 pytestmark = pytest.mark.slow
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 ROWS, TWICE, WIDTH, WORKERS = 1_500, 40, 20, 3
 QUESTIONS = [f"question {number % (ROWS - TWICE)}" for number in range(ROWS)]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+from moot_program import ENTRY
 from fake_provider import FakeProvider
 
 pytestmark = pytest.mark.slow
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 ROWS, WIDTH, KILLS = 2_000, 40, 3
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from moot_program import ENTRY
 from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ResourceUpdatedNotification
@@ -19,7 +20,6 @@ from core.jobs.jobs import Jobs
 
 pytestmark = pytest.mark.slow
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 
 
 def server(home: Path, provider: FakeProvider, **defaults: object) -> StdioServerParameters:

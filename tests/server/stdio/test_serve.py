@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
+from moot_program import ENTRY
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS
@@ -20,7 +21,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIO
 from server.stdio.take_snapshot import LISTS
 
 ROOT = Path(__file__).parents[3]
-FRONT = [sys.executable, str(ROOT / "moot_entry.py"), "serve"]
+FRONT = [sys.executable, ENTRY, "serve"]
 LIVE = [
     sys.executable,
     "-c",

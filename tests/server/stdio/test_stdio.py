@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import pytest
+from moot_program import ENTRY
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.text import TextReceiveStream
@@ -23,7 +24,6 @@ from mcp.types import CallToolResult, TextContent
 
 from server.toolbox import RECIPES
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 SECRET = "-".join(("very", "secret", "key", "1"))
 
 
