@@ -98,7 +98,9 @@ def test_the_version_is_the_projects_everywhere(manifest: dict[str, Any], entry:
 def test_the_bundle_holds_the_code_and_nothing_of_the_workplace(bundle: Path) -> None:
     names = zipfile.ZipFile(bundle).namelist()
     assert any(name.endswith("ai/wire/classify/refusals.csv") for name in names), "data is code too"
-    assert {"manifest.json", "uv.lock", "moot/__main__.py", "server/stdio/snapshot.json", "core/config.py"} <= set(names)
+    assert {"manifest.json", "uv.lock", "moot/__main__.py", "server/stdio/snapshot.json", "core/config.py"} <= set(
+        names
+    )
     assert not [
         name for name in names if "__pycache__" in name or name.startswith(("tests/", "bench/", ".")) or "\\" in name
     ]

@@ -21,7 +21,6 @@ from core.jobs.jobs import Jobs
 pytestmark = pytest.mark.slow
 
 
-
 def server(home: Path, provider: FakeProvider, **defaults: object) -> StdioServerParameters:
     home.mkdir(exist_ok=True)
     row = {"provider": "openai_compatible", "base_url": provider.base_url, "model": "tokens=2"}
