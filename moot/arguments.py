@@ -18,6 +18,9 @@ F = TypeVar("F", bound=FunctionType)
 _WORDS = {
     "ai": "Whom to ask, by the name in credentials.json or the provider's; by default the first.",
     "ais": "Whom to ask, by name; by default all.",
+    "batch.ais": "Whom to ask every row, by name; by default the first.",
+    "paths": "Only these paths of the change.",
+    "sarif": "Also give the findings as SARIF 2.1.0.",
     "system": "The system prompt.",
     "temperature": "From 0 to 2; by default the provider's own.",
     "max_tokens": "The longest answer, in tokens.",
@@ -67,7 +70,7 @@ def checked(name: str, recipe: Callable[..., Any], args: tuple[Any, ...], option
 def described(name: str, recipe: Callable[..., Any]) -> str:
     """The docstring of *recipe* for programmers, who see its options in a signature and not in a schema."""
     told = inspect.cleandoc(recipe.__doc__ or "").rstrip()
-    options = [line for one in _options(recipe) if (line := _described(one))]
+    options = [line for one in _options(recipe) if (line := _described(one, name))]
     listed = "\n    ".join(options)
     return (
         f"{told}\n\nArgs:\n    {listed}\n\nRaises:\n"
@@ -89,9 +92,9 @@ def _options(recipe: Callable[..., Any]) -> list[inspect.Parameter]:
     return list(signature_of(recipe).parameters.values())
 
 
-def _described(parameter: inspect.Parameter) -> str:
+def _described(parameter: inspect.Parameter, name: str) -> str:
     told = [one.description for one in getattr(parameter.annotation, "__metadata__", ()) if one.description]
-    words = _WORDS.get(parameter.name) or (told[0] if told else "")
+    words = _WORDS.get(f"{name}.{parameter.name}") or _WORDS.get(parameter.name) or (told[0] if told else "")
     return f"{parameter.name}: {words}" if words else ""
 
 

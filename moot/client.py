@@ -20,6 +20,7 @@ import anyio.to_thread
 from anyio.lowlevel import current_token
 
 from ai.client import AsyncAIClient
+from ai.lazy import load
 from ai.runs.app import App, open_app
 from ai.runs.run import Run
 from core.config import Config, load_config
@@ -29,6 +30,7 @@ from core.paths import credentials_path
 from core.values import Outcome, Request
 from moot import offered
 from moot.arguments import checked, described, dressed, shown_signature
+from moot.own_ais import seat_ais
 
 if TYPE_CHECKING:
     from server.toolbox import Recipe
@@ -42,7 +44,7 @@ _current: ContextVar[Moot | None] = ContextVar("current_moot", default=None)
 
 
 class Method(Generic[P, R]):
-    """A recipe as a method of `Moot`; imported when it is first looked at."""
+    """A recipe as a method of `Moot`. Of an open one it is imported by the first call, beside the event loop."""
 
     def __init__(self, recipe: Callable[Concatenate[Run, P], Awaitable[R]]) -> None:
         self._recipe: Any = recipe  # what it is while the program runs: the recipe of the toolbox
@@ -56,8 +58,9 @@ class Method(Generic[P, R]):
     @overload
     def __get__(self, moot: Moot, owner: type[Moot]) -> Callable[P, Coroutine[Any, Any, R]]: ...
     def __get__(self, moot: Moot | None, owner: type[Moot]) -> Any:
-        function = _method(self.name, self._recipe)
-        return function if moot is None else MethodType(function, moot)
+        if moot is None:
+            return _method(self.name, self._recipe)
+        return MethodType(_called(self.name, self._recipe), moot)
 
 
 class Moot:
@@ -178,9 +181,20 @@ def alone(name: str, recipe: Recipe) -> Callable[..., Coroutine[Any, Any, Any]]:
 
 
 @cache
+def _called(name: str, recipe: Recipe) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def call(self: Moot, *args: Any, **options: Any) -> Any:
+        await recipe.load()
+        return await _run(self, recipe, checked(name, recipe.run, args, options))
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"See help(moot.{name})."
+    return call
+
+
+@cache
 def _method(name: str, recipe: Recipe) -> Callable[..., Coroutine[Any, Any, Any]]:
     async def call(self: Moot, *args: Any, **options: Any) -> Any:
-        return await _run(self, recipe, checked(name, recipe.run, args, options))
+        return await _called(name, recipe)(self, *args, **options)
 
     seen = shown_signature(recipe.run)
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -199,9 +213,7 @@ def _dressed(
 async def _run(moot: Moot, recipe: Recipe, arguments: dict[str, Any]) -> Any:
     app = moot.app
     if recipe.name == "batch":
-        from moot.batches import run_batch
-
-        return await run_batch(app, recipe, arguments)
+        return await (await load("moot.batches")).run_batch(app, recipe, arguments)
     async with app.run(recipe.name) as run:
         return await recipe.run(run, **arguments)
 
@@ -217,8 +229,6 @@ async def _open(
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(open_app(config, by_hand=True, send_secrets=send_secrets))
         if ais is not None:
-            from moot.own_ais import seat_ais
-
             seat_ais(app.roster, ais)
         if on_event is not None:
             app.bus.add_sink(on_event, tokens=tokens)
