@@ -13,9 +13,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
-from moot_program import ENTRY
 from fake_provider import FakeProvider
 from host_programs import PROGRAMS, Program
+from moot_program import ENTRY
 from scripted_model import LAST_WORDS, ScriptedModel
 
 DATA = "Library/Application Support/moot" if sys.platform == "darwin" else ".local/share/moot"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moot_program import ENTRY
 from click.testing import CliRunner, Result
+from moot_program import ENTRY
 from provider_process import provider_process
 
 from server.cli.main import cli

@@ -13,8 +13,8 @@ from typing import Any
 
 import anyio
 import pytest
-from moot_program import ENTRY
 from fake_batches import FakeBatches
+from moot_program import ENTRY
 
 from core.usage.prices import cost_usd
 from core.values import Usage

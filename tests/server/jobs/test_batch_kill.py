@@ -12,8 +12,8 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
-from moot_program import ENTRY
 from fake_provider import FakeProvider
+from moot_program import ENTRY
 
 pytestmark = pytest.mark.slow
 

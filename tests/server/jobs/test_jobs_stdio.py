@@ -10,10 +10,10 @@ from typing import Any
 
 import anyio
 import pytest
-from moot_program import ENTRY
 from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ResourceUpdatedNotification
+from moot_program import ENTRY
 from tasks_client import NewTask, TasksClient
 
 from core.jobs.jobs import Jobs

@@ -13,10 +13,10 @@ from typing import Any
 
 import anyio
 import pytest
-from moot_program import ENTRY
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS
+from moot_program import ENTRY
 
 from server.stdio.take_snapshot import LISTS
 

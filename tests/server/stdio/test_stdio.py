@@ -14,13 +14,13 @@ from typing import Any
 
 import anyio
 import pytest
-from moot_program import ENTRY
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.text import TextReceiveStream
 from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
+from moot_program import ENTRY
 
 from server.toolbox import RECIPES
 
