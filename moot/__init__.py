@@ -16,8 +16,8 @@ TYPE_CHECKING = False  # `typing` alone costs a third of a bare interpreter, and
 if TYPE_CHECKING:
     from typing import Any
 
-    from ai.articles import AsyncArticleProcessor
-    from ai.client import AsyncAIClient, TextStream
+    from ai.articles import ArticleProcessor, AsyncArticleProcessor, create_async_client, create_from_config
+    from ai.client import AIClient, AsyncAIClient, Emit, TextStream
     from ai.providers.catalog import Provider, Quirks
     from ai.runs.run import Run
     from core.errors import (
@@ -110,10 +110,12 @@ if TYPE_CHECKING:
     from tools.voting.result import Consensus
 
 __all__ = [
+    "AIClient",
     "AIError",
     "AITimeoutError",
     "Answer",
     "AnswerError",
+    "ArticleProcessor",
     "AsyncAIClient",
     "AsyncArticleProcessor",
     "AsyncUnavailableError",
@@ -139,6 +141,7 @@ __all__ = [
     "Debate",
     "Effort",
     "ElsewhereError",
+    "Emit",
     "EmptyAnswerError",
     "Event",
     "Failure",
@@ -204,6 +207,8 @@ __all__ = [
     "call_multiple_ais",
     "consensus",
     "create_async_ai_client",
+    "create_async_client",
+    "create_from_config",
     "debate",
     "judge",
     "open",
@@ -214,9 +219,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ai.articles": ("AsyncArticleProcessor",),
+    "ai.articles": (
+        "ArticleProcessor",
+        "AsyncArticleProcessor",
+        "create_async_client",
+        "create_from_config",
+    ),
     "ai.client": (
+        "AIClient",
         "AsyncAIClient",
+        "Emit",
         "TextStream",
     ),
     "ai.providers.catalog": (
@@ -337,19 +349,21 @@ _HOMES = {
 """The module each name comes from, as a clone calls it. A test compares it with the imports above."""
 
 
-def __getattr__(name: str) -> "Any":
-    """Import *name* when it is first used."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # who has a checker is told of names that are not there
 
-    if name in ("sync", "testing"):
-        return import_module(f"{__name__}.{name}")
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        raise AttributeError(f"module 'moot' has no attribute {name!r}")
-    from core.naming import module_name
+    def __getattr__(name: str) -> "Any":
+        """Import *name* when it is first used."""
+        from importlib import import_module
 
-    found = globals()[name] = getattr(import_module(module_name(home)), name)
-    return found
+        if name in ("sync", "testing"):
+            return import_module(f"{__name__}.{name}")
+        home = next((module for module, names in _HOMES.items() if name in names), None)
+        if home is None:
+            raise AttributeError(f"module 'moot' has no attribute {name!r}")
+        from core.naming import module_name
+
+        found = globals()[name] = getattr(import_module(module_name(home)), name)
+        return found
 
 
 def __dir__() -> "list[str]":

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]
 
 
-def __getattr__(name: str) -> Any:
-    """The recipe called *name*, made when it is first looked at."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from moot import offered
-    from moot.client import alone
+if not TYPE_CHECKING:  # who has a checker is told of names that are not there
 
-    made = globals()[name] = alone(name, getattr(offered, name))
-    return made
+    def __getattr__(name: str) -> Any:
+        """The recipe called *name*, made when it is first looked at."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from moot import offered
+        from moot.client import alone
+
+        made = globals()[name] = alone(name, getattr(offered, name))
+        return made

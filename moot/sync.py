@@ -89,12 +89,14 @@ def open(  # noqa: A001 - read as moot.sync.open
     )
 
 
-def __getattr__(name: str) -> Any:
-    """The recipe called *name*, made when it is first looked at."""
-    if name not in _RECIPES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from moot import recipes
-    from moot.blocking import as_blocking
+if not TYPE_CHECKING:  # who has a checker is told of names that are not there
 
-    made = globals()[name] = as_blocking(getattr(recipes, name))
-    return made
+    def __getattr__(name: str) -> Any:
+        """The recipe called *name*, made when it is first looked at."""
+        if name not in _RECIPES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from moot import recipes
+        from moot.blocking import as_blocking
+
+        made = globals()[name] = as_blocking(getattr(recipes, name))
+        return made

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import installed_moot  # noqa: F401 - before anything of Moot: it decides which one
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from fake_provider import FakeProvider

@@ -28,6 +28,8 @@ from server.toolbox import RECIPES
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SCHEMA = ROOT / "tests" / "support" / "mcpb-manifest-v0.4.schema.json"
+CLONE = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""What it is built from, whichever Moot is installed."""
 KEYED = [provider for provider in PROVIDERS.values() if provider.needs_key]
 
 
@@ -37,7 +39,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (line,) = re.findall(r"^uv run python (release/.*) dist$", (ROOT / "README.md").read_text(), re.M)
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, *line.split(), str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=CLONE)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -109,7 +111,10 @@ def test_the_bundle_holds_the_code_and_nothing_of_the_workplace(bundle: Path) ->
 
 def test_the_same_sources_give_the_same_bundle(bundle: Path, tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, str(ROOT / "release" / "build.py"), "-o", str(tmp_path)], check=True, capture_output=True
+        [sys.executable, str(ROOT / "release" / "build.py"), "-o", str(tmp_path)],
+        check=True,
+        capture_output=True,
+        env=CLONE,
     )
     assert (tmp_path / bundle.name).read_bytes() == bundle.read_bytes()
     assert {file.date_time for file in zipfile.ZipFile(bundle).infolist()} == {(1980, 1, 1, 0, 0, 0)}

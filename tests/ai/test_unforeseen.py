@@ -26,6 +26,7 @@ from core.config import Config
 from core.errors import BadResponseError, EmptyAnswerError, NotLocalError, StoreError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus
 from core.limits.budget import Budget, BudgetLimits
+from core.naming import module_name
 from core.values import Answer, Failure, Request, Response, ToolCall, Usage
 from tools.ask_many import ask_many
 from tools.consensus import consensus
@@ -102,7 +103,7 @@ async def panel(error: BaseException, **fine: list[Any]) -> AsyncIterator[Any]:
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
 async def test_any_exception_is_the_failure_of_its_call_alone(error: BaseException, caplog: Any) -> None:
-    caplog.set_level(logging.DEBUG, logger="ai.call_ends")
+    caplog.set_level(logging.DEBUG, logger=module_name("ai.call_ends"))
     async with panel(error, fine=["yes"]) as app:
         first, second = await app.caller.call_many([("odd", HI), ("fine", HI)])
     assert isinstance(second, Answer) and second.text == "yes"

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from core.logs import RedactingFormatter, configure_logging
+from core.naming import module_name
 from core.redact import register_secret
 
-OURS = ("ai", "core", "server", "tools")
+OURS = tuple(map(module_name, ("ai", "core", "server", "tools")))
 
 
 @pytest.fixture
@@ -38,5 +39,5 @@ def test_moot_log_opens_our_own_loggers_and_nobody_else_s(
 ) -> None:
     monkeypatch.setenv("MOOT_LOG", said)
     configure_logging()
-    assert logging.getLogger("ai.caller").getEffectiveLevel() == ours
+    assert logging.getLogger(module_name("ai.caller")).getEffectiveLevel() == ours
     assert logging.getLogger("openai").getEffectiveLevel() >= logging.WARNING

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from core.limits.bucket import MIGRATIONS, Bucket, Grant, Limit
 from core.limits.buckets import LONGEST_REST_S, Buckets, key_id
+from core.naming import module_name
 from core.stores.sqlite import Store
 from core.values import Priority
 
@@ -217,11 +218,11 @@ async def test_a_rested_key_is_left_alone_for_a_sensible_time(tmp_path: Path, as
 async def test_a_damaged_store_is_told_once_and_calls_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "limits.db").write_bytes(b"this is no database" * 100)
     buckets = await opened(tmp_path, Clock())
-    with caplog.at_level(logging.WARNING, "core.limits.buckets"):
+    with caplog.at_level(logging.WARNING, module_name("core.limits.buckets")):
         waits = [grant.wait_s for grant in await reserve(buckets, count=60)]
     assert waits[:58] == [0.0] * 58
     assert waits[58:] == pytest.approx([0.8, 1.8]), "kept by this process alone"
-    assert [record.name for record in caplog.records].count("core.limits.buckets") == 1
+    assert [record.name for record in caplog.records].count(module_name("core.limits.buckets")) == 1
     await closed(buckets)
 
 

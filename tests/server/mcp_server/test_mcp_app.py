@@ -15,6 +15,7 @@ from mcp.types import CallToolResult, TextContent
 from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 
 from core.errors import QuotaExceededError, ServerError
+from core.naming import module_name
 from core.values import Response, Usage
 from server.mcp_server.app import INSTRUCTIONS, create_mcp_server
 from server.toolbox import RECIPES
@@ -167,7 +168,7 @@ async def test_a_bug_of_ours_tells_the_model_nothing_and_the_server_keeps_servin
 async def test_what_nobody_foresaw_of_one_ai_is_told_without_its_details_which_are_in_the_log(
     talk: Talk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="ai")
+    caplog.set_level(logging.DEBUG, logger=module_name("ai"))
     async with talk(a=[crash], b=["Yes."]) as (client, _):
         result = await call(client, "ask_many", {"prompt": "Well?"})
     assert not result.is_error and "Yes." in text_of(result)
