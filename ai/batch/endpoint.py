@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import httpx2
 
-from ai.wire.bounded import UNBOUNDED, lines
 from ai.wire.classify.failure import Who, error_status, not_an_answer, status_error, transport_error
-from ai.wire.reading import decode
+from ai.wire.raw.bounded import UNBOUNDED, lines
+from ai.wire.raw.reading import decode
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP

@@ -21,7 +21,7 @@ import httpx2
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.lazy import load
 from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error
-from ai.wire.reading import count, first, items, mapping, position, text
+from ai.wire.raw.reading import count, first, items, mapping, position, text
 from ai.wire.response.finish import GEMINI
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync

@@ -17,8 +17,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ai.providers.catalog import Quirks
-from ai.wire.settings import ClientSettings
+from ai.wire.settings import ClientSettings, Quirks
 from core.errors import AIError, ModelNotFoundError, ProviderError, RequestRejectedError, ServerError
 from core.files.atomic import write_atomically
 from core.paths import data_dir

@@ -23,7 +23,7 @@ from ai.providers.chat_body import check_request
 from ai.providers.learned import MOST_STEPS, Learned, lasting
 from ai.providers.responses_reader import ResponsesReader, is_event
 from ai.wire.classify.failure import error_in_answer, not_an_answer
-from ai.wire.reading import count, first, is_json, items, mapping, position, text
+from ai.wire.raw.reading import count, first, is_json, items, mapping, position, text
 from ai.wire.response.finish import CHAT
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync

@@ -26,8 +26,8 @@ from ai.providers.catalog import PROVIDERS, Provider
 from ai.roster.key_lane import Keyed
 from ai.roster.placing import check_platform, dialect, filled_in, located_by, native_options, region
 from ai.roster.seat import Seat
-from ai.wire.bounded import MEGABYTE
 from ai.wire.classify.failure import Who
+from ai.wire.raw.bounded import MEGABYTE
 from ai.wire.settings import ClientSettings, Endpoint
 from ai.wire.transport import SharedHTTP
 from core.config import AIConfig, Config, Defaults, environment_key, resolve_key

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 
 from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error
-from ai.wire.reading import decode, items, mapping, text
+from ai.wire.raw.reading import decode, items, mapping, text
 from ai.wire.response.fold import AnswerFold
 from ai.wire.response.stream import Watch
 from ai.wire.settings import ClientSettings

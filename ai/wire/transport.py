@@ -19,9 +19,9 @@ import anyio.to_thread
 import httpx2
 
 from ai.lazy import load
-from ai.wire.bounded import LONGEST_RESPONSE, bound
 from ai.wire.rate_headers import tell
-from ai.wire.redirects import check_redirect
+from ai.wire.raw.bounded import LONGEST_RESPONSE, bound
+from ai.wire.raw.redirects import check_redirect
 from core.secrecy.config_row import register_url_secrets
 
 if TYPE_CHECKING:

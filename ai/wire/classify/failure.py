@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx2
 
-from ai.wire.bounded import ResponseTooLongError
 from ai.wire.classify.acceptance import status_accepted, transport_accepted
 from ai.wire.classify.refusals import Meaning, meaning_of, status_of
 from ai.wire.classify.shapes import read_body, read_object
 from ai.wire.classify.waits import reset_s, wait_s
-from ai.wire.reading import number
-from ai.wire.redirects import RedirectRefusedError
+from ai.wire.raw.bounded import ResponseTooLongError
+from ai.wire.raw.reading import number
+from ai.wire.raw.redirects import RedirectRefusedError
 from core.errors import (
     AIError,
     AITimeoutError,

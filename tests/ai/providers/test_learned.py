@@ -16,13 +16,13 @@ from ai.batch.endpoints import openai as openai_batch
 from ai.client import ignore
 from ai.local.engine import LocalEngine
 from ai.providers import anthropic, gemini, openai_chat
-from ai.providers.catalog import PROVIDERS, Quirks
+from ai.providers.catalog import PROVIDERS
 from ai.providers.efforts import nearest
 from ai.providers.learned import MOST_STEPS
 from ai.roster.roster import _settings
 from ai.wire.classify.failure import Who
 from ai.wire.sdk import first_model
-from ai.wire.settings import ClientSettings, Endpoint
+from ai.wire.settings import ClientSettings, Endpoint, Quirks
 from ai.wire.transport import SharedHTTP
 from core.config import AIConfig, Defaults
 from core.errors import AIError, NotUsableError, RequestRejectedError
