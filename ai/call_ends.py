@@ -6,7 +6,7 @@ import logging
 
 import anyio
 
-from ai.roster.seat import Seat
+from ai.roster.configured_ai import ConfiguredAI
 from core.errors import AIError, BadResponseError, EmptyAnswerError
 from core.events import CallFailed
 from core.values import Failure, Request, Response
@@ -21,7 +21,7 @@ def ends_more_than_a_call(error: BaseException) -> bool:
     return not isinstance(error, Exception)
 
 
-def with_words(seat: Seat, request: Request, response: Response) -> Response:
+def with_words(seat: ConfiguredAI, request: Request, response: Response) -> Response:
     """*response*, in which somebody said something.
 
     Raises:
@@ -40,7 +40,7 @@ def with_words(seat: Seat, request: Request, response: Response) -> Response:
     )
 
 
-def as_failure(seat: Seat, error: BaseException, written: str) -> AIError:
+def as_failure(seat: ConfiguredAI, error: BaseException, written: str) -> AIError:
     """What *error* means for the one call in which it was raised, whatever it is; *written* is what had arrived."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

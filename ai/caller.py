@@ -38,8 +38,8 @@ from core.events import (
 from core.values import Answer, Failure, Outcome, Request, Usage
 
 if TYPE_CHECKING:
+    from ai.roster.configured_ai import ConfiguredAI
     from ai.roster.roster import Roster
-    from ai.roster.seat import Seat
     from core.limits.budget import Hold
     from core.usage.ledger import Ledger
 
@@ -109,7 +109,7 @@ class Caller:
         holds = await self._reserve([(seat, request) for _, seat, request in usable], run)
         outcomes: dict[int, Outcome] = {}
 
-        async def ask(position: int, hold: Hold | None, seat: Seat, request: Request) -> None:
+        async def ask(position: int, hold: Hold | None, seat: ConfiguredAI, request: Request) -> None:
             guard = guards[position] if guards else None
             way = _Way()
             outcomes[position] = await self._held(hold, way, self._guarded(guard, seat, request, run, role, way))
@@ -122,7 +122,7 @@ class Caller:
                     outcomes[position] = await self.call(ai, request, run=run, role=role)
         return [outcomes[position] for position in range(len(asks))]
 
-    async def _reserve(self, asks: Sequence[tuple[Seat, Request]], run: str) -> Sequence[Hold | None]:
+    async def _reserve(self, asks: Sequence[tuple[ConfiguredAI, Request]], run: str) -> Sequence[Hold | None]:
         """A hold for each of *asks*, or None for each where there is no budget."""
         if self.roster.budget is None or not asks:
             return [None] * len(asks)
@@ -159,7 +159,7 @@ class Caller:
                 raise
 
     async def _guarded(
-        self, guard: Guard | None, seat: Seat, request: Request, run: str, role: str, way: _Way
+        self, guard: Guard | None, seat: ConfiguredAI, request: Request, run: str, role: str, way: _Way
     ) -> Outcome:
         if guard is None:
             return await self._call(seat, request, run, role, way)
@@ -168,7 +168,7 @@ class Caller:
 
     async def _call(
         self,
-        seat: Seat,
+        seat: ConfiguredAI,
         request: Request,
         run: str,
         role: str,
@@ -226,7 +226,6 @@ class Caller:
             BudgetExceededError: It may cost more than a budget allows; nothing was sent.
         """
         from ai.roster.estimate import estimate
-        from ai.roster.sync_fallback import complete_sync
         from core.usage.prices import cost_usd
 
         seat, budget = self.roster.seat(ai), self.roster.budget
@@ -240,7 +239,7 @@ class Caller:
                 written.write(signal)
 
         try:
-            response = with_words(seat, request, complete_sync(seat, request, emit))
+            response = with_words(seat, request, seat.complete_blocking(request, emit))
         except BaseException as raised:
             if ends_more_than_a_call(raised):
                 self._bus.publish(ended("", call, seat.name, raised, time.perf_counter() - started))

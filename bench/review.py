@@ -231,8 +231,9 @@ def _caller(config: object, clients: dict[str, object], bus: object) -> object:
     from ai.caller import Caller
     from ai.client import AIClient, Emit
     from ai.providers.catalog import PROVIDERS
+    from ai.roster.build import build_ai
+    from ai.roster.key_lane import Key
     from ai.roster.roster import Roster
-    from ai.roster.seat import Seat
     from core.config import AIConfig, Defaults
     from core.values import Request, Response
 
@@ -242,11 +243,12 @@ def _caller(config: object, clients: dict[str, object], bus: object) -> object:
 
     roster = Roster(config)  # type: ignore[arg-type]
     for name, client in clients.items():
-        roster.seats[name] = Seat(
+        roster.seats[name] = build_ai(
             name,
             AIConfig(),
             PROVIDERS["openai"],
-            (client, NoSync()),  # type: ignore[arg-type]
+            [Key("", name, client, NoSync())],  # type: ignore[arg-type]
+            buckets=roster.buckets,
             defaults=Defaults(attempts=1, concurrency=100),
             find=lambda other: (_ for _ in ()).throw(KeyError(other)),
         )

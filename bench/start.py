@@ -223,8 +223,8 @@ def _talk(
         env=clean_environment() | dict(env or {}),
         cwd=ROOT,
     ) as server:
-        assert server.stdio.stdin
-        assert server.stdio.stdout
+        assert server.stdin
+        assert server.stdout
         for message in messages:
             if "pause" in message:
                 time.sleep(message["pause"])

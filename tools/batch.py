@@ -20,7 +20,8 @@ from core.files.atomic import new_private_file, private_folder
 from core.jobs.jobs import Jobs
 from core.paths import data_dir
 from tools.batching.mend import damage
-from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, start_batch
+from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare
+from tools.batching.start import start_batch
 from tools.recipe.kit import AINames, Cost, DryRun, MaxTokens, System
 
 Items = Annotated[

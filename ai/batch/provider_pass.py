@@ -5,6 +5,7 @@ Afterwards every result is in the job's journal, where the ordinary pass over th
 
 from __future__ import annotations
 
+import importlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -32,10 +33,12 @@ def remote_batches(roster: Roster, ai: str) -> RemoteBatches:
     Raises:
         InvalidInputError: It has none that Moot knows.
     """
-    found = roster.batches(ai)
-    if found is None:
+    found = roster.seat(ai)
+    if found.provider.batches is None or found.row.key_command:
         raise InvalidInputError(f"{ai!r} has no batch endpoint that Moot knows; leave out --provider-batch.")
-    return found
+    module = importlib.import_module(f"ai.batch.endpoints.{found.provider.batches}")
+    endpoint: RemoteBatches = module.Batches(roster.settings(ai), roster.http)
+    return endpoint
 
 
 def errand_of(run: Run, ai: str, *, memory: Memory, role: str, pauses: Pauses | None = None, job: str = "") -> Errand:

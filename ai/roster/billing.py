@@ -15,7 +15,7 @@ from core.usage.tokens import input_tokens
 from core.values import Answer, Request, Response, Usage
 
 if TYPE_CHECKING:
-    from ai.roster.seat import Seat
+    from ai.roster.configured_ai import ConfiguredAI
     from core.limits.budget import Budget, Hold
 
 _SEARCHED = 500_000
@@ -46,8 +46,8 @@ async def load_pricing(*, shielded: bool) -> Pricing:
 
 
 def attributed(
-    seat: Seat,
-    really: Seat,
+    seat: ConfiguredAI,
+    really: ConfiguredAI,
     response: Response,
     latency_s: float,
     first_token_s: float | None,

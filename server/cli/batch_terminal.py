@@ -27,7 +27,8 @@ from core.secrecy.names import named_like_a_secret
 from core.untrusted import one_line
 from server.jobs.worker import keep_batches, serving_jobs, start_worker
 from tools.batching.mend import damage
-from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
+from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, report
+from tools.batching.start import start_batch
 from tools.recipe.kit import Cost
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130

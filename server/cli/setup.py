@@ -80,7 +80,7 @@ def keys_remove(name: str) -> None:
 @click.argument("name", required=False)
 def keys_test(name: str | None) -> None:
     """Ask NAME, or every AI, one short question, which costs a little."""
-    from server.setup.keys import test_keys
+    from server.doctor.probe import test_keys
 
     sys.exit(test_keys(name))
 

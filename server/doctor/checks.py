@@ -30,16 +30,15 @@ import click
 
 from ai.local.engine import LocalEngine, available_reason
 from ai.roster.roster import Roster
-from ai.runs.app import open_app
 from core.config import Config, load_config
-from core.errors import ConfigError, EmptyAnswerError, LocalModelError
+from core.errors import ConfigError, LocalModelError
 from core.jobs.jobs import done_here
 from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
 from core.stores.choose import require_extra, store_url
 from core.untrusted import clean
-from core.values import Failure, Outcome, Request
 from server.doctor.finding import Finding, State
+from server.doctor.probe import ask_everybody
 from server.doctor.store_check import examine_database
 from server.entry import own_command
 from server.setup.host_file import mentions
@@ -55,7 +54,6 @@ _HANDSHAKE_SLOW_S = 10.0
 _DISK_FAIL, _DISK_WARN = 20_000_000, 500_000_000
 _DRIFT_S = 2.0
 _OLDEST_LIST_DAYS = 60
-_PROBE_TOKENS = 200
 """Enough for a model that thinks before it says OK."""
 
 
@@ -182,32 +180,6 @@ def _probe(patient: Patient) -> Iterator[Finding]:
     """One cheap call to each AI; only when asked for, since it costs money."""
     if patient.probe:
         yield from anyio.run(ask_everybody, patient.config)
-
-
-async def ask_everybody(config: Config, name: str | None = None) -> list[Finding]:
-    """What became of one short question to every AI, or to the one called *name*."""
-    request = Request.of("Reply with OK.", max_tokens=_PROBE_TOKENS)
-    async with open_app(config) as app, app.run("doctor") as run:
-        names = [name] if name else app.roster.names
-        pools = {ai: seat.pool for ai, seat in app.roster.seats.items() if seat.pool}
-        # At once, so that each of several keys is used.
-        asks = [(ai, request) for ai in names for _ in (pools[ai].keys if ai in pools else (None,))]
-        outcomes = await run.ask_many(asks, role="probe")
-    told = {outcome.ai: outcome for outcome in sorted(outcomes, key=lambda one: not isinstance(one, Failure))}
-    findings = [_probed(told[ai]) for ai in names]
-    for ai in names:
-        rested = [(key, pools[ai].rest_of(key)) for key in (pools[ai].keys if ai in pools else ())]
-        findings += [Finding(f"probe {ai}", "fail", f"Key {key.alias!r} is {why}") for key, why in rested if why]
-    return findings
-
-
-def _probed(outcome: Outcome) -> Finding:
-    probed, took = f"probe {outcome.ai}", outcome.latency_s
-    if not isinstance(outcome, Failure):
-        return Finding(probed, "ok", f"{outcome.model} answered.", took)
-    if isinstance(outcome.error, EmptyAnswerError):
-        return Finding(probed, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took)
-    return Finding(probed, "fail", str(outcome.error), took)
 
 
 def _embedded_model(patient: Patient) -> Iterator[Finding]:

@@ -15,13 +15,16 @@ import anyio
 from ai.caller import Caller
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
+from ai.roster.build import build_ai
+from ai.roster.configured_ai import ConfiguredAI
+from ai.roster.key_lane import Key
 from ai.roster.roster import Roster
-from ai.roster.seat import Seat
 from ai.runs.app import App
 from ai.runs.run import Desk
 from core.config import AIConfig, Config, Defaults
 from core.errors import AIError
 from core.events import Event, EventBus
+from core.limits.buckets import Buckets, key_id, open_buckets
 from core.values import Request, Response, Usage
 
 
@@ -80,13 +83,23 @@ class NoSync(AIClient):
         raise AssertionError("the synchronous client must not be used")
 
 
-def scripted_seat(name: str, client: AsyncAIClient, sync: AIClient | None = None, **row: object) -> Seat:
+def scripted_seat(
+    name: str, client: AsyncAIClient, sync: AIClient | None = None, *, buckets: Buckets | None = None, **row: object
+) -> ConfiguredAI:
     config = AIConfig.model_validate(row)
 
     def find(other: str) -> object:
         raise AssertionError(f"no fallback to {other} expected")
 
-    return Seat(name, config, PROVIDERS["openai"], (client, sync or NoSync()), defaults=Defaults(attempts=1), find=find)  # type: ignore[arg-type]
+    return build_ai(
+        name,
+        config,
+        PROVIDERS["openai"],
+        [Key("", key_id(name), client, sync or NoSync())],
+        buckets=buckets or open_buckets(),
+        defaults=Defaults(attempts=1),
+        find=find,  # type: ignore[arg-type]
+    )
 
 
 @asynccontextmanager
@@ -101,7 +114,12 @@ async def scripted_app(
     rows = config.rows
     roster.seats.update(
         {
-            name: scripted_seat(name, client, **(rows[name].model_dump(exclude_unset=True) if name in rows else {}))
+            name: scripted_seat(
+                name,
+                client,
+                buckets=roster.buckets,
+                **(rows[name].model_dump(exclude_unset=True) if name in rows else {}),
+            )
             for name, client in clients.items()
         }
     )

@@ -14,8 +14,8 @@ from typing import Any
 
 import anyio.to_thread
 
+from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.roster import Roster
-from ai.roster.seat import Seat
 from ai.runs.run import Run
 from core.errors import InvalidInputError, StoreError
 from core.files.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
@@ -150,7 +150,7 @@ async def gather(
     return context
 
 
-def context_window(seat: Seat) -> int:
+def context_window(seat: ConfiguredAI) -> int:
     """Tokens of prompt and answer that *seat* takes together; 32,000 where nobody says."""
     from core.usage.prices import context_window as priced
 

@@ -19,7 +19,7 @@ from ai.providers import anthropic, gemini, openai_chat
 from ai.providers.catalog import PROVIDERS
 from ai.providers.efforts import nearest
 from ai.providers.learned import MOST_STEPS
-from ai.roster.roster import _settings
+from ai.roster.client_settings import client_settings
 from ai.wire.classify.failure import Who
 from ai.wire.sdk import first_model
 from ai.wire.settings import ClientSettings, Endpoint, Quirks
@@ -282,7 +282,7 @@ def test_every_quirk_can_be_set_in_a_row() -> None:
             },
         }
     )
-    settings = _settings("a", row, PROVIDERS["openai_compatible"], Defaults(), LocalEngine())
+    settings = client_settings("a", row, PROVIDERS["openai_compatible"], Defaults(), LocalEngine())
     assert settings.quirks == Quirks(
         max_tokens_field="max_completion_tokens",
         stream_usage=False,

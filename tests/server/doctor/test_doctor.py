@@ -27,8 +27,9 @@ from core.usage.ledger import Ledger
 from core.usage.schema import MIGRATIONS
 from server.cli.main import cli
 from server.doctor import checks as doctor
-from server.doctor.checks import Patient, ask_everybody, examine, examine_clock, examine_lists
+from server.doctor.checks import Patient, examine, examine_clock, examine_lists
 from server.doctor.finding import Finding
+from server.doctor.probe import ask_everybody
 from server.doctor.store_check import examine_database
 from server.setup.hosts import HOSTS
 from server.setup.programs import programs_on_path

@@ -26,7 +26,8 @@ from server.mcp_server.reply import Results
 from server.toolbox import RECIPES
 create_mcp_server()
 anyio.run(Tools(RECIPES, Results()).get, "status")
-print(*sorted(name for name in sys.modules if name.startswith("tools.") and name[6] != "_"))
+rooms = [name for name, module in sys.modules.items() if hasattr(module, "__path__")]
+print(*sorted(name for name in sys.modules if name.rpartition(".")[0] == "tools" and name not in rooms))
 """
 
 

@@ -24,7 +24,8 @@ from core.limits.budget import Budget, BudgetLimits
 from core.values import Request
 from server.jobs.worker import serving_jobs
 from tools.batch import BatchReport, batch
-from tools.batching.spec import Prepared, estimated, prepare, start_batch
+from tools.batching.spec import Prepared, estimated, prepare
+from tools.batching.start import start_batch
 
 
 @asynccontextmanager
