@@ -7,10 +7,8 @@ Order of precedence for a key: explicit argument, credentials.json, environment,
 from __future__ import annotations
 
 import json
-import os
 import stat
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -19,7 +17,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from pydantic_core import PydanticCustomError
 
 from core.errors import ConfigError
-from core.limits.budget import BudgetLimits
 from core.redact import register_names, register_secret
 from core.secrecy.config_row import bare_key, checked_header, register_row_secrets
 from core.values import Deadlines, Effort
@@ -27,8 +24,8 @@ from core.values import Deadlines, Effort
 FILE = "credentials.json"
 """How messages call the file: by name only, since they may reach a model."""
 
-KEYRING_SERVICE = "moot"
-
+Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
+Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 AIName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -58,6 +55,22 @@ def _as_headers(given: dict[str, str]) -> dict[str, str]:
 Key = Annotated[SecretStr, AfterValidator(_as_key)]
 RequiredKey = Annotated[SecretStr, AfterValidator(_as_key), Field(min_length=1)]
 Headers = Annotated[dict[str, str], AfterValidator(_as_headers)]
+
+
+class BudgetLimits(_Strict):
+    """`budget` in `defaults` (all AIs together) or in a row (that AI alone). What is not set is not limited."""
+
+    per_call_usd: Dollars | None = None
+    per_run_usd: Dollars | None = None
+    per_day_usd: Dollars | None = None
+    per_call_tokens: Tokens | None = None
+    per_run_tokens: Tokens | None = None
+    per_day_tokens: Tokens | None = None
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+
+    @property
+    def counts_dollars(self) -> bool:
+        return any(limit is not None for limit in (self.per_call_usd, self.per_run_usd, self.per_day_usd))
 
 
 class NamedKey(_Strict):
@@ -233,59 +246,6 @@ def load_config(path: Path) -> Config:
             problems=(f"{FILE} is not valid JSON at {where}: {error.msg}. Fix it and restart.",), readable=False
         )
     return _check(raw, warnings=_permission_warning(path))
-
-
-def environment_key(names: Sequence[str]) -> str | None:
-    """The first of the environment variables *names* that is set."""
-    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
-
-
-def resolve_key(
-    explicit: str | SecretStr | None, row: AIConfig, env_names: Sequence[str], *, name: str = ""
-) -> str | None:
-    """Explicit argument, then credentials.json, then the keyring where *name*'s row says so, then environment.
-
-    Raises:
-        ConfigError: The keyring cannot be read.
-    """
-    stored = keyring_key(name) if row.keyring and not (explicit or row.api_key) else None
-    for candidate in (explicit, row.api_key, stored, environment_key(env_names)):
-        value = candidate.get_secret_value() if isinstance(candidate, SecretStr) else candidate
-        if value and (key := _bare(value, name, of_row=candidate is row.api_key)):
-            register_secret(key)
-            return key
-    return None
-
-
-def _bare(value: str, name: str, *, of_row: bool) -> str:
-    """The key in *value*, from wherever.
-
-    Raises:
-        ConfigError: It cannot be one; the message names the AI.
-    """
-    try:
-        return bare_key(value)
-    except ValueError as error:
-        where = f"{FILE}: ais.{name}.api_key" if of_row else f"The key of {name!r}"
-        raise ConfigError(f"{where} {error}.") from None
-
-
-def keyring_key(name: str) -> str | None:
-    """The key stored for *name* in the system's keyring.
-
-    Raises:
-        ConfigError: The `keyring` extra is not installed, or the keyring is locked or missing.
-    """
-    try:
-        import keyring
-        from keyring.errors import KeyringError
-    except ImportError:
-        raise ConfigError(f"{FILE}: ais.{name}.keyring needs the extra: uv tool install '.[keyring]'.") from None
-    try:
-        stored: str | None = keyring.get_password(KEYRING_SERVICE, name)
-    except (KeyringError, OSError, RuntimeError) as error:
-        raise ConfigError(f"The keyring cannot be read for {name!r}: {type(error).__name__}. Unlock it.") from error
-    return stored
 
 
 def _check(raw: object, *, warnings: list[str]) -> Config:

@@ -10,8 +10,9 @@ from ai.providers.catalog import PROVIDERS, Provider
 from ai.roster.placing import check_platform, filled_in, located_by, native_options, region
 from ai.wire.classify.failure import Who
 from ai.wire.settings import ClientSettings, Endpoint
-from core.config import AIConfig, Defaults, environment_key, resolve_key
+from core.config import AIConfig, Defaults
 from core.errors import ConfigError, MissingKeyError
+from core.keys import environment_key, resolve_key
 
 
 def provider_of(name: str, row: AIConfig) -> Provider:

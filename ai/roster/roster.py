@@ -30,8 +30,9 @@ from ai.roster.placing import dialect
 from ai.wire.raw.bounded import MEGABYTE
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
-from core.config import AIConfig, Config, environment_key
+from core.config import AIConfig, Config
 from core.errors import ConfigError, UnknownAIError
+from core.keys import environment_key
 from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
 from core.paths import data_dir

@@ -16,8 +16,8 @@ import anyio
 import anyio.lowlevel
 
 from ai.caller import Caller
-from ai.layers.cache import request_key
 from ai.layers.permit import ask_before_sending
+from ai.request import request_key
 from core.jobs.engine import Journal
 from core.values import Answer, Outcome, Request, ToolCall, Usage
 

@@ -15,18 +15,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from core.config import BudgetLimits
 from core.errors import BudgetExceededError, StoreError
 from core.stores.choose import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
 """No limit looks further back than a day, and no run lasts longer than two."""
 
-Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
-Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
 
 MIGRATIONS = (
     """
@@ -52,24 +49,6 @@ MIGRATIONS = (
     DELETE FROM holds WHERE NOT open
     """,
 )
-
-
-class BudgetLimits(BaseModel):
-    """`budget` in `defaults` (all AIs together) or in a row (that AI alone). What is not set is not limited."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    per_call_usd: Dollars | None = None
-    per_run_usd: Dollars | None = None
-    per_day_usd: Dollars | None = None
-    per_call_tokens: Tokens | None = None
-    per_run_tokens: Tokens | None = None
-    per_day_tokens: Tokens | None = None
-    unknown_price: Literal["refuse", "allow"] = "refuse"
-
-    @property
-    def counts_dollars(self) -> bool:
-        return any(limit is not None for limit in (self.per_call_usd, self.per_run_usd, self.per_day_usd))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from ai.providers.catalog import PROVIDERS
-from core.config import FILE, KEYRING_SERVICE, AIConfig, Config, environment_key, keyring_key, load_config
+from core.config import FILE, AIConfig, Config, load_config
 from core.errors import ConfigError, InvalidInputError
+from core.keys import KEYRING_SERVICE, environment_key, keyring_key
 from core.paths import credentials_path
 from core.redact import redact, register_secret
 from core.secrecy.config_row import bare_key

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.config import AIConfig, load_config, resolve_key
+from core.config import AIConfig, load_config
+from core.keys import resolve_key
 
 
 def write(tmp_path: Path, content: object) -> Path:

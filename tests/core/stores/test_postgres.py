@@ -10,11 +10,12 @@ import anyio.to_thread
 import pytest
 from postgres_server import PostgresServer
 
+from core.config import BudgetLimits
 from core.errors import BudgetExceededError, StoreError
 from core.events import CallFinished, CallStarted
 from core.limits.bucket import Limit
 from core.limits.buckets import Buckets, open_buckets
-from core.limits.budget import Budget, BudgetLimits, Estimate
+from core.limits.budget import Budget, Estimate
 from core.stores.postgres import PostgresStore
 from core.usage.ledger import Ledger
 from core.values import Answer, Usage

@@ -18,8 +18,9 @@ from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 from tasks_client import Task, TasksClient, send
 
 from ai.runs.run import Run
+from core.config import BudgetLimits
 from core.errors import InvalidInputError, ServerError
-from core.limits.budget import Budget, BudgetLimits
+from core.limits.budget import Budget
 from server.mcp_server import tasks
 from server.mcp_server.app import create_mcp_server
 from server.mcp_server.tasks import TASKS

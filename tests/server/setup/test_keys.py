@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from provider_process import provider_process
 
-from core.config import load_config, resolve_key
+from core.config import load_config
+from core.keys import resolve_key
 from core.paths import credentials_path
 from server.cli.main import cli
 from server.setup import credentials_file

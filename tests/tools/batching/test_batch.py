@@ -17,10 +17,11 @@ from ai.runs.run import Desk
 from core.batch.input import BatchInput
 from core.batch.output import DiskFullError, Results
 from core.batch.template import Template
+from core.config import BudgetLimits
 from core.errors import AuthenticationError, InvalidInputError, ServerError
 from core.files.workspace import Workspace
 from core.jobs.values import Job
-from core.limits.budget import Budget, BudgetLimits
+from core.limits.budget import Budget
 from core.values import Request
 from server.jobs.worker import serving_jobs
 from tools.batch import BatchReport, batch
