@@ -224,6 +224,8 @@ class Config:
     roles: dict[str, RoleConfig] = field(default_factory=dict)
     files: FilesConfig = field(default_factory=FilesConfig)
     problems: tuple[str, ...] = ()
+    exposed: str | None = None
+    """The one of them that says that others can read the file."""
     bad_rows: dict[str, str] = field(default_factory=dict)
     readable: bool = True
 
@@ -245,13 +247,13 @@ def load_config(path: Path) -> Config:
         return Config(
             problems=(f"{FILE} is not valid JSON at {where}: {error.msg}. Fix it and restart.",), readable=False
         )
-    return _check(raw, warnings=_permission_warning(path))
+    return _check(raw, exposed=_exposed(path))
 
 
-def _check(raw: object, *, warnings: list[str]) -> Config:
+def _check(raw: object, *, exposed: str | None) -> Config:
     if not isinstance(raw, dict):
         return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
-    problems = list(warnings)
+    problems = [exposed] if exposed else []
     for key in sorted(set(raw) - {"ais", "defaults", "roles", "files"}):
         problems.append(f"{FILE}: unknown key {key!r}; known are 'ais', 'defaults', 'roles' and 'files'.")
     rows: dict[str, AIConfig] = {}
@@ -268,6 +270,7 @@ def _check(raw: object, *, warnings: list[str]) -> Config:
         roles=_check_roles(raw, problems),
         files=_check_section(FilesConfig, "files", raw, problems) or FilesConfig(roots=[]),
         problems=tuple(problems),
+        exposed=exposed,
         bad_rows=bad_rows,
     )
 
@@ -343,7 +346,7 @@ def _sentence(where: str, error: ValidationError) -> str:
     return f"{FILE}: {path}: {_WORDS.get(first['type'], first['msg'])}."
 
 
-def _permission_warning(path: Path) -> list[str]:
+def _exposed(path: Path) -> str | None:
     if sys.platform == "win32" or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return []
-    return [f"{FILE} can be read by other users of this machine: run chmod 600 on it."]
+        return None
+    return f"{FILE} can be read by other users of this machine: run chmod 600 on it."

@@ -54,7 +54,7 @@ from tools.recipe.kit import (
     price_range,
     refusal,
 )
-from tools.recipe.panel import OnPartial, Turnout, default_judges, heading, refuse_partial
+from tools.recipe.panel import Heading, OnPartial, Turnout, default_judges, heading, refuse_partial
 from tools.recipe.result import Result
 from tools.recipe.structured import keeps_schema
 
@@ -65,7 +65,6 @@ class Replies(Result):
     summary: str
     replies: list[Reply]
     synthesis: Synthesis | None = None
-    sent_along: list[str] = []
 
     def markdown(self) -> str:
         made = [self.synthesis.markdown()] if self.synthesis else []
@@ -162,7 +161,7 @@ async def ask_many(
     said = [(answer.ai, answer.text) for name in names for answer in asking.answers(name)]
     receipt = await context.keep(run, "ask_many", prompt, said)
     return Replies(
-        summary=_summary(asking, turnout, synthesis, paid, failures),
+        **_heading(asking, turnout, synthesis, paid, failures),
         replies=replies,
         synthesis=synthesis,
         sent_along=receipt,
@@ -231,13 +230,13 @@ def _representative(answers: Sequence[Answer], readings: Sequence[Reading]) -> A
     return answers[values.index(max(values, key=values.count))] if values else answers[0]
 
 
-def _summary(
+def _heading(
     asking: _Asking,
     turnout: Turnout,
     synthesis: Synthesis | None,
     paid: Sequence[Outcome],
     failures: Sequence[Failure],
-) -> str:
+) -> Heading:
     counted = f", {len(asking.every)} samples" if asking.samples > 1 else ""
     missing = synthesis is not None and synthesis.answer is None
     unread = synthesis.unread if synthesis is not None else 0
@@ -269,7 +268,7 @@ async def _plan(run: Run, asking: _Asking, max_tokens: int | None) -> Replies:
     summary = f"DRY RUN: nothing was sent. {most}{len(every)} calls, {price_range(every)}{parts}."
     summary += await refusal(run, every)
     replies = [Reply.planned(estimate) for estimate in answers]
-    return Replies(summary=summary, replies=replies, sent_along=list(asking.context.receipt))
+    return Replies(summary=summary, replies=replies, sent_along=asking.context.lines())
 
 
 def _synthesis_asks(run: Run, asking: _Asking, text: str, max_tokens: int | None) -> list[tuple[str, Request]]:

@@ -58,7 +58,7 @@ async def ask_one(
         effort=effort,
     )
     request, note = context.request(run, name, prompt, make)
-    receipt = list(context.receipt)
+    receipt = context.lines()
     if dry_run:
         estimates = await plan(run, [(name, request)])
         reply = noted(Reply.planned(*estimates), await refusal(run, estimates))

@@ -52,8 +52,8 @@ from tools.recipe.kit import (
     refusal,
 )
 from tools.recipe.off_loop import off_loop
-from tools.recipe.panel import OnPartial, Turnout, heading, refuse_partial, said
-from tools.recipe.result import Result
+from tools.recipe.panel import Heading, OnPartial, Turnout, heading, refuse_partial, said
+from tools.recipe.result import Part, Result
 from tools.recipe.structured import structured_request
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
@@ -61,7 +61,7 @@ Judge = Annotated[str | None, Field(description="Who gives the verdict. Default:
 Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
 
 
-class Seat(Result):
+class Seat(Part):
     """One debater: everything it said, first to last, and where it ended."""
 
     ai: str
@@ -83,7 +83,6 @@ class Debate(Result):
     seats: list[Seat]
     failed: list[str]
     cost: Cost
-    sent_along: list[str] = []
 
     @property
     def told(self) -> str:
@@ -346,7 +345,7 @@ async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling |
 def _result(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str]) -> Debate:
     cost = Cost.of(table.outcomes)
     return Debate(
-        summary=_summary(table, ruling, judge, asked, cost),
+        **_heading(table, ruling, judge, asked, cost),
         verdict=ruling.verdict if ruling else None,
         judge=judge,
         seats=[_seat(debater, ruling) for debater in sorted(table.debaters, key=lambda d: d.letter)],
@@ -380,7 +379,7 @@ def _changed(debater: _Debater, ruling: Ruling | None) -> bool:
     return any(statement.changed for statement in debater.statements)
 
 
-def _summary(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str], cost: Cost) -> str:
+def _heading(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str], cost: Cost) -> Heading:
     turnout = Turnout(asked, [debater.ai for debater in table.debaters])
     if len(table.debaters) < 2:
         return heading(turnout, "debated", cost, then=", so there was no debate and no verdict")

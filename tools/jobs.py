@@ -14,7 +14,7 @@ from core.jobs.jobs import Jobs
 from core.jobs.states import CancelMode, JobState
 from core.untrusted import quoted
 from tools.recipe.kit import Cost, counted
-from tools.recipe.result import Prose, Result
+from tools.recipe.result import Part, Prose, Result
 
 if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall
@@ -29,7 +29,7 @@ _CALLS_SHOWN = 20
 _TEXT_SHOWN = 4_000
 
 
-class JobView(Result):
+class JobView(Part):
     """One job. `reason` says why it is paused or failed; `calls` counts finished ones that are kept."""
 
     model_config = ConfigDict(defer_build=True)  # a server starts faster
@@ -71,7 +71,7 @@ class JobView(Result):
         )
 
 
-class FinishedCall(Result):
+class FinishedCall(Part):
     """One finished call of a job; `cursor` is what to pass as `after` to read on."""
 
     cursor: int
@@ -150,6 +150,7 @@ async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int
         calls=[FinishedCall.of(call) for call in kept],
         text=result.markdown if result else _WORDLESS if job.state == "done" and after is None else "",
         result=dict(result.structured) if result else None,
+        partial=bool(result and result.structured.get("partial")),
     )
 
 

@@ -8,7 +8,7 @@ import anyio.to_thread
 
 from ai.roster.configured_ai import ConfiguredAI
 from ai.runs.run import Run
-from tools.recipe.result import Result
+from tools.recipe.result import Part, Result
 
 KEPT = (
     "jobs.db, jobs.d: prompts, files and answers of jobs, for 30 days or 500 MB after they are over; of a call that a "
@@ -21,14 +21,14 @@ KEPT = (
 """What Moot keeps on this machine, all of it for its owner alone. The README says the same."""
 
 
-class KeyStatus(Result):
+class KeyStatus(Part):
     """One of an AI's keys, by its alias."""
 
     alias: str
     problem: str | None = None
 
 
-class AIStatus(Result):
+class AIStatus(Part):
     """One configured AI; `concurrency` is what it takes at once now, of `ceiling`."""
 
     name: str

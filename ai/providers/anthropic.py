@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.lazy import load
-from ai.wire.classify.failure import not_an_answer
+from ai.wire.classify.failure import not_an_answer, unavailable
 from ai.wire.raw.reading import count, items, mapping, position, text
 from ai.wire.response.finish import MESSAGES
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync
-from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
+from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout
 from ai.wire.settings import ClientSettings, Endpoint, Platform
 from ai.wire.strict_schema import as_asked, in_words, strict_schema
 from ai.wire.transport import SharedHTTP

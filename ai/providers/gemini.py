@@ -20,12 +20,12 @@ import httpx2
 
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.lazy import load
-from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error
+from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error, unavailable
 from ai.wire.raw.reading import count, first, items, mapping, position, text
 from ai.wire.response.finish import GEMINI
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync
-from ai.wire.sdk import first_model, sdk_timeout, unavailable, unforeseen
+from ai.wire.sdk import first_model, sdk_timeout, unforeseen
 from ai.wire.settings import ClientSettings, Endpoint
 from ai.wire.strict_schema import in_words
 from ai.wire.transport import SharedHTTP

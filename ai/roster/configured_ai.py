@@ -20,7 +20,7 @@ from core.errors import AITimeoutError, AnswerError, NotLocalError
 from core.values import Deadlines, Request, Response
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class ConfiguredAI(AsyncAIClient):
     """One AI that can be asked.
 

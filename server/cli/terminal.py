@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from pydantic import BaseModel
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.markdown import Markdown
@@ -25,7 +24,7 @@ from core.untrusted import clean, one_line
 from core.view import CallView, RunView
 from server.progress import report, watched
 from server.toolbox import RECIPES
-from tools.recipe.result import shown
+from tools.recipe.result import Result, shown
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
 _FRAMES_PER_S = 12
@@ -54,7 +53,7 @@ def run_recipe(
         return _complain(error, as_json, _USAGE)
     except MootError as error:
         return _complain(error, as_json, _NONE)
-    code = _SOME if _is_partial(result) else _OK
+    code = _SOME if result.partial else _OK
     if save is not None:
         result, saved = _saved(result, *save)
         code = code if saved else _USAGE
@@ -62,7 +61,7 @@ def run_recipe(
     return code
 
 
-def _saved(result: BaseModel, field: str, path: str) -> tuple[BaseModel, bool]:
+def _saved(result: Result, field: str, path: str) -> tuple[Result, bool]:
     """*result* without *field*, which is now in the file *path*; with it where that cannot be written."""
     try:
         Path(path).write_text(json.dumps(getattr(result, field), indent=2, ensure_ascii=False), encoding="utf-8")
@@ -90,7 +89,7 @@ def show_models(name: str | None, as_json: bool) -> int:
     return _SOME if offers else _NONE
 
 
-async def _run(name: str, arguments: dict[str, Any], as_json: bool, send_secrets: bool = False) -> BaseModel:
+async def _run(name: str, arguments: dict[str, Any], as_json: bool, send_secrets: bool = False) -> Result:
     recipe = next(recipe for recipe in RECIPES if recipe.name == name)
     await recipe.load()
     show = _silence if as_json else _columns if sys.stderr.isatty() else _lines
@@ -101,7 +100,6 @@ async def _run(name: str, arguments: dict[str, Any], as_json: bool, send_secrets
         run_id = new_run_id()
         async with watched(app.bus, run_id, show), app.run(name, run_id=run_id) as run:
             result = await recipe.run(run, **arguments)
-    assert isinstance(result, BaseModel)
     return result
 
 
@@ -171,21 +169,15 @@ async def _list_models(name: str | None) -> tuple[dict[str, list[str]], dict[str
     return dict(sorted(offers.items())), failures
 
 
-def _print(result: BaseModel, as_json: bool) -> None:
+def _print(result: Result, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=2))
         return
-    text = clean(result.markdown())  # type: ignore[attr-defined]
+    text = clean(result.markdown())
     if sys.stdout.isatty():
         Console().print(Markdown(text))
     else:
         print(text)
-
-
-def _is_partial(result: BaseModel) -> bool:
-    """Whether somebody who was asked gave no whole answer."""
-    summary = getattr(result, "summary", "")
-    return summary.startswith("PARTIAL") or getattr(result, "ok", True) is False
 
 
 def _complain(error: MootError, as_json: bool, code: int) -> int:

@@ -29,6 +29,7 @@ import anyio
 import click
 
 from ai.local.engine import LocalEngine, available_reason
+from ai.providers import retirements
 from ai.roster.roster import Roster
 from core.config import Config, load_config
 from core.errors import ConfigError, LocalModelError
@@ -151,7 +152,7 @@ def _credentials(patient: Patient) -> Iterator[Finding]:
         yield Finding("credentials", "ok", f"{path} is readable, and by you alone.")
     rows = set(patient.config.bad_rows.values())
     for problem in patient.config.problems:
-        if problem not in rows and "chmod" not in problem:
+        if problem not in rows and problem != patient.config.exposed:
             yield Finding("credentials", "warn", problem)
 
 
@@ -163,7 +164,7 @@ def _ais(patient: Patient) -> Iterator[Finding]:
         if reason:
             yield Finding(f"AI {name}", "fail" if roster.only_local else "warn", reason)
         elif retired:
-            yield Finding(f"AI {name}", "fail" if "was switched off" in retired else "warn", retired)
+            yield Finding(f"AI {name}", "fail" if retirements.is_retired(seat.model, today) else "warn", retired)
         else:
             yield Finding(f"AI {name}", "ok", f"{seat.model} via {seat.provider.name}, {key}.")
     for name, problem in roster.problems.items():
@@ -301,7 +302,6 @@ def _quick_start(patient: Patient) -> Iterator[Finding]:
 
 
 def _lists(patient: Patient) -> Iterator[Finding]:
-    from ai.providers import retirements
     from core.usage import prices
 
     today = datetime.fromtimestamp(patient.wall).date()

@@ -12,7 +12,7 @@ from ai.layers import cache
 from core.jobs import schema as jobs_schema
 from core.limits import bucket, budget
 from core.memory import threads
-from core.stores.sqlite import explain
+from core.stores.sqlite import DAMAGED, explain, result_code
 from core.usage import schema, track_record
 from server.doctor.finding import Finding
 
@@ -43,11 +43,10 @@ def examine_database(path: Path) -> Finding:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.DatabaseError as error:
-        words = str(error).lower()
-        if "locked" in words or "busy" in words:
+        code = result_code(error)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Finding(name, "warn", f"{path} is locked by another program; calls are recorded when it lets go.")
-        damaged = "not a database" in words or "malformed" in words
-        return Finding(name, "fail", _set_aside(path) if damaged else f"{path}: {explain(error)}")
+        return Finding(name, "fail", _set_aside(path) if code in DAMAGED else f"{path}: {explain(error)}")
     if path.name in _MIGRATIONS and written_by > len(_MIGRATIONS[path.name]):
         return Finding(name, "fail", f"{path} was written by a newer Moot (version {written_by}). Update this one.")
     return Finding(name, "ok", f"{path} is whole, free to write, version {written_by}.")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from ai.runs.app import App
 from core.errors import MootError
@@ -56,14 +56,14 @@ class JobHandle(Result):
             f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {len(self.calls)} calls have finished, "
             "and the rest goes on as a job. What is there is no result of a panel yet."
         )
-        return self.but(summary=summary)
+        return self.but(summary=summary, partial=True)
 
     def markdown(self) -> str:
         calls = [f"## {call.name}\n{quoted(call.text)}" for call in self.calls]
         return "\n\n".join([self.summary, f"Job {self.job.markdown()}", self.note, *calls])
 
 
-async def start(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, wait_s: float = 0) -> BaseModel:
+async def start(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, wait_s: float = 0) -> Result:
     """Run *recipe* as a job; what it returned if that takes at most *wait_s* seconds, else where to find it.
 
     Raises:
@@ -108,7 +108,7 @@ async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:
     return await app.jobs.submit(recipe.name, given | {PLACE: app.desk.workspace.place()})
 
 
-async def finished(app: App, recipe: Recipe, job: Job) -> BaseModel:
+async def finished(app: App, recipe: Recipe, job: Job) -> Result:
     """What *job* returned, in the recipe's own type; a JobHandle with the calls so far while it is under way.
 
     Raises:
@@ -119,7 +119,7 @@ async def finished(app: App, recipe: Recipe, job: Job) -> BaseModel:
     if job.state == "done" and (result := await app.jobs.result(job.id)):
         await recipe.load()
         kind = inspect.signature(recipe.run, eval_str=True).return_annotation
-        model: BaseModel = kind.model_validate(result.structured)
+        model: Result = kind.model_validate(result.structured)
         return model
     calls = await app.jobs.calls(job.id, limit=_CALLS_SHOWN) if job.calls else []
     return JobHandle.of(job, calls, runs_on=app.jobs.runs_on)

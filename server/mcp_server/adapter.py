@@ -14,7 +14,7 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ai.runs.app import App
 from ai.runs.run import new_run_id
@@ -26,7 +26,7 @@ from server.mcp_server.reply import Results, as_reply, noted
 from server.progress import report, watched
 from server.toolbox import Recipe
 from tools.recipe.kit import Background
-from tools.recipe.result import shown
+from tools.recipe.result import Result, shown
 
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
 EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
@@ -118,7 +118,7 @@ class _Call:
         self.note = ""
         """What whoever reads the result has to know beside it."""
 
-    async def result(self, arguments: dict[str, Any]) -> BaseModel:
+    async def result(self, arguments: dict[str, Any]) -> Result:
         background = arguments.pop("background", False)
         if not self._recipe.background or arguments.get("dry_run"):
             return await self._run(arguments)
@@ -127,13 +127,11 @@ class _Call:
         patience = patience_s(self._client(), os.environ, self._app.config.defaults.reply_within)
         return await (self._run(arguments) if patience is None else self._run_within(patience, arguments))
 
-    async def _run(self, arguments: dict[str, Any]) -> BaseModel:
+    async def _run(self, arguments: dict[str, Any]) -> Result:
         async with watched(self._app.bus, self.id, self._show), self._app.run(self._recipe.name, run_id=self.id) as run:
-            result = await self._recipe.run(run, **arguments)
-        assert isinstance(result, BaseModel)
-        return result
+            return await self._recipe.run(run, **arguments)
 
-    async def _run_within(self, patience: float, arguments: dict[str, Any]) -> BaseModel:
+    async def _run_within(self, patience: float, arguments: dict[str, Any]) -> Result:
         """The result, or what there is after *patience* seconds, while a job goes on with the rest."""
         try:
             job = await submit(self._app, self._recipe, arguments)

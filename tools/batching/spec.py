@@ -218,6 +218,7 @@ def report(spec: BatchSpec, tally: Tally) -> BatchReport:
     rows = list(islice(Results(Path(spec.output), spec.ais).records(), _SHOWN_ROWS)) if spec.shown else []
     return BatchReport(
         summary=words if spec.shown else f"{words} The results are in {name}.",
+        partial=tally.ok < total,
         total=total,
         done=tally.done,
         failed=tally.failed,

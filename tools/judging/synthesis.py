@@ -25,7 +25,7 @@ from tools.reading.final_answer import Reading, read_answer, rendered
 from tools.recipe.kit import Reply, build_request
 from tools.recipe.off_loop import off_loop
 from tools.recipe.panel import default_judges, family, said
-from tools.recipe.result import Prose, Result
+from tools.recipe.result import Part, Prose
 from tools.recipe.structured import object_schema
 from tools.voting.referee import match_values
 from tools.voting.votes import Ballot, Tally, tally
@@ -44,7 +44,7 @@ VALUE_SCHEMA = object_schema(reasons={"type": "string"}, answer={"type": "string
 _UNREAD = Reading(None, read=False)
 
 
-class Votes(Result):
+class Votes(Part):
     """One answer, the AIs whose majority it is, how many samples give it, and its share of the vote."""
 
     answer: str
@@ -53,7 +53,7 @@ class Votes(Result):
     share: float | None
 
 
-class Synthesis(Result):
+class Synthesis(Part):
     """What came out of the answers: `answer` null when nothing did, and `note` says why."""
 
     method: Method

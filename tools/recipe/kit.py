@@ -16,7 +16,7 @@ from core.errors import InvalidInputError, MootError, NoAnswerError
 from core.limits.budget import Estimate
 from core.untrusted import quoted
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
-from tools.recipe.result import Prose, Result
+from tools.recipe.result import Part, Prose, Result
 
 MOST_AIS = 16
 
@@ -58,7 +58,6 @@ class Reply(Result):
     output_tokens: int | None = None
     cost_usd: float | None = None
     cached: bool = False
-    sent_along: list[str] = []
 
     @classmethod
     def of(cls, outcome: Outcome, roster: Roster) -> Reply:
@@ -67,6 +66,7 @@ class Reply(Result):
                 ai=outcome.ai,
                 model="",
                 ok=False,
+                partial=True,
                 text=outcome.error.partial,
                 error=f"{outcome.error.kind}: {outcome.error}",
                 code=outcome.error.code,
@@ -208,7 +208,7 @@ def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
     return names
 
 
-class Cost(Result):
+class Cost(Part):
     """US dollars for several calls: what is known of it, and whether that is all."""
 
     known_usd: float

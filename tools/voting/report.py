@@ -24,7 +24,7 @@ def report(panel: Panel, count: Count | None, threshold: float, past: Past) -> C
     unread = bool(count and count.rounds[-1].unread)
     silent = any(member.note for member in panel.members)
     return Consensus(
-        summary=heading(
+        **heading(
             panel.turnout,
             "answered",
             panel.cost,

@@ -6,14 +6,14 @@ from typing import Literal
 
 from tools.recipe.kit import Cost, Reply, along
 from tools.recipe.panel import said
-from tools.recipe.result import Result
+from tools.recipe.result import Part, Result
 
 Outcome = Literal[
     "consensus", "converged", "no consensus", "partial", "tie", "single voice", "no answer", "not read", "ungrouped"
 ]
 
 
-class Position(Result):
+class Position(Part):
     """One answer, who gives it in the end, and its share of the weighted vote over all rounds."""
 
     answer: str
@@ -21,7 +21,7 @@ class Position(Result):
     share: float | None
 
 
-class Flip(Result):
+class Flip(Part):
     """A change of answer between the rounds; `convinced_by` is whose argument the AI named, if it named one."""
 
     ai: str
@@ -30,13 +30,13 @@ class Flip(Result):
     convinced_by: str | None
 
 
-class Claim(Result):
+class Claim(Part):
     claim: str
     ais: list[str]
     against: list[str]
 
 
-class Seat(Result):
+class Seat(Part):
     """One AI: everything it said, its answer in each round (null: none), and how sure it said it was."""
 
     ai: str
@@ -69,7 +69,6 @@ class Consensus(Result):
     failed: list[str]
     calls: int
     cost: Cost
-    sent_along: list[str] = []
 
     @property
     def told(self) -> str:

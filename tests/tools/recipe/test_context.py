@@ -165,6 +165,18 @@ async def test_the_oldest_turns_are_dropped_when_they_do_not_fit_and_the_answer_
     assert reply.note == "The 5 oldest turns of the thread did not fit its context and were left out."
 
 
+async def test_a_thread_keeps_the_names_of_what_was_sent_whatever_they_are(desk: Desk, root: Path) -> None:
+    for name in ("report (final).md", "left out.md"):
+        (root / name).write_text("text\n")
+    (root / "later.md").write_text("word " * 200_000)
+    async with scripted_app({"a": ["Read."]}, desk=desk) as app:
+        reply = await ask(app, "Look.", files=["report (final).md", "left out.md", "later.md"], thread="t")
+    await written(desk)
+    assert [line.startswith("later.md (left out: about") for line in reply.sent_along] == [False, False, True]
+    (asked, _) = await anyio.to_thread.run_sync(desk.threads.history, "t")
+    assert asked.text.endswith("[sent along: report (final).md, left out.md]")
+
+
 async def test_a_thread_without_a_name_is_refused_before_anybody_is_asked(desk: Desk) -> None:
     async with scripted_app({"a": []}, desk=desk) as app:
         with pytest.raises(InvalidInputError, match="'thread' is ''"):
