@@ -27,7 +27,6 @@ from core.jobs.fleet import rows as pg_rows
 from core.jobs.fleet.commits import Commits, rescue
 from core.jobs.fleet.leases import LEASE_S, Holds
 from core.jobs.fleet.parts import ABANDONED, WHOLE, PostgresParts
-from core.jobs.fleet.rows import Busy
 from core.jobs.fleet.task_queue import Entry, Queue, install
 from core.jobs.states import CancelMode, JobState
 from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
@@ -171,7 +170,7 @@ class PostgresJobs:
             self.holds.take(job, None, asked)
         return job
 
-    async def _take(self, entry: Entry) -> Job | Busy | None:
+    async def _take(self, entry: Entry) -> Job | pg_rows.Busy | None:
         asked, here, fair = self.holds.clock(), entry.job in self.holds, self._queue.fair
         take = partial(pg_rows.take, id=entry.job, me=self.owner, now=self.clock(), lease_s=self._lease_s)
         taken = await self.write(partial(take, here=here, fair=fair))
