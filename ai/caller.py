@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -23,7 +24,7 @@ from ai.client import FellBack, Retrying, Sent, Signal, Thinking, Waiting
 from ai.lazy import load
 from ai.request import check_request
 from ai.roster.billing import attributed, load_pricing, pricing, settle, settle_failure
-from core.errors import ConfigError, NotUsableError
+from core.errors import ConfigError, NotUsableError, UnknownAIError
 from core.events import (
     CallFailed,
     CallFellBack,
@@ -73,18 +74,8 @@ class Caller:
             UnknownAIError: No AI of that name is configured.
             InvalidInputError: The prompt is empty or too long.
         """
-        check_request(request)
-        try:
-            seat = self.roster.seat(ai)
-        except ConfigError as error:
-            if isinstance(error, ValueError):
-                raise
-            return self._unusable(ai, error, run, role)
-        if self.roster.budget is None:
-            return await self._guarded(guard, seat, request, run, role, _Way())
-        (hold,) = await self._reserve([(seat, request)], run)
-        way = _Way()
-        return await self._held(hold, way, self._guarded(guard, seat, request, run, role, way))
+        (outcome,) = await self.call_many([(ai, request)], run=run, role=role, guards=[guard] if guard else None)
+        return outcome
 
     async def call_many(
         self,
@@ -98,29 +89,38 @@ class Caller:
 
         *guards*, where given, has one for each of *asks*.
         """
-        for ai, request in asks:
+        for _, request in asks:
             check_request(request)
-            self.check_name(ai)
+        found = [self._found(ai) for ai, _ in asks]
         usable = [
-            (position, self.roster.seats[ai], request)
-            for position, (ai, request) in enumerate(asks)
-            if ai in self.roster.seats
+            (one, request) for one, (_, request) in zip(found, asks, strict=True) if not isinstance(one, Exception)
         ]
-        holds = await self._reserve([(seat, request) for _, seat, request in usable], run)
-        outcomes: dict[int, Outcome] = {}
+        holds = iter(await self._reserve(usable, run))
 
-        async def ask(position: int, hold: Hold | None, seat: ConfiguredAI, request: Request) -> None:
+        async def ask(position: int, hold: Hold | None) -> Outcome:
+            (ai, request), one, way = asks[position], found[position], _Way()
+            if isinstance(one, ConfigError):
+                return self._unusable(ai, one, run, role)
             guard = guards[position] if guards else None
-            way = _Way()
-            outcomes[position] = await self._held(hold, way, self._guarded(guard, seat, request, run, role, way))
+            return await self._held(hold, way, self._guarded(guard, one, request, run, role, way))
 
-        async with anyio.create_task_group() as tasks:
-            for (position, seat, request), hold in zip(usable, holds, strict=True):
-                tasks.start_soon(ask, position, hold, seat, request)
-            for position, (ai, request) in enumerate(asks):
-                if ai not in self.roster.seats:
-                    outcomes[position] = await self.call(ai, request, run=run, role=role)
-        return [outcomes[position] for position in range(len(asks))]
+        held = [None if isinstance(one, Exception) else next(holds) for one in found]
+        if len(asks) == 1:  # what it raises comes out as it is, and a task costs
+            return [await ask(0, held[0])]
+        return await _gathered([partial(ask, position, hold) for position, hold in enumerate(held)])
+
+    def _found(self, ai: str) -> ConfiguredAI | ConfigError:
+        """The AI called *ai*, or why it cannot be asked.
+
+        Raises:
+            UnknownAIError: There is none of that name.
+        """
+        try:
+            return self.roster.seat(ai)
+        except UnknownAIError:
+            raise
+        except ConfigError as error:
+            return error
 
     async def _reserve(self, asks: Sequence[tuple[ConfiguredAI, Request]], run: str) -> Sequence[Hold | None]:
         """A hold for each of *asks*, or None for each where there is no budget."""
@@ -152,11 +152,7 @@ class Caller:
 
     def check_name(self, ai: str) -> None:
         """Raise UnknownAIError when nobody is called *ai*; an AI that is merely unusable passes."""
-        try:
-            self.roster.seat(ai)
-        except ConfigError as error:
-            if isinstance(error, ValueError):
-                raise
+        self._found(ai)
 
     async def _guarded(
         self, guard: Guard | None, seat: ConfiguredAI, request: Request, run: str, role: str, way: _Way
@@ -264,6 +260,19 @@ class Caller:
         self._bus.publish(CallStarted(run, call, ai, "", role))
         self._bus.publish(CallFailed(run, call, failure))
         return failure
+
+
+async def _gathered(calls: Sequence[Callable[[], Awaitable[Outcome]]]) -> list[Outcome]:
+    """The outcomes of all *calls*, made at once, in their order."""
+    outcomes: dict[int, Outcome] = {}
+
+    async def run(position: int, call: Callable[[], Awaitable[Outcome]]) -> None:
+        outcomes[position] = await call()
+
+    async with anyio.create_task_group() as tasks:
+        for position, call in enumerate(calls):
+            tasks.start_soon(run, position, call)
+    return [outcomes[position] for position in range(len(calls))]
 
 
 @dataclass(slots=True)

@@ -47,3 +47,8 @@ def _plain(value: object) -> object:
     if is_dataclass(value):
         return {field: getattr(value, field) for field in value.__dataclass_fields__}
     return repr(value)
+
+
+def result_key(role: str, ai: str, key: str) -> str:
+    """Under what a job's journal keeps an answer: who was asked, as what, and what."""
+    return f"{role}:{ai}:{key}"

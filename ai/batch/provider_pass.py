@@ -17,6 +17,7 @@ from ai.batch.endpoint import RemoteBatches
 from ai.batch.pauses import Pauses
 from ai.batch.rows import Ask, Memory
 from ai.batch.submissions import Chunk, Errand
+from ai.request import result_key
 from ai.runs.run import Run
 from core.errors import AIError, InvalidInputError, MootError
 
@@ -95,7 +96,7 @@ class RemotePass:
         return {name: self._errands[ask.ai].why(ask.index) for name, ask in names.items() if name not in kept}
 
     def name(self, ask: Ask) -> str:
-        return f"{self._role}:{ask.ai}:{ask.key}"
+        return result_key(self._role, ask.ai, ask.key)
 
     async def _run_all(
         self, read: Callable[[], Awaitable[Sequence[Ask]]], tell: Callable[[str], Awaitable[None]]

@@ -19,6 +19,7 @@ import anyio
 
 from ai.batch.records import answer_value, failure_value
 from ai.caller import Caller
+from ai.request import result_key
 from core.errors import (
     AIError,
     AuthenticationError,
@@ -196,7 +197,7 @@ class Batch:
         self._wake.set()
 
     async def _take(self, asks: Sequence[Ask], start_soon: Callable[..., object]) -> None:
-        keys = [f"{self._role}:{ask.ai}:{ask.key}" for ask in asks]
+        keys = [result_key(self._role, ask.ai, ask.key) for ask in asks]
         kept = await self._kept(keys)
         for ask, key in zip(asks, keys, strict=True):
             if self._unwritten >= self._window and self._failure is None:

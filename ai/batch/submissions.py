@@ -21,7 +21,7 @@ from ai.batch.records import answer_value, failure_value
 from ai.batch.rows import Ask, Memory
 from ai.layers.permit import permitted
 from ai.lazy import load
-from ai.request import check_request
+from ai.request import check_request, result_key
 from ai.roster.billing import settle, settle_failure
 from ai.runs.run import Run
 from ai.wire.classify.failure import Who, not_an_answer
@@ -372,7 +372,7 @@ class Errand:
         return remote_key(self._role, self._ai, number, step)
 
     def _name(self, key: str) -> str:
-        return f"{self._role}:{self._ai}:{key}"
+        return result_key(self._role, self._ai, key)
 
     def _prefix(self, number: int) -> str:
         """What a chunk is called at the provider: no other job's, and nothing to be read from it."""

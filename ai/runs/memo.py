@@ -17,7 +17,7 @@ import anyio.lowlevel
 
 from ai.caller import Caller
 from ai.layers.permit import ask_before_sending
-from ai.request import request_key
+from ai.request import request_key, result_key
 from core.jobs.engine import Journal
 from core.values import Answer, Outcome, Request, ToolCall, Usage
 
@@ -126,7 +126,7 @@ class Memo:
         await self._journal.settle()
 
     def _key(self, role: str, ai: str, request: Request) -> str:
-        name = f"{role}:{ai}:{request_key(ai, request)}"
+        name = result_key(role, ai, request_key(ai, request))
         self._seen[name] += 1
         return f"{name}:{self._seen[name]}"
 

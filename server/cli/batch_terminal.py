@@ -26,6 +26,7 @@ from core.jobs.values import Job
 from core.secrecy.names import named_like_a_secret
 from core.untrusted import one_line
 from server.jobs.worker import keep_batches, serving_jobs, start_worker
+from server.side_tasks import tasks_beside
 from tools.batching.mend import damage
 from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, report
 from tools.batching.start import start_batch
@@ -156,17 +157,10 @@ async def _reading(path: Path, wishes: Wishes) -> AsyncIterator[None]:
         await anyio.sleep(_SILENT_S)
         print(f"moot: reading all of {path.name!r} first; ten million rows take about a minute.", file=sys.stderr)
 
-    failure: MootError | None = None
-    async with anyio.create_task_group() as tasks:
+    async with tasks_beside() as tasks:
         if not wishes.as_json:
             tasks.start_soon(say)
-        try:
-            yield
-        except MootError as error:  # raised again below: out of here it would come wrapped in a group
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield
 
 
 async def _agreed(app: App, batch: Prepared, wishes: Wishes) -> bool:
@@ -243,17 +237,12 @@ async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
 
 async def _worked(app: App, job: Job, batch: Prepared, wishes: Wishes) -> Job:
     """The job at its end. Where another process has it, that one does the work."""
-    failure: MootError | None = None
     async with serving_jobs(app):
         try:
             job = await _followed(app, job.id, batch, wishes)
         except anyio.get_cancelled_exc_class():
             print("moot: calls under way may finish; to cut them off, stop it once more.", file=sys.stderr)
             raise
-        except MootError as error:  # raised again below: out of here it would come wrapped in a group
-            failure = error
-    if failure is not None:
-        raise failure
     return job
 
 

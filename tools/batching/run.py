@@ -105,7 +105,7 @@ class _Work:
         if jobs is None or memory is None or parts is None or await anyio.to_thread.run_sync(self._stays_here):
             await self._ask_here()
         else:
-            jobs.stepping_aside(self._run.id)
+            jobs.step_aside(self._run.id)
             await self._spread(parts, memory)
 
     def _stays_here(self) -> bool:
