@@ -6,6 +6,7 @@ The provider is a process too, and its log is what is believed: which requests i
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -43,6 +44,8 @@ class Found:
     accepted: int
     cut: int
     """Calls that were asked again because their process was killed or stopped with them under way."""
+    may: int
+    """How many of them there may be: as many as are made at once, for each time."""
     again: list[str]
     """Rows that were asked again though their answer was there."""
     lost: int
@@ -60,6 +63,7 @@ class Found:
         missing = self.accepted - self.ledger
         return [
             *([f"{len(self.again)} finished calls were asked again: {self.again[:5]}"] if self.again else []),
+            *([f"{self.cut} calls were asked again, {self.may} may"] if self.cut > self.may else []),
             *([f"{self.lost} answers are lost or doubled"] if self.lost else []),
             *([f"jobs are {self.unfinished}"] if self.unfinished else []),
             *([f"the ledger has {-missing} calls too many"] if missing < 0 else []),
@@ -102,10 +106,13 @@ class World:
         row = {"provider": "openai_compatible", "base_url": base_url, "concurrency": WIDTH}
         row["model"] = f"delay={self.delay_s},tokens={TOKENS}"
         self.credentials = self.folder / "credentials.json"
-        self.credentials.write_text(json.dumps({"ais": {"a": row}, "defaults": {"detach": False} | self.defaults}))
+        settings = {"detach": False} | self.defaults
+        self.credentials.write_text(json.dumps({"ais": {"a": row}, "defaults": settings}))
         self.credentials.chmod(0o600)
-        (self.folder / "in.jsonl").write_text("".join(f'"row {n}"\n' for n in range(self.rows)))
-        self.output = self.folder / "out.jsonl"
+        self.work = self.folder / "work"
+        self.work.mkdir()
+        (self.work / "in.jsonl").write_text("".join(f'"row {n}"\n' for n in range(self.rows)))
+        self.output = self.work / "out.jsonl"
         self.happened: list[Happened] = []
         self.timers: list[threading.Timer] = []
         self.homes: set[Path] = set()
@@ -116,7 +123,8 @@ class World:
     def environment(self, home: str) -> dict[str, str]:
         place = self.folder / (home if self.server else "home")
         self.homes.add(place)
-        shared = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "MOOT_HOME": str(place)}
+        (self.folder / "user").mkdir(exist_ok=True)
+        shared = {"PATH": os.environ["PATH"], "HOME": str(self.folder / "user"), "MOOT_HOME": str(place)}
         shared |= {"MOOT_CREDENTIALS": str(self.credentials), "MOOT_TEST_LEASE_S": str(LEASE_S) if self.server else ""}
         return shared | ({"MOOT_STORE": self.url} if self.server else {})
 
@@ -124,7 +132,7 @@ class World:
         pipe = subprocess.PIPE if talks else self._told
         process = subprocess.Popen(
             [sys.executable, ENTRY, *arguments],
-            cwd=self.folder,
+            cwd=self.work,
             env=self.environment(home),
             stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
             stdout=pipe,
@@ -182,7 +190,7 @@ class World:
         return begun
 
     def accepted(self) -> int:
-        return self.log.read_bytes().count(b"\na ") + 1 if self.log.exists() else 0
+        return self.log.read_bytes().count(b"\na ") if self.log.exists() else 0
 
     def until_accepted(self, count: int) -> None:
         self.until(lambda: self.accepted() >= min(count, self.rows))
@@ -221,6 +229,7 @@ class World:
             rows=self.rows,
             accepted=sum(map(len, accepted.values())),
             cut=cut,
+            may=WIDTH * len(self.happened),
             again=again,
             lost=lost,
             ledger=self.ledger(),
@@ -234,7 +243,7 @@ class World:
         for home in sorted(self.homes):
             command = [sys.executable, ENTRY, "usage", "--json"]
             environment = self.environment(home.name)
-            done = subprocess.run(command, env=environment, check=True, capture_output=True, cwd=self.folder)
+            done = subprocess.run(command, env=environment, check=True, capture_output=True, cwd=self.work)
         rows = json.loads(done.stdout)["rows"]
         calls = sum(row["calls"] - row["failed"] for row in rows)
         tokens = sum(row["input_tokens"] + row["output_tokens"] for row in rows)
@@ -243,9 +252,8 @@ class World:
 
     def _asked_again(self, accepted: Times, answered: Times) -> tuple[list[str], int]:
         again, cut = [], 0
-        for prompt, times in accepted.items():
-            for moment in times[:-1]:
-                reply = next((at for at in answered[prompt] if at >= moment), None)
+        for prompt in accepted:
+            for _, reply in _calls(accepted[prompt], answered[prompt])[:-1]:
                 if reply is None or any(one.since - READ_S <= reply <= one.until + 1 for one in self.happened):
                     cut += 1
                 else:
@@ -253,17 +261,13 @@ class World:
         return again, cut
 
     def _cut_by_kills(self, accepted: Times, answered: Times) -> int:
-        """Calls that a process may have had under way when it was killed."""
+        """Calls that a process may have had under way when it was killed: never more than it makes at once."""
+        kills = [one for one in self.happened if one.kill]
         count = 0
-        for prompt, times in accepted.items():
-            for moment in times:
-                reply = next((at for at in answered[prompt] if at >= moment), None)
-                count += any(
-                    moment <= one.until and (reply is None or reply >= one.since - READ_S)
-                    for one in self.happened
-                    if one.kill
-                )
-        return count
+        for prompt in accepted:
+            for moment, reply in _calls(accepted[prompt], answered[prompt]):
+                count += any(moment <= one.until and (reply is None or reply >= one.since - READ_S) for one in kills)
+        return min(count, WIDTH * len(kills))
 
 
 def read_log(path: Path) -> tuple[Times, Times]:
@@ -274,6 +278,15 @@ def read_log(path: Path) -> tuple[Times, Times]:
         what, at, prompt = line.split(" ", 2)
         (accepted if what == "a" else answered)[prompt].append(float(at))
     return accepted, answered
+
+
+def _calls(accepted: list[float], answered: list[float]) -> list[tuple[float, float | None]]:
+    """Each call of a prompt: when it was accepted, and when it was answered, if it was."""
+    ends = [*accepted[1:], math.inf]
+    return [
+        (moment, next((at for at in answered if moment <= at < end), None))
+        for moment, end in zip(accepted, ends, strict=True)
+    ]
 
 
 def say(process: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
