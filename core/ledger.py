@@ -134,7 +134,7 @@ class Ledger:
     def _take_over(self) -> None:
         """Add the rows of processes that were killed before they could write them. Blocks."""
         if self._spool.left:
-            with suppress(StoreError):  # they are shown as soon as they can be written
+            with suppress(StoreError, OSError):  # they are shown as soon as they can be written
                 self._spool.forget(self._store.submit(self._insert_left_behind).result(_FLUSH_S))
 
     def flush(self) -> None:
@@ -166,7 +166,7 @@ class Ledger:
     def _call_started(self, event: CallStarted) -> None:
         if not self._opened:
             self._opened = True
-            self._store.post(self._open)
+            self._store.submit(self._open, patient=True, hurried=False).add_done_callback(self._taken_over)
         self._started[event.call] = event
 
     def _call_finished(self, event: CallFinished) -> None:
@@ -177,10 +177,16 @@ class Ledger:
         started = self._started.pop(event.call)
         self._record(failed(started, self._tools.get(event.run, ""), event))
 
-    def _open(self, connection: Any) -> None:
+    def _open(self, connection: Any) -> LeftBehind:
         """In the store's thread: be ready for rows, and add those of processes that were killed."""
         self._spool.open()
-        self._insert_left_behind(connection)
+        return self._insert_left_behind(connection)
+
+    def _taken_over(self, written: Future[LeftBehind]) -> None:
+        """In the store's thread as well: the rows are committed, so the files they came from go."""
+        if not written.cancelled() and written.exception() is None:
+            with suppress(OSError):  # the next one tries again
+                self._spool.forget(written.result())
 
     def _insert_left_behind(self, connection: Any) -> LeftBehind:
         return self._spool.take_over(connection, insert, is_row)
@@ -235,10 +241,10 @@ SELECT {group} AS key, substr(at, 1, 10) AS day,
     COUNT(*) AS calls,
     COUNT(*) FILTER (WHERE outcome NOT IN ('ok', 'cancelled')) AS failed,
     COUNT(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
-    COALESCE(SUM(input_tokens) FILTER (WHERE NOT cached), 0) AS input_tokens,
-    COALESCE(SUM(output_tokens) FILTER (WHERE NOT cached), 0) AS output_tokens,
-    COALESCE(SUM(cached_tokens) FILTER (WHERE NOT cached), 0) AS cached_tokens,
-    COALESCE(SUM(reasoning_tokens) FILTER (WHERE NOT cached), 0) AS reasoning_tokens,
+    CAST(COALESCE(SUM(input_tokens) FILTER (WHERE NOT cached), 0) AS BIGINT) AS input_tokens,
+    CAST(COALESCE(SUM(output_tokens) FILTER (WHERE NOT cached), 0) AS BIGINT) AS output_tokens,
+    CAST(COALESCE(SUM(cached_tokens) FILTER (WHERE NOT cached), 0) AS BIGINT) AS cached_tokens,
+    CAST(COALESCE(SUM(reasoning_tokens) FILTER (WHERE NOT cached), 0) AS BIGINT) AS reasoning_tokens,
     COALESCE(SUM(cost_usd), 0) AS cost_usd,
     COUNT(cost_usd) AS priced,
     COALESCE(SUM(latency_s) FILTER (WHERE outcome = 'ok'), 0) AS latency_s,

@@ -311,3 +311,17 @@ def test_the_file_of_one_who_dies_while_others_are_taken_over_is_kept_for_the_ne
         assert {row.key for row in ledger.usage(*ALWAYS, by="model")} == {"plain", "early"}
     assert {row.key for row in ledger.usage(*ALWAYS, by="model")} == {"plain", "early", "late"}
     ledger.close()
+
+
+def test_whoever_takes_over_the_rows_of_the_dead_removes_their_files(tmp_path: Path) -> None:
+    folder = tmp_path / "usage"
+    folder.mkdir()
+    row = values(Entry(1_800_000_000.0, "r", "t", "a", "p", "left", "", None, 1.0, "ok"))
+    (folder / "usage-dead.0.spool").write_text(f"{json.dumps(['dead', '1', list(row), 1.0])}\n")
+    (folder / "usage-dead.1.spool").write_text("")
+    ledger = Ledger(tmp_path / "moot.db")
+    finish(bus_of(ledger), "c1", answer(model="plain"))
+    assert [row["model"] for row in rows(ledger)] == ["left", "plain"]
+    ledger.flush()  # a further transaction: whatever comes after the one before has happened
+    assert not list(folder.glob("usage-dead.*"))
+    ledger.close()

@@ -243,7 +243,8 @@ class World:
         for home in sorted(self.homes):
             command = [sys.executable, ENTRY, "usage", "--json"]
             environment = self.environment(home.name)
-            done = subprocess.run(command, env=environment, check=True, capture_output=True, cwd=self.work)
+            done = subprocess.run(command, check=False, env=environment, capture_output=True, cwd=self.work)
+            assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
         rows = json.loads(done.stdout)["rows"]
         calls = sum(row["calls"] - row["failed"] for row in rows)
         tokens = sum(row["input_tokens"] + row["output_tokens"] for row in rows)
