@@ -25,6 +25,7 @@ from ai.lazy import load
 from ai.request_check import check_request
 from core.errors import ConfigError, NotUsableError
 from core.events import (
+    CallAnswered,
     CallFailed,
     CallFellBack,
     CallFinished,
@@ -213,6 +214,7 @@ class Caller:
         answer = attributed(seat, really, response, latency_s, first_token_s, cost_usd, request)
         try:
             if keep is not None:
+                publish(CallAnswered(run, call, answer))
                 await keep(answer)
         finally:  # also where waiting for the store was broken off: it is paid for
             publish(CallFinished(run, call, answer))

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from core.errors import (
     StoreError,
 )
-from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
+from core.events import CallAnswered, CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
 from core.ledger_rows import Entry, answered, failed, insert, is_row, stamp, values
 from core.ledger_spool import LedgerSpool, LeftBehind, Line
 from core.paths import data_dir
@@ -85,7 +85,8 @@ class Ledger:
             RunStarted: self._run_started,
             RunFinished: self._run_finished,
             CallStarted: self._call_started,
-            CallFinished: self._call_finished,
+            CallAnswered: self._call_answered,
+            CallFinished: self._call_answered,
             CallFailed: self._call_failed,
         }
 
@@ -166,12 +167,13 @@ class Ledger:
     def _call_started(self, event: CallStarted) -> None:
         if not self._opened:
             self._opened = True
-            self._store.submit(self._open, patient=True, hurried=False).add_done_callback(self._taken_over)
+            self._store.submit(self._open, patient=True).add_done_callback(self._taken_over)
         self._started[event.call] = event
 
-    def _call_finished(self, event: CallFinished) -> None:
-        started = self._started.pop(event.call)
-        self._record(answered(started, self._tools.get(event.run, ""), event.answer))
+    def _call_answered(self, event: CallAnswered | CallFinished) -> None:
+        """Once for each call, and before anybody waits for a store: it is paid for, whoever is killed in between."""
+        if (started := self._started.pop(event.call, None)) is not None:
+            self._record(answered(started, self._tools.get(event.run, ""), event.answer))
 
     def _call_failed(self, event: CallFailed) -> None:
         started = self._started.pop(event.call)

@@ -17,7 +17,7 @@ from scripted_ai import Hold, scripted_app
 
 from core.config import AIConfig, Config
 from core.errors import AIError, OverloadedError, RateLimitedError, StoreError, TruncatedError
-from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, Token
+from core.events import CallAnswered, CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, Token
 from core.ledger import Ledger, usage_report
 from core.ledger_rows import Entry, values
 from core.lifecycle import open_app
@@ -325,3 +325,12 @@ def test_whoever_takes_over_the_rows_of_the_dead_removes_their_files(tmp_path: P
     ledger.flush()  # a further transaction: whatever comes after the one before has happened
     assert not list(folder.glob("usage-dead.*"))
     ledger.close()
+
+
+def test_a_job_s_call_is_recorded_before_its_answer_is_kept_and_only_once(ledger: Ledger) -> None:
+    bus = bus_of(ledger)
+    bus.publish(CallStarted("r", "c1", "a", "m"))
+    bus.publish(CallAnswered("r", "c1", answer()))
+    assert len(rows(ledger)) == 1, "a kill while the journal is written costs no row"
+    bus.publish(CallFinished("r", "c1", answer()))
+    assert len(rows(ledger)) == 1 and not ledger._started
