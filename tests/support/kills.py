@@ -52,7 +52,7 @@ class Found:
     """Rows without an answer, or with more than one."""
     ledger: int
     unknown: int
-    """Accepted calls that are not in the ledger, and may be missing there: cut off by SIGKILL."""
+    """Accepted calls that may be missing in the ledger: those that were cut off, and so asked again."""
     unfinished: list[str]
     """States of jobs that are not over."""
     wall_s: float
@@ -233,7 +233,7 @@ class World:
             again=again,
             lost=lost,
             ledger=self.ledger(),
-            unknown=self._cut_by_kills(accepted, answered),
+            unknown=cut,
             unfinished=[state for state in self.states() if state != "done"],
             wall_s=time.monotonic() - self.began,
         )
@@ -260,15 +260,6 @@ class World:
                 else:
                     again.append(prompt)
         return again, cut
-
-    def _cut_by_kills(self, accepted: Times, answered: Times) -> int:
-        """Calls that a process may have had under way when it was killed: never more than it makes at once."""
-        kills = [one for one in self.happened if one.kill]
-        count = 0
-        for prompt in accepted:
-            for moment, reply in _calls(accepted[prompt], answered[prompt]):
-                count += any(moment <= one.until and (reply is None or reply >= one.since - READ_S) for one in kills)
-        return min(count, WIDTH * len(kills))
 
 
 def read_log(path: Path) -> tuple[Times, Times]:
