@@ -213,6 +213,7 @@ class Budget:
         run = run.partition(".")[0]  # the parts of a job spend what the job may
 
         taken: list[Path] = []
+        holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
 
         def take(connection: Any) -> list[Hold]:
             first = self._owner.register(connection)
@@ -224,9 +225,10 @@ class Budget:
                 connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
                 connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
             day = _today()
+            if holds and connection.execute("SELECT 1 FROM holds WHERE id = ?", (holds[0].id,)).fetchone():
+                return holds  # committed, and the connection was lost before we heard of it
             for scope in self._scopes:
                 _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
-            holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
             for hold in holds:
                 _open_hold(connection, hold, self._owner.name, day, run)
             return holds
@@ -314,7 +316,9 @@ def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> N
 def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) -> None:
     """Put what was taken in place of what was held. A hold that was voided meanwhile counts by what was taken."""
     query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
-    day, run, held_usd, held_tokens = connection.execute(query, (hold,)).fetchone() or (_today(), "", 0, 0)
+    if (found := connection.execute(query, (hold,)).fetchone()) is None:
+        return  # closed by now: committed, and the connection was lost before we heard of it
+    day, run, held_usd, held_tokens = found
     connection.execute("DELETE FROM holds WHERE id = ?", (hold,))
     _add(connection, day, run, ai, usd - held_usd, tokens - held_tokens)
 

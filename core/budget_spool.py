@@ -16,7 +16,7 @@ from typing import Any
 from core.spool import Segment, Spool, left_behind, read_spool
 
 Close = Callable[[Any, str, str, float, int], None]
-"""Puts dollars and tokens in place of the reservation of an AI, over a connection."""
+"""Puts dollars and tokens in place of the reservation of an AI, over a connection; once for each."""
 _PREFIX = "holds-"
 
 
@@ -61,8 +61,7 @@ class HoldSpool:
                 continue
             for path in paths:
                 for hold, ai, usd, tokens in _lines(path):
-                    if connection.execute("SELECT 1 FROM holds WHERE id = ?", (hold,)).fetchone():
-                        close(connection, hold, ai, usd, tokens)
+                    close(connection, hold, ai, usd, tokens)
                 taken.append(path)
         return taken
 

@@ -80,10 +80,15 @@ class LedgerSpool:
         line.segment = self._spool.put(self._owner.name, str(line.number), json.dumps(line.row), line.at)
 
     def written(self, connection: Any, lines: Sequence[Line], insert: Insert) -> None:
-        """Write *lines* and how far this process is, in one transaction of the caller's."""
-        insert(connection, [line.row for line in lines])
-        if self._open and lines:
-            _note(connection, self._owner.name, max(line.number for line in lines))
+        """Write *lines* and how far this process is, in one transaction of the caller's.
+
+        Those that are there already are left out: whoever lost a connection cannot know what became of its commit.
+        """
+        there = _noted(connection, self._owner.name) if self._open else 0
+        missing = [line for line in lines if line.number > there]
+        insert(connection, [line.row for line in missing])
+        if self._open and missing:
+            _note(connection, self._owner.name, max(line.number for line in missing))
 
     def done(self, lines: Sequence[Line]) -> None:
         """*lines* are committed."""

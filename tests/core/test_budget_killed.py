@@ -88,3 +88,13 @@ async def test_a_file_that_says_what_cannot_be_changes_nothing(line: str, tmp_pa
     with pytest.raises(BudgetExceededError, match=f"of which {HELD} tokens"):
         await budget.reserve("r", [Estimate("a", "m", LIMIT, 0, 0.0, 0.0)])
     await anyio.to_thread.run_sync(budget.close)
+
+
+async def test_what_is_written_once_more_after_a_lost_connection_counts_once(tmp_path: Path) -> None:
+    budget = Budget(tmp_path, BudgetLimits(per_day_tokens=LIMIT), {})
+    (hold,) = await budget.reserve("r", [Estimate("a", "m", HELD, 0, 0.0, 0.0)])
+    for _ in range(3):
+        budget.settle(hold, usd=0.0, tokens=TAKEN)
+    with pytest.raises(BudgetExceededError, match=f"of which {TAKEN} tokens"):
+        await budget.reserve("r", [Estimate("a", "m", LIMIT, 0, 0.0, 0.0)])
+    await anyio.to_thread.run_sync(budget.close)

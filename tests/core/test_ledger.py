@@ -19,7 +19,7 @@ from core.config import AIConfig, Config
 from core.errors import AIError, OverloadedError, RateLimitedError, StoreError, TruncatedError
 from core.events import CallAnswered, CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, Token
 from core.ledger import Ledger, usage_report
-from core.ledger_rows import Entry, values
+from core.ledger_rows import Entry, insert, values
 from core.lifecycle import open_app
 from core.values import Answer, Failure, Request, Usage
 
@@ -334,3 +334,14 @@ def test_a_job_s_call_is_recorded_before_its_answer_is_kept_and_only_once(ledger
     assert len(rows(ledger)) == 1, "a kill while the journal is written costs no row"
     bus.publish(CallFinished("r", "c1", answer()))
     assert len(rows(ledger)) == 1 and not ledger._started
+
+
+def test_a_commit_that_nobody_heard_of_and_that_is_tried_again_doubles_nothing(ledger: Ledger) -> None:
+    bus = bus_of(ledger)
+    finish(bus, "c1", answer(model="one"))
+    ledger.flush()
+    line = ledger._spool.put(values(Entry(1.0, "r", "t", "a", "p", "two", "", None, 1.0, "ok")), 1.0)
+    for _ in range(2):
+        ledger._store.submit(lambda connection: ledger._spool.written(connection, [line], insert)).result(10)
+    finish(bus, "c2", answer(model="three"))
+    assert [row["model"] for row in rows(ledger)] == ["one", "two", "three"]
