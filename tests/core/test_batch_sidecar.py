@@ -11,7 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.batch_output import Sidecar
+from ai.batch_answers import record
+from core.batch_kept import Kept
+from core.batch_output import Results, Sidecar
+from core.batch_records import encoded
 from core.errors import InvalidInputError
 
 GOOD: dict[str, Any] = {"run": {"input": "d"}, "job": "j", "width": 3, "generation": 1, "finished": True}
@@ -63,3 +66,24 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_whatever_stands_in_a_field_it_is_read_or_refused(field: str, value: Any, tmp_path: Path) -> None:
     with suppress(InvalidInputError):
         read(tmp_path, json.dumps(GOOD | {field: value}))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda lines: lines[::-1], lambda lines: lines[1:], lambda lines: [*lines[2:], *lines]]
+)
+def test_a_table_whose_heading_went_elsewhere_still_has_its_records(change: Any, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    records = [record({"i": n, "text": f'=say, "{n}"', "latency_s": 1.0}, index=n, id=n, ai="a") for n in range(5)]
+    path.write_bytes(b"".join(change(encoded(records, table=True, heading=True).splitlines(keepends=True))))
+    assert not Results(path, ("a",)).look().in_order
+    kept = Kept([path], ("a",), 5)
+    assert kept.found == 5 and [kept.get(n, "a")["index"] for n in range(5)] == list(range(5))  # type: ignore[index]
+    kept.close()
+
+
+def test_a_table_that_a_spreadsheet_marked_is_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    records = [record({"i": n, "text": "x", "latency_s": 1.0}, index=n, id=n, ai="a") for n in range(3)]
+    path.write_bytes(b"\xef\xbb\xbf" + encoded(records, table=True, heading=True))
+    look = Results(path, ("a",)).look()
+    assert look.in_order and look.tally.ok == 3
