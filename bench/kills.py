@@ -13,6 +13,7 @@ import os
 import secrets
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from _measure import ROOT
@@ -34,7 +35,8 @@ def main() -> None:
     print(f"--seed {options.seed}", flush=True)
     wrong = 0
     for name in names:
-        with tempfile.TemporaryDirectory(prefix="moot-kills-") as folder, postgres_server() as server:
+        own = postgres_server() if name in FLEET else nullcontext()
+        with tempfile.TemporaryDirectory(prefix="moot-kills-") as folder, own as server:
             try:
                 found = play(name, Path(folder), times=options.times, seed=options.seed, server=server)
             except AssertionError as error:

@@ -71,6 +71,7 @@ class HoldSpool:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
+        self._open = False
         self._spool.close()
 
 

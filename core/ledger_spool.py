@@ -128,6 +128,8 @@ class LedgerSpool:
         return bool(self._dead())
 
     def close(self) -> None:
+        with self._lock:
+            self._open, self._early = False, None
         self._spool.close()
         self._owner.close()
 
