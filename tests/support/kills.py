@@ -25,6 +25,8 @@ import quick_leases
 from postgres_server import PostgresServer
 from provider_process import provider_process
 
+from core.pg_connection import schema_of
+
 ENTRY = quick_leases.__file__
 WIDTH, LEASE_S, TOKENS = 20, 2.0, 2
 PER_CALL = 7 + TOKENS
@@ -211,10 +213,18 @@ class World:
             timer.join()
 
     def states(self) -> list[str]:
+        return [row["state"] for row in self._query("jobs", "jobs", "TRUE")]
+
+    def _query(self, store: str, table: str, condition: str) -> list[Any]:
         if self.server:
-            return [row[0] for row in self.server.query(self.url, "SELECT state FROM moot_jobs.jobs")]
-        with closing(sqlite3.connect(self.folder / "home" / "jobs.db", timeout=10)) as connection:
-            return [row[0] for row in connection.execute("SELECT state FROM jobs")]
+            import psycopg
+            from psycopg.rows import dict_row
+
+            with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as fleet:
+                return fleet.execute(f"SELECT * FROM {schema_of(store)}.{table} WHERE {condition}".encode()).fetchall()
+        with closing(sqlite3.connect(self.folder / "home" / f"{store}.db", timeout=10)) as connection:
+            connection.row_factory = sqlite3.Row
+            return connection.execute(f"SELECT * FROM {table} WHERE {condition}").fetchall()
 
     def found(self) -> Found:
         """Call it when every process has ended."""
@@ -239,17 +249,17 @@ class World:
         )
 
     def ledger(self) -> int:
-        """How many calls the ledger has; those that dead processes left are added by looking."""
+        """How many calls the ledger has that were sent; those that dead processes left are added by looking."""
         for home in sorted(self.homes):
             command = [sys.executable, ENTRY, "usage", "--json"]
             environment = self.environment(home.name)
             done = subprocess.run(command, check=False, env=environment, capture_output=True, cwd=self.work)
             assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
         rows = json.loads(done.stdout)["rows"]
-        calls = sum(row["calls"] - row["failed"] for row in rows)
-        tokens = sum(row["input_tokens"] + row["output_tokens"] for row in rows)
-        assert tokens == PER_CALL * (calls - sum(row["cancelled"] for row in rows)), rows
-        return int(calls)
+        calls = sum(row["calls"] - row["failed"] - row["cancelled"] for row in rows)
+        assert sum(row["input_tokens"] + row["output_tokens"] for row in rows) == PER_CALL * calls, rows
+        # one that was cancelled before it was sent is known to have cost nothing
+        return len(self._query("moot", "calls", "cost_usd IS NULL"))
 
     def _asked_again(self, accepted: Times, answered: Times) -> tuple[list[str], int]:
         again, cut = [], 0
