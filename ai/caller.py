@@ -26,6 +26,7 @@ from ai.request import check_request
 from ai.roster.billing import attributed, load_pricing, pricing, settle, settle_failure
 from core.errors import ConfigError, NotUsableError, UnknownAIError
 from core.events import (
+    CallAnswered,
     CallFailed,
     CallFellBack,
     CallFinished,
@@ -209,6 +210,7 @@ class Caller:
         answer = attributed(seat, really, response, latency_s, first_token_s, cost_usd, request)
         try:
             if keep is not None:
+                publish(CallAnswered(run, call, answer))
                 await keep(answer)
         finally:  # also where waiting for the store was broken off: it is paid for
             publish(CallFinished(run, call, answer))

@@ -60,6 +60,8 @@ class Store:
         self.post = self._writer.post
         self.submit = self._writer.submit
         self.close = self._writer.close
+        self._current = False
+        """Whether the tables are known to be of this version."""
 
     @property
     def problem(self) -> str | None:
@@ -85,16 +87,18 @@ class Store:
         Raises:
             StoreError: The file cannot be read; the message says why.
         """
-        if not self.path.exists():
-            made: Future[None] = self.submit(lambda connection: None)
-            made.result()
         try:
+            if not self._current and not (self.path.exists() and self._file.is_current()):
+                made: Future[None] = self.submit(lambda connection: None)
+                made.result()
+            self._current = True
             connection = self._file.connect()
             try:
                 return operation(connection)
             finally:
                 connection.close()
         except sqlite3.Error as error:
+            self._current = False
             raise StoreError(explain(error)) from error
 
 
@@ -147,6 +151,15 @@ class _File:
             connection.close()
             raise
         return connection
+
+    def is_current(self) -> bool:
+        """Whether the file has this version's tables, or a newer one's."""
+        connection = self.connect()
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        finally:
+            connection.close()
+        return bool(version >= len(self._migrations))
 
     def connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
