@@ -8,7 +8,9 @@ WORKDIR /src
 # What Moot needs is installed before its own code is copied: the layer outlives every change of the code.
 COPY pyproject.toml uv.lock ./
 RUN uv sync --frozen --no-default-groups --group local --no-install-project
-COPY README.md LICENSE moot_entry.py ./
+COPY README.md LICENSE ./
+COPY build_hooks/ build_hooks/
+COPY moot/ moot/
 COPY server/ server/
 COPY tools/ tools/
 COPY core/ core/

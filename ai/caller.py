@@ -9,15 +9,17 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import current_token
 
 from ai.call_ends import as_failure, ended, ends_more_than_a_call, with_words
 from ai.client import FellBack, Retrying, Sent, Signal, Thinking, Waiting
@@ -37,7 +39,7 @@ from core.events import (
     EventBus,
     Token,
 )
-from core.values import Answer, Failure, Outcome, Request, Usage
+from core.values import Answer, Failure, Outcome, Request, RequestOptions, Usage
 
 if TYPE_CHECKING:
     from ai.roster.configured_ai import ConfiguredAI
@@ -293,21 +295,31 @@ def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event
     return CallFellBack(run, call, signal.to, signal.reason)
 
 
-_current: Caller | None = None
+_running: list[tuple[Caller, object]] = []
+"""The callers of the running applications, the latest last, each with its event loop."""
+if hasattr(os, "register_at_fork"):  # a forked child has no business on the connections of its parent
+    os.register_at_fork(after_in_child=_running.clear)
 
 
-def use_caller(caller: Caller | None) -> None:
-    """Make *caller* the one the functions below use; None ends that."""
-    global _current  # noqa: PLW0603 - the running application is one per process
-    _current = caller
+@contextmanager
+def used(caller: Caller) -> Iterator[None]:
+    """Have the functions below use *caller* while the block runs, where they run in the same event loop or in none."""
+    entry = (caller, current_token())
+    _running.append(entry)
+    try:
+        yield
+    finally:
+        _running[:] = [one for one in _running if one is not entry]
 
 
 @asynccontextmanager
 async def _caller() -> AsyncIterator[Caller]:
     """The running application's caller, or one that lives for this call only."""
-    if _current is not None:
-        yield _current
-        return
+    here = current_token()
+    for caller, loop in reversed(_running):
+        if loop == here:
+            yield caller
+            return
     roster = await anyio.to_thread.run_sync(_open_roster)
     bus, ledger = await anyio.to_thread.run_sync(_open_bus)
     try:
@@ -318,12 +330,12 @@ async def _caller() -> AsyncIterator[Caller]:
             await anyio.to_thread.run_sync(ledger.close)
 
 
-async def call_ai_async(ai: str, prompt: str, **options: Any) -> str:
+async def call_ai_async(ai: str, prompt: str, **options: Unpack[RequestOptions]) -> str:
     """Ask one AI and return its text.
 
     Args:
         ai: A name from credentials.json, or a provider whose key is in the environment.
-        options: Fields of `Request` such as `temperature`; anything else goes to the provider as it is.
+        options: Fields of `Request` such as `temperature`; in `extra` what goes to the provider as it is.
 
     Raises:
         UnknownAIError: No AI of that name (a ValueError).
@@ -335,7 +347,7 @@ async def call_ai_async(ai: str, prompt: str, **options: Any) -> str:
     return _text(outcome)
 
 
-async def call_multiple_ais(ais: Sequence[str], prompt: str, **options: Any) -> list[Outcome]:
+async def call_multiple_ais(ais: Sequence[str], prompt: str, **options: Unpack[RequestOptions]) -> list[Outcome]:
     """Ask several AIs the same at once; an `Answer` or a `Failure` for each, in the order asked.
 
     Raises:
@@ -346,7 +358,7 @@ async def call_multiple_ais(ais: Sequence[str], prompt: str, **options: Any) -> 
         return await caller.call_many([(ai, request) for ai in ais])
 
 
-def call_ai(ai: str, prompt: str, **options: Any) -> str:
+def call_ai(ai: str, prompt: str, **options: Unpack[RequestOptions]) -> str:
     """Ask one AI from code without an event loop, through the vendor's synchronous SDK.
 
     Raises:
@@ -356,8 +368,9 @@ def call_ai(ai: str, prompt: str, **options: Any) -> str:
     """
     request = Request.of(prompt, **options)
     check_request(request)
-    if _current is not None:
-        return _text(_current.call_blocking(ai, request))
+    if _running:
+        caller, _ = _running[-1]
+        return _text(caller.call_blocking(ai, request))
     roster = _open_roster()
     bus, ledger = _open_bus()
     try:

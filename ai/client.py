@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import anyio
 import anyio.abc
 
 from core.errors import InvalidInputError
-from core.values import Request, Response
+from core.values import Request, RequestOptions, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +95,20 @@ class AsyncAIClient(ABC):
         """Release what `complete` opened."""
         return
 
-    async def generate(
-        self, prompt: str, *, temperature: float | None = None, max_tokens: int | None = None, **kwargs: Any
-    ) -> str:
-        """The whole answer to *prompt*. Further keywords are fields of `Request` or go to the provider as they are."""
-        request = Request.of(prompt, temperature=temperature, max_tokens=max_tokens, **kwargs)
-        return (await self.complete(request, ignore)).text
+    async def generate(self, prompt: str, **options: Unpack[RequestOptions]) -> str:
+        """The whole answer to *prompt*.
 
-    def stream(
-        self, prompt: str, *, temperature: float | None = None, max_tokens: int | None = None, **kwargs: Any
-    ) -> TextStream:
+        Args:
+            options: Fields of `Request` such as `temperature`; in `extra` what goes to the provider as it is.
+
+        Raises:
+            AIError: There is no answer; the subclass says why.
+        """
+        return (await self.complete(Request.of(prompt, **options), ignore)).text
+
+    def stream(self, prompt: str, **options: Unpack[RequestOptions]) -> TextStream:
         """The answer to *prompt* as it is written: await the result for the whole text, or iterate it for tokens."""
-        request = Request.of(prompt, temperature=temperature, max_tokens=max_tokens, **kwargs)
-        return TextStream(self, request)
+        return TextStream(self, Request.of(prompt, **options))
 
     async def __aenter__(self) -> Self:
         tasks = anyio.create_task_group()
@@ -238,12 +239,9 @@ class AIClient(ABC):
     def complete(self, request: Request, emit: Emit, cancelled: threading.Event) -> Response:
         """Answer *request*; stop reading soon after *cancelled* is set."""
 
-    def generate(
-        self, prompt: str, *, temperature: float | None = None, max_tokens: int | None = None, **kwargs: Any
-    ) -> str:
+    def generate(self, prompt: str, **options: Unpack[RequestOptions]) -> str:
         """The whole answer to *prompt*."""
-        request = Request.of(prompt, temperature=temperature, max_tokens=max_tokens, **kwargs)
-        return self.complete(request, ignore, threading.Event()).text
+        return self.complete(Request.of(prompt, **options), ignore, threading.Event()).text
 
     def close(self) -> None:
         """Release what `complete` opened."""

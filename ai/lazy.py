@@ -8,6 +8,8 @@ from types import ModuleType
 
 import anyio.to_thread
 
+from core.naming import module_name
+
 _loaded: dict[str, ModuleType] = {}
 
 
@@ -17,9 +19,12 @@ def loaded(name: str) -> ModuleType | None:
 
 
 async def load(name: str) -> ModuleType:
-    """The module called *name*. Not `sys.modules`: what another thread is still importing is there already."""
+    """The module called *name*, one of ours as a clone calls it.
+
+    Not out of `sys.modules`: what another thread is still importing is there already.
+    """
     if name not in _loaded:
-        _loaded[name] = await anyio.to_thread.run_sync(importlib.import_module, name)
+        _loaded[name] = await anyio.to_thread.run_sync(importlib.import_module, module_name(name))
         # An SDK leaves some 100,000 objects that live as long as the process. The garbage collector need not walk
         # them again and again: with 1,000 calls in flight that was a sixth of all CPU.
         gc.freeze()

@@ -24,14 +24,14 @@ PROGRAMS = {
     "server": ["-c", "import server.mcp_server.app"],
     "mcp": ["-c", "import mcp.server"],
     "click": ["-c", "import click"],
-    "help": ["moot_entry.py", "--help"],
-    "version": ["moot_entry.py", "--version"],
+    "help": ["moot/__main__.py", "--help"],
+    "version": ["moot/__main__.py", "--version"],
 }
 
 
 def measure(rounds: int) -> list[Figure]:
     subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", "ai", "core", "server", "tools", "moot_entry.py"],
+        [sys.executable, "-m", "compileall", "-q", "ai", "core", "server", "tools", "moot"],
         check=True,
         cwd=ROOT,
         env=clean_environment(),
@@ -68,9 +68,10 @@ def _modules_after(statement: str) -> set[str]:
 import json, sys
 def run(argument):
     sys.argv = ["moot", argument]
-    import contextlib, io, moot_entry
+    import contextlib, io
+    from moot.__main__ import main
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
-        moot_entry.main()
+        main()
 {statement}
 print(json.dumps(sorted(sys.modules)))
 """

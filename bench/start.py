@@ -45,7 +45,7 @@ def echo(text: str) -> str:
     return text
 server.run()
 """
-MOOT = ["moot_entry.py", "serve"]
+MOOT = ["moot/__main__.py", "serve"]
 DISCARD_S = 15.0
 """Longer than `moot serve` takes to import the real server, and then keeps it ready for a first call."""
 MODEL_TURN_S = 1.5
@@ -159,7 +159,7 @@ def _command_line(rounds: int) -> list[Figure]:
         rounds,
         {
             "pass": partial(run_cpu_s, ["-c", "pass"]),
-            "help": partial(run_cpu_s, ["moot_entry.py", "--help"]),
+            "help": partial(run_cpu_s, ["moot/__main__.py", "--help"]),
             "completion": partial(run_cpu_s, ["-c", _completing(completion)]),
         },
     )
@@ -171,7 +171,7 @@ def _command_line(rounds: int) -> list[Figure]:
 
 def _completing(variables: Mapping[str, str]) -> str:
     setting = f"import os, sys; os.environ.update({dict(variables)!r}); sys.argv = ['moot']"
-    return f"{setting}; import moot_entry; moot_entry.main()"
+    return f"{setting}; from moot.__main__ import main; main()"
 
 
 def _call(tool: str, **arguments: str) -> list[dict[str, Any]]:
@@ -243,7 +243,7 @@ def _talk(
 
 def _compile() -> None:
     subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", "ai", "core", "server", "tools", "moot_entry.py"],
+        [sys.executable, "-m", "compileall", "-q", "ai", "core", "server", "tools", "moot"],
         check=True,
         cwd=ROOT,
         env=clean_environment(),

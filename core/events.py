@@ -182,6 +182,24 @@ class Subscription:
         return event
 
 
+_everywhere: list[tuple[Sink, bool]] = []
+"""Sinks that hear every bus of this process, each with whether it takes tokens."""
+
+
+@contextmanager
+def heard_everywhere(sink: Sink, *, tokens: bool = True) -> Iterator[None]:
+    """Give *sink* every event of this process while the block runs, whichever bus carries it; see `EventBus.add_sink`.
+
+    It is called on the thread of whoever publishes.
+    """
+    entry = (sink, tokens)
+    _everywhere.append(entry)
+    try:
+        yield
+    finally:
+        _everywhere[:] = [one for one in _everywhere if one is not entry]
+
+
 class EventBus:
     """Hands every event to the sinks, then to the subscriptions. Publishing never blocks and never raises."""
 
@@ -199,14 +217,15 @@ class EventBus:
     @property
     def hears_tokens(self) -> bool:
         """Whether anybody is there to hear a token: they are by far the most events, and cost most where nobody is."""
-        return bool(self._token_sinks or self._subscriptions)
+        return bool(self._token_sinks or self._subscriptions or any(tokens for _, tokens in _everywhere))
 
     def publish(self, event: Event) -> None:
-        for sink in self._token_sinks if type(event) is Token else self._sinks:
-            try:
-                sink(event)
-            except Exception:  # a broken observer must not break the call it observes
-                log.exception("An event sink failed")
+        token = type(event) is Token
+        for sink in self._token_sinks if token else self._sinks:
+            _tell(sink, event)
+        for sink, tokens in tuple(_everywhere):
+            if tokens or not token:
+                _tell(sink, event)
         for subscription in self._subscriptions:
             subscription.offer(event)
 
@@ -220,3 +239,10 @@ class EventBus:
         finally:
             self._subscriptions.remove(subscription)
             subscription.close()
+
+
+def _tell(sink: Sink, event: Event) -> None:
+    try:
+        sink(event)
+    except Exception:  # a broken observer must not break the call it observes
+        log.exception("An event sink failed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
+from core.naming import module_name
 from core.redact import redact
 from core.untrusted import clean
 
@@ -27,4 +28,4 @@ def configure_logging(level: int | None = None) -> None:
     handler.setFormatter(RedactingFormatter("moot: %(levelname)s: %(message)s"))
     logging.basicConfig(level=max(wanted, logging.WARNING), handlers=[handler])
     for name in ("ai", "core", "server", "tools"):
-        logging.getLogger(name).setLevel(wanted)
+        logging.getLogger(module_name(name)).setLevel(wanted)

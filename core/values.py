@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from core.errors import AIError
+from core.misspelt import check_options
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "max"]
 FinishReason = Literal["stop", "length", "tool_calls"]
@@ -47,6 +48,8 @@ class ToolResult:
     name: str = ""
     """The function's name; Gemini wants it beside the id."""
 
+
+_OWN = "A field of the provider's own goes into extra={...}."
 
 Part = Text | Image | ToolCall | ToolResult
 
@@ -92,6 +95,21 @@ class Deadlines:
     total: float | None = 300.0
 
 
+class RequestOptions(TypedDict, total=False):
+    """What may be said of a request beside its prompt: the fields of `Request`, which describes them."""
+
+    system: str | None
+    temperature: float | None
+    max_tokens: int | None
+    effort: Effort | None
+    json_schema: Mapping[str, Any] | None
+    tools: tuple[ToolSpec, ...]
+    extra: Mapping[str, Any]
+    deadlines: Deadlines | None
+    priority: Priority
+    local_only: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request to one AI. None means: not sent, the provider's own default applies."""
@@ -112,11 +130,14 @@ class Request:
     """Whether it may go only to AIs on this machine, also as a fallback."""
 
     @classmethod
-    def of(cls, prompt: str, **options: Any) -> Request:
-        """A single user message; *options* are fields of `Request`, anything else goes into `extra`."""
-        known = {name: options.pop(name) for name in tuple(options) if name in cls.__dataclass_fields__}
-        extra = {**known.pop("extra", {}), **options}
-        return cls(messages=(Message.user(prompt),), extra=extra, **known)
+    def of(cls, prompt: str, **options: Unpack[RequestOptions]) -> Request:
+        """A single user message; *options* are fields of `Request`.
+
+        Raises:
+            TypeError: One of them is not; what is the provider's own goes into `extra`.
+        """
+        check_options(options, RequestOptions.__annotations__, "A request", otherwise=_OWN)
+        return cls(messages=(Message.user(prompt),), **options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ai.providers.catalog import PROVIDERS, Provider
+from build_hooks.wheel import files_of
 from server.toolbox import RECIPES, Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,11 +29,8 @@ PLACEHOLDER = "OWNER"
 SUMMARY = "Ask other AIs from your assistant: one, many at once, or a panel that debates to a verdict."
 """At most 100 characters, which is all that the registry takes."""
 
-_ENTRY_POINT = "moot_entry.py"
-_BESIDE_THE_CODE = ("pyproject.toml", "uv.lock", "README.md", "LICENSE")
-_LEFT_OUT = {"__pycache__"}
-"""What Python leaves in the folders; everything else there is code, data or a licence, and goes into the wheel too."""
-"""Nothing else is part of the package, whatever an editor or a test run left there."""
+_ENTRY_POINT = "moot/__main__.py"
+_BESIDE_THE_CODE = ("build_hooks/wheel.py", "pyproject.toml", "uv.lock", "README.md", "LICENSE")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The same sources give the same bytes: no file says when it was packed."""
 
@@ -139,12 +137,9 @@ def write_bundle(path: Path, described: dict[str, Any]) -> None:
 
 
 def _files() -> Iterator[Path]:
-    """What the wheel holds, and what uv needs to build it again."""
+    """What the wheel holds, where a clone has it, and what uv needs to build it again."""
     yield from (ROOT / name for name in _BESIDE_THE_CODE)
-    for name in _pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]:
-        place = ROOT / name
-        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
-        yield from (file for file in inside if file.is_file() and not _LEFT_OUT & set(file.parts))
+    yield from files_of(ROOT)
 
 
 def _add(bundle: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -9,12 +9,16 @@ import os
 import sys
 from pathlib import Path
 
-_ENTRY = Path(__file__).resolve().parents[1] / "moot_entry.py"
+from core.naming import PREFIX
+
+_FOLDER = Path(__file__).resolve().parents[1]
+ENTRY = (_FOLDER if PREFIX else _FOLDER / "moot") / "__main__.py"
+"""The program; an installed Moot has the folder of this file inside the package, a clone beside it."""
 
 
 def own_command(*arguments: str) -> list[str]:
     """The absolute command that runs this very Moot with *arguments*."""
-    return [sys.executable, str(_ENTRY), *arguments]
+    return [sys.executable, str(ENTRY), *arguments]
 
 
 def command_for_hosts() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from ai.lazy import load
 from core.jobs.kinds import BATCH, CALL_OFF, SLICE
+from core.naming import module_name
 
 if TYPE_CHECKING:
     from tools.recipe.result import Result
@@ -35,7 +36,7 @@ class Recipe:
         if not isinstance(self.source, str):
             return self.source
         module, _, name = self.source.partition(":")
-        return cast("Callable[..., Awaitable[Result]]", getattr(import_module(module), name))
+        return cast("Callable[..., Awaitable[Result]]", getattr(import_module(module_name(module)), name))
 
     async def load(self) -> None:
         """Import what `run` needs without blocking the event loop."""

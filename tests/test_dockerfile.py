@@ -9,12 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from build_hooks.wheel import FOLDERS, PACKAGE
 
 ROOT = Path(__file__).parents[1]
 UV = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
@@ -68,8 +69,7 @@ def test_it_serves_by_default_as_a_user_without_rights_and_keeps_its_data_in_a_v
 
 def test_it_copies_all_that_the_package_is_made_of_and_the_ignore_file_lets_it_through() -> None:
     copied = {name.rstrip("/") for step in steps() if step.word == "COPY" for name in step.copied}
-    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert copied == {*wheel["only-include"], "pyproject.toml", "uv.lock", "README.md", "LICENSE"}
+    assert copied == {PACKAGE, *FOLDERS, "build_hooks", "pyproject.toml", "uv.lock", "README.md", "LICENSE"}
     assert all((ROOT / name).exists() for name in copied)
     ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert ignored[0] == "*"

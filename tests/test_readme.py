@@ -14,6 +14,7 @@ from typing import Any
 
 import fake_provider
 import pytest
+from moot_program import ENTRY
 from samples import PNG, pdf
 
 from ai.providers.catalog import PROVIDERS
@@ -46,7 +47,7 @@ def sandbox(tmp_path: Path, base_url: str) -> tuple[Path, dict[str, str]]:
     programs = tmp_path / "bin"
     programs.mkdir()
     moot = programs / "moot"
-    moot.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "moot_entry.py"}" "$@"\n')
+    moot.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ENTRY}" "$@"\n')
     moot.chmod(0o755)
     row = {"provider": "openai_compatible", "base_url": base_url, "model": "tokens=3"}
     credentials = tmp_path / "credentials.json"

@@ -20,6 +20,7 @@ from ai.batch.submissions import Chunk, Errand
 from ai.request import result_key
 from ai.runs.run import Run
 from core.errors import AIError, InvalidInputError, MootError
+from core.naming import module_name
 
 if TYPE_CHECKING:
     from ai.roster.roster import Roster
@@ -37,7 +38,7 @@ def remote_batches(roster: Roster, ai: str) -> RemoteBatches:
     found = roster.seat(ai)
     if found.provider.batches is None or found.row.key_command:
         raise InvalidInputError(f"{ai!r} has no batch endpoint that Moot knows; leave out --provider-batch.")
-    module = importlib.import_module(f"ai.batch.endpoints.{found.provider.batches}")
+    module = importlib.import_module(module_name(f"ai.batch.endpoints.{found.provider.batches}"))
     endpoint: RemoteBatches = module.Batches(roster.settings(ai), roster.http)
     return endpoint
 

@@ -35,6 +35,7 @@ from core.errors import ConfigError, UnknownAIError
 from core.keys import environment_key
 from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
+from core.naming import module_name
 from core.paths import data_dir
 from core.stores.sqlite import Store
 
@@ -182,7 +183,7 @@ class Roster:
 
     def _key(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Key:
         settings = client_settings(name, row, provider, self.config.defaults, self.engine)
-        module = importlib.import_module(f"ai.providers.{dialect(row, provider)}")
+        module = importlib.import_module(module_name(f"ai.providers.{dialect(row, provider)}"))
         endpoint = settings.endpoint
         id_ = key_id(endpoint.base_url, endpoint.api_key) if endpoint else key_id(name)
         return Key(alias, id_, module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http))

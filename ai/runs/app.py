@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from ai.caller import Caller, use_caller
+from ai.caller import Caller, used
 from ai.roster.roster import Roster
 from ai.runs.run import Desk, Run, new_run_id, open_run
 from ai.wire.transport import SharedHTTP
@@ -91,11 +91,10 @@ async def open_app(
     caller = Caller(roster, bus)
     desk = Desk(workspace, unrecorded=ledger.check)
     jobs = Jobs()
-    use_caller(caller)
     try:
-        yield App(config, roster, bus, caller, ledger=ledger, desk=desk, jobs=jobs)
+        with used(caller):
+            yield App(config, roster, bus, caller, ledger=ledger, desk=desk, jobs=jobs)
     finally:
-        use_caller(None)
         with anyio.CancelScope(shield=True):
             await _close(roster, ledger, desk, jobs)
 

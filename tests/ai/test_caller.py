@@ -211,10 +211,10 @@ async def test_a_synchronous_call_that_never_ends_ends_at_its_total_deadline(
 async def test_initialised_clients_are_used_and_closed_again(gateway: FakeProvider) -> None:
     app = await initialize_all_clients_async()
     assert await call_ai_async("quick", "hi") == "tok tok "
-    assert caller_module._current is app.caller
+    assert [caller for caller, _ in caller_module._running] == [app.caller]
     http = app.roster.http.client
     await cleanup_async_ai_clients()
-    assert http.is_closed and caller_module._current is None
+    assert http.is_closed and caller_module._running == []
     await cleanup_async_ai_clients()
 
 
@@ -287,3 +287,22 @@ async def test_a_call_that_is_cut_off_after_it_was_sent_stays_on_the_budget(tmp_
             tasks.cancel_scope.cancel()
         refused = await budget.refusal("", [Estimate("a", "m", 0, 600_000, None, None)])
     assert refused is not None and "is spent" in refused
+
+
+async def test_another_event_loop_does_not_use_an_app_that_is_open_here(gateway: FakeProvider) -> None:
+    def elsewhere() -> int:
+        async def main() -> int:
+            async with caller_module._caller() as caller:
+                return int(caller is not app.caller)
+
+        return anyio.run(main)
+
+    async with open_app() as app:
+        async with caller_module._caller() as caller:
+            assert caller is app.caller
+        assert await anyio.to_thread.run_sync(elsewhere)
+        async with open_app() as second:
+            async with caller_module._caller() as caller:
+                assert caller is second.caller
+        async with caller_module._caller() as caller:
+            assert caller is app.caller

@@ -11,7 +11,7 @@ from core.errors import InvalidInputError, ServerError, TruncatedError
 
 async def test_generate_gives_the_whole_text_and_passes_options_on() -> None:
     client = ScriptedClient("four")
-    assert await client.generate("2+2?", temperature=0.1, seed=3) == "four"
+    assert await client.generate("2+2?", temperature=0.1, extra={"seed": 3}) == "four"
     (request,) = client.requests
     assert (request.temperature, request.extra, request.max_tokens) == (0.1, {"seed": 3}, None)
 

@@ -15,9 +15,9 @@ import anyio.to_thread
 import pytest
 from fake_provider import FakeProvider
 from host_programs import PROGRAMS, Program
+from moot_program import ENTRY
 from scripted_model import LAST_WORDS, ScriptedModel
 
-ENTRY = str(Path(__file__).parents[2] / "moot_entry.py")
 DATA = "Library/Application Support/moot" if sys.platform == "darwin" else ".local/share/moot"
 
 

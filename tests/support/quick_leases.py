@@ -16,6 +16,6 @@ if __name__ == "__main__":
         from core.jobs.fleet.engine import PostgresJobs
 
         PostgresJobs.__init__.__kwdefaults__["lease_s"] = float(seconds)
-    from moot_entry import main
+    from moot.__main__ import main
 
     main()

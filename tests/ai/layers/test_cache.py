@@ -166,7 +166,7 @@ def test_only_the_same_request_to_the_same_ai_has_the_same_key() -> None:
         request_key("gpt", Request.of("ho")),
         request_key("gpt", Request.of("hi", temperature=0.1)),
         request_key("gpt", Request.of("hi", system="Be brief.")),
-        request_key("gpt", Request.of("hi", seed=1)),
+        request_key("gpt", Request.of("hi", extra={"seed": 1})),
         request_key("gpt", picture(b"a")),
         request_key("gpt", picture(b"b")),
     ]

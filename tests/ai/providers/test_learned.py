@@ -254,7 +254,7 @@ async def test_a_schema_that_was_not_heeded_stands_in_the_prompt_from_then_on() 
 async def test_several_answers_in_one_call_and_images_for_the_blind_are_refused_before_they_are_sent(ask: Ask) -> None:
     endpoint = RefusingEndpoint(lambda _: None)
     with pytest.raises(NotUsableError, match="'n'"):
-        await ask(endpoint, Request.of("hi", n=2))
+        await ask(endpoint, Request.of("hi", extra={"n": 2}))
     shown = Request(messages=(Message("user", (Text("see"), Image(b"png", "image/png"))),))
     with pytest.raises(NotUsableError, match="images"):
         await ask(endpoint, shown, Quirks(images=False))

@@ -256,7 +256,7 @@ def test_an_endpoint_without_json_schema_gets_the_schema_in_words() -> None:
 
 
 async def test_what_is_built_is_what_the_wire_carries(ask: Ask, provider: FakeProvider) -> None:
-    asked = Request.of("hi", temperature=0.1, seed=3)
+    asked = Request.of("hi", temperature=0.1, extra={"seed": 3})
     await ask("tokens=1", asked)
     (sent,) = provider.requests
     assert sent == chat_body.build_body(asked, "tokens=1", settings(provider.base_url, "tokens=1"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from moot_program import ENTRY
 from provider_process import provider_process
 
 from server.cli.main import cli
@@ -252,7 +253,7 @@ def test_bytes_that_are_no_text_are_refused_in_one_sentence(moot: Any, arguments
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_an_output_that_takes_nothing_is_one_sentence() -> None:
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "moot_entry", "--help"]
+        command = [sys.executable, ENTRY, "--help"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
     assert done.stderr == "moot: the output cannot be written (No space left on device). Send it to another place.\n"

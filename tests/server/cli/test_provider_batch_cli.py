@@ -14,11 +14,11 @@ from typing import Any
 import anyio
 import pytest
 from fake_batches import FakeBatches
+from moot_program import ENTRY
 
 from core.usage.prices import cost_usd
 from core.values import Usage
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 Start = Callable[..., Any]
 
 

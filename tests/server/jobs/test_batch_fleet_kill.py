@@ -15,10 +15,10 @@ from pathlib import Path
 import anyio
 import pytest
 from fake_provider import FakeProvider
+from moot_program import ENTRY
 
 pytestmark = pytest.mark.slow
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 ROWS, TWICE, WIDTH, WORKERS = 1_500, 40, 20, 3
 QUESTIONS = [f"question {number % (ROWS - TWICE)}" for number in range(ROWS)]
 

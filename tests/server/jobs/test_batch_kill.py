@@ -13,10 +13,10 @@ import anyio
 import anyio.to_thread
 import pytest
 from fake_provider import FakeProvider
+from moot_program import ENTRY
 
 pytestmark = pytest.mark.slow
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 ROWS, WIDTH, KILLS = 2_000, 40, 3
 
 

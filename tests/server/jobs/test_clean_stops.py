@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moot_program import ENTRY
 from provider_process import provider_process
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 ROWS = 60
 
 pytestmark = pytest.mark.slow

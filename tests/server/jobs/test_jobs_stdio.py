@@ -13,13 +13,12 @@ import pytest
 from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ResourceUpdatedNotification
+from moot_program import ENTRY
 from tasks_client import NewTask, TasksClient
 
 from core.jobs.jobs import Jobs
 
 pytestmark = pytest.mark.slow
-
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 
 
 def server(home: Path, provider: FakeProvider, **defaults: object) -> StdioServerParameters:

@@ -16,11 +16,12 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS
+from moot_program import ENTRY
 
 from server.stdio.take_snapshot import LISTS
 
 ROOT = Path(__file__).parents[3]
-FRONT = [sys.executable, str(ROOT / "moot_entry.py"), "serve"]
+FRONT = [sys.executable, ENTRY, "serve"]
 LIVE = [
     sys.executable,
     "-c",

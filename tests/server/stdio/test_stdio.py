@@ -20,10 +20,10 @@ from anyio.streams.text import TextReceiveStream
 from fake_provider import FakeProvider
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
+from moot_program import ENTRY
 
 from server.toolbox import RECIPES
 
-ENTRY = str(Path(__file__).parents[3] / "moot_entry.py")
 SECRET = "-".join(("very", "secret", "key", "1"))
 
 

@@ -1,0 +1,357 @@
+"""Moot for programs: ask other AIs, one, many at once, or a panel that debates and comes to a verdict.
+
+import moot
+
+answer = await moot.ask("What is 2+2?", ai="gpt")
+print(answer.text)
+
+async with moot.open() as m:  # one open Moot for many calls
+    verdict = await m.debate("Tabs or spaces?", ais=["gpt", "claude"])
+
+The same without an event loop is `moot.sync`; `moot.testing` has AIs that follow a script. Everything here is imported
+when it is first used: importing this package costs nothing. It may import everything below, and nothing imports it.
+"""
+
+TYPE_CHECKING = False  # `typing` alone costs a third of a bare interpreter, and `moot serve` comes through here
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ai.articles import AsyncArticleProcessor
+    from ai.client import AsyncAIClient, TextStream
+    from ai.providers.catalog import Provider
+    from ai.runs.run import Run
+    from ai.wire.settings import Quirks
+    from core.errors import (
+        AIError,
+        AITimeoutError,
+        AnswerError,
+        AsyncUnavailableError,
+        AuthenticationError,
+        BadResponseError,
+        BudgetExceededError,
+        CircuitOpenError,
+        CommandFailedError,
+        ConfigError,
+        ConnectionFailedError,
+        ContentFilteredError,
+        ContextTooLongError,
+        ElsewhereError,
+        EmptyAnswerError,
+        ForbiddenError,
+        ForgottenJobError,
+        InvalidInputError,
+        LocalModelError,
+        LostJobError,
+        MissingKeyError,
+        ModelNotFoundError,
+        MootError,
+        NoAnswerError,
+        NotLocalError,
+        NotUsableError,
+        OverloadedError,
+        PartialPanelError,
+        ProviderError,
+        QuotaExceededError,
+        RateLimitedError,
+        RefusedError,
+        RequestRejectedError,
+        ServerError,
+        StoreError,
+        TruncatedError,
+        UnknownAIError,
+        UnknownJobError,
+    )
+    from core.events import (
+        CallFailed,
+        CallFellBack,
+        CallFinished,
+        CallRetrying,
+        CallStarted,
+        CallWaiting,
+        Event,
+        RunFinished,
+        RunStarted,
+        Sink,
+        StepDone,
+        Token,
+    )
+    from core.values import (
+        Answer,
+        Deadlines,
+        Effort,
+        Failure,
+        FinishReason,
+        Image,
+        Message,
+        Outcome,
+        Part,
+        Priority,
+        Request,
+        RequestOptions,
+        Response,
+        Text,
+        ToolCall,
+        ToolResult,
+        ToolSpec,
+        Usage,
+    )
+    from moot import sync, testing
+    from moot.calls import call_ai, call_ai_async, call_multiple_ais, create_async_ai_client
+    from moot.client import Moot, open  # noqa: A004 - read as moot.open
+    from moot.listening import subscribe
+    from moot.recipes import ask, ask_many, batch, consensus, debate, judge, review
+    from tools.ask_many import Replies
+    from tools.batching.spec import BatchReport
+    from tools.debate import Debate
+    from tools.judge import Judged
+    from tools.judging.judgement import Judgement
+    from tools.recipe.kit import Cost, Reply
+    from tools.recipe.result import Result
+    from tools.review import Finding, Review
+    from tools.voting.result import Consensus
+
+__all__ = [
+    "AIError",
+    "AITimeoutError",
+    "Answer",
+    "AnswerError",
+    "AsyncAIClient",
+    "AsyncArticleProcessor",
+    "AsyncUnavailableError",
+    "AuthenticationError",
+    "BadResponseError",
+    "BatchReport",
+    "BudgetExceededError",
+    "CallFailed",
+    "CallFellBack",
+    "CallFinished",
+    "CallRetrying",
+    "CallStarted",
+    "CallWaiting",
+    "CircuitOpenError",
+    "CommandFailedError",
+    "ConfigError",
+    "ConnectionFailedError",
+    "Consensus",
+    "ContentFilteredError",
+    "ContextTooLongError",
+    "Cost",
+    "Deadlines",
+    "Debate",
+    "Effort",
+    "ElsewhereError",
+    "EmptyAnswerError",
+    "Event",
+    "Failure",
+    "Finding",
+    "FinishReason",
+    "ForbiddenError",
+    "ForgottenJobError",
+    "Image",
+    "InvalidInputError",
+    "Judged",
+    "Judgement",
+    "LocalModelError",
+    "LostJobError",
+    "Message",
+    "MissingKeyError",
+    "ModelNotFoundError",
+    "Moot",
+    "MootError",
+    "NoAnswerError",
+    "NotLocalError",
+    "NotUsableError",
+    "Outcome",
+    "OverloadedError",
+    "Part",
+    "PartialPanelError",
+    "Priority",
+    "Provider",
+    "ProviderError",
+    "Quirks",
+    "QuotaExceededError",
+    "RateLimitedError",
+    "RefusedError",
+    "Replies",
+    "Reply",
+    "Request",
+    "RequestOptions",
+    "RequestRejectedError",
+    "Response",
+    "Result",
+    "Review",
+    "Run",
+    "RunFinished",
+    "RunStarted",
+    "ServerError",
+    "Sink",
+    "StepDone",
+    "StoreError",
+    "Text",
+    "TextStream",
+    "Token",
+    "ToolCall",
+    "ToolResult",
+    "ToolSpec",
+    "TruncatedError",
+    "UnknownAIError",
+    "UnknownJobError",
+    "Usage",
+    "ask",
+    "ask_many",
+    "batch",
+    "call_ai",
+    "call_ai_async",
+    "call_multiple_ais",
+    "consensus",
+    "create_async_ai_client",
+    "debate",
+    "judge",
+    "open",
+    "review",
+    "subscribe",
+    "sync",
+    "testing",
+]
+
+_HOMES = {
+    "ai.articles": ("AsyncArticleProcessor",),
+    "ai.client": (
+        "AsyncAIClient",
+        "TextStream",
+    ),
+    "ai.providers.catalog": (
+        "Provider",
+        "Quirks",
+    ),
+    "ai.runs.run": ("Run",),
+    "core.errors": (
+        "AIError",
+        "AITimeoutError",
+        "AnswerError",
+        "AsyncUnavailableError",
+        "AuthenticationError",
+        "BadResponseError",
+        "BudgetExceededError",
+        "CircuitOpenError",
+        "CommandFailedError",
+        "ConfigError",
+        "ConnectionFailedError",
+        "ContentFilteredError",
+        "ContextTooLongError",
+        "ElsewhereError",
+        "EmptyAnswerError",
+        "ForbiddenError",
+        "ForgottenJobError",
+        "InvalidInputError",
+        "LocalModelError",
+        "LostJobError",
+        "MissingKeyError",
+        "ModelNotFoundError",
+        "MootError",
+        "NoAnswerError",
+        "NotLocalError",
+        "NotUsableError",
+        "OverloadedError",
+        "PartialPanelError",
+        "ProviderError",
+        "QuotaExceededError",
+        "RateLimitedError",
+        "RefusedError",
+        "RequestRejectedError",
+        "ServerError",
+        "StoreError",
+        "TruncatedError",
+        "UnknownAIError",
+        "UnknownJobError",
+    ),
+    "core.events": (
+        "CallFailed",
+        "CallFellBack",
+        "CallFinished",
+        "CallRetrying",
+        "CallStarted",
+        "CallWaiting",
+        "Event",
+        "RunFinished",
+        "RunStarted",
+        "Sink",
+        "StepDone",
+        "Token",
+    ),
+    "core.values": (
+        "Answer",
+        "Deadlines",
+        "Effort",
+        "Failure",
+        "FinishReason",
+        "Image",
+        "Message",
+        "Outcome",
+        "Part",
+        "Priority",
+        "Request",
+        "RequestOptions",
+        "Response",
+        "Text",
+        "ToolCall",
+        "ToolResult",
+        "ToolSpec",
+        "Usage",
+    ),
+    "moot.calls": (
+        "call_ai",
+        "call_ai_async",
+        "call_multiple_ais",
+        "create_async_ai_client",
+    ),
+    "moot.client": (
+        "Moot",
+        "open",
+    ),
+    "moot.listening": ("subscribe",),
+    "moot.recipes": (
+        "ask",
+        "ask_many",
+        "batch",
+        "consensus",
+        "debate",
+        "judge",
+        "review",
+    ),
+    "tools.ask_many": ("Replies",),
+    "tools.batching.spec": ("BatchReport",),
+    "tools.debate": ("Debate",),
+    "tools.judge": ("Judged",),
+    "tools.judging.judgement": ("Judgement",),
+    "tools.recipe.kit": (
+        "Cost",
+        "Reply",
+    ),
+    "tools.recipe.result": ("Result",),
+    "tools.review": (
+        "Finding",
+        "Review",
+    ),
+    "tools.voting.result": ("Consensus",),
+}
+"""The module each name comes from, as a clone calls it. A test compares it with the imports above."""
+
+
+def __getattr__(name: str) -> "Any":
+    """Import *name* when it is first used."""
+    from importlib import import_module
+
+    if name in ("sync", "testing"):
+        return import_module(f"{__name__}.{name}")
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module 'moot' has no attribute {name!r}")
+    from core.naming import module_name
+
+    found = globals()[name] = getattr(import_module(module_name(home)), name)
+    return found
+
+
+def __dir__() -> "list[str]":
+    return __all__
