@@ -220,11 +220,9 @@ _HOMES = {
         "AsyncAIClient",
         "TextStream",
     ),
-    "ai.providers.catalog": (
-        "Provider",
-        "Quirks",
-    ),
+    "ai.providers.catalog": ("Provider",),
     "ai.runs.run": ("Run",),
+    "ai.wire.settings": ("Quirks",),
     "core.errors": (
         "AIError",
         "AITimeoutError",
