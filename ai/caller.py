@@ -105,12 +105,12 @@ class Caller:
             if isinstance(one, ConfigError):
                 return self._unusable(ai, one, run, role)
             guard = guards[position] if guards else None
-            return await self._held(hold, way, self._guarded(guard, one, request, run, role, way))
+            return await self._call_held(hold, way, self._call_guarded(guard, one, request, run, role, way))
 
         held = [None if isinstance(one, Exception) else next(holds) for one in found]
         if len(asks) == 1:  # what it raises comes out as it is, and a task costs
             return [await ask(0, held[0])]
-        return await _gathered([partial(ask, position, hold) for position, hold in enumerate(held)])
+        return await _all_at_once([partial(ask, position, hold) for position, hold in enumerate(held)])
 
     def _found(self, ai: str) -> ConfiguredAI | ConfigError:
         """The AI called *ai*, or why it cannot be asked.
@@ -134,7 +134,7 @@ class Caller:
         holds = iter(await self.roster.budget.reserve(run, [one for one in estimates if one is not None]))
         return [None if one is None else next(holds, None) for one in estimates]
 
-    async def _held(self, hold: Hold | None, way: _Way, call: Coroutine[Any, Any, Outcome]) -> Outcome:
+    async def _call_held(self, hold: Hold | None, way: _Way, call: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Run *call* and put what it really took in place of *hold*."""
         budget = self.roster.budget
         if hold is None or budget is None:
@@ -157,7 +157,7 @@ class Caller:
         """Raise UnknownAIError when nobody is called *ai*; an AI that is merely unusable passes."""
         self._found(ai)
 
-    async def _guarded(
+    async def _call_guarded(
         self, guard: Guard | None, seat: ConfiguredAI, request: Request, run: str, role: str, way: _Way
     ) -> Outcome:
         if guard is None:
@@ -266,7 +266,7 @@ class Caller:
         return failure
 
 
-async def _gathered(calls: Sequence[Callable[[], Awaitable[Outcome]]]) -> list[Outcome]:
+async def _all_at_once(calls: Sequence[Callable[[], Awaitable[Outcome]]]) -> list[Outcome]:
     """The outcomes of all *calls*, made at once, in their order."""
     outcomes: dict[int, Outcome] = {}
 

@@ -95,7 +95,7 @@ def measure(rounds: int) -> list[Figure]:
 
 
 async def _review(folder: Path, seed: int) -> dict[str, int]:
-    from ai.runs.run import Desk, open_run
+    from ai.runs.run import Materials, open_run
     from core.config import Config, FilesConfig
     from core.events import EventBus
     from core.files.workspace import Workspace
@@ -105,8 +105,8 @@ async def _review(folder: Path, seed: int) -> dict[str, int]:
     clients = {name: _reviewer(name, seed, defects, sees) for name, sees in zip(REVIEWERS, SEES, strict=True)}
     bus = EventBus()
     caller = _caller(Config(files=FilesConfig(max_tokens=5_000_000)), clients, bus)
-    desk = Desk(Workspace.open([str(folder)]))
-    async with open_run(f"r{seed}", "review", caller, bus, desk=desk) as run:
+    materials = Materials(Workspace.open([str(folder)]))
+    async with open_run(f"r{seed}", "review", caller, bus, materials=materials) as run:
         result = await review(run, files=["*.py"])
     return _judged(result, defects, clients)
 

@@ -27,7 +27,7 @@ FILE = "credentials.json"
 Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
 Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-AIName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+RowName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class _Strict(BaseModel):
@@ -276,7 +276,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
 
 
 class _Named(_Strict):
-    name: AIName
+    name: RowName
 
 
 def _mapping(raw: dict[str, Any], key: str, problems: list[str]) -> dict[str, Any]:

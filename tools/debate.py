@@ -61,7 +61,7 @@ Judge = Annotated[str | None, Field(description="Who gives the verdict. Default:
 Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
 
 
-class Seat(Part):
+class DebateSeat(Part):
     """One debater: everything it said, first to last, and where it ended."""
 
     ai: str
@@ -80,7 +80,7 @@ class Debate(Result):
     summary: str
     verdict: str | None
     judge: Reply | None
-    seats: list[Seat]
+    seats: list[DebateSeat]
     failed: list[str]
     cost: Cost
 
@@ -111,7 +111,7 @@ class Debate(Result):
             return "Not ruled on; compare the positions below."
         return "None."
 
-    def _seat_markdown(self, seat: Seat) -> str:
+    def _seat_markdown(self, seat: DebateSeat) -> str:
         parts = [f"## {seat.letter} = {seat.ai}\n**Position: {seat.position}**"]
         if seat.note:
             parts.append(f"> {seat.note}")
@@ -227,7 +227,7 @@ async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
         verdict=None,
         judge=Reply.planned(verdict),
         seats=[
-            Seat(
+            DebateSeat(
                 ai=debater.ai,
                 letter=debater.letter,
                 statements=[Reply.planned(opening), *[Reply.planned(rebuttal)] * rounds],
@@ -354,9 +354,9 @@ def _result(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: li
     )
 
 
-def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
+def _seat(debater: _Debater, ruling: Ruling | None) -> DebateSeat:
     dissenters = ruling.dissenters if ruling else None
-    return Seat(
+    return DebateSeat(
         ai=debater.ai,
         letter=debater.letter,
         statements=debater.replies,

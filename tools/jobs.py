@@ -139,10 +139,10 @@ async def jobs(
 _WORDLESS = "What was said in it has been deleted (moot jobs clean --words)."
 
 
-async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int = _CALLS_SHOWN) -> JobReport:
+async def read_job(kept_in: Jobs, job: Job, *, after: int | None = None, limit: int = _CALLS_SHOWN) -> JobReport:
     """Of a finished job its result, of any other, or where *after* is given, the calls that have finished so far."""
-    result: JobResult | None = await desk.result(job.id) if job.state == "done" else None
-    kept = await desk.calls(job.id, after=after or 0, limit=limit) if result is None or after is not None else []
+    result: JobResult | None = await kept_in.result(job.id) if job.state == "done" else None
+    kept = await kept_in.calls(job.id, after=after or 0, limit=limit) if result is None or after is not None else []
     view = JobView.of(job)
     return JobReport(
         summary=f"Job {job.id} is {job.state}.",

@@ -12,7 +12,7 @@ from ai.layers.pipeline import Complete, Layer, build_pipeline
 from ai.layers.rate_limit import RateLimit
 from ai.roster.sync_fallback import with_sync_fallback
 from core.config import AIConfig
-from core.limits.bucket import MINUTE_S, Kind, Limit
+from core.limits.bucket import MINUTE_S, Limit, LimitKind
 from core.limits.buckets import Buckets
 from core.values import Deadlines
 
@@ -63,8 +63,8 @@ def open_lane(
     return KeyLane(key, breaker, rate_limit, build_pipeline(around, with_sync_fallback(key.client, key.sync_client)))
 
 
-def _configured(row: AIConfig) -> Mapping[Kind, Limit]:
-    limits: dict[Kind, Limit] = {}
+def _configured(row: AIConfig) -> Mapping[LimitKind, Limit]:
+    limits: dict[LimitKind, Limit] = {}
     if row.rpm:
         limits["requests"] = Limit(row.rpm)
     if row.rps and row.rps * MINUTE_S <= (row.rpm or math.inf):  # one bucket: the tighter of the two

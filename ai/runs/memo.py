@@ -66,7 +66,7 @@ class Memo:
         async def kept() -> T:
             await self.enter()
             try:
-                return await self._made(key, fn)
+                return await self._make(key, fn)
             finally:
                 self.leave()
 
@@ -74,7 +74,7 @@ class Memo:
 
     async def once(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
         """The same for a step that costs nothing, such as waiting for the user: a drain does not wait for it."""
-        return await self._known(key, lambda: self._made(key, fn))
+        return await self._known(key, lambda: self._make(key, fn))
 
     async def _known(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
         name = f"call:{key}"
@@ -84,7 +84,7 @@ class Memo:
             return value
         return await make()
 
-    async def _made(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
+    async def _make(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
         value = await fn()
         await self.keep(f"call:{key}", value)
         return value

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Claim, Job, JobResult, KeptCall
+from core.jobs.values import Job, JobClaim, JobResult, KeptCall
 
 
 class Journal(Protocol):
@@ -148,7 +148,7 @@ class JobEngine(Journal, Protocol):
         A job that ended its workers MOST_ATTEMPTS times without progress becomes failed instead.
         """
 
-    async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
+    async def watch(self, jobs: Sequence[Job]) -> dict[str, JobClaim]:
         """Extend the leases of *jobs*, and tell of each whether it is still ours and whether to stop."""
 
     async def set_total(self, id: str, total: int) -> None: ...

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from core.errors import ForgottenJobError, InvalidInputError, LostJobError, UnknownJobError
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import MOST_ATTEMPTS, WORN_OUT, Claim, Job, JobResult, KeptCall
+from core.jobs.values import MOST_ATTEMPTS, WORN_OUT, Job, JobClaim, JobResult, KeptCall
 
 _COLUMNS = (
     "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, progress, created, started, "
@@ -137,12 +137,12 @@ def _free(connection: SQL, me: str, gone: Collection[str], kinds: Collection[str
     return (_job(row) for row in rows)
 
 
-def watch(connection: SQL, jobs: Sequence[Job]) -> dict[str, Claim]:
-    claims: dict[str, Claim] = {}
+def watch(connection: SQL, jobs: Sequence[Job]) -> dict[str, JobClaim]:
+    claims: dict[str, JobClaim] = {}
     for job in jobs:
         row = connection.execute("SELECT state, fence, cancel FROM jobs WHERE id = ?", (job.id,)).fetchone()
         mine = row is not None and row["state"] == "running" and row["fence"] == job.fence
-        claims[job.id] = Claim(mine, row["cancel"] if mine else None)
+        claims[job.id] = JobClaim(mine, row["cancel"] if mine else None)
     return claims
 
 

@@ -28,7 +28,7 @@ from core.errors import StoreError, UnknownJobError
 from core.jobs import packed, rows
 from core.jobs.schema import MIGRATIONS
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
+from core.jobs.values import Job, JobClaim, JobResult, KeptCall, new_id
 from core.paths import network_folder
 from core.stores.owners import Owner
 from core.stores.spool import Segment, Spool, left_behind, read_spool
@@ -184,7 +184,7 @@ class SQLiteJobs:
             path.unlink(missing_ok=True)
         self._owner.bury(holder)
 
-    async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
+    async def watch(self, jobs: Sequence[Job]) -> dict[str, JobClaim]:
         return await self._read(partial(rows.watch, jobs=jobs))
 
     async def set_total(self, id: str, total: int) -> None:

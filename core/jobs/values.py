@@ -101,7 +101,7 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class JobClaim:
     """What an owner must know of a job it runs: whether it is still its own, and whether to stop."""
 
     mine: bool

@@ -193,11 +193,11 @@ async def _watch(id: str) -> None:
 
     from core.jobs.jobs import Jobs
 
-    desk, cursor, helped = Jobs(), 0, False
+    held, cursor, helped = Jobs(), 0, False
     try:
         while True:
-            job = await desk.wait(id, 10, after=cursor)
-            for call in await desk.calls(id, after=cursor):
+            job = await held.wait(id, 10, after=cursor)
+            for call in await held.calls(id, after=cursor):
                 cursor = call.seq
                 who = call.value.get("ai", "") if isinstance(call.value, dict) else ""
                 print(f"{who or 'call'} {call.key.partition(':')[0]} finished".replace("  ", " "), file=sys.stderr)
@@ -207,28 +207,28 @@ async def _watch(id: str) -> None:
                 helped = True
                 print(await anyio.to_thread.run_sync(_help, id), file=sys.stderr)
     finally:
-        await desk.aclose()
+        await held.aclose()
 
 
 async def _clean(older_than_s: float) -> int:
     from core.jobs.jobs import Jobs
     from core.jobs.runner import KEPT_BYTES
 
-    desk = Jobs()
+    held = Jobs()
     try:
-        return await desk.clean(older_than_s=older_than_s, most_bytes=KEPT_BYTES)
+        return await held.clean(older_than_s=older_than_s, most_bytes=KEPT_BYTES)
     finally:
-        await desk.aclose()
+        await held.aclose()
 
 
 async def _forget_words() -> int:
     from core.jobs.jobs import Jobs
 
-    desk = Jobs()
+    held = Jobs()
     try:
-        return await desk.forget_words()
+        return await held.forget_words()
     finally:
-        await desk.aclose()
+        await held.aclose()
 
 
 def _requeue(action: str, id: str, as_json: bool) -> None:

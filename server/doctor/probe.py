@@ -12,12 +12,12 @@ from core.paths import credentials_path
 from core.redact import redact
 from core.untrusted import clean
 from core.values import Failure, Outcome, Request
-from server.doctor.finding import Finding
+from server.doctor.diagnosis import Diagnosis
 
 _TOKENS = 200
 
 
-async def ask_everybody(config: Config, name: str | None = None) -> list[Finding]:
+async def ask_everybody(config: Config, name: str | None = None) -> list[Diagnosis]:
     """What became of one short question to every AI, or to the one called *name*; each of several keys is used."""
     request = Request.of("Reply with OK.", max_tokens=_TOKENS)
     async with open_app(config) as app, app.run("doctor") as run:
@@ -30,7 +30,7 @@ async def ask_everybody(config: Config, name: str | None = None) -> list[Finding
     findings = [_probed(told[ai]) for ai in names]
     for ai, pool in pools.items():
         rested = [(alias, why) for alias, why in pool.rests().items() if why and ai in names]
-        findings += [Finding(f"probe {ai}", "fail", f"Key {alias!r} is {why}") for alias, why in rested]
+        findings += [Diagnosis(f"probe {ai}", "fail", f"Key {alias!r} is {why}") for alias, why in rested]
     return findings
 
 
@@ -47,10 +47,10 @@ def test_keys(name: str | None) -> int:
     return 0 if findings and all(finding.state == "ok" for finding in findings) else 1
 
 
-def _probed(outcome: Outcome) -> Finding:
+def _probed(outcome: Outcome) -> Diagnosis:
     probed, took = f"probe {outcome.ai}", outcome.latency_s
     if not isinstance(outcome, Failure):
-        return Finding(probed, "ok", f"{outcome.model} answered.", took)
+        return Diagnosis(probed, "ok", f"{outcome.model} answered.", took)
     if isinstance(outcome.error, EmptyAnswerError):
-        return Finding(probed, "ok", f"It is reached, but used all {_TOKENS} tokens to think.", took)
-    return Finding(probed, "fail", str(outcome.error), took)
+        return Diagnosis(probed, "ok", f"It is reached, but used all {_TOKENS} tokens to think.", took)
+    return Diagnosis(probed, "fail", str(outcome.error), took)

@@ -105,7 +105,7 @@ async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:
     await recipe.load()
     read_arguments(recipe, given)
     _check_names(app, given)
-    return await app.jobs.submit(recipe.name, given | {PLACE: app.desk.workspace.place()})
+    return await app.jobs.submit(recipe.name, given | {PLACE: app.materials.workspace.place()})
 
 
 async def finished(app: App, recipe: Recipe, job: Job) -> Result:

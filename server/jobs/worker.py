@@ -36,7 +36,7 @@ from server.toolbox import KINDS, Recipe
 
 if TYPE_CHECKING:
     from ai.runs.memo import Memo
-    from ai.runs.run import Desk
+    from ai.runs.run import Materials
     from core.jobs.runner import Runner, Work
     from core.jobs.values import Job, JobResult
 
@@ -213,20 +213,20 @@ async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
     recipe = KINDS[job.kind]
     await recipe.load()
     given = dict(job.arguments)
-    desk = _desk(app, given.pop(PLACE, None))
+    materials = _materials(app, given.pop(PLACE, None))
     arguments = read_arguments(recipe, given)
-    async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo, desk=desk) as run:
+    async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo, materials=materials) as run:
         if job.calls:
             run.step(f"resumed with {job.calls} finished calls")
         result: Any = await recipe.run(run, **arguments)
     return JobResult(result.markdown(), result.model_dump(mode="json"))
 
 
-def _desk(app: App, place: Mapping[str, Any] | None) -> Desk:
+def _materials(app: App, place: Mapping[str, Any] | None) -> Materials:
     """What the job works with: files are looked for where it was accepted, unless that was on another machine."""
     if place is None or not done_here():
-        return app.desk
-    return replace(app.desk, workspace=app.desk.workspace.at(place))
+        return app.materials
+    return replace(app.materials, workspace=app.materials.workspace.at(place))
 
 
 def read_arguments(recipe: Recipe, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from core.errors import MootError, StoreError
 from core.events import Subscription
 from server.jobs.background import JobHandle, attended, finished, start, submit
 from server.mcp_server.host_limits import patience_s
-from server.mcp_server.reply import Results, as_reply, noted
+from server.mcp_server.reply import LongResults, as_reply, noted
 from server.progress import report, watched
 from server.toolbox import Recipe
 from tools.recipe.kit import Background
@@ -44,7 +44,7 @@ class _RecipeTool(Tool):
         return await super().run(arguments, context, convert_result)
 
 
-def as_tool(recipe: Recipe, results: Results) -> Tool:
+def as_tool(recipe: Recipe, results: LongResults) -> Tool:
     """The tool for *recipe*; what is too long for a reply is kept in *results*."""
     tool = _RecipeTool.from_function(
         _handler(recipe, results),
@@ -80,7 +80,7 @@ def _annotations(recipe: Recipe) -> ToolAnnotations:
     return ToolAnnotations(read_only_hint=recipe.read_only, open_world_hint=False)
 
 
-def _handler(recipe: Recipe, results: Results) -> Callable[..., Any]:
+def _handler(recipe: Recipe, results: LongResults) -> Callable[..., Any]:
     """The recipe as a function the SDK can register: `run` replaced by the request's context."""
 
     async def handle(ctx: Context[App], **arguments: Any) -> CallToolResult:

@@ -19,7 +19,7 @@ from core.roles import Role, all_roles
 from server.jobs.worker import serving_jobs
 from server.mcp_server.lazy_server import LateServer, Tools
 from server.mcp_server.prompts import add_completion, prompts
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from server.mcp_server.resources import add_resources
 from server.mcp_server.subscriptions import Subscriptions
 from server.mcp_server.tasks import TasksExtension
@@ -61,7 +61,7 @@ def create_mcp_server(
         recipes: What is offered as tools.
         extensions: Of MCP, around the one for tasks.
     """
-    results = Results()
+    results = LongResults()
     tools = Tools(recipes, results)
     subscriptions = Subscriptions()
     opened: list[App] = []

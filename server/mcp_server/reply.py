@@ -22,7 +22,7 @@ _SHORTEST = 200
 _KEPT = 20
 
 
-class Results:
+class LongResults:
     """The full texts of the last results that were too long to be sent."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Results:
         return self._texts[id]
 
 
-def as_reply(result: Result, id: str, results: Results) -> CallToolResult:
+def as_reply(result: Result, id: str, results: LongResults) -> CallToolResult:
     """*result* as text and data; the run *id* names what is kept of it when it is too long."""
     text, data = _both(result)
     content: list[ContentBlock] = []

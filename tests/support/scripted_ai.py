@@ -20,7 +20,7 @@ from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.key_lane import Key
 from ai.roster.roster import Roster
 from ai.runs.app import App
-from ai.runs.run import Desk
+from ai.runs.run import Materials
 from core.config import AIConfig, Config, Defaults
 from core.errors import AIError
 from core.events import Event, EventBus
@@ -104,7 +104,11 @@ def scripted_seat(
 
 @asynccontextmanager
 async def scripted_app(
-    ais: dict[str, Sequence[Step]], *, desk: Desk | None = None, config: Config | None = None, **defaults: object
+    ais: dict[str, Sequence[Step]],
+    *,
+    materials: Materials | None = None,
+    config: Config | None = None,
+    **defaults: object,
 ) -> AsyncIterator[ScriptedApp]:
     """An app whose AIs follow their scripts; it checks in the end that every step was asked for."""
     quick = {"drain_s": 0.05}  # calls that are held are held for ever
@@ -126,7 +130,7 @@ async def scripted_app(
     bus = EventBus()
     events: list[Event] = []
     bus.add_sink(events.append)
-    app = ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events, desk=desk or Desk())
+    app = ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events, materials=materials or Materials())
     try:
         yield app
     finally:

@@ -186,7 +186,7 @@ class _Work:
             sidecar = begin_again(sidecar, self._output) if whole else begin_mending(sidecar, self._output, kept=None)
         self._sidecar = sidecar
         self._results = Results(retry_path(self._output) if self._retries else self._output, spec.ais)
-        self._tally = self._opened()
+        self._tally = self._open_output()
         if earlier := self._earlier():
             self._kept = Kept(earlier, spec.ais, spec.total)
         self._rewind()
@@ -196,7 +196,7 @@ class _Work:
         """Whether the failed records of a whole output are asked again, into a file of their own."""
         return self._sidecar.generation > 0 and not self._sidecar.mending
 
-    def _opened(self) -> Tally:
+    def _open_output(self) -> Tally:
         """The output, ready to be continued. What is not in order in it is set aside first, as it is."""
         try:
             return self._results.open()

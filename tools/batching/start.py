@@ -26,7 +26,7 @@ async def start_batch(jobs: Jobs, batch: Prepared, *, retry_failed: bool = False
     found = replace(await anyio.to_thread.run_sync(find_run, output, spec.run), width=batch.width)
     job = await _known(jobs, found.job)
     if job is None:
-        return await _submitted(jobs, spec, found)
+        return await _submit(jobs, spec, found)
     if job.state in ("queued", "running"):
         return job
     await anyio.to_thread.run_sync(found.write, output)
@@ -36,10 +36,10 @@ async def start_batch(jobs: Jobs, batch: Prepared, *, retry_failed: bool = False
     try:
         return await jobs.retry(job.id) if again else job
     except ForgottenJobError:
-        return await _submitted(jobs, spec, found)
+        return await _submit(jobs, spec, found)
 
 
-async def _submitted(jobs: Jobs, spec: BatchSpec, found: Sidecar) -> Job:
+async def _submit(jobs: Jobs, spec: BatchSpec, found: Sidecar) -> Job:
     """A new job, named beside its output. Of two starts at the same time only one gets through."""
     output = Path(spec.output)
     job = await jobs.submit(BATCH, {"spec": spec.model_dump(mode="json")})

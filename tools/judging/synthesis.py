@@ -28,7 +28,7 @@ from tools.recipe.panel import default_judges, family, said
 from tools.recipe.result import Part, Prose
 from tools.recipe.structured import object_schema
 from tools.voting.referee import match_values
-from tools.voting.votes import Ballot, Tally, tally
+from tools.voting.votes import Ballot, WeighedVotes, tally
 
 Method = Literal["none", "merge", "vote", "best"]
 Synthesize = Annotated[
@@ -186,7 +186,7 @@ def vote(run: Run, question: str, readings: Mapping[str, Sequence[Reading]]) -> 
     return Synthesis(method="vote", answer=answer, votes=votes, unread=unread, note=_vote_note(count, voted, silent))
 
 
-def _vote_note(count: Tally, voted: int, silent: int) -> str | None:
+def _vote_note(count: WeighedVotes, voted: int, silent: int) -> str | None:
     """Why there is no winner, and whose vote is missing from the shares."""
     if silent > voted:
         return f"No vote: of {voted + silent} AIs, {silent} give no final answer that could be read."

@@ -15,7 +15,7 @@ from core.untrusted import quoted
 from tools.recipe.kit import Cost, Reply
 
 OnPartial = Literal["return", "refuse"]
-Kind = Literal["full", "partial", "single voice", "none"]
+TurnoutKind = Literal["full", "partial", "single voice", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Turnout:
     answered: Sequence[str]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> TurnoutKind:
         if len(self.answered) >= len(self.asked):
             return "full"
         return ("none", "single voice")[len(self.answered)] if len(self.answered) < 2 else "partial"

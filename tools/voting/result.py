@@ -8,7 +8,7 @@ from tools.recipe.kit import Cost, Reply, along
 from tools.recipe.panel import said
 from tools.recipe.result import Part, Result
 
-Outcome = Literal[
+ConsensusOutcome = Literal[
     "consensus", "converged", "no consensus", "partial", "tie", "single voice", "no answer", "not read", "ungrouped"
 ]
 
@@ -30,7 +30,7 @@ class Flip(Part):
     convinced_by: str | None
 
 
-class Claim(Part):
+class Assertion(Part):
     claim: str
     ais: list[str]
     against: list[str]
@@ -52,7 +52,7 @@ class Consensus(Result):
     """`agreement` is the share of the AIs with an answer that give the commonest; the verdict is by weight."""
 
     summary: str
-    outcome: Outcome
+    outcome: ConsensusOutcome
     verdict: str | None
     agreement: float | None
     first_agreement: float | None
@@ -63,7 +63,7 @@ class Consensus(Result):
     weighted_by_record: bool = False
     positions: list[Position]
     flips: list[Flip]
-    claims: list[Claim]
+    claims: list[Assertion]
     seats: list[Seat]
     referee: str | None
     failed: list[str]
@@ -107,7 +107,7 @@ def _flip(flip: Flip) -> str:
     return f"- **{flip.ai}**: from “{flip.before}” to “{flip.after}”, {why}"
 
 
-def _claim(claim: Claim) -> str:
+def _claim(claim: Assertion) -> str:
     against = f"; against: {', '.join(claim.against)}" if claim.against else ""
     return f"- {claim.claim} ({', '.join(claim.ais) or 'nobody'}{against})"
 

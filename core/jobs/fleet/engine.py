@@ -29,7 +29,7 @@ from core.jobs.fleet.leases import LEASE_S, Holds
 from core.jobs.fleet.parts import ABANDONED, WHOLE, PostgresParts
 from core.jobs.fleet.task_queue import Entry, Queue, install
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
+from core.jobs.values import Job, JobClaim, JobResult, KeptCall, new_id
 from core.stores.owners import Owner
 from core.stores.pg_connection import Connection
 from core.stores.postgres import PostgresStore
@@ -186,7 +186,7 @@ class PostgresJobs:
                 self._fetched.add(entry.id)
             return entry
 
-    async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
+    async def watch(self, jobs: Sequence[Job]) -> dict[str, JobClaim]:
         if self.holds.due:
             await self._renew()
         claims = await self.read(partial(rows.watch, jobs=jobs))

@@ -12,7 +12,7 @@ from mcp.types import CallToolResult, TextContent
 
 from server.mcp_server.app import create_mcp_server
 from server.mcp_server.lazy_server import Tools
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from server.toolbox import KINDS, RECIPES
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +37,7 @@ def test_of_all_recipes_only_the_one_that_is_called_is_imported() -> None:
 
 
 async def test_a_tool_is_made_once_and_all_come_in_the_order_of_their_recipes() -> None:
-    tools = Tools(RECIPES, Results())
+    tools = Tools(RECIPES, LongResults())
     assert await tools.get("nope") is None
     judge = await tools.get("judge")
     listed = await tools.all()

@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 
-from ai.runs.run import Desk
+from ai.runs.run import Materials
 from core.batch.input import BatchInput
 from core.batch.output import DiskFullError, Results
 from core.batch.template import Template
@@ -32,8 +32,8 @@ from tools.batching.start import start_batch
 @asynccontextmanager
 async def working(ais: dict[str, list[Step]], root: Path | None = None) -> AsyncIterator[ScriptedApp]:
     """An app that works on its jobs."""
-    desk = Desk(Workspace((root.resolve(),), ("private/*",))) if root else None
-    async with scripted_app(ais, desk=desk) as app:
+    materials = Materials(Workspace((root.resolve(),), ("private/*",))) if root else None
+    async with scripted_app(ais, materials=materials) as app:
         with anyio.fail_after(20):
             async with serving_jobs(app):
                 yield app
