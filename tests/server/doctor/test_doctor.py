@@ -16,7 +16,6 @@ from typing import Any
 import fake_provider
 import pytest
 from click.testing import CliRunner, Result
-from provider_process import provider_process
 
 from core.config import AIConfig, Config
 from core.errors import StoreError
@@ -36,12 +35,6 @@ from server.setup.programs import programs_on_path
 from server.toolbox import RECIPES
 
 KEY = "very-secret-key-1"
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ import sys
 import anyio
 from server.mcp_server.app import create_mcp_server
 from server.mcp_server.lazy_server import Tools
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from server.toolbox import RECIPES
 create_mcp_server()
-anyio.run(Tools(RECIPES, Results()).get, "status")
+anyio.run(Tools(RECIPES, LongResults()).get, "status")
 rooms = [name for name, module in sys.modules.items() if hasattr(module, "__path__")]
 print(*sorted(name for name in sys.modules if name.rpartition(".")[0] == "tools" and name not in rooms))
 """
