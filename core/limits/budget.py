@@ -21,7 +21,7 @@ from typing import Any
 
 from core.config import BudgetLimits
 from core.errors import BudgetExceededError, StoreError
-from core.limits.budget_spool import HoldSpool
+from core.limits.budget_spool import Closing, Closings, HoldSpool
 from core.stores.choose import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
@@ -162,18 +162,10 @@ class Budget:
         self._close_hold(hold, 0, 0)
 
     def _close_hold(self, hold: Hold, usd: float, tokens: int) -> None:
-        ai = hold.estimate.ai
-        segment = self._spool.put(hold.id, ai, usd, tokens)
-        closing = partial(_close_hold, hold=hold.id, ai=ai, usd=usd, tokens=tokens)
-        if segment is None:
-            self._store.post(closing)
-            return
-
-        def committed(written: Future[None]) -> None:
-            if written.exception() is None:
-                self._spool.done(segment)
-
-        self._store.submit(closing, patient=True, hurried=False).add_done_callback(committed)
+        closing = Closing(hold.id, hold.estimate.ai, usd, tokens)
+        if self._spool.put(closing):
+            closings = Closings(self._spool, _close_hold)
+            self._store.submit(closings, patient=True, hurried=False).add_done_callback(closings.committed)
 
     def close(self) -> None:
         """Write what is due and end the owner's lock. Blocks."""

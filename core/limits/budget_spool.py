@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,17 @@ Close = Callable[[Any, str, str, float, int], None]
 _PREFIX = "holds-"
 
 
+@dataclass(slots=True)
+class Closing:
+    """What the call of a reservation took."""
+
+    hold: str
+    ai: str
+    usd: float
+    tokens: int
+    segment: Segment | None = None
+
+
 class HoldSpool:
     """The lines of the process called *owner* in *folder*, and those that dead ones left there."""
 
@@ -28,6 +43,8 @@ class HoldSpool:
         self._owner = owner
         self._spool = Spool(self._folder, f"{_PREFIX}{owner}")
         self._open = False
+        self._lock = threading.Lock()
+        self._due: list[Closing] = []
 
     def open(self) -> None:
         """Be there for the first line. Blocks for a moment; where it cannot be, estimates stand for the dead."""
@@ -39,15 +56,25 @@ class HoldSpool:
             return
         self._open = True
 
-    def put(self, hold: str, ai: str, usd: float, tokens: int) -> Segment | None:
-        """Keep what the call of *hold* took until `done`. Never raises."""
-        if not self._open:
-            return None
-        return self._spool.put(hold, ai, json.dumps([usd, tokens]), time.time())
+    def put(self, closing: Closing) -> bool:
+        """Keep *closing* until it is committed; whether it is the first that waits to be written. Never raises."""
+        if self._open:
+            value = json.dumps([closing.usd, closing.tokens])
+            closing.segment = self._spool.put(closing.hold, closing.ai, value, time.time())
+        with self._lock:
+            self._due.append(closing)
+            return len(self._due) == 1
 
-    def done(self, segment: Segment) -> None:
-        """That is committed."""
-        self._spool.done(segment)
+    def take(self) -> list[Closing]:
+        """What waits to be written."""
+        with self._lock:
+            due, self._due = self._due, []
+            return due
+
+    def done(self, closings: Sequence[Closing]) -> None:
+        """They are committed."""
+        for segment, count in Counter(one.segment for one in closings if one.segment is not None).items():
+            self._spool.done(segment, count)
 
     def settle_dead(self, connection: Any, alive: Callable[[str], bool], close: Close) -> list[Path]:
         """Close the reservations of dead processes by what their calls took; `forget` the files once it is committed.
@@ -73,6 +100,25 @@ class HoldSpool:
     def close(self) -> None:
         self._open = False
         self._spool.close()
+
+
+class Closings:
+    """The reservations that are closed at one moment, taken together when they are first written."""
+
+    def __init__(self, spool: HoldSpool, close: Close) -> None:
+        self._spool = spool
+        self._close = close
+        self._taken: list[Closing] | None = None
+
+    def __call__(self, connection: Any) -> None:
+        if self._taken is None:
+            self._taken = self._spool.take()
+        for one in self._taken:
+            self._close(connection, one.hold, one.ai, one.usd, one.tokens)
+
+    def committed(self, written: Future[None]) -> None:
+        if written.exception() is None:
+            self._spool.done(self._taken or [])
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str, float, int]]:
