@@ -135,7 +135,7 @@ class BatchHTTP:
     async def file_results(
         self, ids: Iterable[str | None], read: Callable[[dict[str, Any]], RemoteResult]
     ) -> AsyncIterator[RemoteResult]:
-        """The same of all files there are among *ids*."""
+        """The results in all files there are among *ids*."""
         for file in filter(None, ids):
             async for result in self.results(f"/files/{file}/content", read):
                 yield result

@@ -306,7 +306,7 @@ class _HandingOver(httpx2.AsyncClient):
 
 
 class _SyncHandingOver(httpx2.Client):
-    """The same for synchronous use, with a limit to how long the response's head may take."""
+    """A synchronous client for the SDK, with a limit to how long the response's head may take."""
 
     def __init__(self, client: httpx2.Client, timeout: httpx2.Timeout, query: Mapping[str, str]) -> None:
         super().__init__(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))  # never asked

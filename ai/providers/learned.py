@@ -38,7 +38,7 @@ _NOT_KNOWN = re.compile(
 _WHOLLY = (
     r"unsupported|not support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|deprecated|only the default"
 )
-"""The same where a value may simply be out of range."""
+"""What is said of a setting that is not taken at all, where a value may simply be out of range."""
 _THIS_SCHEMA = re.compile(
     r"invalid schema|additionalproperties|required|too complex|too large|in context|properties|\$ref"
 )

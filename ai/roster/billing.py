@@ -39,7 +39,7 @@ def pricing() -> Pricing | None:
 
 
 async def load_pricing(*, shielded: bool) -> Pricing:
-    """The same when it may not be loaded yet; *shielded*, a cancellation waits until it is."""
+    """`core.usage.prices.cost_usd`, once the price list is loaded; *shielded*, a cancellation waits until it is."""
     with anyio.CancelScope(shield=shielded):
         cost_usd: Pricing = (await load("core.usage.prices")).cost_usd
     return cost_usd

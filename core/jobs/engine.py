@@ -109,7 +109,7 @@ class JobEngine(Journal, Protocol):
         """Queue a paused, failed or cancelled job again; its finished calls are not made again."""
 
     async def retry(self, id: str) -> Job:
-        """The same, and also for a job that is done: only the calls that failed are made again."""
+        """Queue a job again, also one that is done: only the calls that failed are made again."""
 
     async def kept(self, id: str, prefix: str) -> dict[str, Any]:
         """The finished calls of a job whose keys begin with *prefix*: for the few that stand apart."""

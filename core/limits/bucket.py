@@ -113,7 +113,7 @@ class Rest:
         return max(min(self.until - now, self.seconds), 0.0)
 
     def at(self, now: float) -> Rest:
-        """The same rest by a clock that was set back."""
+        """This rest by a clock that was set back."""
         return replace(self, until=now + self.left_s(now))
 
 

@@ -113,7 +113,7 @@ class Buckets:
     def reserve_blocking(
         self, key: str, wanted: Mapping[LimitKind, float], limits: Mapping[LimitKind, Limit], *, longest_s: float
     ) -> Grant:
-        """The same for code without an event loop. Blocks for the store, not for the wait."""
+        """Reserve for code without an event loop. Blocks for the store, not for the wait."""
 
         def change(shelf: Shelf) -> Grant:
             return _reserve(shelf, key, wanted, limits, "interactive", longest_s, self._clock())

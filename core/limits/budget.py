@@ -148,7 +148,7 @@ class Budget:
             _check_calls(scope, [estimate] if scope.covers(estimate) else [])
 
     def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
-        """The same for code without an event loop."""
+        """Reserve for code without an event loop. Blocks."""
         return self._reserve(run, estimates).result() if self._scopes else []
 
     def settle(self, hold: Hold, *, usd: float | None, tokens: int | None) -> None:

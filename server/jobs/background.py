@@ -51,7 +51,7 @@ class JobHandle(Result):
         return cls(summary=f"Job {job.id} is {job.state}.", job=view, calls=shown, note=f"{read} {after}")
 
     def after(self, seconds: float) -> JobHandle:
-        """The same, for a host that waited and would soon give up."""
+        """This handle, for a host that waited and would soon give up."""
         summary = (
             f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {len(self.calls)} calls have finished, "
             "and the rest goes on as a job. What is there is no result of a panel yet."

@@ -265,7 +265,7 @@ class _Work:
         return record(value, index=ask.index, id=ask.row.id, ai=ask.ai, schema=self._schema)
 
     async def _read_known(self) -> Sequence[Ask]:
-        """The same where every row was asked remotely: what has no result there is a failure, and asked nowhere."""
+        """Read rows that were all asked remotely: what has no result there is a failure, and asked nowhere."""
         assert self._remote is not None
         asks = await self._read()
         missing = await self._remote.missing(asks)

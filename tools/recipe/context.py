@@ -261,7 +261,7 @@ def _conversation(turns: Sequence[Turn], ai: str, fence: Fence) -> list[Message]
 
 
 def _joined(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The same with one message per change of speaker, beginning with the user, as protocols want it."""
+    """*messages* with one per change of speaker, beginning with the user, as protocols want it."""
     joined: list[Message] = []
     for message in messages:
         if joined and joined[-1].role == message.role:

@@ -18,7 +18,7 @@ ACROSS_FAMILIES = 0.44
 """Correlation of errors between AIs of different families: nine judges of seven families were worth about two votes
 (Kohli 2026, arXiv 2605.29800), and Kish's 9 / (1 + 8r) = 2 gives r = 0.44."""
 WITHIN_FAMILY = 0.6
-"""The same between AIs of one provider or model, where training data and habits are shared."""
+"""Correlation of errors between AIs of one provider or model, where training data and habits are shared."""
 
 _SHARPNESS = 0.25
 """How much confidence tells: a seat surer than another by this share counts e times as much."""
