@@ -73,7 +73,7 @@ class Memo:
         return await self._known(key, kept)
 
     async def once(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
-        """What *fn* gives, or gave, for a step that costs nothing, such as asking the user: a drain does not wait for it."""
+        """What *fn* gives, or gave, of a step that costs nothing, such as asking the user: no drain waits for it."""
         return await self._known(key, lambda: self._make(key, fn))
 
     async def _known(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
