@@ -177,7 +177,9 @@ async def test_a_host_that_cannot_ask_its_user_reads_why_the_job_is_paused_and_h
 
 
 @pytest.mark.parametrize(
-    ("mode", "extensions"), [(MODERN, ()), ("legacy", ()), ("legacy", (advertise(TASKS),))], ids=str
+    ("mode", "extensions"),
+    [(MODERN, ()), ("legacy", ()), ("legacy", (advertise(TASKS),))],
+    ids=["modern", "legacy", "legacy that advertises"],
 )
 async def test_other_hosts_are_answered_as_ever_and_no_job_is_made(mode: Any, extensions: tuple[Any, ...]) -> None:
     async with host({"a": [slow := Hold("yes")]}, *extensions, mode=mode) as (client, app):
