@@ -12,9 +12,11 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from fake_provider import FakeProvider
 from postgres_server import PostgresServer, postgres_server
 
+from ai.providers.added import include_added
 from ai.providers.catalog import PROVIDERS
 from core import redact
 
+include_added()  # looks at what is installed, once in a process, and not in the middle of a test
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _CONNECT = socket.socket.connect
 """As it was before any test: wrapped anew by every one, a thousand tests would make a thousand wrappers."""

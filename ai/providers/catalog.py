@@ -41,6 +41,8 @@ class Provider:
     """Tokens of prompt and answer together, where the price list does not say."""
     batches: str | None = None
     """The module beside this one that speaks its batch endpoint."""
+    module: str | None = None
+    """Of a provider that another package adds: its module with `AsyncClient` and `SyncClient`; None: the dialect's."""
     embedded: bool = False
     """Served by the model that ships with Moot."""
 

@@ -21,6 +21,7 @@ from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
 from ai.layers.cache import Cache
 from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, persona
+from ai.providers.added import include_added
 from ai.providers.catalog import PROVIDERS, Provider
 from ai.roster.build import build_ai
 from ai.roster.client_settings import client_settings, provider_of
@@ -30,6 +31,7 @@ from ai.roster.placing import dialect
 from ai.wire.raw.bounded import MEGABYTE
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
+from core import extensions
 from core.config import AIConfig, Config
 from core.errors import ConfigError, UnknownAIError
 from core.keys import environment_key
@@ -56,6 +58,7 @@ class Roster:
     @classmethod
     def open(cls, config: Config, http: SharedHTTP | None = None) -> Roster:
         """Build every AI the configuration and the environment name."""
+        include_added()
         longest = config.defaults.longest_response_mb * MEGABYTE
         roster = cls(config, http or SharedHTTP(longest_response=longest), budget=_budget(config))
         roster.problems.update(config.bad_rows)
@@ -85,9 +88,8 @@ class Roster:
             if name and name not in self.seats and name not in self.problems and not persona(name)
         ]
         itself = [name for name, row in rows.items() if name in row.fallback]
-        return sentences + [
-            f"credentials.json: ais.{name}.fallback names {name!r} itself. Remove it." for name in itself
-        ]
+        sentences += [f"credentials.json: ais.{name}.fallback names {name!r} itself. Remove it." for name in itself]
+        return sentences + extensions.problems()
 
     @property
     def only_local(self) -> bool:
@@ -183,7 +185,7 @@ class Roster:
 
     def _key(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Key:
         settings = client_settings(name, row, provider, self.config.defaults, self.engine)
-        module = importlib.import_module(module_name(f"ai.providers.{dialect(row, provider)}"))
+        module = importlib.import_module(provider.module or module_name(f"ai.providers.{dialect(row, provider)}"))
         endpoint = settings.endpoint
         id_ = key_id(endpoint.base_url, endpoint.api_key) if endpoint else key_id(name)
         return Key(alias, id_, module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http))

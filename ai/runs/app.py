@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 
 from ai.caller import Caller, used
+from ai.providers.added import include_added
 from ai.roster.roster import Roster
 from ai.runs.run import Materials, Run, new_run_id, open_run
 from ai.wire.transport import SharedHTTP
@@ -85,6 +86,7 @@ async def open_app(
     files = config.files
     opening = partial(Workspace.open, files.roots, files.local_only, by_hand=by_hand, send_secrets=send_secrets)
     workspace = await anyio.to_thread.run_sync(opening)
+    await anyio.to_thread.run_sync(include_added)
     roster = Roster.open(config, http)
     bus = EventBus()
     ledger = Ledger()

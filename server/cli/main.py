@@ -18,10 +18,11 @@ from server.cli import batch as batch_cli
 from server.cli import jobs as jobs_cli
 from server.cli import setup as setup_commands
 from server.cli import threads as thread_commands
+from server.cli.added import WithAdded
 from server.cli.ask import JSON, finish
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: moot demo")
+@click.group(cls=WithAdded, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: moot demo")
 @click.version_option(package_name="moot-mcp", prog_name="moot")
 def cli() -> None:
     """Ask other AIs: one, several at once, or a panel that debates and comes to a verdict."""

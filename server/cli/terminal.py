@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.markdown import Markdown
@@ -22,8 +23,8 @@ from core.events import Subscription
 from core.redact import redact, without_secrets
 from core.untrusted import clean, one_line
 from core.view import CallView, RunView
+from server.added import find
 from server.progress import report, watched
-from server.toolbox import RECIPES
 from tools.recipe.result import Result, shown
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
@@ -90,7 +91,7 @@ def show_models(name: str | None, as_json: bool) -> int:
 
 
 async def _run(name: str, arguments: dict[str, Any], as_json: bool, send_secrets: bool = False) -> Result:
-    recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+    recipe = await anyio.to_thread.run_sync(find, name)
     await recipe.load()
     show = _silence if as_json else _columns if sys.stderr.isatty() else _lines
     async with open_app(by_hand=True, send_secrets=send_secrets) as app:

@@ -16,6 +16,7 @@ from mcp.server.mcpserver import MCPServer
 
 from ai.runs.app import App, open_app
 from core.roles import Role, all_roles
+from server.added import all_recipes
 from server.jobs.worker import serving_jobs
 from server.mcp_server.lazy_server import LateServer, Tools
 from server.mcp_server.prompts import add_completion, prompts
@@ -23,7 +24,7 @@ from server.mcp_server.reply import LongResults
 from server.mcp_server.resources import add_resources
 from server.mcp_server.subscriptions import Subscriptions
 from server.mcp_server.tasks import TasksExtension
-from server.toolbox import RECIPES, Recipe
+from server.toolbox import Recipe
 
 INSTRUCTIONS = (
     "Moot asks other AIs for you. Use ask_one for a second opinion, ask_many to compare independent answers, consensus "
@@ -50,7 +51,7 @@ def create_mcp_server(
     *,
     detach: Callable[[], None] | None = None,
     roles: Mapping[str, Role] | None = None,
-    recipes: Sequence[Recipe] = RECIPES,
+    recipes: Sequence[Recipe] | None = None,
     extensions: Sequence[Extension] = (),
 ) -> MCPServer[App]:
     """A server that opens its app when it starts to serve and closes it when it stops.
@@ -58,11 +59,11 @@ def create_mcp_server(
     Args:
         detach: Starts a worker that carries on with jobs that are unfinished then.
         roles: Every role that is offered as a prompt; None: the built-in ones.
-        recipes: What is offered as tools.
+        recipes: What is offered as tools; None: all of Moot's, and what other packages add.
         extensions: Of MCP, around the one for tasks.
     """
     results = LongResults()
-    tools = Tools(recipes, results)
+    tools = Tools(all_recipes() if recipes is None else recipes, results)
     subscriptions = Subscriptions()
     opened: list[App] = []
     """The app while it is open: a resource without parameters and a completion are not told their request."""

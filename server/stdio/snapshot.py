@@ -10,6 +10,8 @@ import json
 import os
 import sys
 
+from core.extensions import announced
+
 TYPE_CHECKING = False  # `typing` alone costs a third of a bare interpreter
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,15 +84,17 @@ def base_stamp() -> list[int] | None:
 
 
 def listed_settings() -> str:
-    """A digest of the settings that change what is listed; empty when there are none."""
+    """A digest of the settings, and of the packages, that change what is listed; empty when there are none."""
     named = os.environ.get("MOOT_CREDENTIALS")
     path = os.path.expanduser(named) if named else os.path.join(data_dir(), "credentials.json")
     try:
         with open(path, encoding="utf-8") as file:
             raw = json.load(file)
     except (OSError, ValueError):
-        return ""
+        raw = {}
     listed = {key: raw[key] for key in raw if key not in UNLISTED_SETTINGS} if isinstance(raw, dict) else {}
+    if added := announced():
+        listed["added by packages"] = added
     if not listed:
         return ""
     import hashlib
