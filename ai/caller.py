@@ -98,9 +98,9 @@ class Caller:
 
         *guards*, where given, has one for each of *asks*.
         """
-        for ai, request in asks:
+        for _, request in asks:
             check_request(request)
-            self.check_name(ai)
+        asks = [(self.roster.resolve(ai), request) for ai, request in asks]
         usable = [
             (position, self.roster.seats[ai], request)
             for position, (ai, request) in enumerate(asks)

@@ -21,6 +21,7 @@ from ai.layers.retry import Retry, RetryBudget
 from ai.providers.catalog import Provider
 from ai.providers.retirements import retirement_warning
 from ai.roster.key_lane import Clients, Keyed, Lane
+from ai.roster.names import without_model
 from core.config import AIConfig, Defaults
 from core.errors import NotLocalError
 from core.limits.buckets import Buckets, key_id, open_buckets
@@ -56,7 +57,7 @@ class Seat(AsyncAIClient):
         self.system = row.system or system
         self._check = check
         slots = row.concurrency or (_LOCAL_SLOTS if provider.embedded else defaults.concurrency)
-        lease = buckets.lease(name) if buckets and not self.stays_here else None
+        lease = buckets.lease(without_model(name)) if buckets and not self.stays_here else None
         self.concurrency = Concurrency(slots, lease=lease)
         self.deadlines = defaults.deadlines(row)
         self.lanes = [

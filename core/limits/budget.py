@@ -87,6 +87,11 @@ class Estimate:
     def tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    @property
+    def payer(self) -> str:
+        """Whose budget it takes from: `gpt/gpt-6-mini` is on the bill of `gpt`."""
+        return self.ai.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -108,7 +113,7 @@ class _Scope:
         return f"ais.{self.ai}.budget" if self.ai else "defaults.budget"
 
     def covers(self, estimate: Estimate) -> bool:
-        return self.ai is None or self.ai == estimate.ai
+        return self.ai is None or self.ai == estimate.payer
 
 
 class Budget:
@@ -170,11 +175,11 @@ class Budget:
         """Replace the reservation by what was really taken; an unknown figure keeps the estimate."""
         usd = hold.estimate.high_usd or 0 if usd is None else usd
         tokens = hold.estimate.tokens if tokens is None else tokens
-        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.ai, usd, tokens))
+        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.payer, usd, tokens))
 
     def refund(self, hold: Hold) -> None:
         """Give the reservation back: nothing was accepted."""
-        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.ai, 0, 0))
+        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.payer, 0, 0))
 
     def close(self) -> None:
         """Write what is due and end the owner's lock. Blocks."""
@@ -262,9 +267,9 @@ def _spent(connection: Any, span: str, value: str, ai: str | None) -> tuple[floa
 def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> None:
     estimate = hold.estimate
     usd, tokens = estimate.high_usd or 0, estimate.tokens
-    row = (hold.id, owner, True, day, run, estimate.ai, usd, tokens)
+    row = (hold.id, owner, True, day, run, estimate.payer, usd, tokens)
     connection.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    _add(connection, day, run, estimate.ai, usd, tokens)
+    _add(connection, day, run, estimate.payer, usd, tokens)
 
 
 def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) -> None:

@@ -188,7 +188,7 @@ async def ask_everybody(config: Config, name: str | None = None) -> list[Finding
     """What became of one short question to every AI, or to the one called *name*."""
     request = Request.of("Reply with OK.", max_tokens=_PROBE_TOKENS)
     async with open_app(config) as app, app.run("doctor") as run:
-        names = [name] if name else app.roster.names
+        names = [app.roster.resolve(name)] if name else app.roster.names
         pools = {ai: seat.pool for ai, seat in app.roster.seats.items() if seat.pool}
         # At once, so that each of several keys is used.
         asks = [(ai, request) for ai in names for _ in (pools[ai].keys if ai in pools else (None,))]
