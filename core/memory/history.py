@@ -174,7 +174,7 @@ class History:
 
 def days_kept(setting: Setting) -> int | None:
     """How many days runs are kept by the setting `history`; None: for good; 0: not at all."""
-    if isinstance(setting, bool) or isinstance(setting, str):
+    if isinstance(setting, bool | str):
         return None if setting in (True, "on") else 0
     return setting
 
@@ -197,11 +197,9 @@ def _add(connection: sqlite3.Connection, run: PastRun, days: int | None) -> str:
         run.thread,
         run.door,
     )
-    added = connection.execute(
-        "INSERT INTO runs (name, at, tool, state, question, ais, arguments, answers, result, usd, thread, door) "
-        f"VALUES ({', '.join('?' * len(row))})",
-        row,
-    )
+    marks = ", ".join("?" * len(row))
+    columns = "name, at, tool, state, question, ais, arguments, answers, result, usd, thread, door"
+    added = connection.execute(f"INSERT INTO runs ({columns}) VALUES ({marks})", row)  # noqa: S608 - ours
     said = "\n\n".join(text for _, text in run.answers)
     connection.execute(
         "INSERT INTO words (rowid, question, answers) VALUES (?, ?, ?)", (added.lastrowid, run.question, said)
@@ -218,8 +216,8 @@ def _free_name(connection: sqlite3.Connection) -> str:
 
 def _delete(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> int:
     gone = [row[0] for row in connection.execute(f"SELECT id FROM runs WHERE {where}", values)]  # noqa: S608 - ours
-    connection.executemany("DELETE FROM words WHERE rowid = ?", [(id,) for id in gone])
-    connection.executemany("DELETE FROM runs WHERE id = ?", [(id,) for id in gone])
+    connection.executemany("DELETE FROM words WHERE rowid = ?", [(one,) for one in gone])
+    connection.executemany("DELETE FROM runs WHERE id = ?", [(one,) for one in gone])
     return len(gone)
 
 

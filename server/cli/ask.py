@@ -9,6 +9,7 @@ import click
 
 from server.cli import jobs as jobs_cli
 from server.cli import options as opt
+from server.cli.complete import complete_ais
 from server.cli.reading import no_secret, question
 
 _STANCES = click.option("--stance", "stances", multiple=True, metavar="NAME=SIDE", help="A side to argue; repeatable.")
@@ -54,7 +55,7 @@ def ask(prompt: tuple[str, ...], schema: str | None, **options: Any) -> None:
 @opt.PROMPT
 @opt.WHOM
 @click.option("--rounds", type=click.IntRange(0, 4), default=1, show_default=True, help="Rounds after the openings.")
-@click.option("--judge", metavar="NAME", shell_complete=opt.complete_ais, help="Who gives the verdict.")
+@click.option("--judge", metavar="NAME", shell_complete=complete_ais, help="Who gives the verdict.")
 @_STANCES
 @opt.ALONG
 @opt.MAX_TOKENS
@@ -69,7 +70,7 @@ def debate(prompt: tuple[str, ...], stances: tuple[str, ...], **options: Any) ->
 @opt.PROMPT
 @opt.WHOM
 @click.option("--threshold", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="Share that agrees.")
-@click.option("--referee", metavar="NAME", shell_complete=opt.complete_ais, help="Who matches open answers.")
+@click.option("--referee", metavar="NAME", shell_complete=complete_ais, help="Who matches open answers.")
 @opt.ALONG
 @opt.MAX_TOKENS
 @opt.TIMEOUT

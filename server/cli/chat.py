@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -19,24 +20,16 @@ from server.cli import options as opt
 @click.option("--thread", metavar="NAME", help="Continue, or start, the conversation of that name.")
 @opt.CONTINUE
 @opt.SECRETS
-def chat(
-    ais: tuple[str, ...],
-    models: tuple[str, ...],
-    everybody: bool,
-    panel: str | None,
-    role: str | None,
-    files: tuple[str, ...],
-    thread: str | None,
-    go_on: bool,
-    send_secrets: bool,
-) -> None:
+def chat(**given: Any) -> None:
     """Talk with an AI, with several, or with a panel; /help inside says what else there is."""
     from server.cli.talk import Talk, talk
 
-    names = opt.whom(ais, models, everybody)
-    if go_on:
-        from server.cli.continuing import go_on as resumed
+    names = opt.whom(given["ais"], given["models"], given["everybody"])
+    thread = given["thread"]
+    if given["go_on"]:
+        from server.cli.continuing import go_on
 
-        recipe, found = opt.reporting(lambda: resumed("ask_many", {"ais": names or None, "thread": thread}))
+        _, found = opt.reporting(lambda: go_on("ask_many", {"ais": names or None, "thread": thread}))
         names, thread = found.get("ais") or names, found["thread"]
-    sys.exit(talk(Talk(names, thread, panel=panel, role=role, files=list(files)), send_secrets=send_secrets))
+    state = Talk(names, thread, panel=given["panel"], role=given["role"], files=list(given["files"]))
+    sys.exit(talk(state, send_secrets=given["send_secrets"]))

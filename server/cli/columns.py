@@ -41,7 +41,7 @@ class Columns:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         now, room = self._clock(), max(console.height - 2, 4)
-        shown = [_Shown(call, self._seconds(id, call, now)) for id, call in self._view.calls.items()]
+        shown = [_Shown(call, self._seconds(key, call, now)) for key, call in self._view.calls.items()]
         plain = console.encoding.lower() not in ("utf-8", "utf8")
         beside = max(1, options.max_width // _NARROWEST)
         if shown and len(shown) <= beside and room >= _LEAST + _FRAME:
@@ -49,10 +49,10 @@ class Columns:
         else:
             yield from _lines(shown, options.max_width, room, _spin(now, plain), _PLAIN_MARK if plain else _MARK)
 
-    def _seconds(self, id: str, call: CallView, now: float) -> float:
-        start = self._started.setdefault(id, now)
+    def _seconds(self, key: str, call: CallView, now: float) -> float:
+        start = self._started.setdefault(key, now)
         if call.over:
-            return self._ended.setdefault(id, now) - start
+            return self._ended.setdefault(key, now) - start
         return now - start
 
 
@@ -88,7 +88,7 @@ def _spin(now: float, plain: bool) -> str:
 def _side_by_side(shown: Sequence[_Shown], console: Console, width: int, room: int, spin: str) -> Table:
     """Columns that grow with what is in them."""
     each = width // len(shown)
-    wrapped = [Text(one.text).wrap(console, max(each - 4, 8)) if one.text else [] for one in shown]
+    wrapped = [list(Text(one.text).wrap(console, max(each - 4, 8))) if one.text else [] for one in shown]
     height = min(max(_LEAST, *(len(lines) + _FRAME for lines in wrapped)), room)
     grid = Table.grid(expand=True)
     for _ in shown:

@@ -43,15 +43,15 @@ def complete_prompts(context: click.Context, option: click.Parameter, begun: str
 
 
 def complete_jobs(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
-    return _beginning(_column("jobs.db", f"SELECT id FROM jobs ORDER BY created DESC LIMIT {_MOST}"), begun)
+    return _beginning(_column("jobs.db", "SELECT id FROM jobs ORDER BY created DESC"), begun)
 
 
 def complete_runs(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
-    return _beginning(["last", *_column("history.db", f"SELECT name FROM runs ORDER BY id DESC LIMIT {_MOST}")], begun)
+    return _beginning(["last", *_column("history.db", "SELECT name FROM runs ORDER BY id DESC")], begun)
 
 
 def complete_threads(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
-    return _beginning(_column("threads.db", f"SELECT name FROM threads ORDER BY updated DESC LIMIT {_MOST}"), begun)
+    return _beginning(_column("threads.db", "SELECT name FROM threads ORDER BY updated DESC"), begun)
 
 
 def complete_names(command: str, begun: str) -> list[str]:
@@ -103,7 +103,7 @@ def _column(file: str, query: str) -> list[str]:
     except sqlite3.Error:
         return []
     try:
-        return [str(row[0]) for row in connection.execute(query)]
+        return [str(row[0]) for row in connection.execute(query).fetchmany(_MOST)]
     except sqlite3.Error:
         return []
     finally:

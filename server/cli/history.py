@@ -75,20 +75,19 @@ def show(run: str, **shown: Any) -> None:
 @opt.WHOM
 @click.option("--dry-run", is_flag=True, help="Only say what it may cost; send nothing.")
 @opt.SHOWN
-def again(
-    run: str, ais: tuple[str, ...], models: tuple[str, ...], everybody: bool, dry_run: bool, **shown: Any
-) -> None:
+def again(run: str, dry_run: bool, **given: Any) -> None:
     """Ask RUN again, of the same AIs or of others (-a)."""
     from server.cli.past import asked_again
     from server.cli.printing import Shown
     from server.cli.terminal import run_recipe
 
-    names = opt.whom(ais, models, everybody)
-    past = _use(lambda kept: kept.get(run), bool(shown["as_json"]))
-    recipe, arguments = opt.reporting(lambda: asked_again(past, names), bool(shown["as_json"]))
+    names = opt.whom(given.pop("ais"), given.pop("models"), given.pop("everybody"))
+    shown = Shown(**given)
+    past = _use(lambda kept: kept.get(run), shown.as_json)
+    recipe, arguments = opt.reporting(lambda: asked_again(past, names), shown.as_json)
     if dry_run:
         arguments["dry_run"] = True
-    sys.exit(run_recipe(recipe, arguments, Shown(**shown)))
+    sys.exit(run_recipe(recipe, arguments, shown))
 
 
 @click.group()

@@ -33,8 +33,9 @@ class Interruption:
     def tell(self) -> None:
         if self.told or self.scope is None:
             end_at_once()
-        self.told = True
-        self.scope.cancel()
+        else:
+            self.told = True
+            self.scope.cancel()
 
 
 @asynccontextmanager

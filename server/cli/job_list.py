@@ -54,15 +54,20 @@ def _far(job: Job) -> str:
 
 
 def _ais(arguments: Mapping[str, Any]) -> list[str]:
-    named = arguments.get("ais") or arguments.get("ai") or (arguments.get("spec") or {}).get("ais") or []
+    named = arguments.get("ais") or arguments.get("ai") or _spec(arguments).get("ais") or []
     return [named] if isinstance(named, str) else [str(name) for name in named]
 
 
+def _spec(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a batch is, of the arguments of its job."""
+    spec = arguments.get("spec")
+    return spec if isinstance(spec, Mapping) else {}
+
+
 def _question(arguments: Mapping[str, Any]) -> str:
-    spec = arguments.get("spec") if isinstance(arguments.get("spec"), dict) else arguments
-    if source := spec.get("source") or spec.get("input"):
-        output = spec.get("output")
-        return f"{PurePath(str(source)).name}{f' > {output}' if output else ''}"
+    spec = _spec(arguments)
+    if source := spec.get("path"):
+        return f"{PurePath(str(source)).name} > {spec.get('output', '')}"
     return str(arguments.get("prompt") or arguments.get("question") or arguments.get("focus") or "")
 
 

@@ -54,7 +54,7 @@ def watch(id: str, as_json: bool) -> None:
     from core.errors import MootError, UnknownJobError
 
     try:
-        id = anyio.run(_watch, id)
+        id = anyio.run(_watch, id)  # noqa: A001
     except UnknownJobError:
         pass  # said below, as by every other command
     except MootError as error:
@@ -191,7 +191,7 @@ async def _watch(said: str) -> str:
 
     desk, cursor, helped = Jobs(), 0, False
     try:
-        id = await desk.named(said)
+        id = await desk.named(said)  # noqa: A001
         while True:
             job = await desk.wait(id, 10, after=cursor)
             for call in await desk.calls(id, after=cursor):

@@ -1,6 +1,7 @@
 """The command line. Answers go to stdout, everything else to stderr.
 
-Exit codes: 0 every AI answered, 1 none did, 2 wrong usage or configuration, 3 some did not, 130 Ctrl-C, 141 nobody reads.
+Exit codes: 0 every AI answered, 1 none did, 2 wrong usage or configuration, 3 some did not, 130 Ctrl-C, 141 nobody
+reads.
 Nothing heavy is imported here: `--help` and `--version` need click alone.
 """
 

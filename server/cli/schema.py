@@ -60,7 +60,7 @@ def _in_short(text: str) -> dict[str, Any]:
         kind = _TYPES.get((found[3] or "str").lower()) if found else None
         if found is None or kind is None:
             raise InvalidInputError(
-                f"--schema: {field!r} is neither a file nor a field. Write 'name, age int, tags [str]', or a JSON Schema."
+                f"--schema: {field!r} is neither a file nor a field. Write 'name, age int', or a JSON Schema."
             )
         one = {"type": kind}
         properties[found[1]] = {"type": "array", "items": one} if found[2] else one

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -74,7 +74,7 @@ def talk(state: Talk, *, send_secrets: bool) -> int:
     person = sys.stdin is not None and sys.stdin.isatty()
     if person:
         note(f"talking with {', '.join(state.ais) or 'the default AI'}. /help for more, Ctrl-D to end.")
-    with _editing() if person else suppress():
+    with _editing() if person else nullcontext():
         return _answer_lines(state, person, send_secrets)
 
 
@@ -123,11 +123,8 @@ def _command(state: Talk, line: str) -> bool:
         return False
     action = _COMMANDS.get(name)
     try:
-        note(
-            action(state, rest.strip())
-            if action
-            else f"{name} is no command. There are: {', '.join(_COMMANDS)}, /quit."
-        )
+        unknown = f"{name} is no command. There are: {', '.join(_COMMANDS)}, /quit."
+        note(action(state, rest.strip()) if action else unknown)
     except (MootError, ValueError, OSError) as error:
         note(in_words(str(error)))
     return True

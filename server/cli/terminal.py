@@ -17,7 +17,7 @@ from core.events import Event, Subscription
 from core.memory.history import State
 from core.view import RunView
 from server.cli.interrupt import interruptible
-from server.cli.options import INTERRUPTED, NONE, OK, PIPE_CLOSED, SOME, USAGE, code_of, complain, note
+from server.cli.options import INTERRUPTED, NONE, OK, PIPE_CLOSED, SOME, USAGE, code_of, complain, note, print_json
 from server.cli.printing import Shown, notes, print_result
 from server.cli.watching import Show, Streamer, display
 from server.progress import watched
@@ -98,17 +98,13 @@ def _print_what_there_is(going: _Going, shown: Shown) -> int:
         told += f" What there is was kept: moot show {going.kept}"
     if shown.as_json:
         answers = [{"ai": author, "text": text} for author, text in said]
-        print(
-            json.dumps({"cancelled": cancelled, "answers": answers, "kept": going.kept}, ensure_ascii=False, indent=2)
-        )
+        print_json({"cancelled": cancelled, "answers": answers, "kept": going.kept})
     elif going.written:
         rest = said[0][1] if said else ""
         print(rest[len(going.written) :] if rest.startswith(going.written) else "")
     elif said:
-        text = (
-            said[0][1] if len(going.view.calls) == 1 else "\n\n".join(f"## {author}\n\n{text}" for author, text in said)
-        )
-        print(text)
+        alone = len(going.view.calls) == 1
+        print("\n\n".join(text if alone else f"## {author}\n\n{text}" for author, text in said))
     note(told)
     return INTERRUPTED
 
