@@ -41,7 +41,7 @@ async def keep_run(
     past = PastRun(
         tool=tool,
         question=question_of(tool, arguments)[:_LONGEST],
-        ais=_ais(arguments, answers),
+        ais=_ais(app, arguments, answers),
         answers=tuple(answers),
         arguments=given,
         result=result,
@@ -77,6 +77,8 @@ def cost_of(view: RunView) -> float | None:
     return sum(known) if known else None
 
 
-def _ais(arguments: Mapping[str, Any], answers: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def _ais(app: App, arguments: Mapping[str, Any], answers: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     named = arguments.get("ais") or ([arguments["ai"]] if arguments.get("ai") else None)
-    return tuple(named or dict.fromkeys(author.partition(" (")[0] for author, _ in answers))
+    return tuple(
+        app.roster.expand(named) if named else dict.fromkeys(author.partition(" (")[0] for author, _ in answers)
+    )

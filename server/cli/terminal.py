@@ -12,9 +12,14 @@ import anyio
 
 from ai.runs.app import App, open_app
 from ai.runs.run import Run, new_run_id
+from ai.wire.bounded import MEGABYTE
+from ai.wire.few_calls import FewCalls
+from ai.wire.transport import SharedHTTP
+from core.config import load_config
 from core.errors import MootError, StoreError
 from core.events import Event, Subscription
 from core.memory.history import State
+from core.paths import credentials_path
 from core.view import RunView
 from server.cli.interrupt import interruptible
 from server.cli.options import INTERRUPTED, NONE, OK, PIPE_CLOSED, SOME, USAGE, code_of, complain, note, print_json
@@ -124,7 +129,9 @@ async def _run(name: str, arguments: dict[str, Any], shown: Shown, send_secrets:
     going = _Going()
     async with interruptible() as interruption:
         await recipe.load()
-        async with open_app(by_hand=True, send_secrets=send_secrets) as app:
+        config = load_config(credentials_path())
+        http = SharedHTTP(FewCalls(), longest_response=config.defaults.longest_response_mb * MEGABYTE)
+        async with open_app(config, http=http, by_hand=True, send_secrets=send_secrets) as app:
             if name not in _STEERING and not shown.as_json:
                 _warn(app)
             with anyio.CancelScope() as scope:
