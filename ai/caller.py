@@ -21,8 +21,8 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import current_token
 
-from ai.call_ends import as_failure, ended, ends_more_than_a_call, with_words
-from ai.client import FellBack, Retrying, Sent, Signal, Thinking, Waiting
+from ai.call_ends import as_failure, ended, ends_more_than_a_call, notice, with_words
+from ai.client import Sent, Signal, Thinking, Waiting
 from ai.lazy import load
 from ai.request import check_request
 from ai.roster.billing import attributed, load_pricing, pricing, settle, settle_failure
@@ -30,12 +30,8 @@ from core.errors import ConfigError, NotUsableError, UnknownAIError
 from core.events import (
     CallAnswered,
     CallFailed,
-    CallFellBack,
     CallFinished,
-    CallRetrying,
     CallStarted,
-    CallWaiting,
-    Event,
     EventBus,
     Token,
 )
@@ -94,6 +90,7 @@ class Caller:
         """
         for _, request in asks:
             check_request(request)
+        asks = [(self.roster.resolve(ai), request) for ai, request in asks]
         found = [self._found(ai) for ai, _ in asks]
         usable = [
             (one, request) for one, (_, request) in zip(found, asks, strict=True) if not isinstance(one, Exception)
@@ -194,7 +191,7 @@ class Caller:
                 way.sent = True
             elif not isinstance(signal, Thinking):
                 way.sent = way.sent and isinstance(signal, Waiting)  # what is tried again was not accepted
-                publish(_notice(run, call, signal))
+                publish(notice(run, call, signal))
 
         try:
             response = with_words(seat, request, await seat.complete(request, emit))
@@ -285,14 +282,6 @@ class _Way:
 
     sent: bool = False
     """Whether it may be on the bill, were it cut off now."""
-
-
-def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event:
-    if isinstance(signal, Waiting):
-        return CallWaiting(run, call, signal.seconds, signal.reason)
-    if isinstance(signal, Retrying):
-        return CallRetrying(run, call, signal.attempt, signal.wait_s, signal.reason)
-    return CallFellBack(run, call, signal.to, signal.reason)
 
 
 _running: list[tuple[Caller, object]] = []

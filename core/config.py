@@ -178,6 +178,8 @@ class Defaults(_Strict):
     """How long calls under way may take to finish when a job pauses or this process is told to end."""
     detach: bool = True
     """Whether a worker of its own carries on with jobs when the last window closes."""
+    history: Literal["on", "off"] | bool | Annotated[int, Field(ge=1, le=36_500)] = "on"
+    """Whether runs are kept to be found again; a number: for so many days."""
     timeout: Seconds = 300.0
     connect_timeout: Seconds = 15.0
     first_token_timeout: Seconds = 120.0
@@ -223,6 +225,8 @@ class Config:
     defaults: Defaults = field(default_factory=Defaults)
     roles: dict[str, RoleConfig] = field(default_factory=dict)
     files: FilesConfig = field(default_factory=FilesConfig)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    """AIs under one name: `@fast` is everybody in `groups.fast`."""
     problems: tuple[str, ...] = ()
     exposed: str | None = None
     """The one of them that says that others can read the file."""
@@ -244,9 +248,8 @@ def load_config(path: Path) -> Config:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        return Config(
-            problems=(f"{FILE} is not valid JSON at {where}: {error.msg}. Fix it and restart.",), readable=False
-        )
+        problem = f"{FILE} is not valid JSON at {where}: {error.msg}. Fix it and restart."
+        return Config(problems=(problem,), readable=False)
     return _check(raw, exposed=_exposed(path))
 
 
@@ -254,8 +257,10 @@ def _check(raw: object, *, exposed: str | None) -> Config:
     if not isinstance(raw, dict):
         return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
     problems = [exposed] if exposed else []
-    for key in sorted(set(raw) - {"ais", "defaults", "roles", "files"}):
-        problems.append(f"{FILE}: unknown key {key!r}; known are 'ais', 'defaults', 'roles' and 'files'.")
+    known = ("ais", "defaults", "roles", "files", "groups")
+    problems += [
+        f"{FILE}: unknown key {key!r}; known are: {', '.join(known)}." for key in sorted(set(raw) - set(known))
+    ]
     rows: dict[str, AIConfig] = {}
     bad_rows: dict[str, str] = {}
     for name, row in _mapping(raw, "ais", problems).items():
@@ -269,6 +274,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         defaults=_check_section(Defaults, "defaults", raw, problems) or Defaults(),
         roles=_check_roles(raw, problems),
         files=_check_section(FilesConfig, "files", raw, problems) or FilesConfig(roots=[]),
+        groups=_check_groups(raw, problems),
         problems=tuple(problems),
         exposed=exposed,
         bad_rows=bad_rows,
@@ -317,6 +323,15 @@ def _check_roles(raw: dict[str, Any], problems: list[str]) -> dict[str, RoleConf
         except ValidationError as error:
             problems.append(_sentence(f"roles.{name}", error))
     return roles
+
+
+def _check_groups(raw: dict[str, Any], problems: list[str]) -> dict[str, list[str]]:
+    groups = _mapping(raw, "groups", problems)
+    good = {
+        name: one for name, one in groups.items() if isinstance(one, list) and all(isinstance(ai, str) for ai in one)
+    }
+    problems += [f"{FILE}: groups.{name} must be a list of names of AIs." for name in groups.keys() - good.keys()]
+    return good
 
 
 def _check_section(kind: type[_Section], key: str, raw: dict[str, Any], problems: list[str]) -> _Section | None:

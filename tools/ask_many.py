@@ -31,6 +31,7 @@ from tools.reading.final_answer import Reading
 from tools.recipe.context import Context, gather
 from tools.recipe.kit import (
     AINames,
+    AnswerSchema,
     Cost,
     DryRun,
     EffortLevel,
@@ -56,7 +57,7 @@ from tools.recipe.kit import (
 )
 from tools.recipe.panel import Heading, OnPartial, Turnout, default_judges, heading, refuse_partial
 from tools.recipe.result import Result
-from tools.recipe.structured import keeps_schema
+from tools.recipe.structured import fitting, keeps_schema
 
 
 class Replies(Result):
@@ -126,6 +127,7 @@ async def ask_many(
     effort: EffortLevel = None,
     timeout_s: TimeoutS = None,
     on_partial: OnPartial = "return",
+    schema: AnswerSchema = None,
     dry_run: DryRun = False,
 ) -> Replies:
     """Ask several AIs the same question at once, independently, and return every answer with its author. n AIs x
@@ -138,7 +140,12 @@ async def ask_many(
         "temperature": temperature,
         "max_tokens": max_tokens,
         "effort": effort,
+        "json_schema": schema,
     }
+    if schema and (samples > 1 or synthesize == "vote"):
+        raise InvalidInputError(
+            "A schema does not go with samples or a vote, which ask for an answer of their own form."
+        )
     names = choose(run.roster, ais)
     context = await gather(run, names, role=role, system=system, files=files, images=images, thread=thread)
     asking = _Asking(prompt, names, samples, synthesize, options, context)
@@ -204,7 +211,7 @@ def _replies(run: Run, asking: _Asking) -> list[Reply]:
             if asking.samples > 1:
                 which = f"Sample {number} of {len(outcomes)}."
                 reply.note = f"{which} {reply.note}" if reply.note else which
-            replies.append(noted(reply, asking.notes.get(name)))
+            replies.append(noted(fitting(reply, asking.options["json_schema"]), asking.notes.get(name)))
     return replies
 
 

@@ -53,7 +53,7 @@ async def batch(
 ) -> BatchReport:
     """Ask one prompt per row. Runs as a job: read it with jobs; results of a file go to FILE.results.jsonl."""
     assert run.jobs is not None, "every door opens jobs"
-    names = list(dict.fromkeys(ais)) if ais else [run.roster.default().name]
+    names = run.roster.expand(ais) if ais else [run.roster.default().name]
     for name in names:
         run.roster.seat(name)
     if provider_batch:

@@ -161,13 +161,14 @@ async def debate(
     """Let several AIs debate a question: independent openings, anonymous rebuttals, a judge's verdict, dissent kept.
     n AIs x (1 + rounds) + 1 calls."""
     check_question(question)
-    names, judges = _seating(run, ais, judge, stances or {})
+    stances = {run.roster.meant(name): side for name, side in (stances or {}).items()}
+    names, judges = _seating(run, ais, judge, stances)
     context = await gather(run, names, files=files, thread=thread)
     asked, receipt = context.question(run, names, question)
     table = _Table(asked, _lettered(run, names), max_tokens)
     if dry_run:
         return (await _plan(run, table, rounds, judges[0])).but(sent_along=receipt)
-    await _opening(run, table, stances or {})
+    await _opening(run, table, stances)
     _refuse_partial(table, on_partial, names)
     for number in range(1, rounds + 1):
         if len(table.debaters) > 1:
@@ -194,7 +195,7 @@ def _seating(
     names = choose(run.roster, ais)
     chosen = judge or run.roster.config.defaults.judge
     if chosen is not None:
-        run.roster.seat(chosen)
+        chosen = run.roster.seat(chosen).name
     if ais is None and len(names) > 2:
         outsider = chosen or names[-1]
         names = [name for name in names if name != outsider]

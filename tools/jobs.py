@@ -125,6 +125,7 @@ async def jobs(
         )
     if not id:
         raise InvalidInputError(f"'id' is missing: say which job to {action}. List the jobs to see their ids.")
+    id = await run.jobs.named(id)  # noqa: A001 - the argument's own word
     match action:
         case "get":
             return await read_job(run.jobs, await run.jobs.wait(id, wait_s, after=after), after=after)

@@ -149,10 +149,8 @@ def _given(candidates: Sequence[str]) -> list[Candidate]:
 def _judges(run: Run, authors: Sequence[str], judges: list[str] | None) -> list[str]:
     if judges is not None and not judges:
         raise InvalidInputError("'judges' is empty: name at least one AI, or leave it out.")
-    chosen = list(dict.fromkeys(judges)) if judges else default_judges(run.roster, authors)
-    for name in chosen:
-        run.roster.seat(name)
-    return chosen
+    chosen = run.roster.expand(judges) if judges else default_judges(run.roster, authors)
+    return list(dict.fromkeys(run.roster.seat(name).name for name in chosen))
 
 
 async def _answers(

@@ -19,7 +19,6 @@ import anyio.to_thread
 import httpx2
 
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.lazy import load
 from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error, unavailable
 from ai.wire.raw.reading import count, first, items, mapping, position, text
 from ai.wire.response.finish import GEMINI
@@ -220,7 +219,7 @@ class AsyncClient(AsyncAIClient):
 
     async def prepare(self) -> None:
         await self._open()
-        await load("aiohttp")
+        await self._http.prepare()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()

@@ -242,7 +242,7 @@ class AsyncClient(AsyncAIClient):
 
     async def prepare(self) -> None:
         await self._open()
-        await load("aiohttp")
+        await self._http.prepare()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()

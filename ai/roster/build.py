@@ -17,6 +17,7 @@ from ai.layers.retry import Retry, RetryBudget
 from ai.providers.catalog import Provider
 from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.key_lane import Key, open_lane
+from ai.roster.names import without_model
 from core.config import AIConfig, Defaults
 from core.limits.buckets import Buckets
 
@@ -71,7 +72,7 @@ def build_ai(
 def _concurrency(name: str, row: AIConfig, provider: Provider, buckets: Buckets, defaults: Defaults) -> Concurrency:
     slots = row.concurrency or (_LOCAL_SLOTS if provider.embedded else defaults.concurrency)
     stays_here = provider.embedded or row.local
-    return Concurrency(slots, lease=None if stays_here else buckets.lease(name))
+    return Concurrency(slots, lease=None if stays_here else buckets.lease(without_model(name)))
 
 
 def _shared_layers(row: AIConfig, defaults: Defaults, cache: Cache | None) -> list[Layer]:

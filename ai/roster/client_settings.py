@@ -7,6 +7,7 @@ from typing import Any
 
 from ai.local.engine import LocalEngine
 from ai.providers.catalog import PROVIDERS, Provider
+from ai.roster.names import without_model
 from ai.roster.placing import check_platform, filled_in, located_by, native_options, region
 from ai.wire.classify.failure import Who
 from ai.wire.settings import ClientSettings, Endpoint
@@ -42,7 +43,7 @@ def client_settings(
     who = Who(name, provider.name, provider.env_keys)
     if provider.dialect == "command" and not row.command:
         raise ConfigError(f'credentials.json: ais.{name}.command is missing. Example: ["claude", "-p"].')
-    key = resolve_key(None, row, provider.env_keys, name=name)
+    key = resolve_key(None, row, provider.env_keys, name=without_model(name))
     if provider.needs_key and not key and not row.key_command:
         raise MissingKeyError(f"No key for {name!r}: {who.key_hint}.")
     check_platform(name, row, provider, key)

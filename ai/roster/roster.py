@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,13 +27,14 @@ from ai.roster.build import build_ai
 from ai.roster.client_settings import client_settings, provider_of
 from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.key_lane import Key
+from ai.roster.names import closest, expanded, match, without_model
 from ai.roster.placing import dialect
 from ai.wire.raw.bounded import MEGABYTE
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
 from core import extensions
 from core.config import AIConfig, Config
-from core.errors import ConfigError, UnknownAIError
+from core.errors import ConfigError, InvalidInputError, UnknownAIError
 from core.keys import environment_key
 from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
@@ -51,6 +52,8 @@ class Roster:
     engine: LocalEngine = field(default_factory=LocalEngine)
     seats: dict[str, ConfiguredAI] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
+    """Those of `seats` that are there since they were named: other models of an AI, and local personas."""
     budget: Budget | None = None
     buckets: Buckets = field(default_factory=open_buckets)
     answers: Store = field(default_factory=lambda: Store(data_dir() / "cache.db", CACHE_MIGRATIONS, durability="OFF"))
@@ -75,7 +78,7 @@ class Roster:
     @property
     def names(self) -> list[str]:
         """The AIs that can be asked."""
-        return list(self.seats)
+        return [name for name in self.seats if name not in self.unlisted]
 
     def warnings(self) -> list[str]:
         """Of AIs that the configuration names and that are not there; a sentence for each."""
@@ -97,20 +100,80 @@ class Roster:
         return bool(self.seats) and all(seat.local for seat in self.seats.values())
 
     def seat(self, name: str) -> ConfiguredAI:
-        """The AI called *name*; a local persona exists as soon as it is named.
+        """The AI called *name*, in any of the ways that `resolve` knows.
 
         Raises:
             UnknownAIError: There is none of that name.
             ConfigError: It is configured, but cannot be used; the message says why.
         """
-        if name in self.seats:
-            return self.seats[name]
-        if name in self.problems:
-            raise ConfigError(self.problems[name])
-        if persona(name):
-            self.seats[name] = self.build(name, AIConfig(provider="local"))
-            return self.seats[name]
-        raise self.unknown(name)
+        found = self.resolve(name)
+        if found in self.problems:
+            raise ConfigError(self.problems[found])
+        return self.seats[found]
+
+    def resolve(self, name: str) -> str:
+        """The name in `seats`, or in `problems`, of the AI that *name* means.
+
+        Case and blanks do not matter. `gpt/gpt-6-mini` is another model of `gpt`, or of the AI whose provider is
+        called so; `/gpt-6-mini` one of the default AI. Those, and local personas, exist as soon as they are named.
+
+        Raises:
+            UnknownAIError: There is none of that name.
+        """
+        if found := match(name, [*self.seats, *self.problems]):
+            return found
+        if face := match(name, [seat.name for seat in PERSONAS]):
+            return self._named_only(face, AIConfig(provider="local"))
+        base, slash, model = (part.strip() for part in name.partition("/"))
+        if not slash or not model:
+            raise self.unknown(name)
+        if not base and (found := match(model, [*self.seats, *self.problems])):
+            return found
+        return self._other_model(self._owner(base), model)
+
+    def meant(self, name: str) -> str:
+        """The AI that *name* means; *name* itself where there is none."""
+        try:
+            return self.resolve(name)
+        except UnknownAIError:
+            return name
+
+    def expand(self, names: Sequence[str]) -> list[str]:
+        """The AIs that *names* mean: groups as their members, lists by comma taken apart, each once.
+
+        Raises:
+            UnknownAIError: A name nobody has.
+            InvalidInputError: A group there is not.
+        """
+        said = expanded(names, self.config.groups, self.names)
+        return list(dict.fromkeys(map(self.resolve, said)))
+
+    def _owner(self, base: str) -> str:
+        """The AI of whose models one is named: by its name, or by that of its provider."""
+        if not base:
+            return self.default().name
+        if found := match(base, [*self.names, *self.problems]):
+            return found
+        served = [name for name in self.names if match(base, [self.seats[name].provider.name])]
+        if served:
+            return served[0]
+        raise self.unknown(base)
+
+    def _other_model(self, owner: str, model: str) -> str:
+        if owner in self.problems:
+            return owner
+        seat = self.seats[owner]
+        if model == seat.model:
+            return owner
+        if seat.row.command or seat.local:
+            raise InvalidInputError(f"{owner!r} has one model of its own. Leave out the model, or name another AI.")
+        row = seat.row.model_copy(update={"model": model, "context_window": None})
+        return self._named_only(f"{owner}/{model}", row)
+
+    def _named_only(self, name: str, row: AIConfig) -> str:
+        self.seats[name] = self.build(name, row)
+        self.unlisted.add(name)
+        return name
 
     def default(self) -> ConfiguredAI:
         """The AI to ask when none is named: `defaults.ai`, else the first."""
@@ -151,7 +214,7 @@ class Roster:
         single = [("", row)]
         rows = [(alias, row.model_copy(update={"api_key": SecretStr(key)})) for alias, key in row.keys] or single
         keys = [self._key(name, alias, one, provider) for alias, one in rows]
-        face = persona(name)
+        face = persona(without_model(name))
         return build_ai(
             name,
             row,
@@ -194,9 +257,12 @@ class Roster:
         """The error for a name nobody has, listing those that are known."""
         if not self.config.readable:
             return UnknownAIError(f"No AI named {name!r}: {' '.join(self.config.problems)}")
-        known = ", ".join([*self.seats, *self.problems]) or "none"
+        known = [*self.names, *self.problems]
+        near = closest(name, known)
+        hint = f" Did you mean {near!r}?" if near else ""
         return UnknownAIError(
-            f"No AI named {name!r}. Configured: {known}. Add a row to credentials.json or correct the name."
+            f"No AI named {name!r}.{hint} Configured: {', '.join(known) or 'none'}. "
+            "Correct the name, or add one: moot ai add NAME."
         )
 
     def _nobody(self) -> ConfigError:

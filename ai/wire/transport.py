@@ -73,6 +73,11 @@ class SharedHTTP:
             )
         return self._client
 
+    async def prepare(self) -> None:
+        """Import what the first request needs, so that no limit of it is lost to that."""
+        if self._transport is None:
+            await load("aiohttp")
+
     @property
     def sync_client(self) -> httpx2.Client:
         if self._sync_client is None:

@@ -99,6 +99,9 @@ class JobEngine(Journal, Protocol):
     async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
         """The newest jobs first, of *states* or of all."""
 
+    async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """By id, the arguments with which jobs were submitted, of those whose words are still there."""
+
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
         """Finished calls in the order they were kept, behind the cursor *after*."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.to_thread
 
-from core.errors import StoreError
+from core.errors import InvalidInputError, StoreError, UnknownJobError
 from core.jobs.kinds import CALL_OFF
 from core.jobs.provider_chunks import REMOTE, open_at_provider
 from core.jobs.questions import Questions
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall
 
 _LOOK_S = 0.1
+_LOOKED_THROUGH = 1_000
+_SHORTEST_BEGINNING = 2
 _WAITERS_AT_EASE = 10
 """With more of them, each looks less often: a thousand that look ten times a second leave no time for anything else."""
 
@@ -146,8 +148,28 @@ class Jobs:
     async def get(self, id: str) -> Job:
         return await (await self.engine()).get(id)
 
+    async def named(self, said: str) -> str:
+        """The id of the job that *said* is, or is the beginning of.
+
+        Raises:
+            UnknownJobError: There is none.
+            InvalidInputError: There are several.
+        """
+        try:
+            return (await self.get(said)).id
+        except UnknownJobError:
+            found = [job.id for job in await self.list_jobs(limit=_LOOKED_THROUGH) if job.id.startswith(said)]
+            if not found or len(said) < _SHORTEST_BEGINNING:
+                raise
+        if len(found) > 1:
+            raise InvalidInputError(f"{said!r} could be {', '.join(found[:5])}. Give more letters.")
+        return found[0]
+
     async def result(self, id: str) -> JobResult | None:
         return await (await self.engine()).result(id)
+
+    async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        return await (await self.engine()).asked(ids)
 
     async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
         return await (await self.engine()).list_jobs(states, limit=limit)

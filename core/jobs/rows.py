@@ -64,6 +64,15 @@ def list_jobs(connection: SQL, states: Collection[JobState], limit: int, *, only
     return [_job(row) for row in connection.execute(query, (*states, limit))]
 
 
+def asked(connection: SQL, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    query = f"SELECT job, arguments FROM texts WHERE job IN ({_marks(ids)})"  # noqa: S608 - ours
+    return {
+        row["job"]: json.loads(row["arguments"])
+        for row in connection.execute(query, tuple(ids))
+        if row["arguments"] != FORGOTTEN
+    }
+
+
 def jobs_where(connection: SQL, condition: str, parameters: Sequence[Any]) -> list[Job]:
     """The jobs that meet a *condition* of ours, by their ids."""
     query = f"SELECT {_COLUMNS} FROM jobs WHERE {condition} ORDER BY id"  # noqa: S608 - ours

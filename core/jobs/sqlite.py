@@ -99,6 +99,9 @@ class SQLiteJobs:
             ]
         )
 
+    async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        return await self._read(partial(rows.asked, ids=tuple(ids))) if ids else {}
+
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
         return await self._read(partial(packed.calls_after, id=id, after=after, limit=limit), UnknownJobError(id))
 

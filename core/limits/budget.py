@@ -69,6 +69,11 @@ class Estimate:
     def tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    @property
+    def payer(self) -> str:
+        """Whose budget it takes from: `gpt/gpt-6-mini` is on the bill of `gpt`."""
+        return self.ai.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -90,7 +95,7 @@ class _Scope:
         return f"ais.{self.ai}.budget" if self.ai else "defaults.budget"
 
     def covers(self, estimate: Estimate) -> bool:
-        return self.ai is None or self.ai == estimate.ai
+        return self.ai is None or self.ai == estimate.payer
 
 
 class Budget:
@@ -162,7 +167,7 @@ class Budget:
         self._close_hold(hold, 0, 0)
 
     def _close_hold(self, hold: Hold, usd: float, tokens: int) -> None:
-        closing = Closing(hold.id, hold.estimate.ai, usd, tokens)
+        closing = Closing(hold.id, hold.estimate.payer, usd, tokens)
         if self._spool.put(closing):
             closings = Closings(self._spool, _close_hold)
             self._store.submit(closings, patient=True, hurried=False).add_done_callback(closings.committed)
@@ -279,9 +284,9 @@ def _spent(connection: Any, span: str, value: str, ai: str | None) -> tuple[floa
 def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> None:
     estimate = hold.estimate
     usd, tokens = estimate.high_usd or 0, estimate.tokens
-    row = (hold.id, owner, True, day, run, estimate.ai, usd, tokens)
+    row = (hold.id, owner, True, day, run, estimate.payer, usd, tokens)
     connection.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    _add(connection, day, run, estimate.ai, usd, tokens)
+    _add(connection, day, run, estimate.payer, usd, tokens)
 
 
 def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) -> None:

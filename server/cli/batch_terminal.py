@@ -125,7 +125,7 @@ async def _run(
     wishes: Wishes,
 ) -> int:
     async with open_app() as app:
-        names = ais or [app.roster.default().name]
+        names = app.roster.expand(ais) or [app.roster.default().name]
         for name in names:
             app.roster.seat(name)
         if wishes.provider_batch:

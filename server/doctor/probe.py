@@ -21,7 +21,7 @@ async def ask_everybody(config: Config, name: str | None = None) -> list[Diagnos
     """What became of one short question to every AI, or to the one called *name*; each of several keys is used."""
     request = Request.of("Reply with OK.", max_tokens=_TOKENS)
     async with open_app(config) as app, app.run("doctor") as run:
-        names = [name] if name else app.roster.names
+        names = [app.roster.resolve(name)] if name else app.roster.names
         pools = {ai: one.pool for ai, one in app.roster.seats.items() if one.pool}
         # At once, so that each of several keys is used.
         asks = [(ai, request) for ai in names for _ in range(len(pools[ai]) if ai in pools else 1)]

@@ -128,5 +128,5 @@ async def finished(app: App, recipe: Recipe, job: Job) -> Result:
 def _check_names(app: App, arguments: Mapping[str, Any]) -> None:
     for parameter in _NAMED:
         value = arguments.get(parameter)
-        for name in [value] if isinstance(value, str) else value or ():
+        for name in app.roster.expand([value] if isinstance(value, str) else value or ()):
             app.roster.seat(name)

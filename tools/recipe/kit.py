@@ -19,6 +19,8 @@ from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 from tools.recipe.result import Part, Prose, Result
 
 MOST_AIS = 16
+MISFIT = "schema"
+"""The code of an answer that is whole, but not in the form that was asked for."""
 
 # What several tools take is explained once, in the server's instructions, and bare here: every byte of a tool's schema
 # is paid for in every conversation.
@@ -32,6 +34,7 @@ EffortLevel = Effort | None
 TimeoutS = Annotated[float | None, Field(gt=0, le=3600)]
 
 
+AnswerSchema = Annotated[dict[str, Any] | None, Field(description="JSON Schema for the answer.")]
 DryRun = bool
 Background = bool
 """Not a parameter of any recipe: doors add it to those that may run as jobs."""
@@ -111,7 +114,8 @@ class Reply(Result):
             note = f"\n\n*{self.note}*" if self.note else ""
             return f"## {self.ai}\n*{self.byline}*{note}\n\n{text}{along(self.sent_along)}"
         if self.text:
-            return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{text}"
+            what = "does not keep to the schema" if self.code == MISFIT else "broke off"
+            return f"## PARTIAL: {self.ai} {what}\n{self.error}\n\nWhat had arrived:\n\n{text}"
         return f"## {self.ai} did not answer\n{self.error}"
 
 
@@ -202,10 +206,25 @@ def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
         roster.default()
     elif not ais:
         raise InvalidInputError("'ais' is empty: name at least one AI, or leave it out to ask all.")
-    names = roster.names if ais is None else list(dict.fromkeys(ais))
+    names = roster.names if ais is None else roster.expand(ais)
     if len(names) > MOST_AIS:
         raise InvalidInputError(f"{len(names)} AIs are too many: name at most {MOST_AIS} of them in 'ais'.")
     return names
+
+
+def only_one(roster: Roster, ai: str | None) -> str:
+    """The AI that *ai* means, the default one where none is named.
+
+    Raises:
+        UnknownAIError: A name nobody has.
+        InvalidInputError: It means several.
+    """
+    if ai is None:
+        return roster.default().name
+    names = roster.expand([ai])
+    if len(names) != 1:
+        raise InvalidInputError(f"{ai!r} means {len(names)} AIs: name one of them, or use ask_many for all.")
+    return names[0]
 
 
 class Cost(Part):

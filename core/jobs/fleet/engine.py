@@ -111,6 +111,9 @@ class PostgresJobs:
         found, gone, workers = await self.read(partial(self._around, find=find))
         return [self._shown(job, gone, workers) for job in found]
 
+    async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        return await self.read(partial(rows.asked, ids=tuple(ids))) if ids else {}
+
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
         return await self.read(partial(rows.calls_after, id=id, after=after, limit=limit))
 
