@@ -1,4 +1,4 @@
-"""How a call ends that brings no answer: which exceptions are its own failure, and which end more than the call."""
+"""What is told of a call: that it goes on in another way, and how it ends that brings no answer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import logging
 
 import anyio
 
-from ai.roster.seat import Seat
+from ai.client import FellBack, Retrying, Waiting
+from ai.roster.configured_ai import ConfiguredAI
 from core.errors import AIError, BadResponseError, EmptyAnswerError
-from core.events import CallFailed
+from core.events import CallFailed, CallFellBack, CallRetrying, CallWaiting, Event
 from core.values import Failure, Request, Response
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ def ends_more_than_a_call(error: BaseException) -> bool:
     return not isinstance(error, Exception)
 
 
-def with_words(seat: Seat, request: Request, response: Response) -> Response:
+def with_words(seat: ConfiguredAI, request: Request, response: Response) -> Response:
     """*response*, in which somebody said something.
 
     Raises:
@@ -40,7 +41,7 @@ def with_words(seat: Seat, request: Request, response: Response) -> Response:
     )
 
 
-def as_failure(seat: Seat, error: BaseException, written: str) -> AIError:
+def as_failure(seat: ConfiguredAI, error: BaseException, written: str) -> AIError:
     """What *error* means for the one call in which it was raised, whatever it is; *written* is what had arrived."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
@@ -60,3 +61,12 @@ def ended(run: str, call: str, ai: str, error: BaseException, latency_s: float, 
     cancelled = isinstance(error, anyio.get_cancelled_exc_class())
     reason = "The call was cancelled." if cancelled else "The call failed unexpectedly; see the log."
     return CallFailed(run, call, Failure(ai, AIError(reason, ai=ai), latency_s), cancelled=cancelled, sent=sent)
+
+
+def notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event:
+    """What everybody is told of a call that has not ended yet."""
+    if isinstance(signal, Waiting):
+        return CallWaiting(run, call, signal.seconds, signal.reason)
+    if isinstance(signal, Retrying):
+        return CallRetrying(run, call, signal.attempt, signal.wait_s, signal.reason)
+    return CallFellBack(run, call, signal.to, signal.reason)

@@ -14,34 +14,32 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import anyio
 import anyio.to_thread
 from anyio.lowlevel import current_token
 
-from ai.call_ends import as_failure, ended, ends_more_than_a_call, with_words
-from ai.client import FellBack, Retrying, Sent, Signal, Thinking, Waiting
+from ai.call_ends import as_failure, ended, ends_more_than_a_call, notice, with_words
+from ai.client import Sent, Signal, Thinking, Waiting
 from ai.lazy import load
 from ai.request import check_request
 from ai.roster.billing import attributed, load_pricing, pricing, settle, settle_failure
-from core.errors import ConfigError, NotUsableError
+from core.errors import ConfigError, NotUsableError, UnknownAIError
 from core.events import (
+    CallAnswered,
     CallFailed,
-    CallFellBack,
     CallFinished,
-    CallRetrying,
     CallStarted,
-    CallWaiting,
-    Event,
     EventBus,
     Token,
 )
 from core.values import Answer, Failure, Outcome, Request, RequestOptions, Usage
 
 if TYPE_CHECKING:
+    from ai.roster.configured_ai import ConfiguredAI
     from ai.roster.roster import Roster
-    from ai.roster.seat import Seat
     from core.limits.budget import Hold
     from core.usage.ledger import Ledger
 
@@ -75,18 +73,8 @@ class Caller:
             UnknownAIError: No AI of that name is configured.
             InvalidInputError: The prompt is empty or too long.
         """
-        check_request(request)
-        try:
-            seat = self.roster.seat(ai)
-        except ConfigError as error:
-            if isinstance(error, ValueError):
-                raise
-            return self._unusable(ai, error, run, role)
-        if self.roster.budget is None:
-            return await self._guarded(guard, seat, request, run, role, _Way())
-        (hold,) = await self._reserve([(seat, request)], run)
-        way = _Way()
-        return await self._held(hold, way, self._guarded(guard, seat, request, run, role, way))
+        (outcome,) = await self.call_many([(ai, request)], run=run, role=role, guards=[guard] if guard else None)
+        return outcome
 
     async def call_many(
         self,
@@ -100,31 +88,41 @@ class Caller:
 
         *guards*, where given, has one for each of *asks*.
         """
-        for ai, request in asks:
+        for _, request in asks:
             check_request(request)
-            self.check_name(ai)
+        asks = [(self.roster.resolve(ai), request) for ai, request in asks]
+        found = [self._found(ai) for ai, _ in asks]
         usable = [
-            (position, self.roster.seats[ai], request)
-            for position, (ai, request) in enumerate(asks)
-            if ai in self.roster.seats
+            (one, request) for one, (_, request) in zip(found, asks, strict=True) if not isinstance(one, Exception)
         ]
-        holds = await self._reserve([(seat, request) for _, seat, request in usable], run)
-        outcomes: dict[int, Outcome] = {}
+        holds = iter(await self._reserve(usable, run))
 
-        async def ask(position: int, hold: Hold | None, seat: Seat, request: Request) -> None:
+        async def ask(position: int, hold: Hold | None) -> Outcome:
+            (ai, request), one, way = asks[position], found[position], _Way()
+            if isinstance(one, ConfigError):
+                return self._unusable(ai, one, run, role)
             guard = guards[position] if guards else None
-            way = _Way()
-            outcomes[position] = await self._held(hold, way, self._guarded(guard, seat, request, run, role, way))
+            return await self._call_held(hold, way, self._call_guarded(guard, one, request, run, role, way))
 
-        async with anyio.create_task_group() as tasks:
-            for (position, seat, request), hold in zip(usable, holds, strict=True):
-                tasks.start_soon(ask, position, hold, seat, request)
-            for position, (ai, request) in enumerate(asks):
-                if ai not in self.roster.seats:
-                    outcomes[position] = await self.call(ai, request, run=run, role=role)
-        return [outcomes[position] for position in range(len(asks))]
+        held = [None if isinstance(one, Exception) else next(holds) for one in found]
+        if len(asks) == 1:  # what it raises comes out as it is, and a task costs
+            return [await ask(0, held[0])]
+        return await _all_at_once([partial(ask, position, hold) for position, hold in enumerate(held)])
 
-    async def _reserve(self, asks: Sequence[tuple[Seat, Request]], run: str) -> Sequence[Hold | None]:
+    def _found(self, ai: str) -> ConfiguredAI | ConfigError:
+        """The AI called *ai*, or why it cannot be asked.
+
+        Raises:
+            UnknownAIError: There is none of that name.
+        """
+        try:
+            return self.roster.seat(ai)
+        except UnknownAIError:
+            raise
+        except ConfigError as error:
+            return error
+
+    async def _reserve(self, asks: Sequence[tuple[ConfiguredAI, Request]], run: str) -> Sequence[Hold | None]:
         """A hold for each of *asks*, or None for each where there is no budget."""
         if self.roster.budget is None or not asks:
             return [None] * len(asks)
@@ -133,7 +131,7 @@ class Caller:
         holds = iter(await self.roster.budget.reserve(run, [one for one in estimates if one is not None]))
         return [None if one is None else next(holds, None) for one in estimates]
 
-    async def _held(self, hold: Hold | None, way: _Way, call: Coroutine[Any, Any, Outcome]) -> Outcome:
+    async def _call_held(self, hold: Hold | None, way: _Way, call: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Run *call* and put what it really took in place of *hold*."""
         budget = self.roster.budget
         if hold is None or budget is None:
@@ -154,14 +152,10 @@ class Caller:
 
     def check_name(self, ai: str) -> None:
         """Raise UnknownAIError when nobody is called *ai*; an AI that is merely unusable passes."""
-        try:
-            self.roster.seat(ai)
-        except ConfigError as error:
-            if isinstance(error, ValueError):
-                raise
+        self._found(ai)
 
-    async def _guarded(
-        self, guard: Guard | None, seat: Seat, request: Request, run: str, role: str, way: _Way
+    async def _call_guarded(
+        self, guard: Guard | None, seat: ConfiguredAI, request: Request, run: str, role: str, way: _Way
     ) -> Outcome:
         if guard is None:
             return await self._call(seat, request, run, role, way)
@@ -170,7 +164,7 @@ class Caller:
 
     async def _call(
         self,
-        seat: Seat,
+        seat: ConfiguredAI,
         request: Request,
         run: str,
         role: str,
@@ -197,7 +191,7 @@ class Caller:
                 way.sent = True
             elif not isinstance(signal, Thinking):
                 way.sent = way.sent and isinstance(signal, Waiting)  # what is tried again was not accepted
-                publish(_notice(run, call, signal))
+                publish(notice(run, call, signal))
 
         try:
             response = with_words(seat, request, await seat.complete(request, emit))
@@ -215,6 +209,7 @@ class Caller:
         answer = attributed(seat, really, response, latency_s, first_token_s, cost_usd, request)
         try:
             if keep is not None:
+                publish(CallAnswered(run, call, answer))
                 await keep(answer)
         finally:  # also where waiting for the store was broken off: it is paid for
             publish(CallFinished(run, call, answer))
@@ -228,7 +223,6 @@ class Caller:
             BudgetExceededError: It may cost more than a budget allows; nothing was sent.
         """
         from ai.roster.estimate import estimate
-        from ai.roster.sync_fallback import complete_sync
         from core.usage.prices import cost_usd
 
         seat, budget = self.roster.seat(ai), self.roster.budget
@@ -242,7 +236,7 @@ class Caller:
                 written.write(signal)
 
         try:
-            response = with_words(seat, request, complete_sync(seat, request, emit))
+            response = with_words(seat, request, seat.complete_blocking(request, emit))
         except BaseException as raised:
             if ends_more_than_a_call(raised):
                 self._bus.publish(ended("", call, seat.name, raised, time.perf_counter() - started))
@@ -269,20 +263,25 @@ class Caller:
         return failure
 
 
+async def _all_at_once(calls: Sequence[Callable[[], Awaitable[Outcome]]]) -> list[Outcome]:
+    """The outcomes of all *calls*, made at once, in their order."""
+    outcomes: dict[int, Outcome] = {}
+
+    async def run(position: int, call: Callable[[], Awaitable[Outcome]]) -> None:
+        outcomes[position] = await call()
+
+    async with anyio.create_task_group() as tasks:
+        for position, call in enumerate(calls):
+            tasks.start_soon(run, position, call)
+    return [outcomes[position] for position in range(len(calls))]
+
+
 @dataclass(slots=True)
 class _Way:
     """How far a call is on its way."""
 
     sent: bool = False
     """Whether it may be on the bill, were it cut off now."""
-
-
-def _notice(run: str, call: str, signal: Retrying | FellBack | Waiting) -> Event:
-    if isinstance(signal, Waiting):
-        return CallWaiting(run, call, signal.seconds, signal.reason)
-    if isinstance(signal, Retrying):
-        return CallRetrying(run, call, signal.attempt, signal.wait_s, signal.reason)
-    return CallFellBack(run, call, signal.to, signal.reason)
 
 
 _running: list[tuple[Caller, object]] = []

@@ -1,6 +1,10 @@
-"""What no AI could answer is refused before anything is sent, and before anything is paid for."""
+"""A request as such: what no AI could answer is refused before it is paid for, and by what it is known again."""
 
 from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields, is_dataclass
 
 from core.errors import InvalidInputError
 from core.untrusted import is_text
@@ -25,3 +29,26 @@ def check_request(request: Request) -> None:
         )
     if not all(map(is_text, (request.system or "", *texts))):
         raise InvalidInputError("The prompt is not valid UTF-8 text. Convert it to UTF-8 and ask again.")
+
+
+def request_key(identity: str, request: Request) -> str:
+    """The same for the same request to the same AI, whatever its deadlines and priority; else different."""
+    content = {name: getattr(request, name) for name in _ASKED}
+    plain = json.dumps([identity, content], sort_keys=True, default=_plain)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+_ASKED = [field.name for field in fields(Request) if field.name not in ("deadlines", "priority")]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    if is_dataclass(value):
+        return {field: getattr(value, field) for field in value.__dataclass_fields__}
+    return repr(value)
+
+
+def result_key(role: str, ai: str, key: str) -> str:
+    """Under what a job's journal keeps an answer: who was asked, as what, and what."""
+    return f"{role}:{ai}:{key}"

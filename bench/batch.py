@@ -54,7 +54,8 @@ async def moot(base_url: str, rows: int) -> dict[str, float]:
     from ai.runs.app import open_app
     from core.batch.input import BatchInput
     from server.jobs.worker import serving_jobs
-    from tools.batching.spec import prepare, start_batch
+    from tools.batching.spec import prepare
+    from tools.batching.start import start_batch
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MOOT_HOME"] = folder

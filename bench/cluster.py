@@ -122,7 +122,8 @@ async def start(url: str, folder: str) -> None:
     os.environ |= {"MOOT_STORE": url, "MOOT_HOME": f"{folder}/window"}
     from core.batch.input import BatchInput
     from core.jobs.jobs import Jobs
-    from tools.batching.spec import prepare, start_batch
+    from tools.batching.spec import prepare
+    from tools.batching.start import start_batch
 
     source = Path(folder, "in.jsonl")
     source.write_text("".join(f'"question {number}"\n' for number in range(ROWS)))
@@ -162,7 +163,8 @@ async def _app(log: str, rps: float | None, delay_s: float, width: int) -> Async
 
     from ai.client import AsyncAIClient, Emit
     from ai.providers.catalog import PROVIDERS
-    from ai.roster.seat import Seat
+    from ai.roster.build import build_ai
+    from ai.roster.key_lane import Key
     from ai.runs.app import open_app
     from core.config import AIConfig, Config, Defaults
     from core.values import Request, Response
@@ -191,11 +193,11 @@ async def _app(log: str, rps: float | None, delay_s: float, width: int) -> Async
     async with open_app(Config()) as app:
         client: Any = Waiting()
         client.close = lambda: None
-        app.roster.seats["a"] = Seat(
+        app.roster.seats["a"] = build_ai(
             "a",
             AIConfig(concurrency=width, rps=rps),
             PROVIDERS["openai"],
-            (client, client),
+            [Key("", "a", client, client)],
             defaults=Defaults(),
             find=lambda name: None,  # type: ignore[arg-type,return-value]
             buckets=app.roster.buckets,

@@ -147,7 +147,8 @@ async def _app(delay_s: float) -> AsyncIterator[App]:
 
     from ai.client import AsyncAIClient, Emit
     from ai.providers.catalog import PROVIDERS
-    from ai.roster.seat import Seat
+    from ai.roster.build import build_ai
+    from ai.roster.key_lane import Key
     from ai.runs.app import open_app
     from core.config import AIConfig, Config, Defaults
     from core.values import Request, Response
@@ -175,13 +176,14 @@ async def _app(delay_s: float) -> AsyncIterator[App]:
         os.environ["MOOT_HOME"] = home
         async with open_app(Config()) as app:
             client: Any = Waiting()
-            app.roster.seats["a"] = Seat(
+            app.roster.seats["a"] = build_ai(
                 "a",
                 row,
                 PROVIDERS["openai"],
-                (client, client),
+                [Key("", "a", client, client)],
                 defaults=Defaults(),
                 find=lambda name: None,  # type: ignore[arg-type,return-value]
+                buckets=app.roster.buckets,
             )
             client.close = lambda: None
             async with serving_jobs(app):

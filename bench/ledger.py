@@ -86,8 +86,7 @@ async def _moot(base_url: str, *, recorded: bool, limited: bool) -> dict[str, fl
 
 def _limited(config: Config) -> Config:
     """The same with rate limits and a budget, both so wide that nothing ever waits."""
-    from core.config import Defaults
-    from core.limits.budget import BudgetLimits
+    from core.config import BudgetLimits, Defaults
 
     wide = {"rpm": 10_000_000, "tpm": 100_000_000_000}
     rows = {name: row.model_copy(update=wide) for name, row in config.rows.items()}

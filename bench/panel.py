@@ -260,8 +260,9 @@ def _app(clients):  # type: ignore[no-untyped-def]
 
     from ai.caller import Caller
     from ai.providers.catalog import PROVIDERS
+    from ai.roster.build import build_ai
+    from ai.roster.key_lane import Key
     from ai.roster.roster import Roster
-    from ai.roster.seat import Seat
     from ai.runs.app import App
     from core.config import AIConfig, Config, Defaults
     from core.events import EventBus
@@ -269,8 +270,14 @@ def _app(clients):  # type: ignore[no-untyped-def]
     config = Config()
     roster, bus = Roster(config), EventBus()
     for name, (provider, client) in clients.items():
-        roster.seats[name] = Seat(
-            name, AIConfig(), PROVIDERS[provider], (client, NO_SYNC), defaults=Defaults(attempts=1), find=roster.seat
+        roster.seats[name] = build_ai(
+            name,
+            AIConfig(),
+            PROVIDERS[provider],
+            [Key("", name, client, NO_SYNC)],
+            buckets=roster.buckets,
+            defaults=Defaults(attempts=1),
+            find=roster.seat,
         )
     return App(config, roster, bus, Caller(roster, bus))
 

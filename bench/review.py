@@ -95,7 +95,7 @@ def measure(rounds: int) -> list[Figure]:
 
 
 async def _review(folder: Path, seed: int) -> dict[str, int]:
-    from ai.runs.run import Desk, open_run
+    from ai.runs.run import Materials, open_run
     from core.config import Config, FilesConfig
     from core.events import EventBus
     from core.files.workspace import Workspace
@@ -105,8 +105,8 @@ async def _review(folder: Path, seed: int) -> dict[str, int]:
     clients = {name: _reviewer(name, seed, defects, sees) for name, sees in zip(REVIEWERS, SEES, strict=True)}
     bus = EventBus()
     caller = _caller(Config(files=FilesConfig(max_tokens=5_000_000)), clients, bus)
-    desk = Desk(Workspace.open([str(folder)]))
-    async with open_run(f"r{seed}", "review", caller, bus, desk=desk) as run:
+    materials = Materials(Workspace.open([str(folder)]))
+    async with open_run(f"r{seed}", "review", caller, bus, materials=materials) as run:
         result = await review(run, files=["*.py"])
     return _judged(result, defects, clients)
 
@@ -231,8 +231,9 @@ def _caller(config: object, clients: dict[str, object], bus: object) -> object:
     from ai.caller import Caller
     from ai.client import AIClient, Emit
     from ai.providers.catalog import PROVIDERS
+    from ai.roster.build import build_ai
+    from ai.roster.key_lane import Key
     from ai.roster.roster import Roster
-    from ai.roster.seat import Seat
     from core.config import AIConfig, Defaults
     from core.values import Request, Response
 
@@ -242,11 +243,12 @@ def _caller(config: object, clients: dict[str, object], bus: object) -> object:
 
     roster = Roster(config)  # type: ignore[arg-type]
     for name, client in clients.items():
-        roster.seats[name] = Seat(
+        roster.seats[name] = build_ai(
             name,
             AIConfig(),
             PROVIDERS["openai"],
-            (client, NoSync()),  # type: ignore[arg-type]
+            [Key("", name, client, NoSync())],  # type: ignore[arg-type]
+            buckets=roster.buckets,
             defaults=Defaults(attempts=1, concurrency=100),
             find=lambda other: (_ for _ in ()).throw(KeyError(other)),
         )

@@ -7,10 +7,8 @@ Order of precedence for a key: explicit argument, credentials.json, environment,
 from __future__ import annotations
 
 import json
-import os
 import stat
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -19,7 +17,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from pydantic_core import PydanticCustomError
 
 from core.errors import ConfigError
-from core.limits.budget import BudgetLimits
 from core.redact import register_names, register_secret
 from core.secrecy.config_row import bare_key, checked_header, register_row_secrets
 from core.values import Deadlines, Effort
@@ -27,10 +24,10 @@ from core.values import Deadlines, Effort
 FILE = "credentials.json"
 """How messages call the file: by name only, since they may reach a model."""
 
-KEYRING_SERVICE = "moot"
-
+Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
+Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-AIName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+RowName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class _Strict(BaseModel):
@@ -58,6 +55,22 @@ def _as_headers(given: dict[str, str]) -> dict[str, str]:
 Key = Annotated[SecretStr, AfterValidator(_as_key)]
 RequiredKey = Annotated[SecretStr, AfterValidator(_as_key), Field(min_length=1)]
 Headers = Annotated[dict[str, str], AfterValidator(_as_headers)]
+
+
+class BudgetLimits(_Strict):
+    """`budget` in `defaults` (all AIs together) or in a row (that AI alone). What is not set is not limited."""
+
+    per_call_usd: Dollars | None = None
+    per_run_usd: Dollars | None = None
+    per_day_usd: Dollars | None = None
+    per_call_tokens: Tokens | None = None
+    per_run_tokens: Tokens | None = None
+    per_day_tokens: Tokens | None = None
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+
+    @property
+    def counts_dollars(self) -> bool:
+        return any(limit is not None for limit in (self.per_call_usd, self.per_run_usd, self.per_day_usd))
 
 
 class NamedKey(_Strict):
@@ -165,6 +178,8 @@ class Defaults(_Strict):
     """How long calls under way may take to finish when a job pauses or this process is told to end."""
     detach: bool = True
     """Whether a worker of its own carries on with jobs when the last window closes."""
+    history: Literal["on", "off"] | bool | Annotated[int, Field(ge=1, le=36_500)] = "on"
+    """Whether runs are kept to be found again; a number: for so many days."""
     timeout: Seconds = 300.0
     connect_timeout: Seconds = 15.0
     first_token_timeout: Seconds = 120.0
@@ -210,7 +225,11 @@ class Config:
     defaults: Defaults = field(default_factory=Defaults)
     roles: dict[str, RoleConfig] = field(default_factory=dict)
     files: FilesConfig = field(default_factory=FilesConfig)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    """AIs under one name: `@fast` is everybody in `groups.fast`."""
     problems: tuple[str, ...] = ()
+    exposed: str | None = None
+    """The one of them that says that others can read the file."""
     bad_rows: dict[str, str] = field(default_factory=dict)
     readable: bool = True
 
@@ -229,71 +248,19 @@ def load_config(path: Path) -> Config:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        return Config(
-            problems=(f"{FILE} is not valid JSON at {where}: {error.msg}. Fix it and restart.",), readable=False
-        )
-    return _check(raw, warnings=_permission_warning(path))
+        problem = f"{FILE} is not valid JSON at {where}: {error.msg}. Fix it and restart."
+        return Config(problems=(problem,), readable=False)
+    return _check(raw, exposed=_exposed(path))
 
 
-def environment_key(names: Sequence[str]) -> str | None:
-    """The first of the environment variables *names* that is set."""
-    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
-
-
-def resolve_key(
-    explicit: str | SecretStr | None, row: AIConfig, env_names: Sequence[str], *, name: str = ""
-) -> str | None:
-    """Explicit argument, then credentials.json, then the keyring where *name*'s row says so, then environment.
-
-    Raises:
-        ConfigError: The keyring cannot be read.
-    """
-    stored = keyring_key(name) if row.keyring and not (explicit or row.api_key) else None
-    for candidate in (explicit, row.api_key, stored, environment_key(env_names)):
-        value = candidate.get_secret_value() if isinstance(candidate, SecretStr) else candidate
-        if value and (key := _bare(value, name, of_row=candidate is row.api_key)):
-            register_secret(key)
-            return key
-    return None
-
-
-def _bare(value: str, name: str, *, of_row: bool) -> str:
-    """The key in *value*, from wherever.
-
-    Raises:
-        ConfigError: It cannot be one; the message names the AI.
-    """
-    try:
-        return bare_key(value)
-    except ValueError as error:
-        where = f"{FILE}: ais.{name}.api_key" if of_row else f"The key of {name!r}"
-        raise ConfigError(f"{where} {error}.") from None
-
-
-def keyring_key(name: str) -> str | None:
-    """The key stored for *name* in the system's keyring.
-
-    Raises:
-        ConfigError: The `keyring` extra is not installed, or the keyring is locked or missing.
-    """
-    try:
-        import keyring
-        from keyring.errors import KeyringError
-    except ImportError:
-        raise ConfigError(f"{FILE}: ais.{name}.keyring needs the extra: uv tool install '.[keyring]'.") from None
-    try:
-        stored: str | None = keyring.get_password(KEYRING_SERVICE, name)
-    except (KeyringError, OSError, RuntimeError) as error:
-        raise ConfigError(f"The keyring cannot be read for {name!r}: {type(error).__name__}. Unlock it.") from error
-    return stored
-
-
-def _check(raw: object, *, warnings: list[str]) -> Config:
+def _check(raw: object, *, exposed: str | None) -> Config:
     if not isinstance(raw, dict):
         return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
-    problems = list(warnings)
-    for key in sorted(set(raw) - {"ais", "defaults", "roles", "files"}):
-        problems.append(f"{FILE}: unknown key {key!r}; known are 'ais', 'defaults', 'roles' and 'files'.")
+    problems = [exposed] if exposed else []
+    known = ("ais", "defaults", "roles", "files", "groups")
+    problems += [
+        f"{FILE}: unknown key {key!r}; known are: {', '.join(known)}." for key in sorted(set(raw) - set(known))
+    ]
     rows: dict[str, AIConfig] = {}
     bad_rows: dict[str, str] = {}
     for name, row in _mapping(raw, "ais", problems).items():
@@ -307,13 +274,15 @@ def _check(raw: object, *, warnings: list[str]) -> Config:
         defaults=_check_section(Defaults, "defaults", raw, problems) or Defaults(),
         roles=_check_roles(raw, problems),
         files=_check_section(FilesConfig, "files", raw, problems) or FilesConfig(roots=[]),
+        groups=_check_groups(raw, problems),
         problems=tuple(problems),
+        exposed=exposed,
         bad_rows=bad_rows,
     )
 
 
 class _Named(_Strict):
-    name: AIName
+    name: RowName
 
 
 def _mapping(raw: dict[str, Any], key: str, problems: list[str]) -> dict[str, Any]:
@@ -356,6 +325,15 @@ def _check_roles(raw: dict[str, Any], problems: list[str]) -> dict[str, RoleConf
     return roles
 
 
+def _check_groups(raw: dict[str, Any], problems: list[str]) -> dict[str, list[str]]:
+    groups = _mapping(raw, "groups", problems)
+    good = {
+        name: one for name, one in groups.items() if isinstance(one, list) and all(isinstance(ai, str) for ai in one)
+    }
+    problems += [f"{FILE}: groups.{name} must be a list of names of AIs." for name in groups.keys() - good.keys()]
+    return good
+
+
 def _check_section(kind: type[_Section], key: str, raw: dict[str, Any], problems: list[str]) -> _Section | None:
     """A section of one object; None when it is bad, which is a problem to be told."""
     try:
@@ -383,7 +361,7 @@ def _sentence(where: str, error: ValidationError) -> str:
     return f"{FILE}: {path}: {_WORDS.get(first['type'], first['msg'])}."
 
 
-def _permission_warning(path: Path) -> list[str]:
+def _exposed(path: Path) -> str | None:
     if sys.platform == "win32" or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return []
-    return [f"{FILE} can be read by other users of this machine: run chmod 600 on it."]
+        return None
+    return f"{FILE} can be read by other users of this machine: run chmod 600 on it."

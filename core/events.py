@@ -79,6 +79,18 @@ class CallFellBack:
 
 
 @dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The answer of a job's call is there, and about to be kept; CallFinished follows when it is.
+
+    For what must know of a call as soon as it is paid for; nobody has seen the answer yet.
+    """
+
+    run: str
+    call: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class CallFinished:
     run: str
     call: str
@@ -116,6 +128,7 @@ Event = (
     | CallWaiting
     | CallRetrying
     | CallFellBack
+    | CallAnswered
     | CallFinished
     | CallFailed
     | StepDone

@@ -103,6 +103,17 @@ def _without_beginning(text: str, secret: str) -> str:
     return text[:at] + _MASK if at >= 0 and secret.startswith(text[at:].rstrip(" .…")) else text
 
 
+def held_back(text: str) -> int:
+    """How many letters at the end of *text* may begin one of the keys in use, while more is still to come."""
+    longest = 0
+    for secret in _known:
+        for size in range(min(len(secret) - 1, len(text)), longest, -1):
+            if text.endswith(secret[:size]):
+                longest = size
+                break
+    return longest
+
+
 def redact(text: str) -> str:
     """Return *text* without known secrets and without anything shaped like an API key."""
     text = without_secrets(text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from core.events import (
+    CallAnswered,
     CallFailed,
     CallFellBack,
     CallFinished,
@@ -78,6 +79,8 @@ class RunView:
                 self.calls[event.call] = CallView(event.ai, event.model, event.role)
             case CallWaiting() | CallRetrying() | CallFellBack():
                 self._void(event.call, *_notice(event))
+            case CallAnswered():
+                pass  # shown once it is kept
             case CallFinished():
                 call = self.calls[event.call]
                 call.state, call.answer = "done", event.answer

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from ai.articles import ArticleProcessor, AsyncArticleProcessor, create_async_client, create_from_config
     from ai.client import AIClient, AsyncAIClient, Emit, TextStream
-    from ai.providers.catalog import Provider, Quirks
+    from ai.providers.catalog import Provider
     from ai.runs.run import Run
+    from ai.wire.settings import Quirks
     from core.errors import (
         AIError,
         AITimeoutError,
@@ -231,11 +232,9 @@ _HOMES = {
         "Emit",
         "TextStream",
     ),
-    "ai.providers.catalog": (
-        "Provider",
-        "Quirks",
-    ),
+    "ai.providers.catalog": ("Provider",),
     "ai.runs.run": ("Run",),
+    "ai.wire.settings": ("Quirks",),
     "core.errors": (
         "AIError",
         "AITimeoutError",

@@ -45,7 +45,7 @@ def signature_of(recipe: Callable[..., Any]) -> inspect.Signature:
 
 
 def shown_signature(recipe: Callable[..., Any]) -> inspect.Signature:
-    """The same for a reader: types alone, without the bounds that are checked."""
+    """The signature for a reader: types alone, without the bounds that are checked."""
     seen = signature_of(recipe)
     bare = [one.replace(annotation=_bare(one.annotation)) for one in _options(recipe)]
     return seen.replace(parameters=bare)

@@ -8,10 +8,13 @@ from typing import Any
 
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
+from ai.roster.build import build_ai
+from ai.roster.configured_ai import ConfiguredAI
+from ai.roster.key_lane import Key
 from ai.roster.roster import Roster
-from ai.roster.seat import Seat
 from core.config import AIConfig
 from core.errors import AsyncUnavailableError
+from core.limits.buckets import key_id
 from core.values import Request, Response
 
 _AS_IF = "openai_compatible"
@@ -25,11 +28,19 @@ def seat_ais(roster: Roster, ais: Mapping[str, AsyncAIClient]) -> None:
     roster.seats.update({name: _seat(roster, name, client) for name, client in ais.items()})
 
 
-def _seat(roster: Roster, name: str, client: AsyncAIClient) -> Seat:
+def _seat(roster: Roster, name: str, client: AsyncAIClient) -> ConfiguredAI:
     def find(other: str) -> Any:
         return roster.seat(other).without_fallback
 
-    return Seat(name, AIConfig(), PROVIDERS[_AS_IF], (client, _NoSync()), defaults=roster.config.defaults, find=find)
+    return build_ai(
+        name,
+        AIConfig(),
+        PROVIDERS[_AS_IF],
+        [Key("", key_id(name), client, _NoSync())],
+        buckets=roster.buckets,
+        defaults=roster.config.defaults,
+        find=find,
+    )
 
 
 class _NoSync(AIClient):

@@ -22,6 +22,7 @@ from core.events import (
 )
 from core.untrusted import one_line
 from core.view import CallView, RunView
+from server.side_tasks import tasks_beside
 
 _HEARTBEAT_S = 5.0
 """Hosts count silence: a line every few seconds keeps their idle clocks from running out."""
@@ -34,18 +35,13 @@ async def watched(
     bus: EventBus, run_id: str, show: Callable[[Subscription], Coroutine[Any, Any, None]]
 ) -> AsyncIterator[None]:
     """Have *show* read the run's events while the block runs, and let it finish what is queued after that."""
-    failure: Exception | None = None
     with bus.subscribe(run_id) as events:
-        async with anyio.create_task_group() as tasks:
+        async with tasks_beside(until_done=True) as tasks:
             tasks.start_soon(show, events)
             try:
                 yield
-            except Exception as error:  # raised again below: out of here it would come wrapped in a group
-                failure = error
             finally:
                 events.close()
-    if failure is not None:
-        raise failure
 
 
 async def report(events: Subscription, send: Send, *, heartbeat_s: float = _HEARTBEAT_S) -> None:

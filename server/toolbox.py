@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from ai.lazy import load
 from core.jobs.kinds import BATCH, CALL_OFF, SLICE
 from core.naming import module_name
 
-
-class Result(Protocol):
-    """What a recipe returns: a pydantic model that can be read aloud."""
-
-    def markdown(self) -> str: ...
+if TYPE_CHECKING:
+    from tools.recipe.result import Result
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> None:
         server = stack.enter_context(
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         )
-        assert server.stdin and server.stdio.stdout
+        assert server.stdin and server.stdout
         stack.callback(server.stdin.close)
         path = write_ais(folder, server.stdout.readline().strip(), count, delay_s)
         os.environ["MOOT_CREDENTIALS"] = str(path)

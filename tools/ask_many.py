@@ -31,6 +31,7 @@ from tools.reading.final_answer import Reading
 from tools.recipe.context import Context, gather
 from tools.recipe.kit import (
     AINames,
+    AnswerSchema,
     Cost,
     DryRun,
     EffortLevel,
@@ -39,7 +40,7 @@ from tools.recipe.kit import (
     MaxTokens,
     Prompt,
     Reply,
-    Role,
+    RoleName,
     System,
     Temperature,
     Thread,
@@ -54,9 +55,9 @@ from tools.recipe.kit import (
     price_range,
     refusal,
 )
-from tools.recipe.panel import OnPartial, Turnout, default_judges, heading, refuse_partial
+from tools.recipe.panel import Heading, OnPartial, Turnout, default_judges, heading, refuse_partial
 from tools.recipe.result import Result
-from tools.recipe.structured import keeps_schema
+from tools.recipe.structured import fitting, keeps_schema
 
 
 class Replies(Result):
@@ -65,7 +66,6 @@ class Replies(Result):
     summary: str
     replies: list[Reply]
     synthesis: Synthesis | None = None
-    sent_along: list[str] = []
 
     def markdown(self) -> str:
         made = [self.synthesis.markdown()] if self.synthesis else []
@@ -117,7 +117,7 @@ async def ask_many(
     ais: AINames = None,
     synthesize: Synthesize = "none",
     samples: Samples = 1,
-    role: Role = None,
+    role: RoleName = None,
     files: Files = None,
     images: Images = None,
     thread: Thread = None,
@@ -127,6 +127,7 @@ async def ask_many(
     effort: EffortLevel = None,
     timeout_s: TimeoutS = None,
     on_partial: OnPartial = "return",
+    schema: AnswerSchema = None,
     dry_run: DryRun = False,
 ) -> Replies:
     """Ask several AIs the same question at once, independently, and return every answer with its author. n AIs x
@@ -139,7 +140,12 @@ async def ask_many(
         "temperature": temperature,
         "max_tokens": max_tokens,
         "effort": effort,
+        "json_schema": schema,
     }
+    if schema and (samples > 1 or synthesize == "vote"):
+        raise InvalidInputError(
+            "A schema does not go with samples or a vote, which ask for an answer of their own form."
+        )
     names = choose(run.roster, ais)
     context = await gather(run, names, role=role, system=system, files=files, images=images, thread=thread)
     asking = _Asking(prompt, names, samples, synthesize, options, context)
@@ -162,7 +168,7 @@ async def ask_many(
     said = [(answer.ai, answer.text) for name in names for answer in asking.answers(name)]
     receipt = await context.keep(run, "ask_many", prompt, said)
     return Replies(
-        summary=_summary(asking, turnout, synthesis, paid, failures),
+        **_heading(asking, turnout, synthesis, paid, failures),
         replies=replies,
         synthesis=synthesis,
         sent_along=receipt,
@@ -205,7 +211,7 @@ def _replies(run: Run, asking: _Asking) -> list[Reply]:
             if asking.samples > 1:
                 which = f"Sample {number} of {len(outcomes)}."
                 reply.note = f"{which} {reply.note}" if reply.note else which
-            replies.append(noted(reply, asking.notes.get(name)))
+            replies.append(noted(fitting(reply, asking.options["json_schema"]), asking.notes.get(name)))
     return replies
 
 
@@ -231,13 +237,13 @@ def _representative(answers: Sequence[Answer], readings: Sequence[Reading]) -> A
     return answers[values.index(max(values, key=values.count))] if values else answers[0]
 
 
-def _summary(
+def _heading(
     asking: _Asking,
     turnout: Turnout,
     synthesis: Synthesis | None,
     paid: Sequence[Outcome],
     failures: Sequence[Failure],
-) -> str:
+) -> Heading:
     counted = f", {len(asking.every)} samples" if asking.samples > 1 else ""
     missing = synthesis is not None and synthesis.answer is None
     unread = synthesis.unread if synthesis is not None else 0
@@ -269,7 +275,7 @@ async def _plan(run: Run, asking: _Asking, max_tokens: int | None) -> Replies:
     summary = f"DRY RUN: nothing was sent. {most}{len(every)} calls, {price_range(every)}{parts}."
     summary += await refusal(run, every)
     replies = [Reply.planned(estimate) for estimate in answers]
-    return Replies(summary=summary, replies=replies, sent_along=list(asking.context.receipt))
+    return Replies(summary=summary, replies=replies, sent_along=asking.context.lines())
 
 
 def _synthesis_asks(run: Run, asking: _Asking, text: str, max_tokens: int | None) -> list[tuple[str, Request]]:

@@ -9,6 +9,7 @@ from core.values import Failure
 from tools.recipe.context import gather
 from tools.recipe.kit import (
     AIName,
+    AnswerSchema,
     DryRun,
     EffortLevel,
     Files,
@@ -16,7 +17,7 @@ from tools.recipe.kit import (
     MaxTokens,
     Prompt,
     Reply,
-    Role,
+    RoleName,
     System,
     Temperature,
     Thread,
@@ -24,9 +25,11 @@ from tools.recipe.kit import (
     all_failed,
     build_request,
     noted,
+    only_one,
     plan,
     refusal,
 )
+from tools.recipe.structured import fitting
 
 
 async def ask_one(
@@ -34,7 +37,7 @@ async def ask_one(
     prompt: Prompt,
     *,
     ai: AIName = None,
-    role: Role = None,
+    role: RoleName = None,
     files: Files = None,
     images: Images = None,
     thread: Thread = None,
@@ -43,22 +46,24 @@ async def ask_one(
     max_tokens: MaxTokens = None,
     effort: EffortLevel = None,
     timeout_s: TimeoutS = None,
+    schema: AnswerSchema = None,
     dry_run: DryRun = False,
 ) -> Reply:
     """Get a second opinion: ask one other AI (GPT, Claude, Gemini, Grok, a local one, ...) and return its answer."""
-    name = ai or run.roster.default().name
+    name = only_one(run.roster, ai)
     context = await gather(run, [name], role=role, system=system, files=files, images=images, thread=thread)
     make = partial(
         build_request,
         roster=run.roster,
         ai=name,
+        json_schema=schema,
         timeout_s=timeout_s,
         temperature=temperature,
         max_tokens=max_tokens,
         effort=effort,
     )
     request, note = context.request(run, name, prompt, make)
-    receipt = list(context.receipt)
+    receipt = context.lines()
     if dry_run:
         estimates = await plan(run, [(name, request)])
         reply = noted(Reply.planned(*estimates), await refusal(run, estimates))
@@ -69,4 +74,4 @@ async def ask_one(
             raise all_failed([outcome])
     else:
         receipt = await context.keep(run, "ask_one", prompt, [(name, outcome.text)])
-    return noted(Reply.of(outcome, run.roster), note).but(sent_along=receipt)
+    return noted(fitting(Reply.of(outcome, run.roster), schema), note).but(sent_along=receipt)

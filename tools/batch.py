@@ -20,7 +20,8 @@ from core.files.atomic import new_private_file, private_folder
 from core.jobs.jobs import Jobs
 from core.paths import data_dir
 from tools.batching.mend import damage
-from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, start_batch
+from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare
+from tools.batching.start import start_batch
 from tools.recipe.kit import AINames, Cost, DryRun, MaxTokens, System
 
 Items = Annotated[
@@ -52,7 +53,7 @@ async def batch(
 ) -> BatchReport:
     """Ask one prompt per row. Runs as a job: read it with jobs; results of a file go to FILE.results.jsonl."""
     assert run.jobs is not None, "every door opens jobs"
-    names = list(dict.fromkeys(ais)) if ais else [run.roster.default().name]
+    names = run.roster.expand(ais) if ais else [run.roster.default().name]
     for name in names:
         run.roster.seat(name)
     if provider_batch:

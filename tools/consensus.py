@@ -105,7 +105,7 @@ def _seated(
         )
     chosen = referee or run.roster.config.defaults.judge
     if chosen is not None:
-        run.roster.seat(chosen)
+        chosen = run.roster.seat(chosen).name
     outsiders = [name for name in run.roster.names if name not in names]
     referees = list(dict.fromkeys([*([chosen] if chosen else []), *outsiders, *names]))
     letters = list(string.ascii_uppercase[: len(names)])

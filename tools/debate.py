@@ -52,8 +52,8 @@ from tools.recipe.kit import (
     refusal,
 )
 from tools.recipe.off_loop import off_loop
-from tools.recipe.panel import OnPartial, Turnout, heading, refuse_partial, said
-from tools.recipe.result import Result
+from tools.recipe.panel import Heading, OnPartial, Turnout, heading, refuse_partial, said
+from tools.recipe.result import Part, Result
 from tools.recipe.structured import structured_request
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
@@ -61,7 +61,7 @@ Judge = Annotated[str | None, Field(description="Who gives the verdict. Default:
 Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
 
 
-class Seat(Result):
+class DebateSeat(Part):
     """One debater: everything it said, first to last, and where it ended."""
 
     ai: str
@@ -80,10 +80,9 @@ class Debate(Result):
     summary: str
     verdict: str | None
     judge: Reply | None
-    seats: list[Seat]
+    seats: list[DebateSeat]
     failed: list[str]
     cost: Cost
-    sent_along: list[str] = []
 
     @property
     def told(self) -> str:
@@ -112,7 +111,7 @@ class Debate(Result):
             return "Not ruled on; compare the positions below."
         return "None."
 
-    def _seat_markdown(self, seat: Seat) -> str:
+    def _seat_markdown(self, seat: DebateSeat) -> str:
         parts = [f"## {seat.letter} = {seat.ai}\n**Position: {seat.position}**"]
         if seat.note:
             parts.append(f"> {seat.note}")
@@ -162,13 +161,14 @@ async def debate(
     """Let several AIs debate a question: independent openings, anonymous rebuttals, a judge's verdict, dissent kept.
     n AIs x (1 + rounds) + 1 calls."""
     check_question(question)
-    names, judges = _seating(run, ais, judge, stances or {})
+    stances = {run.roster.meant(name): side for name, side in (stances or {}).items()}
+    names, judges = _seating(run, ais, judge, stances)
     context = await gather(run, names, files=files, thread=thread)
     asked, receipt = context.question(run, names, question)
     table = _Table(asked, _lettered(run, names), max_tokens)
     if dry_run:
         return (await _plan(run, table, rounds, judges[0])).but(sent_along=receipt)
-    await _opening(run, table, stances or {})
+    await _opening(run, table, stances)
     _refuse_partial(table, on_partial, names)
     for number in range(1, rounds + 1):
         if len(table.debaters) > 1:
@@ -195,7 +195,7 @@ def _seating(
     names = choose(run.roster, ais)
     chosen = judge or run.roster.config.defaults.judge
     if chosen is not None:
-        run.roster.seat(chosen)
+        chosen = run.roster.seat(chosen).name
     if ais is None and len(names) > 2:
         outsider = chosen or names[-1]
         names = [name for name in names if name != outsider]
@@ -228,7 +228,7 @@ async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
         verdict=None,
         judge=Reply.planned(verdict),
         seats=[
-            Seat(
+            DebateSeat(
                 ai=debater.ai,
                 letter=debater.letter,
                 statements=[Reply.planned(opening), *[Reply.planned(rebuttal)] * rounds],
@@ -346,7 +346,7 @@ async def _verdict(run: Run, table: _Table, judges: list[str]) -> tuple[Ruling |
 def _result(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str]) -> Debate:
     cost = Cost.of(table.outcomes)
     return Debate(
-        summary=_summary(table, ruling, judge, asked, cost),
+        **_heading(table, ruling, judge, asked, cost),
         verdict=ruling.verdict if ruling else None,
         judge=judge,
         seats=[_seat(debater, ruling) for debater in sorted(table.debaters, key=lambda d: d.letter)],
@@ -355,9 +355,9 @@ def _result(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: li
     )
 
 
-def _seat(debater: _Debater, ruling: Ruling | None) -> Seat:
+def _seat(debater: _Debater, ruling: Ruling | None) -> DebateSeat:
     dissenters = ruling.dissenters if ruling else None
-    return Seat(
+    return DebateSeat(
         ai=debater.ai,
         letter=debater.letter,
         statements=debater.replies,
@@ -380,7 +380,7 @@ def _changed(debater: _Debater, ruling: Ruling | None) -> bool:
     return any(statement.changed for statement in debater.statements)
 
 
-def _summary(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str], cost: Cost) -> str:
+def _heading(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: list[str], cost: Cost) -> Heading:
     turnout = Turnout(asked, [debater.ai for debater in table.debaters])
     if len(table.debaters) < 2:
         return heading(turnout, "debated", cost, then=", so there was no debate and no verdict")

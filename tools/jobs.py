@@ -14,7 +14,7 @@ from core.jobs.jobs import Jobs
 from core.jobs.states import CancelMode, JobState
 from core.untrusted import quoted
 from tools.recipe.kit import Cost, counted
-from tools.recipe.result import Prose, Result
+from tools.recipe.result import Part, Prose, Result
 
 if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall
@@ -29,7 +29,7 @@ _CALLS_SHOWN = 20
 _TEXT_SHOWN = 4_000
 
 
-class JobView(Result):
+class JobView(Part):
     """One job. `reason` says why it is paused or failed; `calls` counts finished ones that are kept."""
 
     model_config = ConfigDict(defer_build=True)  # a server starts faster
@@ -71,7 +71,7 @@ class JobView(Result):
         )
 
 
-class FinishedCall(Result):
+class FinishedCall(Part):
     """One finished call of a job; `cursor` is what to pass as `after` to read on."""
 
     cursor: int
@@ -125,6 +125,7 @@ async def jobs(
         )
     if not id:
         raise InvalidInputError(f"'id' is missing: say which job to {action}. List the jobs to see their ids.")
+    id = await run.jobs.named(id)  # noqa: A001 - the argument's own word
     match action:
         case "get":
             return await read_job(run.jobs, await run.jobs.wait(id, wait_s, after=after), after=after)
@@ -139,10 +140,10 @@ async def jobs(
 _WORDLESS = "What was said in it has been deleted (moot jobs clean --words)."
 
 
-async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int = _CALLS_SHOWN) -> JobReport:
+async def read_job(kept_in: Jobs, job: Job, *, after: int | None = None, limit: int = _CALLS_SHOWN) -> JobReport:
     """Of a finished job its result, of any other, or where *after* is given, the calls that have finished so far."""
-    result: JobResult | None = await desk.result(job.id) if job.state == "done" else None
-    kept = await desk.calls(job.id, after=after or 0, limit=limit) if result is None or after is not None else []
+    result: JobResult | None = await kept_in.result(job.id) if job.state == "done" else None
+    kept = await kept_in.calls(job.id, after=after or 0, limit=limit) if result is None or after is not None else []
     view = JobView.of(job)
     return JobReport(
         summary=f"Job {job.id} is {job.state}.",
@@ -150,6 +151,7 @@ async def read_job(desk: Jobs, job: Job, *, after: int | None = None, limit: int
         calls=[FinishedCall.of(call) for call in kept],
         text=result.markdown if result else _WORDLESS if job.state == "done" and after is None else "",
         result=dict(result.structured) if result else None,
+        partial=bool(result and result.structured.get("partial")),
     )
 
 

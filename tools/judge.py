@@ -103,16 +103,14 @@ async def judge(
     refuse_partial(
         on_partial, Turnout(chosen, judgement.judges), Cost.of(every), [judgement.markdown()], judging.failed
     )
-    summary = heading(
+    head = heading(
         heard,
         "answered" if names else "judged",
         Cost.of(every),
         then=f"; {judgement.verdict.rstrip('.')}",
         incomplete=bool(judging.failed),
     )
-    return Judged(
-        summary=summary, judgement=judgement, answers=replies, failed=failed, calls=len(every), cost=Cost.of(every)
-    )
+    return Judged(**head, judgement=judgement, answers=replies, failed=failed, calls=len(every), cost=Cost.of(every))
 
 
 def _answerers(run: Run, candidates: Sequence[str] | None, ais: list[str] | None) -> list[str]:
@@ -151,10 +149,8 @@ def _given(candidates: Sequence[str]) -> list[Candidate]:
 def _judges(run: Run, authors: Sequence[str], judges: list[str] | None) -> list[str]:
     if judges is not None and not judges:
         raise InvalidInputError("'judges' is empty: name at least one AI, or leave it out.")
-    chosen = list(dict.fromkeys(judges)) if judges else default_judges(run.roster, authors)
-    for name in chosen:
-        run.roster.seat(name)
-    return chosen
+    chosen = run.roster.expand(judges) if judges else default_judges(run.roster, authors)
+    return list(dict.fromkeys(run.roster.seat(name).name for name in chosen))
 
 
 async def _answers(
@@ -175,7 +171,7 @@ def _unjudged(names: Sequence[str], replies: list[Reply], failed: list[str], out
     few = ", so there is nothing to compare and no verdict"
     then = few if len(replies) < 2 else ", but nobody was left who may judge them, so there is no verdict"
     return Judged(
-        summary=heading(heard, "answered", Cost.of(outcomes), then=then, incomplete=True),
+        **heading(heard, "answered", Cost.of(outcomes), then=then, incomplete=True),
         judgement=None,
         answers=replies,
         failed=failed,

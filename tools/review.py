@@ -32,7 +32,7 @@ from tools.recipe.kit import (
     refusal,
 )
 from tools.recipe.panel import OnPartial, Turnout, heading, refuse_partial
-from tools.recipe.result import Prose, Result
+from tools.recipe.result import Part, Prose, Result
 from tools.recipe.structured import structured_request
 from tools.reviewing.fields import Severity
 from tools.reviewing.findings import NO_LINE, Merged, anchored, merged, searched
@@ -50,7 +50,7 @@ Focus = Annotated[str | None, Field(description="What to look for.", max_length=
 Sarif = bool
 
 
-class Claim(Result):
+class Claim(Part):
     """A finding in the words of one AI."""
 
     ai: str
@@ -60,7 +60,7 @@ class Claim(Result):
     fix: Prose
 
 
-class Finding(Result):
+class Finding(Part):
     """One defect, with everybody who reported it. `read_by`: how many AIs read that file."""
 
     file: str
@@ -78,7 +78,7 @@ class Finding(Result):
         return self.claims[0].claim
 
 
-class Dropped(Result):
+class Dropped(Part):
     """A finding that is not among those that were checked, and why."""
 
     ai: str
@@ -90,7 +90,7 @@ class Dropped(Result):
     """It names no file that was shown, or quotes no line, so nobody could tell where to look."""
 
 
-class Read(Result):
+class Read(Part):
     """Who read a file to its end."""
 
     file: str
@@ -265,7 +265,7 @@ def _result(reading: _Reading, found: Sequence[Merged], sarif: bool, on_partial:
     findings = [_finding(group, reading) for group in found]
     refuse_partial(on_partial, turnout, cost, [_finding_markdown(finding) for finding in findings], reading.failed)
     review = Review(
-        summary=heading(turnout, f"read all of {counted(len(read), 'file')}", cost, then=_then(findings, reading)),
+        **heading(turnout, f"read all of {counted(len(read), 'file')}", cost, then=_then(findings, reading)),
         findings=findings,
         dropped=reading.dropped,
         read=read,

@@ -6,9 +6,9 @@ from datetime import date
 
 import anyio.to_thread
 
-from ai.roster.seat import Seat
+from ai.roster.configured_ai import ConfiguredAI
 from ai.runs.run import Run
-from tools.recipe.result import Result
+from tools.recipe.result import Part, Result
 
 KEPT = (
     "jobs.db, jobs.d: prompts, files and answers of jobs, for 30 days or 500 MB after they are over; of a call that a "
@@ -21,14 +21,14 @@ KEPT = (
 """What Moot keeps on this machine, all of it for its owner alone. The README says the same."""
 
 
-class KeyStatus(Result):
+class KeyStatus(Part):
     """One of an AI's keys, by its alias."""
 
     alias: str
     problem: str | None = None
 
 
-class AIStatus(Result):
+class AIStatus(Part):
     """One configured AI; `concurrency` is what it takes at once now, of `ceiling`."""
 
     name: str
@@ -80,7 +80,7 @@ async def status(run: Run) -> Status:
     return Status(ais=ready + broken, problems=problems, kept=list(KEPT))
 
 
-def _ready(seat: Seat) -> AIStatus:
+def _ready(seat: ConfiguredAI) -> AIStatus:
     missing = seat.unavailable_reason
     pause_s = min(lane.rate_limit.resting_s for lane in seat.lanes)
     paused = f"The provider asked for a pause of {pause_s:,.0f} s more." if pause_s >= 1 else None
@@ -103,14 +103,15 @@ def _ready(seat: Seat) -> AIStatus:
     )
 
 
-def _keys(seat: Seat) -> list[KeyStatus]:
+def _keys(seat: ConfiguredAI) -> list[KeyStatus]:
     """Several keys, and why one of them is not used now; a single key is the AI itself."""
     if seat.pool is None:
         return []
+    rests = seat.pool.rests()
     listed = []
-    for key, lane in zip(seat.pool.keys, seat.lanes, strict=True):
-        problem = seat.pool.rest_of(key)
+    for lane in seat.lanes:
+        problem = rests[lane.alias]
         if not problem and lane.breaker.state != "closed":
             problem = f"resting ({lane.breaker.state})"
-        listed.append(KeyStatus(alias=key.alias, problem=problem or None))
+        listed.append(KeyStatus(alias=lane.alias, problem=problem or None))
     return listed

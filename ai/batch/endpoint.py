@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import httpx2
 
-from ai.wire.bounded import UNBOUNDED, lines
 from ai.wire.classify.failure import Who, error_status, not_an_answer, status_error, transport_error
-from ai.wire.reading import decode
+from ai.wire.raw.bounded import UNBOUNDED, lines
+from ai.wire.raw.reading import decode
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
@@ -135,7 +135,7 @@ class BatchHTTP:
     async def file_results(
         self, ids: Iterable[str | None], read: Callable[[dict[str, Any]], RemoteResult]
     ) -> AsyncIterator[RemoteResult]:
-        """The same of all files there are among *ids*."""
+        """The results in all files there are among *ids*."""
         for file in filter(None, ids):
             async for result in self.results(f"/files/{file}/content", read):
                 yield result

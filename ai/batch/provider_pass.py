@@ -5,6 +5,7 @@ Afterwards every result is in the job's journal, where the ordinary pass over th
 
 from __future__ import annotations
 
+import importlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,8 +17,10 @@ from ai.batch.endpoint import RemoteBatches
 from ai.batch.pauses import Pauses
 from ai.batch.rows import Ask, Memory
 from ai.batch.submissions import Chunk, Errand
+from ai.request import result_key
 from ai.runs.run import Run
 from core.errors import AIError, InvalidInputError, MootError
+from core.naming import module_name
 
 if TYPE_CHECKING:
     from ai.roster.roster import Roster
@@ -32,10 +35,12 @@ def remote_batches(roster: Roster, ai: str) -> RemoteBatches:
     Raises:
         InvalidInputError: It has none that Moot knows.
     """
-    found = roster.batches(ai)
-    if found is None:
+    found = roster.seat(ai)
+    if found.provider.batches is None or found.row.key_command:
         raise InvalidInputError(f"{ai!r} has no batch endpoint that Moot knows; leave out --provider-batch.")
-    return found
+    module = importlib.import_module(module_name(f"ai.batch.endpoints.{found.provider.batches}"))
+    endpoint: RemoteBatches = module.Batches(roster.settings(ai), roster.http)
+    return endpoint
 
 
 def errand_of(run: Run, ai: str, *, memory: Memory, role: str, pauses: Pauses | None = None, job: str = "") -> Errand:
@@ -92,7 +97,7 @@ class RemotePass:
         return {name: self._errands[ask.ai].why(ask.index) for name, ask in names.items() if name not in kept}
 
     def name(self, ask: Ask) -> str:
-        return f"{self._role}:{ask.ai}:{ask.key}"
+        return result_key(self._role, ask.ai, ask.key)
 
     async def _run_all(
         self, read: Callable[[], Awaitable[Sequence[Ask]]], tell: Callable[[str], Awaitable[None]]

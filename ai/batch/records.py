@@ -11,6 +11,9 @@ from core.errors import InvalidInputError
 from core.redact import redact
 from core.values import Answer, Failure
 
+_WHOLE = "stop"
+"""How an answer ends of which nothing else is kept."""
+
 
 def answer_value(answer: Answer, index: int) -> dict[str, Any]:
     """*answer* to row *index*, as far as a batch needs it, without what is not known."""
@@ -20,7 +23,7 @@ def answer_value(answer: Answer, index: int) -> dict[str, Any]:
         "i": index,
         "model": answer.model,
         "text": answer.text,
-        "finish_reason": answer.finish_reason,
+        "finish_reason": None if answer.finish_reason == _WHOLE else answer.finish_reason,
         "answered_by": answer.answered_by,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
@@ -106,7 +109,7 @@ def record(
         "json": parsed,
         "error": error,
         "code": code,
-        "finish_reason": value.get("finish_reason"),
+        "finish_reason": value.get("finish_reason", None if "error" in value else _WHOLE),
         "duplicate_of": value["i"] if duplicate else None,
         "input_tokens": 0 if duplicate else value.get("input_tokens"),
         "output_tokens": 0 if duplicate else value.get("output_tokens"),

@@ -19,6 +19,7 @@ import anyio
 
 from ai.batch.records import answer_value, failure_value
 from ai.caller import Caller
+from ai.request import result_key
 from core.errors import (
     AIError,
     AuthenticationError,
@@ -44,7 +45,7 @@ _REST_S = 5.0
 _LONGEST_REST_S = 120.0
 DRAIN_S = 30.0
 
-Value = Mapping[str, Any]
+RowResult = Mapping[str, Any]
 """A finished call as JSON: what `answer_value` or `failure_value` make of it."""
 
 
@@ -63,7 +64,7 @@ class Ask:
     ai: str
     request: Request
     key: str
-    known: Value | None = None
+    known: RowResult | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +72,7 @@ class Result:
     """What became of an ask; `value` is there when `done`."""
 
     ask: Ask
-    value: Value = field(default_factory=dict)
+    value: RowResult = field(default_factory=dict)
     done: bool = False
 
     @property
@@ -156,7 +157,7 @@ class Batch:
         self._unwritten = 0
         self._room = anyio.Event()
         self._flights: dict[str, list[Result]] = {}
-        self._recent: dict[str, Value] = {}
+        self._recent: dict[str, RowResult] = {}
         self._ended = False
         self._wake = anyio.Event()
 
@@ -196,7 +197,7 @@ class Batch:
         self._wake.set()
 
     async def _take(self, asks: Sequence[Ask], start_soon: Callable[..., object]) -> None:
-        keys = [f"{self._role}:{ask.ai}:{ask.key}" for ask in asks]
+        keys = [result_key(self._role, ask.ai, ask.key) for ask in asks]
         kept = await self._kept(keys)
         for ask, key in zip(asks, keys, strict=True):
             if self._unwritten >= self._window and self._failure is None:
@@ -248,7 +249,7 @@ class Batch:
 
     async def _ask(self, ask: Ask, key: str) -> None:
         guard = _Keeping(self._memory, key, ask.index)
-        outcome = await self._asked(ask, guard)
+        outcome = await self._ask_one(ask, guard)
         if isinstance(outcome, Answer):
             value = guard.kept or answer_value(outcome, ask.index)
         else:
@@ -257,7 +258,7 @@ class Batch:
         self._recent[key] = value
         self._finish(self._flights.pop(key), value)
 
-    async def _asked(self, ask: Ask, guard: _Keeping) -> Outcome:
+    async def _ask_one(self, ask: Ask, guard: _Keeping) -> Outcome:
         """An answer, or a failure that is this row's own."""
         for _ in range(_RESTS):
             try:
@@ -275,7 +276,7 @@ class Batch:
             await anyio.sleep(rest_s)
         return outcome
 
-    def _finish(self, results: Sequence[Result], value: Value) -> None:
+    def _finish(self, results: Sequence[Result], value: RowResult) -> None:
         for result in results:
             result.value, result.done = value, True
         if self._waiting and self._waiting[0].done:
@@ -374,7 +375,7 @@ class _Keeping:
         self._memory = memory
         self._key = key
         self._index = index
-        self.kept: Value | None = None
+        self.kept: RowResult | None = None
 
     def __aenter__(self) -> Awaitable[None]:
         return self._memory.enter()

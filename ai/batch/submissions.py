@@ -21,7 +21,7 @@ from ai.batch.records import answer_value, failure_value
 from ai.batch.rows import Ask, Memory
 from ai.layers.permit import permitted
 from ai.lazy import load
-from ai.request import check_request
+from ai.request import check_request, result_key
 from ai.roster.billing import settle, settle_failure
 from ai.runs.run import Run
 from ai.wire.classify.failure import Who, not_an_answer
@@ -120,7 +120,7 @@ class Errand:
         """Take up what an earlier process handed in; *follow* is called with every chunk the provider has."""
         self._started = follow
         await self._remote.open()
-        while chunk := await self._recalled(len(self.chunks)):
+        while chunk := await self._recall(len(self.chunks)):
             self.chunks.append(chunk)
             if chunk.id and not chunk.ended:
                 follow(self, chunk)
@@ -153,7 +153,7 @@ class Errand:
             await self._memory.keep(self._key(chunk.number, "plan"), [chunk.first, chunk.last, chunk.count, chunk.at])
         await self._memory.enter()
         try:
-            chunk_id = await self._submitted(chunk, gathered.lines, maybe_there=not fresh)
+            chunk_id = await self._submit(chunk, gathered.lines, maybe_there=not fresh)
             await self._memory.keep(self._key(chunk.number, "id"), chunk_id)
         finally:
             self._memory.leave()
@@ -178,19 +178,19 @@ class Errand:
         for chunk in self.chunks:
             if chunk.ended or chunk.off:
                 continue
-            found = chunk.id or await self._pauses.patiently(self._ai, partial(self._marked, chunk))
+            found = chunk.id or await self._pauses.patiently(self._ai, partial(self._mark, chunk))
             if found:
-                await self._pauses.patiently(self._ai, partial(self._stopped, found))
+                await self._pauses.patiently(self._ai, partial(self._cancel_remotely, found))
                 told += 1
             chunk.off = True
             await self._memory.keep(self._key(chunk.number, "off"), found)
         return told
 
-    async def _marked(self, chunk: Chunk) -> str:
+    async def _mark(self, chunk: Chunk) -> str:
         """The provider's id of a chunk that was perhaps handed in, where a mark says so for certain."""
         return await self._found(chunk, self._prefix(chunk.number)) if self._remote.marks else ""
 
-    async def _stopped(self, id: str) -> None:
+    async def _cancel_remotely(self, id: str) -> None:
         try:
             await self._shaped(self._remote.cancel(id))
         except RequestRejectedError:
@@ -263,7 +263,7 @@ class Errand:
             holds = await budget.reserve(self._run.id, list(gathered.estimates.values()))
             self._holds |= dict(zip(gathered.estimates, holds, strict=True))
 
-    async def _submitted(self, chunk: Chunk, lines: Sequence[bytes], *, maybe_there: bool) -> str:
+    async def _submit(self, chunk: Chunk, lines: Sequence[bytes], *, maybe_there: bool) -> str:
         """The provider's id for *chunk*: of what is there already, or of what is handed in now."""
         mark = self._prefix(chunk.number)
 
@@ -358,7 +358,7 @@ class Errand:
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise not_an_answer(self._who, "") from error
 
-    async def _recalled(self, number: int) -> Chunk | None:
+    async def _recall(self, number: int) -> Chunk | None:
         names = {step: self._key(number, step) for step in get_args(Step)}
         kept = await self._memory.recall(list(names.values()))
         plan = kept.get(names["plan"])
@@ -372,7 +372,7 @@ class Errand:
         return remote_key(self._role, self._ai, number, step)
 
     def _name(self, key: str) -> str:
-        return f"{self._role}:{self._ai}:{key}"
+        return result_key(self._role, self._ai, key)
 
     def _prefix(self, number: int) -> str:
         """What a chunk is called at the provider: no other job's, and nothing to be read from it."""

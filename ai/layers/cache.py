@@ -5,10 +5,9 @@ Only whole answers are kept: nothing cut off, no tool calls. The file is shared 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import anyio
@@ -16,6 +15,7 @@ import anyio.to_thread
 
 from ai.client import Emit
 from ai.layers.pipeline import Complete
+from ai.request import request_key
 from core.errors import AIError, StoreError
 from core.redact import without_secrets
 from core.stores.sqlite import Store, now
@@ -99,24 +99,6 @@ class _Flight:
         self.landed = anyio.Event()
         self.response: Response | None = None
         self.error: AIError | None = None
-
-
-def request_key(identity: str, request: Request) -> str:
-    """The same for the same request to the same AI, whatever its deadlines and priority; else different."""
-    content = {name: getattr(request, name) for name in _ASKED}
-    plain = json.dumps([identity, content], sort_keys=True, default=_plain)
-    return hashlib.sha256(plain.encode()).hexdigest()
-
-
-_ASKED = [field.name for field in fields(Request) if field.name not in ("deadlines", "priority")]
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bytes):
-        return hashlib.sha256(value).hexdigest()
-    if is_dataclass(value):
-        return {field: getattr(value, field) for field in value.__dataclass_fields__}
-    return repr(value)
 
 
 def _replayed(response: Response, emit: Emit) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from ai.client import Emit, Signal
 from ai.layers.pipeline import Complete
@@ -34,13 +35,23 @@ def _another_key_may(error: AIError) -> bool:
     return isinstance(error, _ANOTHER_KEY_MAY) or (isinstance(error, ForbiddenError) and error.code == "not_permitted")
 
 
-@dataclass
-class PooledKey:
+class PooledKey(Protocol):
     """One key of an AI: its pipeline, and how much room it has (1 is all of it, below 0 there is a queue)."""
 
-    alias: str
-    complete: Complete
-    headroom: Callable[[], float] = lambda: 1.0
+    @property
+    def alias(self) -> str: ...
+
+    @property
+    def complete(self) -> Complete: ...
+
+    def headroom(self) -> float: ...
+
+
+@dataclass
+class _Kept:
+    """A key and what has come of it."""
+
+    key: PooledKey
     rested_until: float = 0.0
     reason: str = ""
     last_used: int = 0
@@ -51,14 +62,18 @@ class KeyPool:
 
     def __init__(self, ai: str, keys: Sequence[PooledKey], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._ai = ai
-        self.keys = tuple(keys)
+        self._kept = [_Kept(key) for key in keys]
         self._clock = clock
         self._used = 0
 
-    def rest_of(self, key: PooledKey) -> str:
-        """Why *key* is rested now, and for how long; empty when it is not."""
-        left = key.rested_until - self._clock()
-        return f"rested for {left:.0f} s more. {key.reason}" if left > 0 else ""
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def rests(self) -> dict[str, str]:
+        """By the alias of each key, why it is rested now and for how long; empty where it is not."""
+        now = self._clock()
+        left = {kept.key.alias: (kept.rested_until - now, kept.reason) for kept in self._kept}
+        return {alias: f"rested for {s:.0f} s more. {why}" if s > 0 else "" for alias, (s, why) in left.items()}
 
     async def __call__(self, request: Request, emit: Emit) -> Response:
         wrote = False
@@ -69,33 +84,33 @@ class KeyPool:
             emit(signal)
 
         first: AIError | None = None
-        for key in self._order():
+        for kept in self._order():
             self._used += 1
-            key.last_used = self._used
+            kept.last_used = self._used
             try:
-                response = await key.complete(request, watch)
+                response = await kept.key.complete(request, watch)
             except AIError as error:
-                self._rest(key, error)
+                self._rest(kept, error)
                 if wrote or not _another_key_may(error):
                     raise
                 first = first or error
             else:
-                return replace(response, key=key.alias)
+                return replace(response, key=kept.key.alias)
         raise first or self._all_rested()
 
-    def _order(self) -> list[PooledKey]:
+    def _order(self) -> list[_Kept]:
         now = self._clock()
-        awake = [key for key in self.keys if key.rested_until <= now]
-        return sorted(awake, key=lambda key: (-round(key.headroom(), 1), key.last_used))
+        awake = [kept for kept in self._kept if kept.rested_until <= now]
+        return sorted(awake, key=lambda kept: (-round(kept.key.headroom(), 1), kept.last_used))
 
-    def _rest(self, key: PooledKey, error: AIError) -> None:
+    def _rest(self, kept: _Kept, error: AIError) -> None:
         for kind, seconds in _REST_S.items():
             if isinstance(error, kind):
-                key.rested_until = self._clock() + max(seconds, error.retry_after or 0.0)
-                key.reason = str(error)
+                kept.rested_until = self._clock() + max(seconds, error.retry_after or 0.0)
+                kept.reason = str(error)
 
     def _all_rested(self) -> CircuitOpenError:
-        soonest = min(self.keys, key=lambda key: key.rested_until)
+        soonest = min(self._kept, key=lambda kept: kept.rested_until)
         wait_s = max(soonest.rested_until - self._clock(), 1.0)
-        text = f"All {len(self.keys)} keys of {self._ai!r} are rested, the next for {wait_s:.0f} s. {soonest.reason}"
+        text = f"All {len(self)} keys of {self._ai!r} are rested, the next for {wait_s:.0f} s. {soonest.reason}"
         return CircuitOpenError(text, ai=self._ai, retry_after=wait_s)

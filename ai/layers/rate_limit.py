@@ -28,7 +28,7 @@ from core.errors import (
     ProviderError,
     RateLimitedError,
 )
-from core.limits.bucket import LONGEST_REST_S, Kind, Limit
+from core.limits.bucket import LONGEST_REST_S, Limit, LimitKind
 from core.limits.buckets import Buckets
 from core.usage.tokens import input_tokens
 from core.values import Deadlines, Priority, Request, Response, Usage
@@ -49,7 +49,7 @@ class _Call:
     """What one call wants, whether it holds it, and what its response said."""
 
     request: Request
-    wanted: dict[Kind, float] = field(default_factory=dict)
+    wanted: dict[LimitKind, float] = field(default_factory=dict)
     held: bool = False
     told: Told | None = None
 
@@ -69,7 +69,7 @@ class RateLimit:
         key: str,
         buckets: Buckets,
         *,
-        configured: Mapping[Kind, Limit] | None = None,
+        configured: Mapping[LimitKind, Limit] | None = None,
         deadlines: Deadlines | None = None,
         first: int = 10,
         sleep: Sleep = anyio.sleep,
@@ -83,12 +83,12 @@ class RateLimit:
         self._deadlines = deadlines or Deadlines()
         self._first = first
         self._sleep = sleep
-        self.limits: dict[Kind, Limit] = dict(self._configured)
+        self.limits: dict[LimitKind, Limit] = dict(self._configured)
         """What is known by now."""
         self._heard = False
         self._under_way: set[_Call] = set()
         self._news: anyio.Event | None = None
-        self._queued: dict[Kind, float] = {"requests": 0.0, "tokens": 0.0}
+        self._queued: dict[LimitKind, float] = {"requests": 0.0, "tokens": 0.0}
         self._answer_tokens: float | None = None
         self._turns: dict[Priority, anyio.Lock] = {}
         self._recalling = anyio.Lock()
@@ -211,7 +211,7 @@ class RateLimit:
         error.retryable = False
         return error
 
-    def _estimate(self, request: Request) -> dict[Kind, float]:
+    def _estimate(self, request: Request) -> dict[LimitKind, float]:
         answer = request.max_tokens or self._answer_tokens or _FIRST_GUESS
         return {"requests": 1.0, "tokens": input_tokens(request) + math.ceil(answer)}
 
@@ -243,7 +243,7 @@ class RateLimit:
 
     def _book_late(self) -> None:
         """Reserve for the calls that went ahead while no limit was known."""
-        booked: dict[Kind, float] = {"requests": 0.0, "tokens": 0.0}
+        booked: dict[LimitKind, float] = {"requests": 0.0, "tokens": 0.0}
         for call in self._under_way:
             if not call.held:
                 call.held, call.wanted = True, self._estimate(call.request)
@@ -278,7 +278,7 @@ class RateLimit:
         elif isinstance(error, ProviderError):  # the request counted, but no answer was written
             self._correct({"tokens": call.wanted["tokens"]})
 
-    def _correct(self, unused: Mapping[Kind, float]) -> None:
+    def _correct(self, unused: Mapping[LimitKind, float]) -> None:
         if known := {kind: amount for kind, amount in unused.items() if amount and kind in self.limits}:
             self._buckets.give(self._key, known)
 

@@ -202,7 +202,8 @@ def _only_one(folder: Path) -> Iterator[None]:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
-            raise LocalModelError(_ANOTHER if "locked" in str(error) else f"{_NOT_STORED}. {_CHECK_FOLDER}") from error
+            busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            raise LocalModelError(_ANOTHER if busy else f"{_NOT_STORED}. {_CHECK_FOLDER}") from error
         yield
 
 

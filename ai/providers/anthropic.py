@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.lazy import load
-from ai.providers.catalog import Platform
-from ai.wire.classify.failure import not_an_answer
-from ai.wire.reading import count, items, mapping, position, text
+from ai.wire.classify.failure import not_an_answer, unavailable
+from ai.wire.raw.reading import count, items, mapping, position, text
 from ai.wire.response.finish import MESSAGES
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync
-from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
-from ai.wire.settings import ClientSettings, Endpoint
+from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout
+from ai.wire.settings import ClientSettings, Endpoint, Platform
 from ai.wire.strict_schema import as_asked, in_words, strict_schema
 from ai.wire.transport import SharedHTTP
 from core.errors import ProviderError
@@ -229,7 +228,7 @@ class AsyncClient(AsyncAIClient):
 
     async def prepare(self) -> None:
         await self._open()
-        await load("aiohttp")
+        await self._http.prepare()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()

@@ -9,38 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.values import Effort
+from ai.wire.settings import Platform, Quirks
 
 Dialect = Literal["openai_chat", "anthropic", "gemini", "ollama", "command"]
-Platform = Literal["bedrock", "vertex"]
-
-
-@dataclass(frozen=True, slots=True)
-class Quirks:
-    """Where an OpenAI-compatible endpoint departs from OpenAI's own API."""
-
-    api: Literal["chat", "responses"] = "chat"
-    """Which of OpenAI's two protocols it speaks; where it does not speak the one, the other is tried."""
-    summaries: bool = True
-    """Whether a model may be asked to sum up its thoughts (Responses alone)."""
-    max_tokens_field: str = "max_tokens"
-    stream_usage: bool = True
-    """Whether `stream_options.include_usage` is understood."""
-    json_schema: bool = True
-    """Whether `response_format: json_schema` is understood; else JSON mode plus the schema in the prompt."""
-    strict: bool = True
-    """Whether a JSON schema is held to exactly; a schema that the strict mode cannot say goes without it."""
-    json_object: bool = True
-    """Whether `response_format: json_object` is understood, where `json_schema` is not; else the prompt alone asks."""
-    schema_in_prompt: bool = False
-    """Whether the schema stands in the prompt too, for endpoints that take `response_format` and do not honour it."""
-    effort_field: Literal["reasoning_effort", "reasoning.effort"] | None = "reasoning_effort"
-    efforts: tuple[Effort | Literal["xhigh"], ...] = ("none", "minimal", "low", "medium", "high", "max")
-    """The levels of effort that are understood; any other is sent as the nearest of them. None: it is not sent."""
-    system_role: Literal["system", "developer", "user"] = "system"
-    """How the system prompt is sent; `user`: before the first message."""
-    temperature: bool = True
-    images: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ai.providers.catalog import Quirks
 from ai.providers.efforts import nearest
-from ai.wire.settings import ClientSettings
+from ai.wire.settings import ClientSettings, Quirks
 from ai.wire.strict_schema import schema_rule, strict_schema
 from core.errors import NotUsableError
 from core.values import Image, Message, Request, Text, ToolCall, ToolResult

@@ -19,13 +19,12 @@ import anyio.to_thread
 import httpx2
 
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.lazy import load
-from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error
-from ai.wire.reading import count, first, items, mapping, position, text
+from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error, unavailable
+from ai.wire.raw.reading import count, first, items, mapping, position, text
 from ai.wire.response.finish import GEMINI
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync
-from ai.wire.sdk import first_model, sdk_timeout, unavailable, unforeseen
+from ai.wire.sdk import first_model, sdk_timeout, unforeseen
 from ai.wire.settings import ClientSettings, Endpoint
 from ai.wire.strict_schema import in_words
 from ai.wire.transport import SharedHTTP
@@ -220,7 +219,7 @@ class AsyncClient(AsyncAIClient):
 
     async def prepare(self) -> None:
         await self._open()
-        await load("aiohttp")
+        await self._http.prepare()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()
@@ -306,7 +305,7 @@ class _HandingOver(httpx2.AsyncClient):
 
 
 class _SyncHandingOver(httpx2.Client):
-    """The same for synchronous use, with a limit to how long the response's head may take."""
+    """A synchronous client for the SDK, with a limit to how long the response's head may take."""
 
     def __init__(self, client: httpx2.Client, timeout: httpx2.Timeout, query: Mapping[str, str]) -> None:
         super().__init__(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))  # never asked

@@ -17,8 +17,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ai.providers.catalog import Quirks
-from ai.wire.settings import ClientSettings
+from ai.wire.settings import ClientSettings, Quirks
 from core.errors import AIError, ModelNotFoundError, ProviderError, RequestRejectedError, ServerError
 from core.files.atomic import write_atomically
 from core.paths import data_dir
@@ -39,7 +38,7 @@ _NOT_KNOWN = re.compile(
 _WHOLLY = (
     r"unsupported|not support|unknown|unrecogni|unexpected|extra|not permitted|not allowed|deprecated|only the default"
 )
-"""The same where a value may simply be out of range."""
+"""What is said of a setting that is not taken at all, where a value may simply be out of range."""
 _THIS_SCHEMA = re.compile(
     r"invalid schema|additionalproperties|required|too complex|too large|in context|properties|\$ref"
 )

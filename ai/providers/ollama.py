@@ -17,7 +17,7 @@ import httpx2
 
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.wire.classify.failure import error_in_answer, not_an_answer, status_error, transport_error
-from ai.wire.reading import count, decode, items, mapping, text
+from ai.wire.raw.reading import count, decode, items, mapping, text
 from ai.wire.response.finish import CHAT
 from ai.wire.response.fold import AnswerFold
 from ai.wire.response.stream import Watch, read_async, read_sync

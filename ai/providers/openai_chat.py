@@ -22,12 +22,12 @@ from ai.providers import chat_body, responses_body
 from ai.providers.chat_body import check_request
 from ai.providers.learned import MOST_STEPS, Learned, lasting
 from ai.providers.responses_reader import ResponsesReader, is_event
-from ai.wire.classify.failure import error_in_answer, not_an_answer
-from ai.wire.reading import count, first, is_json, items, mapping, position, text
+from ai.wire.classify.failure import error_in_answer, not_an_answer, unavailable
+from ai.wire.raw.reading import count, first, is_json, items, mapping, position, text
 from ai.wire.response.finish import CHAT
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync
-from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout, unavailable
+from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout
 from ai.wire.settings import ClientSettings, Endpoint
 from ai.wire.strict_schema import as_asked
 from ai.wire.transport import SharedHTTP
@@ -242,7 +242,7 @@ class AsyncClient(AsyncAIClient):
 
     async def prepare(self) -> None:
         await self._open()
-        await load("aiohttp")
+        await self._http.prepare()
 
     async def list_models(self) -> list[str]:
         sdk = await self._open()

@@ -10,10 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ai.providers.catalog import Quirks
 from ai.providers.chat_body import told_first
 from ai.providers.efforts import nearest
-from ai.wire.settings import ClientSettings
+from ai.wire.settings import ClientSettings, Quirks
 from ai.wire.strict_schema import schema_rule, strict_schema
 from core.values import Image, Message, Request, Text, ToolCall, ToolResult
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai.wire.classify.failure import error_in_answer, not_an_answer
-from ai.wire.reading import count, items, mapping, position, text
+from ai.wire.raw.reading import count, items, mapping, position, text
 from ai.wire.response.finish import RESPONSES
 from ai.wire.response.fold import AnswerFold
 from core.values import Usage

@@ -50,11 +50,20 @@ RETIREMENTS = {
 """Model ids that are switched off, or will be. A dated suffix such as `-2026-01-31` counts as the same model."""
 
 
+def is_retired(model: str, today: date) -> bool:
+    """Whether *model* is switched off by now, and nobody else answers for it."""
+    gone = _retirement(model)
+    return gone is not None and gone.on <= today and not gone.routed
+
+
+def _retirement(model: str) -> Retirement | None:
+    base, _, suffix = model.rpartition("-20")
+    return RETIREMENTS.get(base if base and suffix[:2].isdigit() else model)
+
+
 def retirement_warning(model: str, today: date) -> str | None:
     """One sentence when *model* is, or will be, switched off."""
-    base, _, suffix = model.rpartition("-20")
-    name = base if base and suffix[:2].isdigit() else model
-    gone = RETIREMENTS.get(name)
+    gone = _retirement(model)
     if gone is None:
         return None
     if gone.routed:

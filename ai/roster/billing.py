@@ -15,7 +15,7 @@ from core.usage.tokens import input_tokens
 from core.values import Answer, Request, Response, Usage
 
 if TYPE_CHECKING:
-    from ai.roster.seat import Seat
+    from ai.roster.configured_ai import ConfiguredAI
     from core.limits.budget import Budget, Hold
 
 _SEARCHED = 500_000
@@ -39,15 +39,15 @@ def pricing() -> Pricing | None:
 
 
 async def load_pricing(*, shielded: bool) -> Pricing:
-    """The same when it may not be loaded yet; *shielded*, a cancellation waits until it is."""
+    """`core.usage.prices.cost_usd`, once the price list is loaded; *shielded*, a cancellation waits until it is."""
     with anyio.CancelScope(shield=shielded):
         cost_usd: Pricing = (await load("core.usage.prices")).cost_usd
     return cost_usd
 
 
 def attributed(
-    seat: Seat,
-    really: Seat,
+    seat: ConfiguredAI,
+    really: ConfiguredAI,
     response: Response,
     latency_s: float,
     first_token_s: float | None,

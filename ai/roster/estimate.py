@@ -11,14 +11,14 @@ from core.usage.tokens import input_tokens
 from core.values import Request, Usage
 
 if TYPE_CHECKING:
-    from ai.roster.seat import Seat
+    from ai.roster.configured_ai import ConfiguredAI
 
 _SHORT_ANSWER = 200
 LONG_ANSWER = 4_096
 """Tokens assumed for the longest answer when neither the call nor the AI sets max_tokens."""
 
 
-def estimate_or_none(seat: Seat, request: Request) -> Estimate | None:
+def estimate_or_none(seat: ConfiguredAI, request: Request) -> Estimate | None:
     """`estimate`, or None where *seat* will refuse *request* before anything is sent."""
     try:
         return estimate(seat, request)
@@ -26,7 +26,7 @@ def estimate_or_none(seat: Seat, request: Request) -> Estimate | None:
         return None
 
 
-def estimate(seat: Seat, request: Request) -> Estimate:
+def estimate(seat: ConfiguredAI, request: Request) -> Estimate:
     """The estimate for asking *seat*, with its own defaults filled in. Import this late: it loads the price list."""
     request = seat.filled(request)
     inputs = input_tokens(request)

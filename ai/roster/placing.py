@@ -13,8 +13,9 @@ from ai.providers.catalog import Dialect, Provider
 from ai.roster.key_command import KeyCommand
 from ai.wire.classify.failure import Who
 from ai.wire.settings import Endpoint
-from core.config import AIConfig, environment_key
+from core.config import AIConfig
 from core.errors import ConfigError
+from core.keys import environment_key
 
 _PLACE = re.compile(r"\{(\w+)\}")
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from pydantic import SecretStr
@@ -24,24 +23,24 @@ from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, persona
 from ai.providers.added import include_added
 from ai.providers.catalog import PROVIDERS, Provider
-from ai.roster.key_lane import Keyed
-from ai.roster.placing import check_platform, dialect, filled_in, located_by, native_options, region
-from ai.roster.seat import Seat
-from ai.wire.bounded import MEGABYTE
-from ai.wire.classify.failure import Who
-from ai.wire.settings import ClientSettings, Endpoint
+from ai.roster.build import build_ai
+from ai.roster.client_settings import client_settings, provider_of
+from ai.roster.configured_ai import ConfiguredAI
+from ai.roster.key_lane import Key
+from ai.roster.names import closest, expanded, match, without_model
+from ai.roster.placing import dialect
+from ai.wire.raw.bounded import MEGABYTE
+from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
 from core import extensions
-from core.config import AIConfig, Config, Defaults, environment_key, resolve_key
-from core.errors import ConfigError, MissingKeyError, UnknownAIError
+from core.config import AIConfig, Config
+from core.errors import ConfigError, InvalidInputError, UnknownAIError
+from core.keys import environment_key
 from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
 from core.naming import module_name
 from core.paths import data_dir
 from core.stores.sqlite import Store
-
-if TYPE_CHECKING:
-    from ai.batch.endpoint import RemoteBatches
 
 
 @dataclass
@@ -51,8 +50,10 @@ class Roster:
     config: Config
     http: SharedHTTP = field(default_factory=SharedHTTP)
     engine: LocalEngine = field(default_factory=LocalEngine)
-    seats: dict[str, Seat] = field(default_factory=dict)
+    seats: dict[str, ConfiguredAI] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
+    """Those of `seats` that are there since they were named: other models of an AI, and local personas."""
     budget: Budget | None = None
     buckets: Buckets = field(default_factory=open_buckets)
     answers: Store = field(default_factory=lambda: Store(data_dir() / "cache.db", CACHE_MIGRATIONS, durability="OFF"))
@@ -77,7 +78,7 @@ class Roster:
     @property
     def names(self) -> list[str]:
         """The AIs that can be asked."""
-        return list(self.seats)
+        return [name for name in self.seats if name not in self.unlisted]
 
     def warnings(self) -> list[str]:
         """Of AIs that the configuration names and that are not there; a sentence for each."""
@@ -98,23 +99,83 @@ class Roster:
         """Whether nothing but the embedded demo model is there."""
         return bool(self.seats) and all(seat.local for seat in self.seats.values())
 
-    def seat(self, name: str) -> Seat:
-        """The AI called *name*; a local persona exists as soon as it is named.
+    def seat(self, name: str) -> ConfiguredAI:
+        """The AI called *name*, in any of the ways that `resolve` knows.
 
         Raises:
             UnknownAIError: There is none of that name.
             ConfigError: It is configured, but cannot be used; the message says why.
         """
-        if name in self.seats:
-            return self.seats[name]
-        if name in self.problems:
-            raise ConfigError(self.problems[name])
-        if persona(name):
-            self.seats[name] = self.build(name, AIConfig(provider="local"))
-            return self.seats[name]
-        raise self.unknown(name)
+        found = self.resolve(name)
+        if found in self.problems:
+            raise ConfigError(self.problems[found])
+        return self.seats[found]
 
-    def default(self) -> Seat:
+    def resolve(self, name: str) -> str:
+        """The name in `seats`, or in `problems`, of the AI that *name* means.
+
+        Case and blanks do not matter. `gpt/gpt-6-mini` is another model of `gpt`, or of the AI whose provider is
+        called so; `/gpt-6-mini` one of the default AI. Those, and local personas, exist as soon as they are named.
+
+        Raises:
+            UnknownAIError: There is none of that name.
+        """
+        if found := match(name, [*self.seats, *self.problems]):
+            return found
+        if face := match(name, [seat.name for seat in PERSONAS]):
+            return self._named_only(face, AIConfig(provider="local"))
+        base, slash, model = (part.strip() for part in name.partition("/"))
+        if not slash or not model:
+            raise self.unknown(name)
+        if not base and (found := match(model, [*self.seats, *self.problems])):
+            return found
+        return self._other_model(self._owner(base), model)
+
+    def meant(self, name: str) -> str:
+        """The AI that *name* means; *name* itself where there is none."""
+        try:
+            return self.resolve(name)
+        except UnknownAIError:
+            return name
+
+    def expand(self, names: Sequence[str]) -> list[str]:
+        """The AIs that *names* mean: groups as their members, lists by comma taken apart, each once.
+
+        Raises:
+            UnknownAIError: A name nobody has.
+            InvalidInputError: A group there is not.
+        """
+        said = expanded(names, self.config.groups, self.names)
+        return list(dict.fromkeys(map(self.resolve, said)))
+
+    def _owner(self, base: str) -> str:
+        """The AI of whose models one is named: by its name, or by that of its provider."""
+        if not base:
+            return self.default().name
+        if found := match(base, [*self.names, *self.problems]):
+            return found
+        served = [name for name in self.names if match(base, [self.seats[name].provider.name])]
+        if served:
+            return served[0]
+        raise self.unknown(base)
+
+    def _other_model(self, owner: str, model: str) -> str:
+        if owner in self.problems:
+            return owner
+        seat = self.seats[owner]
+        if model == seat.model:
+            return owner
+        if seat.row.command or seat.local:
+            raise InvalidInputError(f"{owner!r} has one model of its own. Leave out the model, or name another AI.")
+        row = seat.row.model_copy(update={"model": model, "context_window": None})
+        return self._named_only(f"{owner}/{model}", row)
+
+    def _named_only(self, name: str, row: AIConfig) -> str:
+        self.seats[name] = self.build(name, row)
+        self.unlisted.add(name)
+        return name
+
+    def default(self) -> ConfiguredAI:
         """The AI to ask when none is named: `defaults.ai`, else the first."""
         if self.config.defaults.ai:
             return self.seat(self.config.defaults.ai)
@@ -143,41 +204,39 @@ class Roster:
         if self.budget is not None:
             self.budget.close()
 
-    def build(self, name: str, row: AIConfig) -> Seat:
+    def build(self, name: str, row: AIConfig) -> ConfiguredAI:
         """Build the AI called *name* from *row*.
 
         Raises:
             ConfigError: Something it needs is missing; the message names it.
         """
-        provider = _provider(name, row)
+        provider = provider_of(name, row)
         single = [("", row)]
         rows = [(alias, row.model_copy(update={"api_key": SecretStr(key)})) for alias, key in row.keys] or single
-        keys = [self._keyed(name, alias, one, provider) for alias, one in rows]
-        face = persona(name)
-        return Seat(
+        keys = [self._key(name, alias, one, provider) for alias, one in rows]
+        face = persona(without_model(name))
+        return build_ai(
             name,
             row,
             provider,
-            keys[0].clients,
+            keys,
             defaults=self.config.defaults,
             find=lambda other: self.seat(other).without_fallback,
-            keys=keys,
             buckets=self.buckets,
             system=face.system if face and provider.embedded else None,
             check=available_reason if provider.embedded else partial(_missing_program, row) if row.command else None,
             cache=self._cache(name, row, provider),
         )
 
-    def batches(self, name: str) -> RemoteBatches | None:
-        """The batch endpoint of the AI called *name*, with its first key; None where Moot knows none."""
-        seat = self.seat(name)
-        if seat.provider.batches is None or seat.row.key_command:
-            return None
-        row = seat.row.model_copy(update={"api_key": SecretStr(seat.row.keys[0][1])}) if seat.row.keys else seat.row
-        settings = _settings(name, row, seat.provider, self.config.defaults, self.engine)
-        module = importlib.import_module(module_name(f"ai.batch.endpoints.{seat.provider.batches}"))
-        endpoint: RemoteBatches = module.Batches(settings, self.http)
-        return endpoint
+    def settings(self, name: str) -> ClientSettings:
+        """What a client of the AI called *name* is built from, with its first key.
+
+        Raises:
+            UnknownAIError, ConfigError: It is not there, or cannot be used.
+        """
+        ai = self.seat(name)
+        row = ai.row.model_copy(update={"api_key": SecretStr(ai.row.keys[0][1])}) if ai.row.keys else ai.row
+        return client_settings(name, row, ai.provider, self.config.defaults, self.engine)
 
     def _cache(self, name: str, row: AIConfig, provider: Provider) -> Cache | None:
         if row.cache_ttl is None:
@@ -187,20 +246,23 @@ class Roster:
         )
         return Cache(identity, row.cache_ttl, self.answers)
 
-    def _keyed(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Keyed:
-        settings = _settings(name, row, provider, self.config.defaults, self.engine)
+    def _key(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Key:
+        settings = client_settings(name, row, provider, self.config.defaults, self.engine)
         module = importlib.import_module(provider.module or module_name(f"ai.providers.{dialect(row, provider)}"))
         endpoint = settings.endpoint
         id_ = key_id(endpoint.base_url, endpoint.api_key) if endpoint else key_id(name)
-        return Keyed(alias, id_, (module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http)))
+        return Key(alias, id_, module.AsyncClient(settings, self.http), module.SyncClient(settings, self.http))
 
     def unknown(self, name: str) -> UnknownAIError:
         """The error for a name nobody has, listing those that are known."""
         if not self.config.readable:
             return UnknownAIError(f"No AI named {name!r}: {' '.join(self.config.problems)}")
-        known = ", ".join([*self.seats, *self.problems]) or "none"
+        known = [*self.names, *self.problems]
+        near = closest(name, known)
+        hint = f" Did you mean {near!r}?" if near else ""
         return UnknownAIError(
-            f"No AI named {name!r}. Configured: {known}. Add a row to credentials.json or correct the name."
+            f"No AI named {name!r}.{hint} Configured: {', '.join(known) or 'none'}. "
+            "Correct the name, or add one: moot ai add NAME."
         )
 
     def _nobody(self) -> ConfigError:
@@ -262,62 +324,3 @@ def _missing_program(row: AIConfig) -> str | None:
     if shutil.which(program):
         return None
     return f'Its program {PurePath(program).name!r} was not found. Install it, or correct "command".'
-
-
-def _provider(name: str, row: AIConfig) -> Provider:
-    asked = row.provider or (name if name in PROVIDERS else None)
-    if asked is None:
-        raise ConfigError(f"credentials.json: ais.{name}.provider is missing. Use one of: {', '.join(PROVIDERS)}.")
-    if asked not in PROVIDERS:
-        raise ConfigError(
-            f"credentials.json: ais.{name}.provider: {asked!r} is unknown. Use one of: {', '.join(PROVIDERS)}."
-        )
-    return PROVIDERS[asked]
-
-
-def _settings(name: str, row: AIConfig, provider: Provider, defaults: Defaults, engine: LocalEngine) -> ClientSettings:
-    who = Who(name, provider.name, provider.env_keys)
-    if provider.dialect == "command" and not row.command:
-        raise ConfigError(f'credentials.json: ais.{name}.command is missing. Example: ["claude", "-p"].')
-    key = resolve_key(None, row, provider.env_keys, name=name)
-    if provider.needs_key and not key and not row.key_command:
-        raise MissingKeyError(f"No key for {name!r}: {who.key_hint}.")
-    check_platform(name, row, provider, key)
-    base_url = row.base_url or filled_in(name, row, provider)
-    quirks = _quirks(row)
-    serves_itself = provider.embedded or provider.dialect == "command"
-    if not base_url and not serves_itself and provider.platform != "vertex":
-        raise ConfigError(f"credentials.json: ais.{name}.base_url is missing. Example: http://localhost:8000/v1.")
-    endpoint = None if serves_itself else Endpoint.at(base_url or "", key or "", row.query)
-    return ClientSettings(
-        who=who,
-        model=row.model or provider.model,
-        endpoint=endpoint,
-        locate=engine.locate if provider.embedded else located_by(who, row, endpoint),
-        key_header=provider.key_header if key else None,
-        platform=provider.platform,
-        region=region(row, provider),
-        project=row.project or environment_key(provider.project_env),
-        native=native_options(row),
-        headers={**dict(provider.headers), **row.headers},
-        quirks=replace(provider.quirks, **quirks),
-        fixed_quirks=frozenset(quirks),
-        max_tokens=provider.max_tokens,
-        deadlines=defaults.deadlines(row),
-        command=tuple(row.command or ()),
-        env=tuple(row.env),
-        keep_thoughts=row.keep_thoughts,
-        longest_answer=defaults.longest_answer,
-    )
-
-
-def _quirks(row: AIConfig) -> dict[str, Any]:
-    """What the row sets of them, by the names of `Quirks`."""
-    said: dict[str, Any] = row.quirks.model_dump(exclude_none=True)
-    if row.api:
-        said["api"] = row.api
-    if "stream_options" in said:
-        said["stream_usage"] = said.pop("stream_options")
-    if "efforts" in said:
-        said["efforts"] = tuple(said["efforts"])
-    return said

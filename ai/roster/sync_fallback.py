@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-from ai.client import AIClient, AsyncAIClient, Emit, Signal, ignore
+from ai.client import AIClient, AsyncAIClient, Emit, Signal
 from ai.layers.pipeline import Complete
-from core.errors import AITimeoutError, AnswerError, AsyncUnavailableError
+from core.errors import AsyncUnavailableError
 from core.values import Request, Response
-
-if TYPE_CHECKING:
-    from ai.roster.seat import Seat
 
 log = logging.getLogger(__name__)
 
 
-def with_sync_rescue(client: AsyncAIClient, sync_client: AIClient) -> Complete:
+def with_sync_fallback(client: AsyncAIClient, sync_client: AIClient) -> Complete:
     """The client's `complete`, or the synchronous one's in a worker thread when the first cannot be used at all."""
 
     async def complete(request: Request, emit: Emit) -> Response:
@@ -38,30 +34,6 @@ def with_sync_rescue(client: AsyncAIClient, sync_client: AIClient) -> Complete:
                 raise error from None
 
     return complete
-
-
-def complete_sync(seat: Seat, request: Request, emit: Emit = ignore) -> Response:
-    """One blocking call within its rate limit and total deadline, for code without an event loop.
-
-    Raises:
-        AITimeoutError: It did not finish in time.
-        RateLimitedError: Its turn comes too late.
-    """
-    seat.lanes[0].rate_limit.hold_blocking(request)
-    deadlines = request.deadlines or seat.deadlines
-    cancelled = threading.Event()
-    timer = threading.Timer(deadlines.total or threading.TIMEOUT_MAX, cancelled.set)
-    timer.daemon = True
-    timer.start()
-    try:
-        return seat.sync_client.complete(seat.filled(request), emit, cancelled)
-    except AnswerError as error:
-        if not cancelled.is_set():
-            raise
-        text = f"{seat.name!r} did not finish within {deadlines.total:g} s. Ask again, or raise its 'timeout'."
-        raise AITimeoutError(text, phase="total", ai=seat.name, partial=error.partial) from error
-    finally:
-        timer.cancel()
 
 
 async def _in_thread(client: AIClient, request: Request, emit: Emit) -> Response:

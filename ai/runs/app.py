@@ -19,7 +19,7 @@ import anyio.to_thread
 from ai.caller import Caller, used
 from ai.providers.added import include_added
 from ai.roster.roster import Roster
-from ai.runs.run import Desk, Run, new_run_id, open_run
+from ai.runs.run import Materials, Run, new_run_id, open_run
 from ai.wire.transport import SharedHTTP
 from core.config import Config, load_config
 from core.events import EventBus
@@ -42,7 +42,7 @@ class App:
     bus: EventBus
     caller: Caller
     ledger: Ledger = field(default_factory=Ledger, kw_only=True)
-    desk: Desk = field(default_factory=Desk, kw_only=True)
+    materials: Materials = field(default_factory=Materials, kw_only=True)
     jobs: Jobs = field(default_factory=Jobs, kw_only=True)
 
     def warnings(self) -> list[str]:
@@ -53,17 +53,19 @@ class App:
         return [
             *self.config.problems,
             *self.roster.warnings(),
-            *self.desk.workspace.refused_roots,
+            *self.materials.workspace.refused_roots,
             *retired,
             *unrecorded,
         ]
 
     def run(
-        self, tool: str, *, run_id: str | None = None, memo: Memo | None = None, desk: Desk | None = None
+        self, tool: str, *, run_id: str | None = None, memo: Memo | None = None, materials: Materials | None = None
     ) -> AbstractAsyncContextManager[Run]:
-        """A run of *tool*; a *run_id* is given to subscribe before it starts, a *memo* and a *desk* by a job."""
-        desk = desk or self.desk
-        return open_run(run_id or new_run_id(), tool, self.caller, self.bus, desk=desk, memo=memo, jobs=self.jobs)
+        """A run of *tool*; a *run_id* is given to subscribe before it starts, a *memo* and a *materials* by a job."""
+        materials = materials or self.materials
+        return open_run(
+            run_id or new_run_id(), tool, self.caller, self.bus, materials=materials, memo=memo, jobs=self.jobs
+        )
 
 
 @asynccontextmanager
@@ -91,21 +93,21 @@ async def open_app(
     bus.add_sink(ledger, tokens=False)
     bus.add_sink(Metrics(), tokens=False)
     caller = Caller(roster, bus)
-    desk = Desk(workspace, unrecorded=ledger.check)
+    materials = Materials(workspace, unrecorded=ledger.check)
     jobs = Jobs()
     try:
         with used(caller):
-            yield App(config, roster, bus, caller, ledger=ledger, desk=desk, jobs=jobs)
+            yield App(config, roster, bus, caller, ledger=ledger, materials=materials, jobs=jobs)
     finally:
         with anyio.CancelScope(shield=True):
-            await _close(roster, ledger, desk, jobs)
+            await _close(roster, ledger, materials, jobs)
 
 
-async def _close(roster: Roster, ledger: Ledger, desk: Desk, jobs: Jobs) -> None:
+async def _close(roster: Roster, ledger: Ledger, materials: Materials, jobs: Jobs) -> None:
     async with AsyncExitStack() as stack:  # each is closed, whatever the others do
         stack.push_async_callback(anyio.to_thread.run_sync, ledger.close)
-        stack.push_async_callback(anyio.to_thread.run_sync, desk.threads.close)
-        stack.push_async_callback(anyio.to_thread.run_sync, desk.track_record.close)
+        stack.push_async_callback(anyio.to_thread.run_sync, materials.threads.close)
+        stack.push_async_callback(anyio.to_thread.run_sync, materials.track_record.close)
         stack.push_async_callback(roster.aclose)
         stack.push_async_callback(jobs.aclose)
 

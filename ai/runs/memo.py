@@ -16,8 +16,8 @@ import anyio
 import anyio.lowlevel
 
 from ai.caller import Caller
-from ai.layers.cache import request_key
 from ai.layers.permit import ask_before_sending
+from ai.request import request_key, result_key
 from core.jobs.engine import Journal
 from core.values import Answer, Outcome, Request, ToolCall, Usage
 
@@ -66,15 +66,15 @@ class Memo:
         async def kept() -> T:
             await self.enter()
             try:
-                return await self._made(key, fn)
+                return await self._make(key, fn)
             finally:
                 self.leave()
 
         return await self._known(key, kept)
 
     async def once(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
-        """The same for a step that costs nothing, such as waiting for the user: a drain does not wait for it."""
-        return await self._known(key, lambda: self._made(key, fn))
+        """What *fn* gives, or gave, of a step that costs nothing, such as asking the user: no drain waits for it."""
+        return await self._known(key, lambda: self._make(key, fn))
 
     async def _known(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
         name = f"call:{key}"
@@ -84,7 +84,7 @@ class Memo:
             return value
         return await make()
 
-    async def _made(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
+    async def _make(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
         value = await fn()
         await self.keep(f"call:{key}", value)
         return value
@@ -126,7 +126,7 @@ class Memo:
         await self._journal.settle()
 
     def _key(self, role: str, ai: str, request: Request) -> str:
-        name = f"{role}:{ai}:{request_key(ai, request)}"
+        name = result_key(role, ai, request_key(ai, request))
         self._seen[name] += 1
         return f"{name}:{self._seen[name]}"
 

@@ -37,7 +37,7 @@ _batch_ids = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Desk:
+class Materials:
     """What recipes work with besides AIs: files that may be read, the user's threads, and how panels went before.
 
     `unrecorded` says why the ledger takes no calls now, if it takes none; it may block for a second.
@@ -63,7 +63,7 @@ class Run:
         caller: Caller,
         bus: EventBus,
         *,
-        desk: Desk | None = None,
+        materials: Materials | None = None,
         memo: Memo | None = None,
         jobs: Jobs | None = None,
     ) -> None:
@@ -71,7 +71,7 @@ class Run:
         self.jobs = jobs
         self.local_only = False
         """Set once a recipe has read something that may not leave this machine: no request of this run may, then."""
-        self._desk = desk or Desk()
+        self._materials = materials or Materials()
         self._caller = caller
         self._bus = bus
         self._memo = memo
@@ -92,19 +92,19 @@ class Run:
 
     @property
     def workspace(self) -> Workspace:
-        return self._desk.workspace
+        return self._materials.workspace
 
     @property
     def track_record(self) -> TrackRecord:
-        return self._desk.track_record
+        return self._materials.track_record
 
     @property
     def threads(self) -> Threads:
-        return self._desk.threads
+        return self._materials.threads
 
     async def unrecorded(self) -> str | None:
         """Why the ledger takes no calls now; None when it does."""
-        return await anyio.to_thread.run_sync(self._desk.unrecorded)
+        return await anyio.to_thread.run_sync(self._materials.unrecorded)
 
     async def ask(self, ai: str, request: Request, *, role: str = "") -> Answer:
         """Ask one AI.
@@ -204,14 +204,14 @@ async def open_run(
     caller: Caller,
     bus: EventBus,
     *,
-    desk: Desk | None = None,
+    materials: Materials | None = None,
     memo: Memo | None = None,
     jobs: Jobs | None = None,
 ) -> AsyncIterator[Run]:
     """A run from RunStarted to RunFinished, however it ends."""
     bus.publish(RunStarted(run_id, tool))
     try:
-        yield Run(run_id, caller, bus, desk=desk, memo=memo, jobs=jobs)
+        yield Run(run_id, caller, bus, materials=materials, memo=memo, jobs=jobs)
     except anyio.get_cancelled_exc_class():
         bus.publish(RunFinished(run_id, "cancelled"))
         raise

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ai.wire.classify.waits import until_s, wait_s
-from core.limits.bucket import LONGEST_REST_S, MINUTE_S, Kind, Limit
+from core.limits.bucket import LONGEST_REST_S, MINUTE_S, Limit, LimitKind
 
 Listener = Callable[[Mapping[str, str]], None]
 listener: ContextVar[Listener | None] = ContextVar("rate_limit_listener", default=None)
@@ -21,7 +21,7 @@ listener: ContextVar[Listener | None] = ContextVar("rate_limit_listener", defaul
 
 _MOST = 1e12
 _LONGEST_PERIOD_S = 32 * 86_400.0
-_ANTHROPIC: dict[Kind, tuple[str, ...]] = {
+_ANTHROPIC: dict[LimitKind, tuple[str, ...]] = {
     "requests": ("requests",),
     "tokens": ("tokens", "input-tokens", "output-tokens"),
 }
@@ -31,8 +31,8 @@ _ANTHROPIC: dict[Kind, tuple[str, ...]] = {
 class Told:
     """One response's word: the limits, how much of each is left, and how long to stay away."""
 
-    limits: Mapping[Kind, Limit]
-    left: Mapping[Kind, float]
+    limits: Mapping[LimitKind, Limit]
+    left: Mapping[LimitKind, float]
     retry_after_s: float | None = None
 
 
@@ -49,8 +49,8 @@ def read_headers(headers: Mapping[str, str], now: datetime | None = None) -> Tol
     if not headers:
         return _NOTHING
     now = now or datetime.now(UTC)
-    limits: dict[Kind, Limit] = {}
-    left: dict[Kind, float] = {}
+    limits: dict[LimitKind, Limit] = {}
+    left: dict[LimitKind, float] = {}
     for kind, names in _ANTHROPIC.items():
         said = _openai(headers, kind, now) or _tightest([_anthropic(headers, name, now) for name in names])
         if said:
@@ -63,7 +63,7 @@ def read_headers(headers: Mapping[str, str], now: datetime | None = None) -> Tol
 _Said = tuple[Limit, float | None]
 
 
-def _openai(headers: Mapping[str, str], kind: Kind, now: datetime) -> _Said | None:
+def _openai(headers: Mapping[str, str], kind: LimitKind, now: datetime) -> _Said | None:
     name = f"x-ratelimit-{{}}-{kind}"
     return _said(
         _number(headers.get(name.format("limit"))),

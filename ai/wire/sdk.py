@@ -17,11 +17,11 @@ from typing import Any
 import httpx2
 
 from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error
-from ai.wire.reading import decode, items, mapping, text
+from ai.wire.raw.reading import decode, items, mapping, text
 from ai.wire.response.fold import AnswerFold
 from ai.wire.response.stream import Watch
 from ai.wire.settings import ClientSettings
-from core.errors import AIError, AsyncUnavailableError, BadResponseError, ConnectionFailedError
+from core.errors import AIError, BadResponseError
 from core.values import Request
 
 log = logging.getLogger(__name__)
@@ -48,11 +48,6 @@ def sdk_errors(sdk: ModuleType, who: Who, fold: AnswerFold | None = None, watch:
         raise transport_error(who, error, partial=fold.text if fold else "") from error
     except Exception as error:
         raise unforeseen(who, error, fold) from error
-
-
-def unavailable(who: Who, error: Exception) -> AsyncUnavailableError:
-    text = f"The asynchronous client of {who.ai!r} cannot be used ({type(error).__name__}). Run: moot status"
-    return AsyncUnavailableError(text, ai=who.ai, provider=who.provider)
 
 
 def sdk_timeout(request: Request, settings: ClientSettings, *, sync: bool = False) -> httpx2.Timeout:
@@ -115,22 +110,8 @@ def _from_status(who: Who, error: Any) -> AIError:
 
 def unforeseen(who: Who, error: Exception, fold: AnswerFold | None) -> Exception:
     """The error for any other exception of one call: it is that call's failure and nobody else's."""
-    if isinstance(error, RuntimeError):
-        known = runtime_error(who, error, started=bool(fold and fold.opened))
-        if known is not error:
-            return known
     log.debug("%s: %s", who.ai, type(error).__name__, exc_info=error)
     if fold is not None:
         return fold.unreadable(error)
     text = f'{who.ai!r} sent what could not be read ({type(error).__name__}). Check its "base_url" and model.'
     return BadResponseError(text, ai=who.ai, provider=who.provider)
-
-
-def runtime_error(who: Who, error: RuntimeError, *, started: bool) -> Exception:
-    """A RuntimeError is only ours when the event loop or the shared client is gone."""
-    if "loop" not in str(error) and "closed" not in str(error):
-        return error
-    if started:
-        text = f"The connection to {who.ai!r} was closed under its answer. Ask again if you want it anyway."
-        return ConnectionFailedError(text, sent=True, ai=who.ai, provider=who.provider)
-    return unavailable(who, error)

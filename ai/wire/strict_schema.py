@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ai.wire.reading import decode, items
+from ai.wire.raw.reading import decode, items
 from core.values import Request, Response
 
 _CANNOT = {

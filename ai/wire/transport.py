@@ -13,15 +13,16 @@ import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import httpx2
 
 from ai.lazy import load
-from ai.wire.bounded import LONGEST_RESPONSE, bound
 from ai.wire.rate_headers import tell
-from ai.wire.redirects import check_redirect
+from ai.wire.raw.bounded import LONGEST_RESPONSE, bound
+from ai.wire.raw.redirects import check_redirect
+from ai.wire.raw.unusable import UnusableClientError
 from core.secrecy.config_row import register_url_secrets
 
 if TYPE_CHECKING:
@@ -64,13 +65,18 @@ class SharedHTTP:
     def client(self) -> httpx2.AsyncClient:
         if self._client is None:
             transport = self._transport or AiohttpTransport()
-            self._client = httpx2.AsyncClient(
+            self._client = _Client(
                 transport=transport,
                 timeout=_DEFAULT_TIMEOUT,
                 follow_redirects=True,
                 event_hooks={"response": [self._received]},
             )
         return self._client
+
+    async def prepare(self) -> None:
+        """Import what the first request needs, so that no limit of it is lost to that."""
+        if self._transport is None:
+            await load("aiohttp")
 
     @property
     def sync_client(self) -> httpx2.Client:
@@ -105,17 +111,28 @@ class SharedHTTP:
             client.close()
 
 
+class _Client(httpx2.AsyncClient):
+    """One that says by the kind of its error that it is closed; SDKs keep it longer than we do."""
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        if self.is_closed:
+            raise UnusableClientError("the client is closed", request=request)
+        return await super().send(request, **options)
+
+
 class AiohttpTransport(httpx2.AsyncBaseTransport):
     """An httpx2 transport over one `aiohttp.ClientSession`, opened by the first request."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._tls: ssl.SSLContext | None = None
         self._proxies = urllib.request.getproxies()
         for proxy in self._proxies.values():
             register_url_secrets(proxy)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._check_loop(request)
         aiohttp = await load("aiohttp")
         timeout = request.extensions.get("timeout", {})
         connect = timeout.get("connect") or _CONNECT_S  # google-genai sets none at all
@@ -138,10 +155,20 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         if session is not None:
             await session.close()
 
+    def _check_loop(self, request: httpx2.Request) -> None:
+        """A session serves the event loop it was opened in, and no other."""
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            raise UnusableClientError("there is no asyncio loop", request=request) from None
+        if self._session is not None and (self._session.closed or running is not self._loop):
+            raise UnusableClientError("the session belongs to another event loop", request=request)
+
     def _open_session(self) -> aiohttp.ClientSession:
         import aiohttp
 
         if self._session is None:
+            self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -202,6 +229,6 @@ def _mapped_errors(request: httpx2.Request, *, sent: bool) -> Iterator[None]:
         if sent:
             raise
         raise httpx2.LocalProtocolError("a header cannot be sent", request=request) from error
-    except (aiohttp.ClientError, ConnectionError) as error:
-        # Disconnects, resets and broken payloads: the request was, or may have been, on its way.
+    except (aiohttp.ClientError, ConnectionError, RuntimeError) as error:
+        # Disconnects, resets, broken payloads, a loop that ends: the request was, or may have been, on its way.
         raise httpx2.RemoteProtocolError(str(error) or type(error).__name__, request=request) from error

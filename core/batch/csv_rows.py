@@ -98,7 +98,7 @@ class _Records:
 
     def _broken(self, start: int, error: csv.Error) -> BadRow:
         lines = self._line - start + 1
-        if "unexpected end of data" in str(error):  # the csv module has one class for all its complaints
+        if "unexpected end of data" in str(error):  # not ours: csv has one class for all complaints
             reason = f"a quote that opens here is never closed, so {_counted(lines)} could not be read."
             return BadRow(self._place(start), reason, lines)
         return BadRow(self._place(start), f"is not valid CSV ({error}).", lines)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from re import escape, fullmatch
 
 from core.batch.kept import keep_bytes
 from core.batch.records import Piece, Record, encoded, is_table, pieces
@@ -51,13 +52,28 @@ class Sidecar:
         path = _beside(output)
         try:
             fields = json.loads(path.read_bytes())
-            return cls(**{**fields, "kept": tuple(fields.get("kept", ()))})
+            found = cls(**{**fields, "kept": tuple(fields.get("kept", ()))})
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            found = None
+        if found is None or not found._sound(output):
             raise InvalidInputError(
-                f"{path.name!r} beside the output cannot be read. Give another output, or remove both files."
-            ) from None
+                f"{path.name!r} beside the output cannot be read. Give another output, or move both files away."
+            )
+        return found
+
+    def _sound(self, output: Path) -> bool:
+        """Whether all of it is of the kind it should be, and names no file but those that were set aside."""
+        width, texts = self.width, (self.job, self.digest, *self.kept)
+        return (
+            isinstance(self.run, dict)
+            and all(isinstance(one, str) for one in (*self.run.values(), *texts))
+            and (width is None or (type(width) is int and width > 0))
+            and (type(self.generation) is int and self.generation >= 0)
+            and all(type(one) is bool for one in (self.finished, self.mending))
+            and all(fullmatch(rf"{escape(output.name)}(\.retry)?\.moot-kept-\d+", name) for name in self.kept)
+        )
 
     def write(self, output: Path) -> None:
         """Put it beside *output*, whole or not at all.

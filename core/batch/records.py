@@ -22,6 +22,7 @@ FIELDS = (
     "input_tokens", "output_tokens", "cost_usd", "latency_s",
 )  # fmt: skip
 Record = Mapping[str, Any]
+_BOM = "\ufeff"
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -109,7 +110,7 @@ def _parsed(line: bytes) -> Record | None:
 
 
 def _rows(file: IO[bytes]) -> Iterator[Piece]:
-    """The rows behind the heading; without the heading the whole file is one piece that holds nothing."""
+    """The rows behind the heading. Where that is not first nothing is in its place, but each row may hold a record."""
     csv.field_size_limit(2**31 - 1)
     source = _Counted(file)
     reader = csv.reader(source, strict=True)
@@ -117,11 +118,14 @@ def _rows(file: IO[bytes]) -> Iterator[Piece]:
         heading = next(reader, None)
     except csv.Error:
         heading = []
-    if heading != list(FIELDS) or source.torn:
-        file.seek(0, io.SEEK_END)
-        if end := file.tell():
-            yield Piece(0, end, None, torn=source.torn and source.end == end)
-        return
+    if heading and heading[0].startswith(_BOM):  # as spreadsheets write it
+        heading[0] = heading[0].removeprefix(_BOM)
+    if heading is not None and (heading != list(FIELDS) or source.torn):
+        end = file.seek(0, io.SEEK_END)
+        yield Piece(0, 0, None, torn=source.torn and source.end == end)
+        file.seek(0)
+        source = _Counted(file)
+        reader = csv.reader(source, strict=True)
     while True:
         start = source.end
         try:

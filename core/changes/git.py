@@ -136,7 +136,7 @@ class Git:
     def try_run(
         self, *arguments: str, given: bytes = b"", in_copies: bool = False, most: int = MOST_BYTES
     ) -> bytes | None:
-        """The same, and None where git fails."""
+        """What git prints, or None where it fails."""
         tree = self.copies if in_copies else self.repository.top
         environment = {**self._environment, "GIT_DIR": str(self._dir), "GIT_WORK_TREE": str(tree)}
         command = [_program(environment["PATH"]), "--no-pager", *arguments]

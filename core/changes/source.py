@@ -48,7 +48,7 @@ class Source:
         return "\n".join(rows)
 
     def parts(self, most_chars: int) -> Iterator[Source]:
-        """The same in pieces of about *most_chars*, whole lines each."""
+        """This source in pieces of about *most_chars*, whole lines each."""
         taken: list[int] = []
         size = 0
         for number in sorted({*self.lines, *self.removed}):

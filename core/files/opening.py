@@ -38,7 +38,7 @@ def read_below(root: Path, parts: Sequence[str], longest: int, *, hard_links: bo
 
 
 def read_with_mode(root: Path, parts: Sequence[str], longest: int, *, hard_links: bool = False) -> tuple[bytes, int]:
-    """The same, and the file's permission bits."""
+    """The bytes of the file at *parts* below *root*, and its permission bits."""
     with _folder_of(root, parts) as (folder, name):
         number = os.open(name, _FILE, dir_fd=folder) if _BY_FOLDER else os.open(name, _FILE)
         try:

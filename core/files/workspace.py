@@ -259,7 +259,7 @@ class Workspace:
         )
 
     def _find_by_hand(self, given: str, here: Path) -> tuple[Path, Path]:
-        """The same for a path that a person typed: it may lie anywhere, and is called by where it is below a root."""
+        """Find a path that a person typed: it may lie anywhere, and is called by where it is below a root."""
         if "\0" in given or len(given) > 4096:
             raise FileRefusedError("A file name is not valid. Give a path.")
         try:
@@ -283,7 +283,7 @@ class Workspace:
         )
 
     def may_be_local_only(self, name: str) -> bool:
-        """The same for a name out of a diff, of which nobody knows below which folder it starts.
+        """Whether that may hold for a name out of a diff, of which nobody knows below which folder it starts.
 
         It is enough that its end matches a pattern, or the end of one.
         """

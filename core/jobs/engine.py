@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Claim, Job, JobResult, KeptCall
+from core.jobs.values import Job, JobClaim, JobResult, KeptCall
 
 
 class Journal(Protocol):
@@ -99,6 +99,9 @@ class JobEngine(Journal, Protocol):
     async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
         """The newest jobs first, of *states* or of all."""
 
+    async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """By id, the arguments with which jobs were submitted, of those whose words are still there."""
+
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
         """Finished calls in the order they were kept, behind the cursor *after*."""
 
@@ -109,7 +112,7 @@ class JobEngine(Journal, Protocol):
         """Queue a paused, failed or cancelled job again; its finished calls are not made again."""
 
     async def retry(self, id: str) -> Job:
-        """The same, and also for a job that is done: only the calls that failed are made again."""
+        """Queue a job again, also one that is done: only the calls that failed are made again."""
 
     async def kept(self, id: str, prefix: str) -> dict[str, Any]:
         """The finished calls of a job whose keys begin with *prefix*: for the few that stand apart."""
@@ -148,7 +151,7 @@ class JobEngine(Journal, Protocol):
         A job that ended its workers MOST_ATTEMPTS times without progress becomes failed instead.
         """
 
-    async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
+    async def watch(self, jobs: Sequence[Job]) -> dict[str, JobClaim]:
         """Extend the leases of *jobs*, and tell of each whether it is still ours and whether to stop."""
 
     async def set_total(self, id: str, total: int) -> None: ...

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import anyio.to_thread
 
-from core.errors import StoreError
+from core.errors import InvalidInputError, StoreError, UnknownJobError
 from core.jobs.kinds import CALL_OFF
 from core.jobs.provider_chunks import REMOTE, open_at_provider
 from core.jobs.questions import Questions
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from core.jobs.values import Job, JobResult, KeptCall
 
 _LOOK_S = 0.1
+_LOOKED_THROUGH = 1_000
+_SHORTEST_BEGINNING = 2
 _WAITERS_AT_EASE = 10
 """With more of them, each looks less often: a thousand that look ten times a second leave no time for anything else."""
 
@@ -54,8 +56,36 @@ def done_here() -> bool:
     return not os.environ.get("MOOT_STORE", "").strip()
 
 
-async def _nothing_to_stop(seconds: float) -> None:
-    """No worker runs in this process."""
+class LocalWorker(Protocol):
+    """What does jobs in this process, as far as `Jobs` tells it of them."""
+
+    def wake(self) -> None:
+        """There may be something new to do."""
+
+    def cancel(self, id: str, mode: CancelMode) -> None:
+        """The job shall stop."""
+
+    def step_aside(self, id: str) -> None:
+        """The job only waits for its parts from now on."""
+
+    async def stop(self, seconds: float) -> None:
+        """This process ends; calls under way may take so long."""
+
+
+class NoWorker:
+    """Nobody: other processes do the jobs."""
+
+    def wake(self) -> None:
+        pass
+
+    def cancel(self, id: str, mode: CancelMode) -> None:
+        pass
+
+    def step_aside(self, id: str) -> None:
+        pass
+
+    async def stop(self, seconds: float) -> None:
+        pass
 
 
 class Jobs:
@@ -68,18 +98,36 @@ class Jobs:
         self._waiters: dict[str, list[anyio.Event]] = {}
         self.questions = Questions()
         """What the jobs that run in this process want to know of the user."""
-        self.runs_on = True
+        self._runs_on = True
+        self._keeps: Collection[str] = ()
+        self._local: LocalWorker = NoWorker()
+
+    @property
+    def runs_on(self) -> bool:
         """Whether a job goes on after this process has ended, without another one being started by hand."""
-        self.keeps: Collection[str] = ()
-        """What this process does itself of the jobs it accepts, even in a fleet; set before the first job."""
-        self.stepping_aside: Callable[[str], None] = lambda job: None
-        """Called with a job that only waits for its parts from now on; a worker in this process sets it."""
-        self.stopping: Callable[[float], Awaitable[None]] = _nothing_to_stop
-        """Called before this process ends, with the seconds that calls under way may take; a worker in it sets it."""
-        self.changed: Callable[[], None] = lambda: None
-        """Called when there may be something new to do; a worker in this process sets it."""
-        self.cancelling: Callable[[str, CancelMode], None] = lambda job, mode: None
-        """Called with a job that shall stop, so that a worker in this process need not find out; it sets it."""
+        return self._runs_on
+
+    @property
+    def keeps(self) -> Collection[str]:
+        """What this process does itself of the jobs it accepts, even in a fleet."""
+        return self._keeps
+
+    def promise(self, *, keeps: Collection[str] | None = None, runs_on: bool | None = None) -> None:
+        """Say what becomes of the jobs that are accepted here, before the first one is."""
+        self._keeps = self._keeps if keeps is None else keeps
+        self._runs_on = self._runs_on if runs_on is None else runs_on
+
+    def attach(self, worker: LocalWorker) -> None:
+        """Tell *worker* of jobs from now on, instead of whoever was told before."""
+        self._local = worker
+
+    def step_aside(self, id: str) -> None:
+        """Tell that the job only waits for its parts from now on."""
+        self._local.step_aside(id)
+
+    async def stop(self, seconds: float) -> None:
+        """Let the jobs of this process end: their calls under way may take so long."""
+        await self._local.stop(seconds)
 
     @property
     def opened(self) -> bool:
@@ -89,19 +137,39 @@ class Jobs:
         async with self._lock:
             if self._engine is None:
                 self._engine = await anyio.to_thread.run_sync(self._open_engine)
-                self._engine.keep(self.keeps)
+                self._engine.keep(self._keeps)
             return self._engine
 
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         job = await (await self.engine()).submit(kind, arguments)
-        self.changed()
+        self._local.wake()
         return job
 
     async def get(self, id: str) -> Job:
         return await (await self.engine()).get(id)
 
+    async def named(self, said: str) -> str:
+        """The id of the job that *said* is, or is the beginning of.
+
+        Raises:
+            UnknownJobError: There is none.
+            InvalidInputError: There are several.
+        """
+        try:
+            return (await self.get(said)).id
+        except UnknownJobError:
+            found = [job.id for job in await self.list_jobs(limit=_LOOKED_THROUGH) if job.id.startswith(said)]
+            if not found or len(said) < _SHORTEST_BEGINNING:
+                raise
+        if len(found) > 1:
+            raise InvalidInputError(f"{said!r} could be {', '.join(found[:5])}. Give more letters.")
+        return found[0]
+
     async def result(self, id: str) -> JobResult | None:
         return await (await self.engine()).result(id)
+
+    async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        return await (await self.engine()).asked(ids)
 
     async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
         return await (await self.engine()).list_jobs(states, limit=limit)
@@ -119,17 +187,17 @@ class Jobs:
         if goes_on and (await engine.get(id)).state not in ("done", "failed"):
             await self.submit(CALL_OFF, {"job": id})
         job = await engine.cancel(id, mode)
-        self.cancelling(id, mode)
+        self._local.cancel(id, mode)
         return job
 
     async def resume(self, id: str) -> Job:
         job = await (await self.engine()).resume(id)
-        self.changed()
+        self._local.wake()
         return job
 
     async def retry(self, id: str) -> Job:
         job = await (await self.engine()).retry(id)
-        self.changed()
+        self._local.wake()
         return job
 
     async def set_progress(self, id: str, total: int, progress: Mapping[str, Any]) -> None:

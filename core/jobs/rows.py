@@ -1,6 +1,7 @@
 """What engines do to their tables: functions on a connection, each run inside a transaction or a read.
 
-All but `keep_calls`, `holders`, `take` and `vacuum`, which are the embedded engine's, run on PostgreSQL as well.
+All but `holders`, `take` and `vacuum`, which are the embedded engine's, run on PostgreSQL as well. Of finished calls
+`jobs.db` has a table of its own, see `packed.py`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,16 @@ from typing import Any, Protocol
 
 from core.errors import ForgottenJobError, InvalidInputError, LostJobError, UnknownJobError
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import MOST_ATTEMPTS, WORN_OUT, Claim, Job, JobResult, KeptCall
+from core.jobs.values import MOST_ATTEMPTS, WORN_OUT, Job, JobClaim, JobResult, KeptCall
 
 _COLUMNS = (
     "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, progress, created, started, "
     "finished"
 )
+_FORGET_CALLS = "DELETE FROM calls WHERE job = ?"
 FORGOTTEN = "null"
 """What stands in place of a job's arguments once its words are deleted."""
 _MOST_VARIABLES = 500
-_KEPT_AT_ONCE = 200
-"""SQLite takes a thousand values in one statement. A statement for each call would have its thread and the event loop
-hand the interpreter lock to and fro for each."""
 OPEN = "state IN ('queued', 'running')"
 _CANDIDATES = 200
 _MOST_PAGES = 50_000
@@ -65,6 +64,15 @@ def list_jobs(connection: SQL, states: Collection[JobState], limit: int, *, only
     return [_job(row) for row in connection.execute(query, (*states, limit))]
 
 
+def asked(connection: SQL, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    query = f"SELECT job, arguments FROM texts WHERE job IN ({_marks(ids)})"  # noqa: S608 - ours
+    return {
+        row["job"]: json.loads(row["arguments"])
+        for row in connection.execute(query, tuple(ids))
+        if row["arguments"] != FORGOTTEN
+    }
+
+
 def jobs_where(connection: SQL, condition: str, parameters: Sequence[Any]) -> list[Job]:
     """The jobs that meet a *condition* of ours, by their ids."""
     query = f"SELECT {_COLUMNS} FROM jobs WHERE {condition} ORDER BY id"  # noqa: S608 - ours
@@ -93,19 +101,6 @@ def kept(connection: SQL, id: str, prefix: str) -> dict[str, Any]:
     query = "SELECT key, value FROM calls WHERE job = ? AND substr(key, 1, ?) = ?"
     rows = connection.execute(query, (id, len(prefix), prefix))
     return {row["key"]: json.loads(row["value"]) for row in rows}
-
-
-def keep_calls(connection: SQL, job: str, calls: Sequence[tuple[str, str, float]]) -> None:
-    """Keep key, value and time of *calls*: the first value of each key, unless the job was deleted meanwhile."""
-    if connection.execute("SELECT 1 FROM jobs WHERE id = ?", (job,)).fetchone() is None:
-        return
-    for start in range(0, len(calls), _KEPT_AT_ONCE):
-        some = calls[start : start + _KEPT_AT_ONCE]
-        marks = ", ".join(["(?, ?, ?, ?)"] * len(some))
-        insert = f"INSERT OR IGNORE INTO calls (job, key, value, at) VALUES {marks}"  # noqa: S608 - only marks
-        kept = connection.execute(insert, [field for call in some for field in (job, *call)]).rowcount
-        size = sum(len(key) + len(value) for key, value, _ in some) * kept // len(some)
-        connection.execute("UPDATE jobs SET calls = calls + ?, bytes = bytes + ? WHERE id = ?", (kept, size, job))
 
 
 def holders(connection: SQL, me: str) -> set[str]:
@@ -151,12 +146,12 @@ def _free(connection: SQL, me: str, gone: Collection[str], kinds: Collection[str
     return (_job(row) for row in rows)
 
 
-def watch(connection: SQL, jobs: Sequence[Job]) -> dict[str, Claim]:
-    claims: dict[str, Claim] = {}
+def watch(connection: SQL, jobs: Sequence[Job]) -> dict[str, JobClaim]:
+    claims: dict[str, JobClaim] = {}
     for job in jobs:
         row = connection.execute("SELECT state, fence, cancel FROM jobs WHERE id = ?", (job.id,)).fetchone()
         mine = row is not None and row["state"] == "running" and row["fence"] == job.fence
-        claims[job.id] = Claim(mine, row["cancel"] if mine else None)
+        claims[job.id] = JobClaim(mine, row["cancel"] if mine else None)
     return claims
 
 
@@ -215,7 +210,9 @@ def set_progress(connection: SQL, id: str, progress: Mapping[str, Any]) -> None:
     connection.execute("UPDATE jobs SET progress = ? WHERE id = ?", (json.dumps(progress, ensure_ascii=False), id))
 
 
-def clean(connection: SQL, before: float, most_bytes: int, *, only: str = "TRUE") -> int:
+def clean(
+    connection: SQL, before: float, most_bytes: int, *, only: str = "TRUE", forget_calls: str = _FORGET_CALLS
+) -> int:
     """Delete what ended *before*, then the oldest of what is over until the rest has *most_bytes*."""
     ended = f"state IN ('done', 'failed', 'cancelled') AND {only}"
     query = f"SELECT id, bytes, finished FROM jobs WHERE {ended} ORDER BY finished"  # noqa: S608 - ours
@@ -225,7 +222,7 @@ def clean(connection: SQL, before: float, most_bytes: int, *, only: str = "TRUE"
     for row in over:
         if row["finished"] >= before and kept <= most_bytes:
             break
-        connection.execute("DELETE FROM calls WHERE job = ?", (row["id"],))
+        connection.execute(forget_calls, (row["id"],))
         connection.execute("DELETE FROM texts WHERE job = ?", (row["id"],))
         connection.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
         kept -= row["bytes"]
@@ -233,22 +230,23 @@ def clean(connection: SQL, before: float, most_bytes: int, *, only: str = "TRUE"
     return deleted
 
 
-def forget(connection: SQL, id: str) -> None:
+def forget(connection: SQL, id: str, *, forget_calls: str = _FORGET_CALLS) -> None:
     """Delete a job that is over, with all that was said in it; one that is under way again stays."""
     over = connection.execute(
         "SELECT 1 FROM jobs WHERE id = ? AND state IN ('done', 'failed', 'cancelled')", (id,)
     ).fetchone()
     if over is not None:
-        for table, column in (("calls", "job"), ("texts", "job"), ("jobs", "id")):
+        connection.execute(forget_calls, (id,))
+        for table, column in (("texts", "job"), ("jobs", "id")):
             connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (id,))  # noqa: S608 - ours
 
 
-def forget_words(connection: SQL, *, only: str = "TRUE") -> int:
+def forget_words(connection: SQL, *, only: str = "TRUE", forget_calls: str = _FORGET_CALLS) -> int:
     """Delete what was asked, sent and answered in all jobs that are over; that there were such jobs stays."""
     ended = f"state IN ('done', 'failed', 'cancelled') AND {only}"
     told = connection.execute(f"SELECT id FROM jobs WHERE {ended} AND bytes > 0").fetchall()  # noqa: S608 - ours
     for row in told:
-        connection.execute("DELETE FROM calls WHERE job = ?", (row["id"],))
+        connection.execute(forget_calls, (row["id"],))
         connection.execute("UPDATE texts SET arguments = ?, result = NULL WHERE job = ?", (FORGOTTEN, row["id"]))
         connection.execute("UPDATE jobs SET bytes = 0, reason = '' WHERE id = ?", (row["id"],))
     return len(told)

@@ -158,7 +158,7 @@ class Runner:
             state: JobState = "cancelled"
             result, reason = None, ""
             with one.scope:
-                state, result, reason = await self._worked(one)
+                state, result, reason = await self._work_on(one)
             if one.lost:
                 return
             if one.returned and not one.cancelled and state == "cancelled":
@@ -187,7 +187,7 @@ class Runner:
             self._idle.set()
             self._ended(one.job.id)
 
-    async def _worked(self, one: _Running) -> tuple[JobState, JobResult | None, str]:
+    async def _work_on(self, one: _Running) -> tuple[JobState, JobResult | None, str]:
         try:
             result = await self._work(one.job, one.drain)
         except (ElsewhereError, LostJobError):

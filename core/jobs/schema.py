@@ -1,9 +1,11 @@
-"""The tables of `jobs.db`, as migrations: each script makes the next version, and only ever adds.
+"""The tables of `jobs.db`, as migrations: each script makes the next version, and loses nothing.
 
 Append to the list; a script that was released never changes.
 """
 
 from __future__ import annotations
+
+from core.jobs.packed import KEPT
 
 _JOBS = """
 CREATE TABLE jobs (
@@ -40,4 +42,4 @@ CREATE INDEX calls_in_order ON calls (job, seq)
 
 _PROGRESS = "ALTER TABLE jobs ADD COLUMN progress TEXT"
 
-MIGRATIONS: tuple[str, ...] = (_JOBS, _PROGRESS)
+MIGRATIONS: tuple[str, ...] = (_JOBS, _PROGRESS, KEPT)

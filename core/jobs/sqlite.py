@@ -25,10 +25,10 @@ import anyio
 import anyio.to_thread
 
 from core.errors import StoreError, UnknownJobError
-from core.jobs import rows
+from core.jobs import packed, rows
 from core.jobs.schema import MIGRATIONS
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
+from core.jobs.values import Job, JobClaim, JobResult, KeptCall, new_id
 from core.paths import network_folder
 from core.stores.owners import Owner
 from core.stores.spool import Segment, Spool, left_behind, read_spool
@@ -47,6 +47,7 @@ _UNWRITABLE = "Jobs need a data folder that can be written. Free some space, che
 _LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 
 
+_dumped = json.JSONEncoder(separators=(",", ":")).encode
 _ORPHANED = "The process that ran it is gone; it waits for another one. Go on with: moot jobs watch {id}"
 
 
@@ -98,8 +99,11 @@ class SQLiteJobs:
             ]
         )
 
+    async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        return await self._read(partial(rows.asked, ids=tuple(ids))) if ids else {}
+
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
-        return await self._read(partial(rows.calls_after, id=id, after=after, limit=limit), UnknownJobError(id))
+        return await self._read(partial(packed.calls_after, id=id, after=after, limit=limit), UnknownJobError(id))
 
     async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
         await self.get(id)
@@ -118,7 +122,7 @@ class SQLiteJobs:
     async def kept(self, id: str, prefix: str) -> dict[str, Any]:
         if not await anyio.to_thread.run_sync(self.exists):
             return {}
-        return await self._read(partial(rows.kept, id=id, prefix=prefix))
+        return await self._read(partial(packed.kept, id=id, prefix=prefix))
 
     @property
     def parts(self) -> None:
@@ -131,18 +135,21 @@ class SQLiteJobs:
         if not await anyio.to_thread.run_sync(self.exists):
             return 0
         before = now() - older_than_s
-        deleted = await self._write(partial(rows.clean, before=before, most_bytes=most_bytes))
+        deleted = await self._write(
+            partial(rows.clean, before=before, most_bytes=most_bytes, forget_calls=packed.FORGET)
+        )
         if deleted:
+            await self._write(packed.sweep)
             await self._write(rows.vacuum)
         return deleted
 
     async def forget(self, id: str) -> None:
-        await self._write(partial(rows.forget, id=id))
+        await self._write(partial(rows.forget, id=id, forget_calls=packed.FORGET))
 
     async def forget_words(self) -> int:
         if not await anyio.to_thread.run_sync(self.exists):
             return 0
-        forgotten = await self._write(rows.forget_words)
+        forgotten = await self._write(partial(rows.forget_words, forget_calls=packed.FORGET))
         await self._write(rows.vacuum)
         return forgotten
 
@@ -180,7 +187,7 @@ class SQLiteJobs:
             path.unlink(missing_ok=True)
         self._owner.bury(holder)
 
-    async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
+    async def watch(self, jobs: Sequence[Job]) -> dict[str, JobClaim]:
         return await self._read(partial(rows.watch, jobs=jobs))
 
     async def set_total(self, id: str, total: int) -> None:
@@ -210,14 +217,14 @@ class SQLiteJobs:
         await self.finish(job, "paused", reason=reason)
 
     async def memo(self, job: str, keys: Collection[str]) -> dict[str, Any]:
-        return await self._read(partial(rows.memo, id=job, keys=tuple(keys)))
+        return await self._read(partial(packed.memo, id=job, keys=tuple(keys)))
 
     @property
     def waiting(self) -> int:
         return self._spool.waiting
 
     def record(self, job: str, key: str, value: Any) -> None:
-        text, at = json.dumps(value), now()
+        text, at = _dumped(value), now()
         segment = self._spool.put(job, key, text, at)
         with self._gathering:
             bundle, fresh = self._bundle, self._bundle is None
@@ -314,7 +321,7 @@ def _keep_all(connection: sqlite3.Connection, lines: Sequence[tuple[str, str, st
     for job, key, value, at in lines:
         by_job.setdefault(job, []).append((key, value, at))
     for job, calls in by_job.items():
-        rows.keep_calls(connection, job, calls)
+        packed.keep_calls(connection, job, calls)
 
 
 def _nothing(connection: sqlite3.Connection) -> None:

@@ -72,14 +72,19 @@ class Job:
         return "working" if self.waits else _TASK_STATUS[self.state]
 
 
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without those that are taken for one another."""
+
+
 def new_id() -> str:
-    """An id that sorts by time and cannot be guessed."""
-    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(8)}"
+    """An id that can be read out, begins differently from the others', and cannot be guessed."""
+    signs = [secrets.choice(_LETTERS) for _ in range(15)]
+    return "-".join("".join(signs[start : start + 5]) for start in (0, 5, 10))
 
 
 def part_id(job: str) -> str:
     """An id for a part of *job*; those of later parts sort behind it."""
-    return f"{job}.{new_id()}"
+    return f"{job}.{time.time_ns() // 1_000_000:011x}{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class JobClaim:
     """What an owner must know of a job it runs: whether it is still its own, and whether to stop."""
 
     mine: bool

@@ -1,4 +1,4 @@
-"""Token buckets as values, and the shelves they stand on: in memory, in a table, or on the desk of one transaction."""
+"""Token buckets as values, and the shelves they stand on: in memory, in a table, or in one transaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from core.values import Priority
 
-Kind = Literal["requests", "tokens"]
+LimitKind = Literal["requests", "tokens"]
 T = TypeVar("T")
 
 MINUTE_S = 60.0
@@ -113,7 +113,7 @@ class Rest:
         return max(min(self.until - now, self.seconds), 0.0)
 
     def at(self, now: float) -> Rest:
-        """The same rest by a clock that was set back."""
+        """This rest by a clock that was set back."""
         return replace(self, until=now + self.left_s(now))
 
 
@@ -134,26 +134,26 @@ _AWAKE = Rest()
 
 
 class Shelf(Protocol):
-    def bucket(self, key: str, kind: Kind) -> Bucket | None: ...
-    def put(self, key: str, kind: Kind, bucket: Bucket) -> None: ...
+    def bucket(self, key: str, kind: LimitKind) -> Bucket | None: ...
+    def put(self, key: str, kind: LimitKind, bucket: Bucket) -> None: ...
     def rest(self, key: str) -> Rest: ...
     def put_rest(self, key: str, rest: Rest) -> None: ...
 
 
-Change = Callable[[Shelf], T]
+Transition = Callable[[Shelf], T]
 
 
 @dataclass
-class Memory:
+class ShelvesInMemory:
     """The buckets of this process alone."""
 
-    buckets: dict[tuple[str, Kind], Bucket] = field(default_factory=dict)
+    buckets: dict[tuple[str, LimitKind], Bucket] = field(default_factory=dict)
     rests: dict[str, Rest] = field(default_factory=dict)
 
-    def bucket(self, key: str, kind: Kind) -> Bucket | None:
+    def bucket(self, key: str, kind: LimitKind) -> Bucket | None:
         return self.buckets.get((key, kind))
 
-    def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
+    def put(self, key: str, kind: LimitKind, bucket: Bucket) -> None:
         self.buckets[key, kind] = bucket
 
     def rest(self, key: str) -> Rest:
@@ -168,15 +168,15 @@ class Table:
     """The buckets of all processes, inside a transaction of the store; memory follows, for when the store is gone."""
 
     connection: Any
-    memory: Memory
+    memory: ShelvesInMemory
 
-    def bucket(self, key: str, kind: Kind) -> Bucket | None:
+    def bucket(self, key: str, kind: LimitKind) -> Bucket | None:
         query = "SELECT amount, period_s, level, at FROM buckets WHERE key = ? AND kind = ?"
         row = self.connection.execute(query, (key, kind)).fetchone()
         usable = row is not None and _are_numbers(*row) and row[0] > 0 and row[1] > 0
         return Bucket(Limit(row[0], row[1]), row[2], row[3]) if usable else None
 
-    def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
+    def put(self, key: str, kind: LimitKind, bucket: Bucket) -> None:
         row = (key, kind, bucket.limit.amount, bucket.limit.period_s, bucket.level, bucket.at)
         self.connection.execute(_PUT_BUCKET, row)
         self.memory.put(key, kind, bucket)
@@ -194,20 +194,20 @@ class Table:
 
 
 @dataclass
-class Desk:
+class Transaction:
     """What several changes in one transaction work on: each bucket is taken from the shelf once, and put back once."""
 
     shelf: Shelf
-    buckets: dict[tuple[str, Kind], Bucket | None] = field(default_factory=dict)
+    buckets: dict[tuple[str, LimitKind], Bucket | None] = field(default_factory=dict)
     rests: dict[str, Rest] = field(default_factory=dict)
-    changed: set[tuple[str, Kind] | str] = field(default_factory=set)
+    changed: set[tuple[str, LimitKind] | str] = field(default_factory=set)
 
-    def bucket(self, key: str, kind: Kind) -> Bucket | None:
+    def bucket(self, key: str, kind: LimitKind) -> Bucket | None:
         if (key, kind) not in self.buckets:
             self.buckets[key, kind] = self.shelf.bucket(key, kind)
         return self.buckets[key, kind]
 
-    def put(self, key: str, kind: Kind, bucket: Bucket) -> None:
+    def put(self, key: str, kind: LimitKind, bucket: Bucket) -> None:
         self.buckets[key, kind] = bucket
         self.changed.add((key, kind))
 

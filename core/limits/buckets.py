@@ -29,15 +29,15 @@ from core.limits.bucket import (
     MIGRATIONS,
     MINUTE_S,
     Bucket,
-    Change,
-    Desk,
     Grant,
-    Kind,
     Limit,
-    Memory,
+    LimitKind,
     Rest,
     Shelf,
+    ShelvesInMemory,
     Table,
+    Transaction,
+    Transition,
 )
 from core.limits.slots import Lease, Slots
 from core.stores.choose import AnyStore, is_shared, open_store
@@ -65,9 +65,9 @@ class Buckets:
 
     def __init__(self, store: AnyStore, *, clock: Callable[[], float] | None = None) -> None:
         self._store = store
-        self._memory = Memory()
+        self._memory = ShelvesInMemory()
         self._clock = clock or store.clock
-        self._due: list[tuple[Change[Grant], Future[Grant]]] = []
+        self._due: list[tuple[Transition[Grant], Future[Grant]]] = []
         self._lock = threading.Lock()
         self._corrections: dict[str, float] = {}
         self._paused_until = 0.0
@@ -81,8 +81,8 @@ class Buckets:
     async def reserve(
         self,
         key: str,
-        wanted: Mapping[Kind, float],
-        limits: Mapping[Kind, Limit],
+        wanted: Mapping[LimitKind, float],
+        limits: Mapping[LimitKind, Limit],
         *,
         priority: Priority = "interactive",
         longest_s: float = float("inf"),
@@ -111,9 +111,9 @@ class Buckets:
             raise
 
     def reserve_blocking(
-        self, key: str, wanted: Mapping[Kind, float], limits: Mapping[Kind, Limit], *, longest_s: float
+        self, key: str, wanted: Mapping[LimitKind, float], limits: Mapping[LimitKind, Limit], *, longest_s: float
     ) -> Grant:
-        """The same for code without an event loop. Blocks for the store, not for the wait."""
+        """Reserve for code without an event loop. Blocks for the store, not for the wait."""
 
         def change(shelf: Shelf) -> Grant:
             return _reserve(shelf, key, wanted, limits, "interactive", longest_s, self._clock())
@@ -126,18 +126,18 @@ class Buckets:
             self._pause(error)
             return change(self._memory)
 
-    def _together(self, change: Change[Grant]) -> Future[Grant]:
+    def _together(self, change: Transition[Grant]) -> Future[Grant]:
         """Reserve with all others that wait for the store now, whose buckets are then read and written once."""
         answer: Future[Grant] = Future()
         with self._lock:
             self._due.append((change, answer))
             if len(self._due) > 1:
                 return answer
-        asked: list[tuple[Change[Grant], Future[Grant]]] = []
+        asked: list[tuple[Transition[Grant], Future[Grant]]] = []
 
         def grant(connection: Any) -> list[Grant]:
             asked.extend(self._take())
-            shelf = Desk(Table(connection, self._memory))
+            shelf = Transaction(Table(connection, self._memory))
             grants = [change(shelf) for change, _ in asked]
             shelf.put_back()
             return grants
@@ -153,12 +153,12 @@ class Buckets:
         self._store.submit(grant).add_done_callback(granted)
         return answer
 
-    def _take(self) -> list[tuple[Change[Grant], Future[Grant]]]:
+    def _take(self) -> list[tuple[Transition[Grant], Future[Grant]]]:
         with self._lock:
             due, self._due = self._due, []
             return due
 
-    def give(self, key: str, unused: Mapping[Kind, float]) -> None:
+    def give(self, key: str, unused: Mapping[LimitKind, float]) -> None:
         """Correct a reservation by what was not used after all; negative when more was.
 
         A few tokens more or less wait for the next reservation, so that an ordinary call writes once.
@@ -172,7 +172,7 @@ class Buckets:
         due = {**unused, "tokens": tokens}
         self._change(lambda shelf, now: _give(shelf, key, due, now))
 
-    def observe(self, key: str, limits: Mapping[Kind, Limit], left: Mapping[Kind, float]) -> None:
+    def observe(self, key: str, limits: Mapping[LimitKind, Limit], left: Mapping[LimitKind, float]) -> None:
         """Take over what the provider says: its limits, and that no more than *left* is there."""
         if not all(self._knows(key, kind, limit, left.get(kind)) for kind, limit in limits.items()):
             self._change(lambda shelf, now: _observe(shelf, key, limits, left, now))
@@ -202,7 +202,7 @@ class Buckets:
 
     def headroom(self, key: str) -> float:
         """How full the emptier bucket of *key* is, from 1 down, as far as this process knows; looks nothing up."""
-        now, kinds = self._clock(), get_args(Kind)
+        now, kinds = self._clock(), get_args(LimitKind)
         buckets = [bucket.refilled(now) for kind in kinds if (bucket := self._memory.bucket(key, kind))]
         return min([1.0, *(bucket.level / bucket.capacity for bucket in buckets)])
 
@@ -231,14 +231,14 @@ class Buckets:
         else:
             self._store.post(lambda connection: change(Table(connection, self._memory), self._clock()))
 
-    def _knows(self, key: str, kind: Kind, limit: Limit, left: float | None) -> bool:
+    def _knows(self, key: str, kind: LimitKind, limit: Limit, left: float | None) -> bool:
         """Whether hearing that *left* is left changes nothing: true of nearly every response."""
         bucket = self._memory.bucket(key, kind)
         if bucket is None or bucket.limit != limit:
             return False
         return left is None or bucket.refilled(self._clock()).level <= left
 
-    def _undo(self, key: str, wanted: Mapping[Kind, float], done: asyncio.Future[Grant]) -> None:
+    def _undo(self, key: str, wanted: Mapping[LimitKind, float], done: asyncio.Future[Grant]) -> None:
         """The caller left before it was told that it had a place."""
         if not done.cancelled() and done.exception() is None and done.result().taken:
             self.give(key, wanted)
@@ -258,19 +258,19 @@ def key_id(*parts: str) -> str:
 def _reserve(
     shelf: Shelf,
     key: str,
-    wanted: Mapping[Kind, float],
-    limits: Mapping[Kind, Limit],
+    wanted: Mapping[LimitKind, float],
+    limits: Mapping[LimitKind, Limit],
     priority: Priority,
     longest_s: float,
     now: float,
 ) -> Grant:
     rest = _rest(shelf, key, now)
     rest_s, reason = rest.left_s(now), rest.reason
-    buckets: dict[Kind, Bucket] = {}
+    buckets: dict[LimitKind, Bucket] = {}
     for kind, limit in limits.items():
         known = shelf.bucket(key, kind) or Bucket.full(limit, now)
         buckets[kind] = known.refilled(now).limited(limit)
-    waits: dict[Kind, float] = {kind: buckets[kind].wait_s(wanted.get(kind, 0.0), priority) for kind in buckets}
+    waits: dict[LimitKind, float] = {kind: buckets[kind].wait_s(wanted.get(kind, 0.0), priority) for kind in buckets}
     wait_s = max([rest_s, *waits.values()])
     wait_s = wait_s if wait_s >= _AT_ONCE_S else 0.0
     taken = wait_s <= longest_s and (priority == "interactive" or wait_s == 0)
@@ -293,7 +293,7 @@ def _rest(shelf: Shelf, key: str, now: float) -> Rest:
     return rest
 
 
-def _give(shelf: Shelf, key: str, unused: Mapping[Kind, float], now: float) -> None:
+def _give(shelf: Shelf, key: str, unused: Mapping[LimitKind, float], now: float) -> None:
     for kind, amount in unused.items():
         if amount and (bucket := shelf.bucket(key, kind)):
             shelf.put(key, kind, bucket.refilled(now).give(amount))
@@ -303,7 +303,9 @@ def _give_tokens(key: str, tokens: float, shelf: Shelf, now: float) -> None:
     _give(shelf, key, {"tokens": tokens}, now)
 
 
-def _observe(shelf: Shelf, key: str, limits: Mapping[Kind, Limit], left: Mapping[Kind, float], now: float) -> None:
+def _observe(
+    shelf: Shelf, key: str, limits: Mapping[LimitKind, Limit], left: Mapping[LimitKind, float], now: float
+) -> None:
     for kind, limit in limits.items():
         bucket = (shelf.bucket(key, kind) or Bucket.full(limit, now)).refilled(now).limited(limit)
         shelf.put(key, kind, bucket.at_most(left[kind]) if kind in left else bucket)

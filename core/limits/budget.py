@@ -3,7 +3,7 @@
 What a fan-out may cost is reserved before anything is sent, in one transaction, so that several processes together
 cannot overspend; what it really cost replaces the reservation afterwards, and a call that was never sent gives it
 back. What a process that died had reserved counts as spent, since it may be on the bill: each process holds a lock for
-as long as it lives.
+as long as it lives. Where its own file says what a call really took, that counts instead (`budget_spool.py`).
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from core.config import BudgetLimits
 from core.errors import BudgetExceededError, StoreError
+from core.limits.budget_spool import Closing, Closings, HoldSpool
 from core.stores.choose import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
 """No limit looks further back than a day, and no run lasts longer than two."""
 
-Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
-Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
 
 MIGRATIONS = (
     """
@@ -54,24 +54,6 @@ MIGRATIONS = (
 )
 
 
-class BudgetLimits(BaseModel):
-    """`budget` in `defaults` (all AIs together) or in a row (that AI alone). What is not set is not limited."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    per_call_usd: Dollars | None = None
-    per_run_usd: Dollars | None = None
-    per_day_usd: Dollars | None = None
-    per_call_tokens: Tokens | None = None
-    per_run_tokens: Tokens | None = None
-    per_day_tokens: Tokens | None = None
-    unknown_price: Literal["refuse", "allow"] = "refuse"
-
-    @property
-    def counts_dollars(self) -> bool:
-        return any(limit is not None for limit in (self.per_call_usd, self.per_run_usd, self.per_day_usd))
-
-
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What one call may take: `low_usd` for a short answer, `high_usd` for the longest; None: price unknown."""
@@ -86,6 +68,11 @@ class Estimate:
     @property
     def tokens(self) -> int:
         return self.input_tokens + self.output_tokens
+
+    @property
+    def payer(self) -> str:
+        """Whose budget it takes from: `gpt/gpt-6-mini` is on the bill of `gpt`."""
+        return self.ai.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +95,7 @@ class _Scope:
         return f"ais.{self.ai}.budget" if self.ai else "defaults.budget"
 
     def covers(self, estimate: Estimate) -> bool:
-        return self.ai is None or self.ai == estimate.ai
+        return self.ai is None or self.ai == estimate.payer
 
 
 class Budget:
@@ -119,6 +106,9 @@ class Budget:
         self._scopes = scopes + [_Scope(limits, ai) for ai, limits in by_ai.items()]
         self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True)
         self._owner = open_presence(self._store, folder / "owners")
+        self._spool = HoldSpool(folder, self._owner.name)
+        self._settled = False
+        """Whether what processes left that were dead before this one began is in the store."""
 
     async def reserve(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
         """Reserve for all of *estimates* or for none.
@@ -163,22 +153,29 @@ class Budget:
             _check_calls(scope, [estimate] if scope.covers(estimate) else [])
 
     def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
-        """The same for code without an event loop."""
+        """Reserve for code without an event loop. Blocks."""
         return self._reserve(run, estimates).result() if self._scopes else []
 
     def settle(self, hold: Hold, *, usd: float | None, tokens: int | None) -> None:
         """Replace the reservation by what was really taken; an unknown figure keeps the estimate."""
         usd = hold.estimate.high_usd or 0 if usd is None else usd
         tokens = hold.estimate.tokens if tokens is None else tokens
-        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.ai, usd, tokens))
+        self._close_hold(hold, usd, tokens)
 
     def refund(self, hold: Hold) -> None:
         """Give the reservation back: nothing was accepted."""
-        self._store.post(lambda connection: _close_hold(connection, hold.id, hold.estimate.ai, 0, 0))
+        self._close_hold(hold, 0, 0)
+
+    def _close_hold(self, hold: Hold, usd: float, tokens: int) -> None:
+        closing = Closing(hold.id, hold.estimate.payer, usd, tokens)
+        if self._spool.put(closing):
+            closings = Closings(self._spool, _close_hold)
+            self._store.submit(closings, patient=True, hurried=False).add_done_callback(closings.committed)
 
     def close(self) -> None:
         """Write what is due and end the owner's lock. Blocks."""
         self._store.close()
+        self._spool.close()
         self._owner.close()
 
     def _give_back(self, reserving: Future[list[Hold]]) -> None:
@@ -191,31 +188,56 @@ class Budget:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
         run = run.partition(".")[0]  # the parts of a job spend what the job may
 
+        taken: list[Path] = []
+        holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
+
         def take(connection: Any) -> list[Hold]:
             first = self._owner.register(connection)
-            _void_the_dead(self._owner, connection)
+            self._spool.open()
+            if _void_the_dead(self._owner, connection) or not self._settled:
+                alive = partial(_alive, self._owner, connection)
+                taken[:] = self._spool.settle_dead(connection, alive, _close_hold)
             if first:
                 connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
                 connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
             day = _today()
+            if holds and connection.execute("SELECT 1 FROM holds WHERE id = ?", (holds[0].id,)).fetchone():
+                return holds  # committed, and the connection was lost before we heard of it
             for scope in self._scopes:
                 _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
-            holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
             for hold in holds:
                 _open_hold(connection, hold, self._owner.name, day, run)
             return holds
 
-        return self._store.submit(take)
+        reserving = self._store.submit(take)
+        reserving.add_done_callback(lambda done: self._forget(done, taken))
+        return reserving
+
+    def _forget(self, done: Future[list[Hold]], taken: list[Path]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._settled = True
+            with suppress(OSError):  # read again the next time, which changes nothing
+                self._spool.forget(taken)
 
 
-def _void_the_dead(owner: Presence, connection: Any) -> None:
-    """Count the open reservations of processes that are gone as spent: what they had sent may be on the bill."""
+def _alive(owner: Presence, connection: Any, other: str) -> bool:
+    return owner.alive(other, connection)
+
+
+def _void_the_dead(owner: Presence, connection: Any) -> bool:
+    """Count the open reservations of processes that are gone as spent: what they had sent may be on the bill.
+
+    Whether there was such a process.
+    """
+    found = False
     rows = connection.execute("SELECT DISTINCT owner FROM holds WHERE open AND owner <> ?", (owner.name,)).fetchall()
     for (other,) in rows:
         if not owner.alive(other, connection):
             # The rows stay: one that was only cut off from its server still tells what it really took.
             connection.execute("UPDATE holds SET open = ? WHERE owner = ?", (False, other))
             owner.bury(other)
+            found = True
+    return found
 
 
 def _check_calls(scope: _Scope, estimates: Sequence[Estimate]) -> None:
@@ -262,15 +284,17 @@ def _spent(connection: Any, span: str, value: str, ai: str | None) -> tuple[floa
 def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> None:
     estimate = hold.estimate
     usd, tokens = estimate.high_usd or 0, estimate.tokens
-    row = (hold.id, owner, True, day, run, estimate.ai, usd, tokens)
+    row = (hold.id, owner, True, day, run, estimate.payer, usd, tokens)
     connection.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    _add(connection, day, run, estimate.ai, usd, tokens)
+    _add(connection, day, run, estimate.payer, usd, tokens)
 
 
 def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) -> None:
     """Put what was taken in place of what was held. A hold that was voided meanwhile counts by what was taken."""
     query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
-    day, run, held_usd, held_tokens = connection.execute(query, (hold,)).fetchone() or (_today(), "", 0, 0)
+    if (found := connection.execute(query, (hold,)).fetchone()) is None:
+        return  # closed by now: committed, and the connection was lost before we heard of it
+    day, run, held_usd, held_tokens = found
     connection.execute("DELETE FROM holds WHERE id = ?", (hold,))
     _add(connection, day, run, ai, usd - held_usd, tokens - held_tokens)
 

@@ -38,7 +38,7 @@ _UNLIMITED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class SlotGrant:
     """The answer to a demand: how many calls may be under way here, and whether others want more than is left."""
 
     allowed: int
@@ -71,7 +71,7 @@ class Slots:
     def lease(self, ai: str) -> Lease:
         return Lease(ai, self)
 
-    def exchange(self, ai: str, *, ceiling: int, in_flight: int, wanted: int) -> Future[Grant]:
+    def exchange(self, ai: str, *, ceiling: int, in_flight: int, wanted: int) -> Future[SlotGrant]:
         """Lease what can be had of *wanted*; nothing wanted gives everything back."""
         self._used = True
         demand = _Demand(ai, self._owner, ceiling, in_flight, wanted)
@@ -94,7 +94,7 @@ class Lease:
         self._slots = slots
         self._holder: Holder
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._asked: Future[Grant] | None = None
+        self._asked: Future[SlotGrant] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._contended = False
         self._warned = False
@@ -130,7 +130,7 @@ class Lease:
 
         asked.add_done_callback(partial(_on, loop, answered))
 
-    def _granted(self, loop: asyncio.AbstractEventLoop, grant: Grant, *, idle: bool) -> None:
+    def _granted(self, loop: asyncio.AbstractEventLoop, grant: SlotGrant, *, idle: bool) -> None:
         self.allowed, self._contended = grant.allowed, grant.contended
         if not idle:
             self._timer = loop.call_later(_CONTENDED_S if grant.contended else _RENEW_S, self._exchange, loop)
@@ -138,7 +138,7 @@ class Lease:
             self._exchange(loop)
         self._holder.admit()
 
-    def _without(self, loop: asyncio.AbstractEventLoop, asked: Future[Grant], reason: str) -> None:
+    def _without(self, loop: asyncio.AbstractEventLoop, asked: Future[SlotGrant], reason: str) -> None:
         """The database is away: go by this process's own ceiling."""
         if not self._is_current(loop, asked):
             return
@@ -149,7 +149,7 @@ class Lease:
         self._timer = loop.call_later(_AWAY_S, self._exchange, loop)
         self._holder.admit()
 
-    def _is_current(self, loop: asyncio.AbstractEventLoop, asked: Future[Grant]) -> bool:
+    def _is_current(self, loop: asyncio.AbstractEventLoop, asked: Future[SlotGrant]) -> bool:
         """Whether *asked* is what is waited for; then it is no longer."""
         current = self._loop is loop and self._asked is asked
         if current:
@@ -162,7 +162,7 @@ class Lease:
             timer.cancel()
 
 
-def _on(loop: asyncio.AbstractEventLoop, answered: Any, _: Future[Grant]) -> None:
+def _on(loop: asyncio.AbstractEventLoop, answered: Any, _: Future[SlotGrant]) -> None:
     with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
         loop.call_soon_threadsafe(answered)
 
@@ -177,11 +177,11 @@ class _Demand:
     in_flight: int
     wanted: int
 
-    def settle(self, connection: Any, now: float) -> Grant:
+    def settle(self, connection: Any, now: float) -> SlotGrant:
         """Take what is due, inside a transaction that no other of its kind overlaps."""
         if not self.wanted:
             connection.execute("DELETE FROM slots WHERE ai = ? AND owner = ?", (self.ai, self.owner))
-            return Grant(0, contended=False)
+            return SlotGrant(0, contended=False)
         connection.execute("DELETE FROM slots WHERE ai = ? AND until < ?", (self.ai, now))
         others = connection.execute(
             "SELECT owner, ceiling, held, wanted FROM slots WHERE ai = ? AND owner <> ?", (self.ai, self.owner)
@@ -195,7 +195,7 @@ class _Demand:
         allowed = max(0, min(shares[self.owner] + spare, free))
         held = max(allowed, self.in_flight)
         connection.execute(_PUT, (self.ai, self.owner, self.ceiling, held, self.wanted, now + LEASE_S))
-        return Grant(allowed, contended or allowed < self.wanted)
+        return SlotGrant(allowed, contended or allowed < self.wanted)
 
 
 _PUT = (

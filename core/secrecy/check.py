@@ -37,7 +37,7 @@ def holds_key(text: str) -> bool:
     """Whether *text* holds what looks like an API key or a private key; microseconds, for texts by the thousand."""
     if any(beginning in text for beginning in _BEGINNINGS) and _KEYS.search(text):  # a pattern takes ten times as long
         return True
-    return "PRIVATE KEY-----" in text or holds_known_secret(text)
+    return "PRIVATE KEY-----" in text or holds_known_secret(text)  # not ours
 
 
 def secret_in(text: str, name: str) -> str | None:

@@ -1,8 +1,9 @@
 """The append-only file beside the journal that makes a finished call survive kill -9 before its commit.
 
 One `os.write` for each call, before anything else happens to the answer. Two segments take turns, and each is emptied
-when the store has all of it, so the files stay small however long a job is. When the owner is found dead, whoever
-takes over merges what is left; a line that broke off is skipped.
+when the store has all of it, so the files stay small however long a job is. A file that somebody else removed,
+replaced or cut is noticed with the next call, and what the store may not have yet is written again. When the owner is
+found dead, whoever takes over merges what is left; a line that broke off is skipped.
 """
 
 from __future__ import annotations
@@ -31,6 +32,36 @@ class Segment:
         self.fd: int | None = None
         self.size = 0
         self.waiting = 0
+        self.lines: list[bytes] = []
+        """What was put into it since it was emptied last, for when somebody else changes the file."""
+
+    def unchanged(self) -> bool:
+        """Whether the file is the one at `path`, and has all that was written."""
+        assert self.fd is not None
+        ours = os.fstat(self.fd)
+        if ours.st_size < self.size:
+            return False
+        try:
+            return os.path.samestat(ours, os.stat(self.path))
+        except OSError:
+            return False
+
+    def write_again(self) -> bool:
+        """Put all of it into the file at `path`, whatever that is by now; whether it is there.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        private_folder(self.path.parent)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(self.path, flags, 0o600)
+        if self.fd is not None:
+            os.close(self.fd)
+        self.fd = fd
+        data = b"".join(self.lines)
+        written = os.write(fd, data)
+        self.size = os.fstat(fd).st_size + len(data) - written
+        return written == len(data)
 
 
 class Spool:
@@ -71,15 +102,28 @@ class Spool:
         with self._lock:
             segment = self._choose()
             segment.waiting += 1
+            segment.lines.append(line)
             try:
-                assert segment.fd is not None, "open() comes first"
-                self.failed = os.write(segment.fd, line) != len(line)
+                self.failed = not self._written(segment, line)
             except OSError as error:
                 if not self.failed:
                     log.warning("A finished call could not be spooled: %s", error.strerror)
                 self.failed = True
-            segment.size += len(line)
             return segment
+
+    def _written(self, segment: Segment, line: bytes) -> bool:
+        """Append *line*, after all that was there before it if that is gone."""
+        assert segment.fd is not None, "open() comes first"
+        if segment.unchanged():
+            segment.size += len(line)  # what is not written of it is missed the next time
+            return os.write(segment.fd, line) == len(line)
+        if not self.failed:
+            log.warning(
+                "%r was changed by another program; what it held is written again. Leave the files in Moot's data "
+                "folder alone.",
+                segment.path.name,
+            )
+        return segment.write_again()
 
     def _choose(self) -> Segment:
         other = self._segments[1 - self._current]
@@ -93,9 +137,10 @@ class Spool:
             segment.waiting -= lines
             if segment.waiting == 0:
                 self.failed = False
+                segment.size = 0
+                segment.lines.clear()
                 if segment.fd is not None:
                     os.ftruncate(segment.fd, 0)
-                segment.size = 0
 
     def close(self) -> None:
         """Close the files, and remove those the store has all of."""

@@ -22,12 +22,18 @@ T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
 _BUSY_S = 10.0
-_DAMAGED = ("malformed", "not a database", "corrupt", "no such table", "no such column")
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""The last is what a missing table or column is called: our statements have no other faults."""
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _LINGER_S = 0.05
 """How long a post may wait for others to share its transaction; a commit costs 0.4 ms of CPU."""
 
 Durability = Literal["FULL", "OFF"]
 """FULL survives a power cut; OFF survives kill -9 but not a power cut, for what may be lost, such as rate limits."""
+
+
+class NewerStoreError(sqlite3.NotSupportedError):
+    """The file was written by a newer version of Moot."""
 
 
 class Store:
@@ -54,6 +60,8 @@ class Store:
         self.post = self._writer.post
         self.submit = self._writer.submit
         self.close = self._writer.close
+        self._current = False
+        """Whether the tables are known to be of this version."""
 
     @property
     def problem(self) -> str | None:
@@ -79,16 +87,18 @@ class Store:
         Raises:
             StoreError: The file cannot be read; the message says why.
         """
-        if not self.path.exists():
-            made: Future[None] = self.submit(lambda connection: None)
-            made.result()
         try:
+            if not self._current and not (self.path.exists() and self._file.is_current()):
+                made: Future[None] = self.submit(lambda connection: None)
+                made.result()
+            self._current = True
             connection = self._file.connect()
             try:
                 return operation(connection)
             finally:
                 connection.close()
         except sqlite3.Error as error:
+            self._current = False
             raise StoreError(explain(error)) from error
 
 
@@ -131,7 +141,7 @@ class _File:
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > len(self._migrations):
-                raise sqlite3.NotSupportedError("written by a newer version of Moot")
+                raise NewerStoreError("written by a newer version of Moot")
             for number, script in enumerate(self._migrations[version:], version + 1):
                 for statement in script.split(";"):
                     connection.execute(statement)
@@ -142,6 +152,15 @@ class _File:
             raise
         return connection
 
+    def is_current(self) -> bool:
+        """Whether the file has this version's tables, or a newer one's."""
+        connection = self.connect()
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        finally:
+            connection.close()
+        return bool(version >= len(self._migrations))
+
     def connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
@@ -149,21 +168,25 @@ class _File:
 
 
 def explain(error: Exception) -> str:
-    """One sentence for what SQLite says, with the next step."""
-    words = str(error).lower()
-    if isinstance(error, OSError):
-        words = "full" if error.errno in NO_ROOM else "permission"
-    if "locked" in words or "busy" in words:
+    """One sentence for what went wrong with the file, with the next step."""
+    code = result_code(error)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "The store is locked by another program: try again in a moment. What is not recorded yet will be."
-    if "full" in words:
+    if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno in NO_ROOM):
         return "The disk is full, so nothing can be recorded. Free some space; what is waiting will be recorded then."
-    if "readonly" in words or "unable to open" in words or "permission" in words:
+    if code in _NOT_WRITABLE or isinstance(error, OSError):
         return "The store cannot be written. Check the permissions of Moot's data folder, or set MOOT_HOME."
-    if any(sign in words for sign in _DAMAGED):
+    if code in DAMAGED:
         return "The store is damaged. Run: moot doctor; it says how to set it aside and start a new one."
-    if "newer version" in words:
+    if isinstance(error, NewerStoreError):
         return "The store was written by a newer version of Moot. Update Moot; until then nothing is recorded."
     return f"The store cannot be used ({type(error).__name__}). Run: moot doctor"
+
+
+def result_code(error: Exception) -> int | None:
+    """SQLite's primary result code (https://sqlite.org/rescode.html); None where it said none."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def now() -> float:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from core.errors import (
     StoreError,
 )
-from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
+from core.events import CallAnswered, CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted
 from core.paths import data_dir
 from core.stores.choose import AnyStore, open_store
 from core.stores.sqlite import Store
@@ -85,7 +85,8 @@ class Ledger:
             RunStarted: self._run_started,
             RunFinished: self._run_finished,
             CallStarted: self._call_started,
-            CallFinished: self._call_finished,
+            CallAnswered: self._call_answered,
+            CallFinished: self._call_answered,
             CallFailed: self._call_failed,
         }
 
@@ -134,7 +135,7 @@ class Ledger:
     def _take_over(self) -> None:
         """Add the rows of processes that were killed before they could write them. Blocks."""
         if self._spool.left:
-            with suppress(StoreError):  # they are shown as soon as they can be written
+            with suppress(StoreError, OSError):  # they are shown as soon as they can be written
                 self._spool.forget(self._store.submit(self._insert_left_behind).result(_FLUSH_S))
 
     def flush(self) -> None:
@@ -166,21 +167,28 @@ class Ledger:
     def _call_started(self, event: CallStarted) -> None:
         if not self._opened:
             self._opened = True
-            self._store.post(self._open)
+            self._store.submit(self._open, patient=True).add_done_callback(self._taken_over)
         self._started[event.call] = event
 
-    def _call_finished(self, event: CallFinished) -> None:
-        started = self._started.pop(event.call)
-        self._record(answered(started, self._tools.get(event.run, ""), event.answer))
+    def _call_answered(self, event: CallAnswered | CallFinished) -> None:
+        """Once for each call, and before anybody waits for a store: it is paid for, whoever is killed in between."""
+        if (started := self._started.pop(event.call, None)) is not None:
+            self._record(answered(started, self._tools.get(event.run, ""), event.answer))
 
     def _call_failed(self, event: CallFailed) -> None:
         started = self._started.pop(event.call)
         self._record(failed(started, self._tools.get(event.run, ""), event))
 
-    def _open(self, connection: Any) -> None:
+    def _open(self, connection: Any) -> LeftBehind:
         """In the store's thread: be ready for rows, and add those of processes that were killed."""
         self._spool.open()
-        self._insert_left_behind(connection)
+        return self._insert_left_behind(connection)
+
+    def _taken_over(self, written: Future[LeftBehind]) -> None:
+        """In the store's thread as well: the rows are committed, so the files they came from go."""
+        if not written.cancelled() and written.exception() is None:
+            with suppress(OSError):  # the next one tries again
+                self._spool.forget(written.result())
 
     def _insert_left_behind(self, connection: Any) -> LeftBehind:
         return self._spool.take_over(connection, insert, is_row)
@@ -235,10 +243,10 @@ SELECT {group} AS key, substr(at, 1, 10) AS day,
     COUNT(*) AS calls,
     COUNT(*) FILTER (WHERE outcome NOT IN ('ok', 'cancelled')) AS failed,
     COUNT(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
-    COALESCE(SUM(input_tokens) FILTER (WHERE NOT cached), 0) AS input_tokens,
-    COALESCE(SUM(output_tokens) FILTER (WHERE NOT cached), 0) AS output_tokens,
-    COALESCE(SUM(cached_tokens) FILTER (WHERE NOT cached), 0) AS cached_tokens,
-    COALESCE(SUM(reasoning_tokens) FILTER (WHERE NOT cached), 0) AS reasoning_tokens,
+    CAST(COALESCE(SUM(input_tokens) FILTER (WHERE NOT cached), 0) AS BIGINT) AS input_tokens,
+    CAST(COALESCE(SUM(output_tokens) FILTER (WHERE NOT cached), 0) AS BIGINT) AS output_tokens,
+    CAST(COALESCE(SUM(cached_tokens) FILTER (WHERE NOT cached), 0) AS BIGINT) AS cached_tokens,
+    CAST(COALESCE(SUM(reasoning_tokens) FILTER (WHERE NOT cached), 0) AS BIGINT) AS reasoning_tokens,
     COALESCE(SUM(cost_usd), 0) AS cost_usd,
     COUNT(cost_usd) AS priced,
     COALESCE(SUM(latency_s) FILTER (WHERE outcome = 'ok'), 0) AS latency_s,

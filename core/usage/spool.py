@@ -26,13 +26,15 @@ LeftBehind = list[tuple[str, list[Path]]]
 """Dead processes and their files."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
     """A row on its way into the ledger."""
 
     number: int
     row: Row
-    segment: Segment | None
+    at: float
+    segment: Segment | None = None
+    """Where it is kept; None where there is no such file, or not yet."""
 
 
 class LedgerSpool:
@@ -45,30 +47,48 @@ class LedgerSpool:
         self._lock = threading.Lock()
         self._number = 0
         self._open = False
+        self._early: list[Line] | None = []
+        """What came before the file was there."""
 
     def open(self) -> None:
-        """Be there for the first line. Blocks for a moment; where it cannot be, rows go without."""
+        """Be there for lines. Blocks for a moment; where it cannot be, rows go without."""
         try:
             self._owner.register()
             private_folder(self._folder)
             self._spool.open()
         except (OSError, StoreError):
+            self._early = None
             return
-        self._open = True
+        with self._lock:
+            self._open = True
+            early, self._early = self._early or [], None
+            for line in early:
+                self._keep(line)
 
     def put(self, row: Row, at: float) -> Line:
         """Keep *row* until `done`. Never raises."""
         with self._lock:
             self._number += 1
-            number = self._number
-        segment = self._spool.put(self._owner.name, str(number), json.dumps(row), at) if self._open else None
-        return Line(number, row, segment)
+            line = Line(self._number, row, at)
+            if self._open:
+                self._keep(line)
+            elif self._early is not None:
+                self._early.append(line)
+            return line
+
+    def _keep(self, line: Line) -> None:
+        line.segment = self._spool.put(self._owner.name, str(line.number), json.dumps(line.row), line.at)
 
     def written(self, connection: Any, lines: Sequence[Line], insert: Insert) -> None:
-        """Write *lines* and how far this process is, in one transaction of the caller's."""
-        insert(connection, [line.row for line in lines])
-        if self._open and lines:
-            _note(connection, self._owner.name, max(line.number for line in lines))
+        """Write *lines* and how far this process is, in one transaction of the caller's.
+
+        Those that are there already are left out: whoever lost a connection cannot know what became of its commit.
+        """
+        there = _noted(connection, self._owner.name) if self._open else 0
+        missing = [line for line in lines if line.number > there]
+        insert(connection, [line.row for line in missing])
+        if self._open and missing:
+            _note(connection, self._owner.name, max(line.number for line in missing))
 
     def done(self, lines: Sequence[Line]) -> None:
         """*lines* are committed."""
@@ -108,6 +128,8 @@ class LedgerSpool:
         return bool(self._dead())
 
     def close(self) -> None:
+        with self._lock:
+            self._open, self._early = False, None
         self._spool.close()
         self._owner.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -52,10 +53,12 @@ def _broken() -> None:
 
 def _callback(recipe: Recipe) -> Any:
     def run(as_json: bool, **given: Any) -> None:
-        from server.cli.ask import finish
+        from server.cli.printing import Shown
+        from server.cli.terminal import run_recipe
 
         arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-        finish(recipe.name, {name: value for name, value in arguments.items() if value not in (None, [])}, as_json)
+        given = {name: value for name, value in arguments.items() if value not in (None, [])}
+        sys.exit(run_recipe(recipe.name, given, Shown(as_json=as_json)))
 
     return run
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ from core.errors import ConfigError, InvalidInputError, MootError, StoreError
 from core.jobs.values import Job
 from core.secrecy.names import named_like_a_secret
 from core.untrusted import one_line
+from server.cli.batch_pace import Pace
 from server.jobs.worker import keep_batches, serving_jobs, start_worker
+from server.side_tasks import tasks_beside
 from tools.batching.mend import damage
-from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, report, start_batch
+from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, report
+from tools.batching.start import start_batch
 from tools.recipe.kit import Cost
 
 _OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
@@ -121,7 +125,7 @@ async def _run(
     wishes: Wishes,
 ) -> int:
     async with open_app() as app:
-        names = ais or [app.roster.default().name]
+        names = app.roster.expand(ais) or [app.roster.default().name]
         for name in names:
             app.roster.seat(name)
         if wishes.provider_batch:
@@ -155,17 +159,10 @@ async def _reading(path: Path, wishes: Wishes) -> AsyncIterator[None]:
         await anyio.sleep(_SILENT_S)
         print(f"moot: reading all of {path.name!r} first; ten million rows take about a minute.", file=sys.stderr)
 
-    failure: MootError | None = None
-    async with anyio.create_task_group() as tasks:
+    async with tasks_beside() as tasks:
         if not wishes.as_json:
             tasks.start_soon(say)
-        try:
-            yield
-        except MootError as error:  # raised again below: out of here it would come wrapped in a group
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield
 
 
 async def _agreed(app: App, batch: Prepared, wishes: Wishes) -> bool:
@@ -242,17 +239,12 @@ async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
 
 async def _worked(app: App, job: Job, batch: Prepared, wishes: Wishes) -> Job:
     """The job at its end. Where another process has it, that one does the work."""
-    failure: MootError | None = None
     async with serving_jobs(app):
         try:
             job = await _followed(app, job.id, batch, wishes)
         except anyio.get_cancelled_exc_class():
             print("moot: calls under way may finish; to cut them off, stop it once more.", file=sys.stderr)
             raise
-        except MootError as error:  # raised again below: out of here it would come wrapped in a group
-            failure = error
-    if failure is not None:
-        raise failure
     return job
 
 
@@ -302,23 +294,29 @@ def _progress(batch: Prepared, wishes: Wishes) -> AbstractContextManager[Show]:
 @contextmanager
 def _bar(batch: Prepared) -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[cost]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=batch.calls, rate="", cost="", note="")
+        task, pace = progress.add_task("", total=batch.calls, rate="", cost="", left="", note=""), Pace()
 
         def show(job: Job) -> None:
-            speed = progress.tasks[task].speed or 0
+            pace.saw(job.progress.get("done"))
+            left_s = pace.left_s(batch.calls)
             progress.update(
-                task, completed=job.progress.get("done", 0), rate=f"{speed:,.1f}/s", cost=_cost(job), note=_note(job)
+                task,
+                completed=job.progress.get("done", 0),
+                rate=f"{pace.a_second:,.1f}/s",
+                cost=_cost(job),
+                left="" if left_s is None else f"{timedelta(seconds=round(left_s))} left",
+                note=_note(job),
             )
 
         yield show
@@ -326,18 +324,18 @@ def _bar(batch: Prepared) -> Any:
 
 def _lines(batch: Prepared) -> Show:
     """A line now and then, for logs."""
-    started, begun, told, said = time.monotonic(), -1, float("-inf"), ""
+    pace, told, said = Pace(), float("-inf"), ""
 
     def show(job: Job) -> None:
-        nonlocal begun, told, said
+        nonlocal told, said
         done, now, note = job.progress.get("done", 0), time.monotonic(), _note(job)
-        begun = done if begun < 0 else begun
+        pace.saw(job.progress.get("done"))
         if not job.over and note == said and now - told < _LINE_EVERY_S:
             return
         told, said = now, note
-        rate = (done - begun) / max(now - started, 0.001)
-        left = f", {(batch.calls - done) / rate:,.0f} s left" if rate and done < batch.calls else ""
-        line = f"{done:,} of {batch.calls:,}, {rate:,.1f}/s, {_cost(job)}{left}{f'. {note}' if note else ''}"
+        left_s = pace.left_s(batch.calls)
+        left = "" if left_s is None else f", {left_s:,.0f} s left"
+        line = f"{done:,} of {batch.calls:,}, {pace.a_second:,.1f}/s, {_cost(job)}{left}{f'. {note}' if note else ''}"
         print(line, file=sys.stderr, flush=True)
 
     return show

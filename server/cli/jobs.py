@@ -7,16 +7,18 @@ from typing import Any
 
 import click
 
+from server.cli import options as opt
+from server.cli.complete import complete_jobs
+
 _DAY_S = 86_400
 _CALL_OFF_S = 30.0
 
-_ID = click.argument("id")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+_ID = click.argument("id", shell_complete=complete_jobs)
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-@_JSON
+@opt.JSON
 def jobs(context: click.Context, as_json: bool) -> None:
     """List, read and steer runs in the background."""
     if context.invoked_subcommand is None:
@@ -24,15 +26,19 @@ def jobs(context: click.Context, as_json: bool) -> None:
 
 
 @jobs.command("list")
-@_JSON
+@opt.JSON
 def list_jobs(as_json: bool = False) -> None:
-    """Show all jobs, newest first."""
-    _recipe({"action": "list"}, as_json)
+    """Show all jobs, newest first: what was asked, of whom, how far it is, and how old."""
+    if as_json:
+        _recipe({"action": "list"}, as_json)
+    from server.cli.job_list import show_jobs
+
+    sys.exit(opt.reporting(show_jobs))
 
 
 @jobs.command()
 @_ID
-@_JSON
+@opt.JSON
 def show(id: str, as_json: bool) -> None:
     """Show a job: its result when it is done, else what has finished so far."""
     _recipe({"action": "get", "id": id}, as_json)
@@ -40,7 +46,7 @@ def show(id: str, as_json: bool) -> None:
 
 @jobs.command()
 @_ID
-@_JSON
+@opt.JSON
 def watch(id: str, as_json: bool) -> None:
     """Follow a job until it is over; then print what `show` prints. Ctrl-C leaves it running."""
     import anyio
@@ -48,20 +54,18 @@ def watch(id: str, as_json: bool) -> None:
     from core.errors import MootError, UnknownJobError
 
     try:
-        anyio.run(_watch, id)
+        id = anyio.run(_watch, id)  # noqa: A001
     except UnknownJobError:
         pass  # said below, as by every other command
     except MootError as error:
-        raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(opt.complain(error, as_json, opt.NONE))
     _recipe({"action": "get", "id": id}, as_json)
 
 
 @jobs.command()
 @_ID
 @click.option("--drain", is_flag=True, help="Start no new call, and keep the answers of those under way.")
-@_JSON
+@opt.JSON
 def cancel(id: str, drain: bool, as_json: bool) -> None:
     """Cancel a job. Its finished calls stay: it can be resumed."""
     import anyio
@@ -74,7 +78,7 @@ def cancel(id: str, drain: bool, as_json: bool) -> None:
 
 @jobs.command()
 @_ID
-@_JSON
+@opt.JSON
 def resume(id: str, as_json: bool) -> None:
     """Go on with a paused, failed or cancelled job. Finished calls are not made again."""
     _requeue("resume", id, as_json)
@@ -82,7 +86,7 @@ def resume(id: str, as_json: bool) -> None:
 
 @jobs.command()
 @_ID
-@_JSON
+@opt.JSON
 def retry(id: str, as_json: bool) -> None:
     """Make only the failed calls of a job again, also of one that is done."""
     _requeue("retry", id, as_json)
@@ -95,17 +99,9 @@ def clean(older_than: float, words: bool) -> None:
     """Delete jobs that were over so long ago, or (--words) what was said in all that are over."""
     import anyio
 
-    from core.errors import MootError
-
-    try:
-        if words:
-            gone = anyio.run(_forget_words)
-            print(f"The words of {gone} {'job' if gone == 1 else 'jobs'} deleted.")
-            return
-        gone = anyio.run(_clean, older_than * _DAY_S)
-        print(f"{gone} {'job' if gone == 1 else 'jobs'} deleted.")
-    except MootError as error:
-        raise click.ClickException(str(error)) from None
+    gone = opt.reporting(lambda: anyio.run(_forget_words) if words else anyio.run(_clean, older_than * _DAY_S))
+    what = f"{gone} {'job' if gone == 1 else 'jobs'}"
+    print(f"The words of {what} deleted." if words else f"{what} deleted.")
 
 
 @click.command()
@@ -121,29 +117,28 @@ def worker(idle_exit: float | None, concurrency: int | None) -> None:
     import anyio
 
     from core.errors import MootError
+    from server.cli.interrupt import keyboard_interrupts
     from server.jobs.worker import work
 
     try:
-        anyio.run(partial(work, idle_exit, at_once=concurrency))
+        with keyboard_interrupts():
+            anyio.run(partial(work, idle_exit, at_once=concurrency))
     except MootError as error:
-        raise click.ClickException(str(error)) from None
+        sys.exit(opt.complain(error, False, opt.NONE))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(opt.INTERRUPTED)
 
 
 def submit(recipe: str, arguments: dict[str, Any], as_json: bool, *, send_secrets: bool = False) -> None:
     """Start *recipe* as a job, with a worker that does it, and print its id."""
     import anyio
 
-    from core.errors import ConfigError, InvalidInputError, MootError
-
-    try:
-        handle = anyio.run(_submit, recipe, arguments, send_secrets)
-    except (ConfigError, InvalidInputError) as error:
-        raise click.UsageError(str(error)) from None
-    except MootError as error:
-        raise click.ClickException(str(error)) from None
-    print(handle.model_dump_json(indent=2) if as_json else handle.markdown())
+    handle = opt.reporting(lambda: anyio.run(_submit, recipe, arguments, send_secrets), as_json)
+    if as_json:
+        print(handle.model_dump_json(indent=2))
+        return
+    print(handle.job.id)
+    opt.note(f"the job goes on by itself. To follow it: moot jobs watch {handle.job.id}")
 
 
 async def _submit(recipe: str, arguments: dict[str, Any], send_secrets: bool) -> Any:
@@ -188,47 +183,49 @@ def _help(id: str) -> str:
     return f"moot: no process worked on job {id}; one has been started."
 
 
-async def _watch(id: str) -> None:
+async def _watch(said: str) -> str:
+    """The id of the job that *said* is the beginning of, once it is over or paused."""
     import anyio.to_thread
 
     from core.jobs.jobs import Jobs
 
-    desk, cursor, helped = Jobs(), 0, False
+    held, cursor, helped = Jobs(), 0, False
     try:
+        id = await held.named(said)  # noqa: A001
         while True:
-            job = await desk.wait(id, 10, after=cursor)
-            for call in await desk.calls(id, after=cursor):
+            job = await held.wait(id, 10, after=cursor)
+            for call in await held.calls(id, after=cursor):
                 cursor = call.seq
                 who = call.value.get("ai", "") if isinstance(call.value, dict) else ""
                 print(f"{who or 'call'} {call.key.partition(':')[0]} finished".replace("  ", " "), file=sys.stderr)
             if job.over or job.state == "paused":
-                return
+                return id
             if job.state == "queued" and not helped:
                 helped = True
                 print(await anyio.to_thread.run_sync(_help, id), file=sys.stderr)
     finally:
-        await desk.aclose()
+        await held.aclose()
 
 
 async def _clean(older_than_s: float) -> int:
     from core.jobs.jobs import Jobs
     from core.jobs.runner import KEPT_BYTES
 
-    desk = Jobs()
+    held = Jobs()
     try:
-        return await desk.clean(older_than_s=older_than_s, most_bytes=KEPT_BYTES)
+        return await held.clean(older_than_s=older_than_s, most_bytes=KEPT_BYTES)
     finally:
-        await desk.aclose()
+        await held.aclose()
 
 
 async def _forget_words() -> int:
     from core.jobs.jobs import Jobs
 
-    desk = Jobs()
+    held = Jobs()
     try:
-        return await desk.forget_words()
+        return await held.forget_words()
     finally:
-        await desk.aclose()
+        await held.aclose()
 
 
 def _requeue(action: str, id: str, as_json: bool) -> None:
@@ -253,6 +250,7 @@ def _recipe(arguments: dict[str, Any], as_json: bool) -> None:
 
 
 def _run(arguments: dict[str, Any], as_json: bool) -> int:
+    from server.cli.printing import Shown
     from server.cli.terminal import run_recipe
 
-    return run_recipe("jobs", arguments, as_json)
+    return run_recipe("jobs", arguments, Shown(as_json=as_json))

@@ -1,6 +1,7 @@
 """The command line. Answers go to stdout, everything else to stderr.
 
-Exit codes: 0 every AI answered, 1 none did, 2 wrong usage or configuration, 3 some did not.
+Exit codes: 0 every AI answered, 1 none did, 2 wrong usage or configuration, 3 some did not, 130 Ctrl-C, 141 nobody
+reads.
 Nothing heavy is imported here: `--help` and `--version` need click alone.
 """
 
@@ -13,16 +14,25 @@ from typing import Any
 
 import click
 
+from server.cli import ais as ai_commands
 from server.cli import ask as ask_commands
 from server.cli import batch as batch_cli
+from server.cli import chat as chat_cli
+from server.cli import history as history_commands
 from server.cli import jobs as jobs_cli
 from server.cli import setup as setup_commands
+from server.cli import shells
 from server.cli import threads as thread_commands
-from server.cli.added import WithAdded
-from server.cli.ask import JSON, finish
+from server.cli.groups import Commands
+from server.cli.interrupt import end_on_interrupt
+from server.cli.options import JSON, NONE, PIPE_CLOSED, note, reporting
 
 
-@click.group(cls=WithAdded, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Start with: moot demo")
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog='Start with: moot demo. Asking is the default: moot "What is 2+2?"',
+)
 @click.version_option(package_name="moot-mcp", prog_name="moot")
 def cli() -> None:
     """Ask other AIs: one, several at once, or a panel that debates and comes to a verdict."""
@@ -33,31 +43,65 @@ def cli() -> None:
 
 def run() -> None:
     """Run the command line; where stdout takes nothing, that is one sentence."""
+    end_on_interrupt()
     if sys.stdout is None:
         sys.exit("moot: standard output is closed. Leave it open, or send it to a file.")
+    take_all_text()
     try:
         try:
-            cli(prog_name="moot")
+            code = _main()
         finally:
             sys.stdout.flush()
+    except BrokenPipeError:
+        _throw_away()
+        sys.exit(PIPE_CLOSED)  # without a word, as programs end that a closed pipe ends
     except OSError as error:
         from core.errors import NO_ROOM
 
         if error.errno not in (*NO_ROOM, errno.EIO, errno.EBADF):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer fails no second time
+        _throw_away()
         sys.exit(f"moot: the output cannot be written ({error.strerror}). Send it to another place.")
+    sys.exit(code)
+
+
+def _main() -> int:
+    """Click's own main, but for a closed pipe, which it would make an error."""
+    try:
+        return int(cli.main(prog_name="moot", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        note("nothing was done.")
+        return NONE
+
+
+def take_all_text() -> None:
+    """Have stdout and stderr take every character: an answer that is paid for is never lost for an encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _throw_away() -> None:
+    """Have what is left in the buffer fail no second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 for _command in (
     *ask_commands.COMMANDS,
+    chat_cli.chat,
     batch_cli.batch,
+    *history_commands.COMMANDS,
     thread_commands.threads,
     jobs_cli.jobs,
     jobs_cli.worker,
+    *ai_commands.COMMANDS,
     setup_commands.connect,
     setup_commands.keys,
     setup_commands.init,
+    shells.completion,
 ):
     cli.add_command(_command)
 
@@ -66,7 +110,10 @@ for _command in (
 @JSON
 def status(as_json: bool) -> None:
     """Show which AIs can be asked, and what is wrong with the others."""
-    finish("status", {}, as_json)
+    from server.cli.printing import Shown
+    from server.cli.terminal import run_recipe
+
+    sys.exit(run_recipe("status", {}, Shown(as_json=as_json)))
 
 
 @cli.command()
@@ -76,13 +123,9 @@ def status(as_json: bool) -> None:
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
 def usage(by: Any, since: str, form: str | None) -> None:
     """Show what was asked and what it cost, from the ledger on this machine."""
-    from core.errors import InvalidInputError
     from server.cli.usage import show_usage
 
-    try:
-        sys.exit(show_usage(by, since, form or "table"))
-    except InvalidInputError as error:
-        raise click.UsageError(str(error)) from None
+    sys.exit(reporting(lambda: show_usage(by, since, form or "table"), form == "json"))
 
 
 @cli.command()
@@ -96,20 +139,10 @@ def doctor(probe: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("name", required=False)
-@JSON
-def models(name: str | None, as_json: bool) -> None:
-    """List the models that the endpoint of NAME (default: every AI) offers itself."""
-    from server.cli.terminal import show_models
-
-    sys.exit(show_models(name, as_json))
-
-
-@cli.command()
 @click.argument("question", required=False)
 @click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Also save what is shown as a picture.")
 def demo(question: str | None, svg: str | None) -> None:
-    """See a panel of tiny local AIs answer and debate, through the MCP server. Needs no key."""
+    """See a panel of tiny local AIs answer and vote, through the MCP server. Needs no key."""
     from server.cli.demo import show_demo
 
     sys.exit(show_demo(question, svg))
@@ -125,7 +158,7 @@ def serve() -> None:
 
 @cli.group()
 def local() -> None:
-    """The embedded demo model."""
+    """Fetch the embedded demo model, which needs no key."""
 
 
 @local.command("install")
@@ -134,13 +167,17 @@ def local_install() -> None:
     from ai.local.engine import LocalEngine
     from ai.local.install import install_local_model
     from core.errors import MootError
+    from server.cli.interrupt import keyboard_interrupts
 
     engine = LocalEngine()
     try:
-        install_local_model(lambda line: click.echo(line, err=True))
-        engine.locate()  # a missing system library shows now, not at the first question
+        with keyboard_interrupts():
+            install_local_model(lambda line: click.echo(line, err=True))
+            engine.locate()  # a missing system library shows now, not at the first question
         click.echo("The embedded model starts. Try: moot demo", err=True)
     except MootError as error:
         raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped. Run it again: what was downloaded is not kept half.") from None
     finally:
         engine.close()

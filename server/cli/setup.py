@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+from server.cli import options as opt
 
 
 def _known_hosts(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -32,8 +30,8 @@ def _complete_hosts(ctx: click.Context, param: click.Parameter, begun: str) -> l
 @click.option("--print", "only_print", is_flag=True, help="Only print what to add; write nothing.")
 @click.option("--project", is_flag=True, help="Write the file of the project you are in.")
 @click.option("--env", multiple=True, metavar="NAME", help="Also write this variable and its value; repeatable.")
-@_YES
-@_JSON
+@opt.YES
+@opt.JSON
 def connect(hosts: tuple[str, ...], **wish: Any) -> None:
     """Add Moot to Claude, Cursor, VS Code, Codex, ...: those named, or all that are found."""
     from server.setup.connect import Wish
@@ -54,12 +52,14 @@ def keys_set(name: str, keyring: bool) -> None:
     """Store the key of the AI or provider NAME, typed without echo or piped in."""
     from server.setup.keys import set_key
 
+    if sys.stdin is None:
+        raise click.UsageError("Standard input is closed. Pipe the key in, or run this in a terminal and type it.")
     key = sys.stdin.read() if not sys.stdin.isatty() else click.prompt(f"Key of {name}", hide_input=True, err=True)
-    _reporting(lambda: set_key(name, key, keyring=keyring))
+    click.echo(opt.reporting(lambda: set_key(name, key, keyring=keyring)), err=True)
 
 
 @keys.command("list")
-@_JSON
+@opt.JSON
 def keys_list(as_json: bool) -> None:
     """Show which AI has a key and where it comes from, never the key."""
     from server.setup.keys import list_keys
@@ -73,32 +73,22 @@ def keys_remove(name: str) -> None:
     """Forget the stored key of NAME."""
     from server.setup.keys import remove_key
 
-    _reporting(lambda: remove_key(name))
+    click.echo(opt.reporting(lambda: remove_key(name)), err=True)
 
 
 @keys.command("test")
 @click.argument("name", required=False)
 def keys_test(name: str | None) -> None:
     """Ask NAME, or every AI, one short question, which costs a little."""
-    from server.setup.keys import test_keys
+    from server.doctor.probe import test_keys
 
     sys.exit(test_keys(name))
 
 
 @click.command()
-@_YES
+@opt.YES
 def init(yes: bool) -> None:
     """Find keys and local models, write credentials.json, and connect the programs you work in."""
     from server.setup.init import init as run
 
     sys.exit(run(yes=yes))
-
-
-def _reporting(work: Callable[[], str]) -> None:
-    """Print what *work* says it did; a complaint of ours is one sentence and exit code 2."""
-    from core.errors import MootError
-
-    try:
-        click.echo(work(), err=True)
-    except MootError as error:
-        raise click.UsageError(str(error)) from None

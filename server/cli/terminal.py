@@ -1,198 +1,196 @@
-"""Runs a recipe for a person at a terminal: live columns while answers stream, the whole answers in the end."""
+"""Runs a recipe for a person: shows how it goes on, prints the result, keeps what there is when Ctrl-C comes."""
 
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
-from pydantic import BaseModel
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.live import Live
-from rich.markdown import Markdown
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
 
 from ai.runs.app import App, open_app
-from ai.runs.run import new_run_id
-from core.errors import ConfigError, InvalidInputError, MootError
-from core.events import Subscription
-from core.redact import redact, without_secrets
-from core.untrusted import clean, one_line
-from core.view import CallView, RunView
+from ai.runs.run import Run, new_run_id
+from ai.wire.few_calls import FewCalls
+from ai.wire.raw.bounded import MEGABYTE
+from ai.wire.transport import SharedHTTP
+from core.config import load_config
+from core.errors import MootError, StoreError
+from core.events import Event, Subscription
+from core.memory.history import State
+from core.paths import credentials_path
+from core.view import RunView
 from server.added import find
-from server.progress import report, watched
-from tools.recipe.result import shown
+from server.cli.interrupt import interruptible
+from server.cli.options import INTERRUPTED, NONE, OK, PIPE_CLOSED, SOME, USAGE, code_of, complain, note, print_json
+from server.cli.printing import Shown, notes, print_result
+from server.cli.watching import Show, Streamer, display
+from server.progress import watched
+from server.recording import cost_of, keep_run, said_in
+from server.toolbox import Recipe
+from tools.recipe.result import Result
 
-_OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
-_FRAMES_PER_S = 12
-_WIDEST_ROW = 4
-"""Columns side by side; more calls than that wrap onto further rows."""
-_BORDER = {"done": "green", "failed": "red", "cancelled": "red", "retrying": "yellow"}
+_STEERING = ("status", "jobs")
+"""Recipes that ask nobody: nothing of them is worth keeping, and they have said themselves what is wrong."""
+
+
+@dataclass
+class _Going:
+    """A run under way, and what is known of it."""
+
+    view: RunView = field(default_factory=RunView)
+    run: Run | None = None
+    result: Result | None = None
+    broken_pipe: bool = False
+    written: str = ""
+    kept: str | None = None
+
+
+@dataclass
+class Last:
+    """What is known of a run that is over."""
+
+    usd: float | None = None
 
 
 def run_recipe(
     name: str,
     arguments: dict[str, Any],
-    as_json: bool,
+    shown: Shown,
     *,
     save: tuple[str, str] | None = None,
     send_secrets: bool = False,
+    last: Last | None = None,
 ) -> int:
     """Run the recipe and print its result; the exit code says whether all, some or none answered.
 
-    *save* names a field of the result, and the file to write it to as JSON instead.
+    *save* names a field of the result, and the file to write it to as JSON instead; *last* is told what it cost.
     """
     try:
-        result = anyio.run(_run, name, arguments, as_json, send_secrets)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except (ConfigError, InvalidInputError) as error:
-        return _complain(error, as_json, _USAGE)
+        going = anyio.run(_run, name, arguments, shown, send_secrets)
     except MootError as error:
-        return _complain(error, as_json, _NONE)
-    code = _SOME if _is_partial(result) else _OK
+        return complain(error, shown.as_json, code_of(error))
+    if last is not None:
+        last.usd = cost_of(going.view)
+    if going.broken_pipe:
+        return PIPE_CLOSED
+    if going.result is None:
+        return _print_what_there_is(going, shown)
+    result, code = going.result, SOME if going.result.partial else OK
     if save is not None:
         result, saved = _saved(result, *save)
-        code = code if saved else _USAGE
-    _print(result, as_json)
+        code = code if saved else USAGE
+    return _print(result, shown, going, code)
+
+
+def _print(result: Result, shown: Shown, going: _Going, code: int) -> int:
+    try:
+        print_result(result, shown, written=going.written)
+    except StoreError as error:
+        return complain(error, False, NONE)
+    if not shown.as_json and (going.written or not shown.rendered) and not hasattr(result, "replies"):
+        for sentence in notes(result):
+            note(sentence)
     return code
 
 
-def _saved(result: BaseModel, field: str, path: str) -> tuple[BaseModel, bool]:
+def _print_what_there_is(going: _Going, shown: Shown) -> int:
+    """After Ctrl-C: every answer, whole or not, and who was cancelled."""
+    said = said_in(going.view)
+    cancelled = [call.ai for call in going.view.calls.values() if call.state == "cancelled"]
+    told = f"cancelled: {', '.join(dict.fromkeys(cancelled)) or 'nobody was asked yet'}."
+    if going.kept:
+        told += f" What there is was kept: moot show {going.kept}"
+    if shown.as_json:
+        answers = [{"ai": author, "text": text} for author, text in said]
+        print_json({"cancelled": cancelled, "answers": answers, "kept": going.kept})
+    elif going.written:
+        rest = said[0][1] if said else ""
+        print(rest[len(going.written) :] if rest.startswith(going.written) else "")
+    elif said:
+        alone = len(going.view.calls) == 1
+        print("\n\n".join(text if alone else f"## {author}\n\n{text}" for author, text in said))
+    note(told)
+    return INTERRUPTED
+
+
+def _saved(result: Result, field: str, path: str) -> tuple[Result, bool]:
     """*result* without *field*, which is now in the file *path*; with it where that cannot be written."""
     try:
         Path(path).write_text(json.dumps(getattr(result, field), indent=2, ensure_ascii=False), encoding="utf-8")
     except OSError as error:
-        print(f"moot: {path!r} cannot be written ({error.strerror}). The result is below.", file=sys.stderr)
+        note(f"{path!r} cannot be written ({error.strerror}). The result is below.")
         return result, False
     return result.model_copy(update={field: None}), True
 
 
-def show_models(name: str | None, as_json: bool) -> int:
-    """Print what each endpoint itself offers."""
-    try:
-        offers, failures = anyio.run(_list_models, name)
-    except MootError as error:
-        return _complain(error, as_json, _USAGE)
-    if as_json:
-        print(json.dumps({"models": offers, "failed": failures}, ensure_ascii=False, indent=2))
-    else:
-        for ai, ids in offers.items():
-            print(f"{ai}:", *(f"  {one_line(model)}" for model in ids), sep="\n")
-    for reason in failures.values():
-        print(reason, file=sys.stderr)
-    if not failures:
-        return _OK
-    return _SOME if offers else _NONE
-
-
-async def _run(name: str, arguments: dict[str, Any], as_json: bool, send_secrets: bool = False) -> BaseModel:
+async def _run(name: str, arguments: dict[str, Any], shown: Shown, send_secrets: bool) -> _Going:
     recipe = await anyio.to_thread.run_sync(find, name)
-    await recipe.load()
-    show = _silence if as_json else _columns if sys.stderr.isatty() else _lines
-    async with open_app(by_hand=True, send_secrets=send_secrets) as app:
-        if name != "status" and not as_json and app.config.readable:
-            for sentence in app.warnings():
-                print(f"moot: {sentence}", file=sys.stderr)
-        run_id = new_run_id()
-        async with watched(app.bus, run_id, show), app.run(name, run_id=run_id) as run:
-            result = await recipe.run(run, **arguments)
-    assert isinstance(result, BaseModel)
-    return result
+    going = _Going()
+    async with interruptible() as interruption:
+        await recipe.load()
+        config = load_config(credentials_path())
+        http = SharedHTTP(FewCalls(), longest_response=config.defaults.longest_response_mb * MEGABYTE)
+        async with open_app(config, http=http, by_hand=True, send_secrets=send_secrets) as app:
+            if name not in _STEERING and not shown.as_json:
+                _warn(app)
+            with anyio.CancelScope() as scope:
+                interruption.scope = scope
+                await _run_in(app, recipe, arguments, shown, going, scope)
+            going.kept = await _keep(app, name, arguments, going)
+    return going
 
 
-async def _silence(events: Subscription) -> None:
-    """Show nothing, as --json wants it."""
+def _warn(app: App) -> None:
+    if app.config.readable:
+        for sentence in app.warnings():
+            note(sentence)
 
 
-async def _lines(events: Subscription) -> None:
-    async def send(_: float, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+async def _run_in(
+    app: App, recipe: Recipe, arguments: dict[str, Any], shown: Shown, going: _Going, scope: anyio.CancelScope
+) -> None:
+    """Run it, up to its result or to the end of *scope*; a run that is cut off leaves what its view holds."""
+    run_id = new_run_id()
+    app.bus.add_sink(_into(going.view, run_id))
+    alone = shown.streamed and recipe.name == "ask_one" and not arguments.get("dry_run")
+    streamer = Streamer(going.view) if alone else None
+    show: Show = streamer.show if streamer else display(going.view, as_json=shown.as_json)
 
-    await report(events, send)
+    async def watch(events: Subscription) -> None:
+        await show(events)
+        if streamer is not None and streamer.broken:
+            going.broken_pipe = True
+            scope.cancel()
+
+    try:
+        async with watched(app.bus, run_id, watch), app.run(recipe.name, run_id=run_id) as going.run:
+            result = await recipe.run(going.run, **arguments)
+            going.result = result
+    finally:
+        going.written = streamer.written if streamer else ""
 
 
-async def _columns(events: Subscription) -> None:
-    view = RunView()
-    console = Console(stderr=True)
-    with Live(_Columns(view), console=console, refresh_per_second=_FRAMES_PER_S, transient=True):
-        async for event in events:
+def _into(view: RunView, run_id: str) -> Callable[[Event], None]:
+    def fold(event: Event) -> None:
+        if event.run == run_id:
             view.apply(event)
 
-
-class _Columns:
-    """The calls of a run side by side, each showing the tail of its text."""
-
-    def __init__(self, view: RunView) -> None:
-        self._view = view
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        calls = list(self._view.calls.values())
-        latest = calls[-2 * _WIDEST_ROW :]
-        rows = [latest[start : start + _WIDEST_ROW] for start in range(0, len(latest), _WIDEST_ROW)]
-        height = max(5, (console.height - 4) // max(len(rows), 1))
-        for row in rows:
-            grid = Table.grid(expand=True)
-            for _ in row:
-                grid.add_column(ratio=1)
-            width = options.max_width // len(row) - 4
-            grid.add_row(*(_panel(call, console, width, height) for call in row))
-            yield grid
+    return fold
 
 
-def _panel(call: CallView, console: Console, width: int, height: int) -> Panel:
-    tail = Text(clean(without_secrets(call.text))).wrap(console, max(width, 10))[-(height - 2) :]
-    title = f"{call.ai} · {one_line(call.role)}" if call.role else call.ai
-    style = _BORDER.get(call.state, "cyan")
-    note = one_line(call.note, max(width, 1)) or call.state
-    return Panel(Text("\n").join(tail), title=Text(title), subtitle=Text(note), border_style=style, height=height)
+async def _keep(app: App, name: str, arguments: dict[str, Any], going: _Going) -> str | None:
+    said = said_in(going.view)
+    if not said or going.run is None or going.run.local_only:
+        return None
+    result = going.result.model_dump(mode="json") if going.result is not None else {}
+    cost = cost_of(going.view)
+    return await keep_run(app, name, arguments, said, result, state=_state(going), usd=cost, door="cli")
 
 
-async def _list_models(name: str | None) -> tuple[dict[str, list[str]], dict[str, str]]:
-    offers: dict[str, list[str]] = {}
-    failures: dict[str, str] = {}
-
-    async def ask(app: App, ai: str) -> None:
-        try:
-            offers[ai] = sorted(redact(model) for model in await app.roster.seat(ai).list_models())
-        except MootError as error:
-            failures[ai] = str(error)
-
-    async with open_app() as app:
-        if name is not None:
-            app.roster.seat(name)
-        async with anyio.create_task_group() as tasks:
-            for ai in [name] if name else app.roster.names:
-                tasks.start_soon(ask, app, ai)
-    return dict(sorted(offers.items())), failures
-
-
-def _print(result: BaseModel, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=2))
-        return
-    text = clean(result.markdown())  # type: ignore[attr-defined]
-    if sys.stdout.isatty():
-        Console().print(Markdown(text))
-    else:
-        print(text)
-
-
-def _is_partial(result: BaseModel) -> bool:
-    """Whether somebody who was asked gave no whole answer."""
-    summary = getattr(result, "summary", "")
-    return summary.startswith("PARTIAL") or getattr(result, "ok", True) is False
-
-
-def _complain(error: MootError, as_json: bool, code: int) -> int:
-    if as_json:
-        told = {"kind": error.kind, "code": error.code, "message": shown(str(error))}
-        print(json.dumps({"error": told}, ensure_ascii=False))
-    else:
-        print(f"moot: {clean(str(error))}", file=sys.stderr)
-    return code
+def _state(going: _Going) -> State:
+    if going.result is None:
+        return "cancelled"
+    return "partial" if going.result.partial else "done"

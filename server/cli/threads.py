@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from server.cli import options as opt
+from server.cli.complete import complete_threads
+
 if TYPE_CHECKING:
     from core.memory.threads import Threads
 
 T = TypeVar("T")
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-@_JSON
+@opt.JSON
 def threads(context: click.Context, as_json: bool) -> None:
     """List the conversations that --thread continues; see also its subcommands."""
     if context.invoked_subcommand is not None:
@@ -34,7 +35,7 @@ def threads(context: click.Context, as_json: bool) -> None:
 
 
 @threads.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_threads)
 @click.option("-o", "--output", type=click.File("w", encoding="utf-8"), default="-", help="A file for it.")
 def show(name: str, output: Any) -> None:
     """Print the thread NAME as Markdown."""
@@ -43,7 +44,7 @@ def show(name: str, output: Any) -> None:
 
 @threads.command()
 @click.argument("words", nargs=-1, required=True)
-@_JSON
+@opt.JSON
 def search(words: tuple[str, ...], as_json: bool) -> None:
     """Find turns that hold all WORDS."""
     found = _use(lambda kept: kept.search(" ".join(words)))
@@ -58,34 +59,29 @@ def search(words: tuple[str, ...], as_json: bool) -> None:
 
 
 @threads.command()
-@click.argument("name")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.argument("name", shell_complete=complete_threads)
+@opt.YES
 def delete(name: str, yes: bool) -> None:
     """Forget the thread NAME for good."""
     if not yes:
         _use(lambda kept: kept.markdown(name))  # one that is not there needs no yes
-        if not sys.stdin.isatty():
-            raise click.UsageError(f"Say with --yes that {name!r} is to be forgotten for good.")
-        click.confirm(f"Forget {name!r} for good?", abort=True, err=True)
+        if not opt.confirmed(f"Forget {name!r} for good?", "--yes", yes=yes):
+            return
     if not _use(lambda kept: kept.delete(name)):
         raise click.ClickException(f"There is no thread {name!r}. Run: moot threads")
 
 
 def _use(work: Callable[[Threads], T]) -> T:
-    from core.errors import MootError
     from core.memory.threads import Threads
 
     kept = Threads()
     try:
-        return work(kept)
-    except MootError as error:
-        raise click.ClickException(str(error)) from None
+        return opt.reporting(lambda: work(kept))
     finally:
         kept.close()
 
 
 def _print_json(name: str, found: Sequence[Any]) -> None:
-    import json
     from dataclasses import asdict
 
-    click.echo(json.dumps({name: [asdict(one) for one in found]}, indent=2, ensure_ascii=False))
+    opt.print_json({name: [asdict(one) for one in found]})

@@ -29,17 +29,17 @@ import anyio
 import click
 
 from ai.local.engine import LocalEngine, available_reason
+from ai.providers import retirements
 from ai.roster.roster import Roster
-from ai.runs.app import open_app
 from core.config import Config, load_config
-from core.errors import ConfigError, EmptyAnswerError, LocalModelError
+from core.errors import ConfigError, LocalModelError
 from core.jobs.jobs import done_here
 from core.paths import credentials_path, data_dir, network_folder
 from core.redact import redact
 from core.stores.choose import require_extra, store_url
 from core.untrusted import clean
-from core.values import Failure, Outcome, Request
-from server.doctor.finding import Finding, State
+from server.doctor.diagnosis import Diagnosis, State
+from server.doctor.probe import ask_everybody
 from server.doctor.store_check import examine_database
 from server.entry import own_command
 from server.setup.host_file import mentions
@@ -55,7 +55,6 @@ _HANDSHAKE_SLOW_S = 10.0
 _DISK_FAIL, _DISK_WARN = 20_000_000, 500_000_000
 _DRIFT_S = 2.0
 _OLDEST_LIST_DAYS = 60
-_PROBE_TOKENS = 200
 """Enough for a model that thinks before it says OK."""
 
 
@@ -92,7 +91,7 @@ def show_doctor(*, probe: bool, as_json: bool) -> int:
     return 1 if worst == "fail" else 0
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(patient: Patient) -> Iterator[Diagnosis]:
     """Run every check. One that breaks is a finding of its own and stops no other."""
     for check in CHECKS:
         try:
@@ -100,176 +99,152 @@ def examine(patient: Patient) -> Iterator[Finding]:
                 yield replace(finding, sentence=clean(redact(finding.sentence)))
         except Exception as error:  # the machine is ill: that is what we are here to tell
             name = check.__name__.removeprefix("_")
-            yield Finding(name, "fail", redact(f"The check itself failed: {type(error).__name__}: {error}"))
+            yield Diagnosis(name, "fail", redact(f"The check itself failed: {type(error).__name__}: {error}"))
     patient.close()
 
 
-def _print(finding: Finding) -> None:
+def _print(finding: Diagnosis) -> None:
     mark, color = _MARKS[finding.state]
     took = f" ({finding.seconds:.2f} s)" if finding.seconds is not None else ""
     color = color if "NO_COLOR" not in os.environ else ""
     click.echo(f"{click.style(mark, fg=color or None)} {finding.name}: {finding.sentence}{took}")
 
 
-def _python(patient: Patient) -> Iterator[Finding]:
+def _python(patient: Patient) -> Iterator[Diagnosis]:
     here = f"Python {platform.python_version()}, Moot {version('moot-mcp')}, SQLite {sqlite3.sqlite_version}"
     if sys.version_info < _OLDEST_PYTHON:
-        yield Finding("python", "fail", f"{here}. Moot needs Python 3.11 or newer.")
+        yield Diagnosis("python", "fail", f"{here}. Moot needs Python 3.11 or newer.")
     else:
-        yield Finding("python", "ok", f"{here}, {sys.executable}.")
+        yield Diagnosis("python", "ok", f"{here}, {sys.executable}.")
 
 
-def _on_path(patient: Patient) -> Iterator[Finding]:
+def _on_path(patient: Patient) -> Iterator[Diagnosis]:
     found = programs_on_path("moot", os.environ.get("PATH", ""))
     if not found:
-        yield Finding("moot on PATH", "warn", "Hosts will not find it. Run: uv tool install . (or give them the path).")
+        yield Diagnosis(
+            "moot on PATH", "warn", "Hosts will not find it. Run: uv tool install . (or give them the path)."
+        )
         return
     ours = version("moot-mcp")
     versions = {path: version_of(path) for path in found}
     first = versions[found[0]]
     if first != ours:
         told = f"has version {first}" if first else "does not run"
-        yield Finding("moot on PATH", "warn", f"{found[0]} {told}, this one is {ours}. Update or remove the other.")
+        yield Diagnosis("moot on PATH", "warn", f"{found[0]} {told}, this one is {ours}. Update or remove the other.")
     elif len(set(versions.values())) > 1:
         told = ", ".join(f"{path} ({found or 'does not run'})" for path, found in versions.items())
-        yield Finding("moot on PATH", "warn", f"Several versions: {told}. Remove all but one.")
+        yield Diagnosis("moot on PATH", "warn", f"Several versions: {told}. Remove all but one.")
     else:
-        yield Finding("moot on PATH", "ok", f"{found[0]}, version {first}.")
+        yield Diagnosis("moot on PATH", "ok", f"{found[0]}, version {first}.")
 
 
-def _credentials(patient: Patient) -> Iterator[Finding]:
+def _credentials(patient: Patient) -> Iterator[Diagnosis]:
     path = credentials_path()
     if not path.exists():
-        yield Finding("credentials", "ok", f"{path} does not exist; keys come from the environment alone.")
+        yield Diagnosis("credentials", "ok", f"{path} does not exist; keys come from the environment alone.")
         return
     if not patient.config.readable:
-        yield Finding("credentials", "fail", f"{path}: {' '.join(patient.config.problems)}")
+        yield Diagnosis("credentials", "fail", f"{path}: {' '.join(patient.config.problems)}")
         return
     if sys.platform != "win32" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        yield Finding(
+        yield Diagnosis(
             "credentials", "warn", f"Other users of this machine can read it. Run: chmod 600 {shlex.quote(str(path))}"
         )
     else:
-        yield Finding("credentials", "ok", f"{path} is readable, and by you alone.")
+        yield Diagnosis("credentials", "ok", f"{path} is readable, and by you alone.")
     rows = set(patient.config.bad_rows.values())
     for problem in patient.config.problems:
-        if problem not in rows and "chmod" not in problem:
-            yield Finding("credentials", "warn", problem)
+        if problem not in rows and problem != patient.config.exposed:
+            yield Diagnosis("credentials", "warn", problem)
 
 
-def _ais(patient: Patient) -> Iterator[Finding]:
+def _ais(patient: Patient) -> Iterator[Diagnosis]:
     roster, today = patient.roster, date.today()
     for name, seat in roster.seats.items():
         reason, retired = seat.unavailable_reason, seat.warning(today)
         key = "its key is set" if seat.provider.needs_key or seat.row.api_key or seat.row.keys else "needs no key"
         if reason:
-            yield Finding(f"AI {name}", "fail" if roster.only_local else "warn", reason)
+            yield Diagnosis(f"AI {name}", "fail" if roster.only_local else "warn", reason)
         elif retired:
-            yield Finding(f"AI {name}", "fail" if "was switched off" in retired else "warn", retired)
+            yield Diagnosis(f"AI {name}", "fail" if retirements.is_retired(seat.model, today) else "warn", retired)
         else:
-            yield Finding(f"AI {name}", "ok", f"{seat.model} via {seat.provider.name}, {key}.")
+            yield Diagnosis(f"AI {name}", "ok", f"{seat.model} via {seat.provider.name}, {key}.")
     for name, problem in roster.problems.items():
-        yield Finding(f"AI {name}", "fail", problem)
+        yield Diagnosis(f"AI {name}", "fail", problem)
     for warning in roster.warnings():
-        yield Finding("AIs", "warn", warning)
+        yield Diagnosis("AIs", "warn", warning)
     if roster.only_local:
-        yield Finding("AIs", "warn", "Only the tiny demo model is there. Set a key, such as OPENAI_API_KEY.")
+        yield Diagnosis("AIs", "warn", "Only the tiny demo model is there. Set a key, such as OPENAI_API_KEY.")
     elif not roster.seats and not roster.problems:
-        yield Finding("AIs", "fail", "None is enabled. Enable one in credentials.json or set a key.")
+        yield Diagnosis("AIs", "fail", "None is enabled. Enable one in credentials.json or set a key.")
 
 
-def _probe(patient: Patient) -> Iterator[Finding]:
+def _probe(patient: Patient) -> Iterator[Diagnosis]:
     """One cheap call to each AI; only when asked for, since it costs money."""
     if patient.probe:
         yield from anyio.run(ask_everybody, patient.config)
 
 
-async def ask_everybody(config: Config, name: str | None = None) -> list[Finding]:
-    """What became of one short question to every AI, or to the one called *name*."""
-    request = Request.of("Reply with OK.", max_tokens=_PROBE_TOKENS)
-    async with open_app(config) as app, app.run("doctor") as run:
-        names = [name] if name else app.roster.names
-        pools = {ai: seat.pool for ai, seat in app.roster.seats.items() if seat.pool}
-        # At once, so that each of several keys is used.
-        asks = [(ai, request) for ai in names for _ in (pools[ai].keys if ai in pools else (None,))]
-        outcomes = await run.ask_many(asks, role="probe")
-    told = {outcome.ai: outcome for outcome in sorted(outcomes, key=lambda one: not isinstance(one, Failure))}
-    findings = [_probed(told[ai]) for ai in names]
-    for ai in names:
-        rested = [(key, pools[ai].rest_of(key)) for key in (pools[ai].keys if ai in pools else ())]
-        findings += [Finding(f"probe {ai}", "fail", f"Key {key.alias!r} is {why}") for key, why in rested if why]
-    return findings
-
-
-def _probed(outcome: Outcome) -> Finding:
-    probed, took = f"probe {outcome.ai}", outcome.latency_s
-    if not isinstance(outcome, Failure):
-        return Finding(probed, "ok", f"{outcome.model} answered.", took)
-    if isinstance(outcome.error, EmptyAnswerError):
-        return Finding(probed, "ok", f"It is reached, but used all {_PROBE_TOKENS} tokens to think.", took)
-    return Finding(probed, "fail", str(outcome.error), took)
-
-
-def _embedded_model(patient: Patient) -> Iterator[Finding]:
+def _embedded_model(patient: Patient) -> Iterator[Diagnosis]:
     reason = available_reason()
     if reason:
         needed = any(seat.local for seat in patient.roster.seats.values())
-        yield Finding("embedded model", "warn" if needed else "ok", f"Not there: {reason}")
+        yield Diagnosis("embedded model", "warn" if needed else "ok", f"Not there: {reason}")
         return
     engine = LocalEngine()
     started = time.perf_counter()
     try:
         engine.locate()
-        yield Finding("embedded model", "ok", "It starts.", time.perf_counter() - started)
+        yield Diagnosis("embedded model", "ok", "It starts.", time.perf_counter() - started)
     except LocalModelError as error:
-        yield Finding("embedded model", "warn", str(error))
+        yield Diagnosis("embedded model", "warn", str(error))
     finally:
         engine.close()
 
 
-def _store(patient: Patient) -> Iterator[Finding]:
+def _store(patient: Patient) -> Iterator[Diagnosis]:
     if kind := network_folder(data_dir()):
-        yield Finding(
+        yield Diagnosis(
             "store", "warn", f"{data_dir()} is on a network file system ({kind}). Set MOOT_HOME to a local one."
         )
     ledger = data_dir() / "moot.db"
     if done_here() and not ledger.exists():
-        yield Finding("store", "ok", f"{ledger} does not exist yet; the first call makes it.")
+        yield Diagnosis("store", "ok", f"{ledger} does not exist yet; the first call makes it.")
     for path in sorted(data_dir().glob("*.db")):
         yield examine_database(path)
 
 
-def _fleet(patient: Patient) -> Iterator[Finding]:
+def _fleet(patient: Patient) -> Iterator[Diagnosis]:
     try:
         if url := store_url():
             require_extra()
             from core.jobs.fleet.health import examine
 
-            yield Finding("fleet", *examine(url))
+            yield Diagnosis("fleet", *examine(url))
     except ConfigError as error:
-        yield Finding("fleet", "fail", str(error))
+        yield Diagnosis("fleet", "fail", str(error))
 
 
-def _disk(patient: Patient) -> Iterator[Finding]:
+def _disk(patient: Patient) -> Iterator[Diagnosis]:
     folder = data_dir()
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(there).free
     state: State = "fail" if free < _DISK_FAIL else "warn" if free < _DISK_WARN else "ok"
     advice = "." if state == "ok" else ": free some space."
-    yield Finding("disk", state, f"{free / 1e9:,.1f} GB free for {folder}{advice}")
+    yield Diagnosis("disk", state, f"{free / 1e9:,.1f} GB free for {folder}{advice}")
     if not os.access(there, os.W_OK):
-        yield Finding("disk", "fail", f"{there} cannot be written. Mend its permissions, or set MOOT_HOME.")
+        yield Diagnosis("disk", "fail", f"{there} cannot be written. Mend its permissions, or set MOOT_HOME.")
 
 
-def _handshake(patient: Patient) -> Iterator[Finding]:
+def _handshake(patient: Patient) -> Iterator[Diagnosis]:
     started = time.perf_counter()
     tools = _list_tools(own_command("serve"))
     took = time.perf_counter() - started
     if tools is None:
-        yield Finding("MCP handshake", "fail", "`moot serve` did not answer. Run it by hand and read stderr.", took)
+        yield Diagnosis("MCP handshake", "fail", "`moot serve` did not answer. Run it by hand and read stderr.", took)
     else:
         state: State = "warn" if took > _HANDSHAKE_SLOW_S else "ok"
-        yield Finding("MCP handshake", state, f"`moot serve` listed {tools} tools and answered a call.", took)
+        yield Diagnosis("MCP handshake", state, f"`moot serve` listed {tools} tools and answered a call.", took)
 
 
 def _list_tools(command: list[str]) -> int | None:
@@ -301,7 +276,7 @@ def _list_tools(command: list[str]) -> int | None:
             watchdog.cancel()
 
 
-def _hosts(patient: Patient) -> Iterator[Finding]:
+def _hosts(patient: Patient) -> Iterator[Diagnosis]:
     knowing = 0
     for host, path in host_files():
         if not path.is_file():
@@ -309,59 +284,60 @@ def _hosts(patient: Patient) -> Iterator[Finding]:
         try:
             mentioned = mentions(path)
         except OSError as error:
-            yield Finding(f"host {host.title}", "warn", f"{path} cannot be read ({type(error).__name__}).")
+            yield Diagnosis(f"host {host.title}", "warn", f"{path} cannot be read ({type(error).__name__}).")
             continue
         knowing += mentioned
-        yield Finding(f"host {host.title}", "ok", f"{path} {'mentions' if mentioned else 'does not mention'} Moot.")
+        yield Diagnosis(f"host {host.title}", "ok", f"{path} {'mentions' if mentioned else 'does not mention'} Moot.")
     if not knowing:
-        yield Finding("hosts", "warn", "No host knows Moot yet. Run: moot connect")
+        yield Diagnosis("hosts", "warn", "No host knows Moot yet. Run: moot connect")
 
 
-def _quick_start(patient: Patient) -> Iterator[Finding]:
+def _quick_start(patient: Patient) -> Iterator[Diagnosis]:
     """Whether a host is answered as fast as can be."""
     if not read_answers():
-        yield Finding("quick start", "ok", "No snapshot fits; the first start of the server makes one.")
+        yield Diagnosis("quick start", "ok", "No snapshot fits; the first start of the server makes one.")
     if not Path(cache_from_source(answers.__file__)).exists():
         advice = "uv tool install --compile-bytecode ."
-        yield Finding("quick start", "warn", f"Moot is not byte-compiled, so it starts more slowly. Run: {advice}")
+        yield Diagnosis("quick start", "warn", f"Moot is not byte-compiled, so it starts more slowly. Run: {advice}")
     else:
-        yield Finding("quick start", "ok", "Moot is byte-compiled.")
+        yield Diagnosis("quick start", "ok", "Moot is byte-compiled.")
 
 
-def _lists(patient: Patient) -> Iterator[Finding]:
-    from ai.providers import retirements
+def _lists(patient: Patient) -> Iterator[Diagnosis]:
     from core.usage import prices
 
     today = datetime.fromtimestamp(patient.wall).date()
     yield examine_lists(today, {"prices": prices.AS_OF, "models that end": retirements.AS_OF})
 
 
-def examine_lists(today: date, as_of: Mapping[str, date]) -> Finding:
+def examine_lists(today: date, as_of: Mapping[str, date]) -> Diagnosis:
     """Whether what ships with Moot is young enough to be believed."""
     old = [name for name, day in as_of.items() if (today - day).days > _OLDEST_LIST_DAYS]
     told = ", ".join(f"{name} of {day.isoformat()}" for name, day in as_of.items())
     if old:
         late = f"older than {_OLDEST_LIST_DAYS} days: {' and '.join(old)}"
-        return Finding("lists", "warn", f"{told[0].upper()}{told[1:]}; {late}. Update Moot, or check prices yourself.")
-    return Finding("lists", "ok", f"{told[0].upper()}{told[1:]}.")
+        return Diagnosis(
+            "lists", "warn", f"{told[0].upper()}{told[1:]}; {late}. Update Moot, or check prices yourself."
+        )
+    return Diagnosis("lists", "ok", f"{told[0].upper()}{told[1:]}.")
 
 
-def _clock(patient: Patient) -> Iterator[Finding]:
+def _clock(patient: Patient) -> Iterator[Diagnosis]:
     yield examine_clock(time.time(), time.time() - patient.wall, time.monotonic() - patient.monotonic)
 
 
-def examine_clock(wall: float, wall_passed_s: float, passed_s: float) -> Finding:
+def examine_clock(wall: float, wall_passed_s: float, passed_s: float) -> Diagnosis:
     """Whether it is a year that can be, and the clock did not jump while we looked."""
     year = datetime.fromtimestamp(wall).year
     if not 2026 <= year < 2100:
-        return Finding("clock", "fail", f"It says {year}; keys and certificates will be refused. Set it.")
+        return Diagnosis("clock", "fail", f"It says {year}; keys and certificates will be refused. Set it.")
     if abs(wall_passed_s - passed_s) > _DRIFT_S:
         jumped = f"It jumped by {wall_passed_s - passed_s:+.0f} s just now"
-        return Finding("clock", "warn", f"{jumped}; days and budgets may be off. Check the time service.")
-    return Finding("clock", "ok", f"{datetime.fromtimestamp(wall).astimezone().isoformat(timespec='seconds')}.")
+        return Diagnosis("clock", "warn", f"{jumped}; days and budgets may be off. Check the time service.")
+    return Diagnosis("clock", "ok", f"{datetime.fromtimestamp(wall).astimezone().isoformat(timespec='seconds')}.")
 
 
-CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Patient], Iterator[Diagnosis]], ...] = (
     _python,
     _on_path,
     _credentials,

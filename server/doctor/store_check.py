@@ -12,9 +12,9 @@ from ai.layers import cache
 from core.jobs import schema as jobs_schema
 from core.limits import bucket, budget
 from core.memory import threads
-from core.stores.sqlite import explain
+from core.stores.sqlite import DAMAGED, explain, result_code
 from core.usage import schema, track_record
-from server.doctor.finding import Finding
+from server.doctor.diagnosis import Diagnosis
 
 _LOCK_S = 1.0
 _MIGRATIONS: dict[str, Sequence[str]] = {
@@ -28,7 +28,7 @@ _MIGRATIONS: dict[str, Sequence[str]] = {
 }
 
 
-def examine_database(path: Path) -> Finding:
+def examine_database(path: Path) -> Diagnosis:
     """Whether the SQLite file at *path* is whole, free to write, and of a version we know."""
     name = f"store {path.name}"
     try:
@@ -39,18 +39,17 @@ def examine_database(path: Path) -> Finding:
             migrations = _MIGRATIONS.get(path.name, ())
             known = migrations[:written_by] if written_by <= len(migrations) else ()  # a newer one may have others
             if verdict != "ok" or _tables_of(known) - _tables(connection):
-                return Finding(name, "fail", _set_aside(path))
+                return Diagnosis(name, "fail", _set_aside(path))
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.DatabaseError as error:
-        words = str(error).lower()
-        if "locked" in words or "busy" in words:
-            return Finding(name, "warn", f"{path} is locked by another program; calls are recorded when it lets go.")
-        damaged = "not a database" in words or "malformed" in words
-        return Finding(name, "fail", _set_aside(path) if damaged else f"{path}: {explain(error)}")
+        code = result_code(error)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Diagnosis(name, "warn", f"{path} is locked by another program; calls are recorded when it lets go.")
+        return Diagnosis(name, "fail", _set_aside(path) if code in DAMAGED else f"{path}: {explain(error)}")
     if path.name in _MIGRATIONS and written_by > len(_MIGRATIONS[path.name]):
-        return Finding(name, "fail", f"{path} was written by a newer Moot (version {written_by}). Update this one.")
-    return Finding(name, "ok", f"{path} is whole, free to write, version {written_by}.")
+        return Diagnosis(name, "fail", f"{path} was written by a newer Moot (version {written_by}). Update this one.")
+    return Diagnosis(name, "ok", f"{path} is whole, free to write, version {written_by}.")
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from ai.runs.app import App
 from core.errors import MootError
@@ -51,19 +51,19 @@ class JobHandle(Result):
         return cls(summary=f"Job {job.id} is {job.state}.", job=view, calls=shown, note=f"{read} {after}")
 
     def after(self, seconds: float) -> JobHandle:
-        """The same, for a host that waited and would soon give up."""
+        """This handle, for a host that waited and would soon give up."""
         summary = (
             f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {len(self.calls)} calls have finished, "
             "and the rest goes on as a job. What is there is no result of a panel yet."
         )
-        return self.but(summary=summary)
+        return self.but(summary=summary, partial=True)
 
     def markdown(self) -> str:
         calls = [f"## {call.name}\n{quoted(call.text)}" for call in self.calls]
         return "\n\n".join([self.summary, f"Job {self.job.markdown()}", self.note, *calls])
 
 
-async def start(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, wait_s: float = 0) -> BaseModel:
+async def start(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, wait_s: float = 0) -> Result:
     """Run *recipe* as a job; what it returned if that takes at most *wait_s* seconds, else where to find it.
 
     Raises:
@@ -105,10 +105,10 @@ async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:
     await recipe.load()
     read_arguments(recipe, given)
     _check_names(app, given)
-    return await app.jobs.submit(recipe.name, given | {PLACE: app.desk.workspace.place()})
+    return await app.jobs.submit(recipe.name, given | {PLACE: app.materials.workspace.place()})
 
 
-async def finished(app: App, recipe: Recipe, job: Job) -> BaseModel:
+async def finished(app: App, recipe: Recipe, job: Job) -> Result:
     """What *job* returned, in the recipe's own type; a JobHandle with the calls so far while it is under way.
 
     Raises:
@@ -119,7 +119,7 @@ async def finished(app: App, recipe: Recipe, job: Job) -> BaseModel:
     if job.state == "done" and (result := await app.jobs.result(job.id)):
         await recipe.load()
         kind = inspect.signature(recipe.run, eval_str=True).return_annotation
-        model: BaseModel = kind.model_validate(result.structured)
+        model: Result = kind.model_validate(result.structured)
         return model
     calls = await app.jobs.calls(job.id, limit=_CALLS_SHOWN) if job.calls else []
     return JobHandle.of(job, calls, runs_on=app.jobs.runs_on)
@@ -128,5 +128,5 @@ async def finished(app: App, recipe: Recipe, job: Job) -> BaseModel:
 def _check_names(app: App, arguments: Mapping[str, Any]) -> None:
     for parameter in _NAMED:
         value = arguments.get(parameter)
-        for name in [value] if isinstance(value, str) else value or ():
+        for name in app.roster.expand([value] if isinstance(value, str) else value or ()):
             app.roster.seat(name)

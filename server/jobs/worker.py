@@ -27,15 +27,16 @@ from ai.lazy import load
 from ai.runs.app import App, open_app
 from core.errors import InvalidInputError, StoreError
 from core.files.atomic import private_folder
-from core.jobs.jobs import done_here, may_exist
+from core.jobs.jobs import NoWorker, done_here, may_exist
 from core.jobs.kinds import BATCH
 from core.paths import data_dir
 from server.entry import own_command
+from server.side_tasks import tasks_beside
 from server.toolbox import KINDS, Recipe
 
 if TYPE_CHECKING:
     from ai.runs.memo import Memo
-    from ai.runs.run import Desk
+    from ai.runs.run import Materials
     from core.jobs.runner import Runner, Work
     from core.jobs.values import Job, JobResult
 
@@ -52,8 +53,8 @@ async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) ->
     keep_batches(app)
     if not app.config.defaults.detach or not done_here():
         detach = None
-    app.jobs.runs_on = detach is not None or not done_here()
-    async with anyio.create_task_group() as tasks:
+    app.jobs.promise(runs_on=detach is not None or not done_here())
+    async with tasks_beside() as tasks:
         tasks.start_soon(_serve, app)
         try:
             yield
@@ -61,14 +62,13 @@ async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) ->
             with anyio.CancelScope(shield=True):
                 if detach is not None:
                     await _hand_over(app, detach)
-                await app.jobs.stopping(app.config.defaults.drain_s)
-            tasks.cancel_scope.cancel()
+                await app.jobs.stop(app.config.defaults.drain_s)
 
 
 def keep_batches(app: App) -> None:
     """In a fleet this process holds the batches it accepts, whose files are here; their rows are asked by workers."""
     if not done_here():
-        app.jobs.keeps = (BATCH,)
+        app.jobs.promise(keeps=(BATCH,))
 
 
 async def work(idle_s: float | None, *, at_once: int | None = None) -> None:
@@ -123,8 +123,7 @@ async def open_runner(app: App, *, at_once: int | None = None, kinds: Collection
         most=at_once or module.MOST_AT_ONCE,
         ended=app.jobs.ended,
     )
-    app.jobs.changed, app.jobs.cancelling, app.jobs.stepping_aside = runner.wake, runner.cancel, runner.step_aside
-    app.jobs.stopping = runner.stop
+    app.jobs.attach(runner)
     return runner
 
 
@@ -151,9 +150,19 @@ def start_worker() -> None:
         )
 
 
+class _Waiting(NoWorker):
+    """Nobody yet, but somebody will be there once there is a job."""
+
+    def __init__(self, told: anyio.Event) -> None:
+        self._told = told
+
+    def wake(self) -> None:
+        self._told.set()
+
+
 async def _serve(app: App) -> None:
     told = anyio.Event()
-    app.jobs.changed = told.set
+    app.jobs.attach(_Waiting(told))
     while not told.is_set() and not app.jobs.opened and not await anyio.to_thread.run_sync(may_exist):
         with anyio.move_on_after(_LOOK_S):
             await told.wait()
@@ -186,8 +195,7 @@ def _work(app: App) -> Work:
 async def _drainable(app: App, job: Job, memo: Memo, drain: anyio.Event) -> JobResult | None:
     """Run the job's recipe, or None when it was drained."""
     result: JobResult | None = None
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with tasks_beside() as tasks:
 
         async def drained() -> None:
             await drain.wait()
@@ -195,14 +203,8 @@ async def _drainable(app: App, job: Job, memo: Memo, drain: anyio.Event) -> JobR
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(drained)
-        try:
-            result = await _recipe(app, job, memo)
-        except Exception as error:  # raised again below: out of here it would come wrapped in a group
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return result
+        result = await _recipe(app, job, memo)
+    return result  # noqa: RET504 - None where the block was cancelled
 
 
 async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
@@ -211,20 +213,20 @@ async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
     recipe = KINDS[job.kind]
     await recipe.load()
     given = dict(job.arguments)
-    desk = _desk(app, given.pop(PLACE, None))
+    materials = _materials(app, given.pop(PLACE, None))
     arguments = read_arguments(recipe, given)
-    async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo, desk=desk) as run:
+    async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo, materials=materials) as run:
         if job.calls:
             run.step(f"resumed with {job.calls} finished calls")
         result: Any = await recipe.run(run, **arguments)
     return JobResult(result.markdown(), result.model_dump(mode="json"))
 
 
-def _desk(app: App, place: Mapping[str, Any] | None) -> Desk:
+def _materials(app: App, place: Mapping[str, Any] | None) -> Materials:
     """What the job works with: files are looked for where it was accepted, unless that was on another machine."""
     if place is None or not done_here():
-        return app.desk
-    return replace(app.desk, workspace=app.desk.workspace.at(place))
+        return app.materials
+    return replace(app.materials, workspace=app.materials.workspace.at(place))
 
 
 def read_arguments(recipe: Recipe, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ai.runs.app import App
 from ai.runs.run import new_run_id
@@ -22,11 +22,11 @@ from core.errors import MootError, StoreError
 from core.events import Subscription
 from server.jobs.background import JobHandle, attended, finished, start, submit
 from server.mcp_server.host_limits import patience_s
-from server.mcp_server.reply import Results, as_reply, noted
+from server.mcp_server.reply import LongResults, as_reply, noted
 from server.progress import report, watched
 from server.toolbox import Recipe
 from tools.recipe.kit import Background
-from tools.recipe.result import shown
+from tools.recipe.result import Result, shown
 
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
 EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
@@ -44,7 +44,7 @@ class _RecipeTool(Tool):
         return await super().run(arguments, context, convert_result)
 
 
-def as_tool(recipe: Recipe, results: Results) -> Tool:
+def as_tool(recipe: Recipe, results: LongResults) -> Tool:
     """The tool for *recipe*; what is too long for a reply is kept in *results*."""
     tool = _RecipeTool.from_function(
         _handler(recipe, results),
@@ -80,7 +80,7 @@ def _annotations(recipe: Recipe) -> ToolAnnotations:
     return ToolAnnotations(read_only_hint=recipe.read_only, open_world_hint=False)
 
 
-def _handler(recipe: Recipe, results: Results) -> Callable[..., Any]:
+def _handler(recipe: Recipe, results: LongResults) -> Callable[..., Any]:
     """The recipe as a function the SDK can register: `run` replaced by the request's context."""
 
     async def handle(ctx: Context[App], **arguments: Any) -> CallToolResult:
@@ -118,7 +118,7 @@ class _Call:
         self.note = ""
         """What whoever reads the result has to know beside it."""
 
-    async def result(self, arguments: dict[str, Any]) -> BaseModel:
+    async def result(self, arguments: dict[str, Any]) -> Result:
         background = arguments.pop("background", False)
         if not self._recipe.background or arguments.get("dry_run"):
             return await self._run(arguments)
@@ -127,13 +127,11 @@ class _Call:
         patience = patience_s(self._client(), os.environ, self._app.config.defaults.reply_within)
         return await (self._run(arguments) if patience is None else self._run_within(patience, arguments))
 
-    async def _run(self, arguments: dict[str, Any]) -> BaseModel:
+    async def _run(self, arguments: dict[str, Any]) -> Result:
         async with watched(self._app.bus, self.id, self._show), self._app.run(self._recipe.name, run_id=self.id) as run:
-            result = await self._recipe.run(run, **arguments)
-        assert isinstance(result, BaseModel)
-        return result
+            return await self._recipe.run(run, **arguments)
 
-    async def _run_within(self, patience: float, arguments: dict[str, Any]) -> BaseModel:
+    async def _run_within(self, patience: float, arguments: dict[str, Any]) -> Result:
         """The result, or what there is after *patience* seconds, while a job goes on with the rest."""
         try:
             job = await submit(self._app, self._recipe, arguments)

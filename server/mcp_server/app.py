@@ -20,7 +20,7 @@ from server.added import all_recipes
 from server.jobs.worker import serving_jobs
 from server.mcp_server.lazy_server import LateServer, Tools
 from server.mcp_server.prompts import add_completion, prompts
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from server.mcp_server.resources import add_resources
 from server.mcp_server.subscriptions import Subscriptions
 from server.mcp_server.tasks import TasksExtension
@@ -62,7 +62,7 @@ def create_mcp_server(
         recipes: What is offered as tools; None: all of Moot's, and what other packages add.
         extensions: Of MCP, around the one for tasks.
     """
-    results = Results()
+    results = LongResults()
     tools = Tools(all_recipes() if recipes is None else recipes, results)
     subscriptions = Subscriptions()
     opened: list[App] = []

@@ -28,7 +28,7 @@ from pydantic import AnyUrl
 from ai.runs.app import App
 from core.untrusted import one_line
 from server.mcp_server.adapter import as_tool
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from server.toolbox import Recipe
 from tools.recipe.result import shown
 
@@ -38,7 +38,7 @@ _LONGEST_NAME = 200
 class Tools:
     """The tools of *recipes*, in their order; what is too long for a reply is kept in *results*."""
 
-    def __init__(self, recipes: Sequence[Recipe], results: Results) -> None:
+    def __init__(self, recipes: Sequence[Recipe], results: LongResults) -> None:
         self._recipes = {recipe.name: recipe for recipe in recipes}
         self._results = results
         self._made: dict[str, Tool] = {}

@@ -11,10 +11,10 @@ from collections import OrderedDict
 from typing import Any
 
 from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
-from pydantic import BaseModel
 
 from core.errors import InvalidInputError
 from core.usage.tokens import text_tokens
+from tools.recipe.result import Result
 
 MOST_TOKENS = 18_000
 """Below the hosts' limit by a good margin, since nobody counts tokens alike."""
@@ -22,7 +22,7 @@ _SHORTEST = 200
 _KEPT = 20
 
 
-class Results:
+class LongResults:
     """The full texts of the last results that were too long to be sent."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Results:
         return self._texts[id]
 
 
-def as_reply(result: BaseModel, id: str, results: Results) -> CallToolResult:
+def as_reply(result: Result, id: str, results: LongResults) -> CallToolResult:
     """*result* as text and data; the run *id* names what is kept of it when it is too long."""
     text, data = _both(result)
     content: list[ContentBlock] = []
@@ -65,15 +65,15 @@ def noted(reply: CallToolResult, note: str) -> CallToolResult:
     return CallToolResult(content=content, structured_content=data, is_error=reply.is_error)
 
 
-def _both(result: BaseModel) -> tuple[str, dict[str, Any]]:
-    return result.markdown(), result.model_dump(mode="json")  # type: ignore[attr-defined]
+def _both(result: Result) -> tuple[str, dict[str, Any]]:
+    return result.markdown(), result.model_dump(mode="json")
 
 
 def _size(text: str, data: dict[str, Any]) -> int:
     return max(text_tokens(text), text_tokens(json.dumps(data, ensure_ascii=False)))
 
 
-def _shortened(result: BaseModel, uri: str) -> tuple[str, dict[str, Any]]:
+def _shortened(result: Result, uri: str) -> tuple[str, dict[str, Any]]:
     """The result with its long texts cut until it fits: at first to about 200 tokens each."""
     data = result.model_dump(mode="json")
     longest = 4 * _SHORTEST

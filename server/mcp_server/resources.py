@@ -12,7 +12,7 @@ from mcp.server.mcpserver.exceptions import ResourceError
 from ai.runs.app import App
 from core.errors import MootError
 from core.usage.ledger import usage_report
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from tools.jobs import FinishedCall, JobView, read_job
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ EVENTS = "moot://jobs/{id}/events{?after}"
 _CALLS_SHOWN = 100
 
 
-def add_resources(server: MCPServer[App], app: Callable[[], App], results: Results) -> None:
+def add_resources(server: MCPServer[App], app: Callable[[], App], results: LongResults) -> None:
     """Register every resource; *app* gives the one that is open when a resource is read."""
 
     @server.resource(
@@ -43,7 +43,7 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: Resul
         mime_type="application/json",
     )
     def threads() -> list[dict[str, Any]]:
-        listed = _read(app().desk.threads.all)
+        listed = _read(app().materials.threads.all)
         return [
             {"name": one.name, "turns": one.turns, "updated": one.updated, "opening": one.opening} for one in listed
         ]
@@ -52,7 +52,7 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: Resul
         THREAD, name="thread", title="Thread", description="A conversation as Markdown.", mime_type="text/markdown"
     )
     def thread(name: str) -> str:
-        return _read(lambda: app().desk.threads.markdown(name))
+        return _read(lambda: app().materials.threads.markdown(name))
 
     @server.resource(
         "moot://jobs",
@@ -72,8 +72,8 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: Resul
         mime_type="application/json",
     )
     async def job(id: str) -> dict[str, Any]:
-        desk = app().jobs
-        report = read_job(desk, await _awaited(desk.get(id)), after=0, limit=_CALLS_SHOWN)
+        jobs = app().jobs
+        report = read_job(jobs, await _awaited(jobs.get(id)), after=0, limit=_CALLS_SHOWN)
         return (await _awaited(report)).model_dump()
 
     @server.resource(
@@ -84,9 +84,9 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: Resul
         mime_type="application/json",
     )
     async def events(id: str, after: int = 0) -> dict[str, Any]:
-        desk = app().jobs
-        job = await _awaited(desk.get(id))
-        calls = await _awaited(desk.calls(id, after=max(after, 0), limit=_CALLS_SHOWN))
+        jobs = app().jobs
+        job = await _awaited(jobs.get(id))
+        calls = await _awaited(jobs.calls(id, after=max(after, 0), limit=_CALLS_SHOWN))
         return {
             "job": JobView.of(job).model_dump(),
             "events": [FinishedCall.of(call).model_dump() for call in calls],

@@ -34,7 +34,7 @@ from core.jobs.states import KEPT_S
 from server.jobs.background import attended, finished, submit
 from server.mcp_server.adapter import failure
 from server.mcp_server.lazy_server import Tools
-from server.mcp_server.reply import Results, as_reply
+from server.mcp_server.reply import LongResults, as_reply
 from server.toolbox import KINDS
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class TasksExtension(Extension):
 
     identifier = TASKS
 
-    def __init__(self, tools: Tools, results: Results) -> None:
+    def __init__(self, tools: Tools, results: LongResults) -> None:
         self._tools = tools
         self._results = results
 

@@ -12,8 +12,9 @@ from urllib.request import ProxyHandler, Request, build_opener
 import click
 
 from ai.providers.catalog import PROVIDERS
-from core.config import FILE, environment_key
+from core.config import FILE
 from core.errors import ConfigError
+from core.keys import environment_key
 from core.paths import credentials_path
 from server.setup.connect import Wish, connect
 from server.setup.credentials_file import change_rows, rows

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anyio
 import click
 
 from ai.providers.catalog import PROVIDERS
-from core.config import FILE, KEYRING_SERVICE, AIConfig, Config, environment_key, keyring_key, load_config
-from core.errors import ConfigError, InvalidInputError, MootError
+from core.config import FILE, AIConfig, Config, load_config
+from core.errors import ConfigError, InvalidInputError
+from core.keys import KEYRING_SERVICE, environment_key, keyring_key
 from core.paths import credentials_path
 from core.redact import redact, register_secret
 from core.secrecy.config_row import bare_key
 from core.untrusted import clean
-from server.doctor.checks import ask_everybody
 from server.setup.credentials_file import change_rows, rows
 
 _LONGEST_KEY = 4096
@@ -83,19 +82,6 @@ def list_keys(*, as_json: bool) -> int:
         if not found:
             click.echo("No AI with a key is configured. Run: moot keys set openai (or another provider)", err=True)
     return 0 if all(one["key"] for one in found) and config.readable else 1
-
-
-def test_keys(name: str | None) -> int:
-    """Ask *name*, or everybody, one short question. 1: one did not answer, or nobody is there."""
-    config = load_config(credentials_path())
-    try:
-        findings = anyio.run(ask_everybody, config, name)
-    except MootError as error:
-        click.echo(f"moot: {error}", err=True)
-        return 1
-    for finding in findings:
-        click.echo(clean(redact(f"{finding.name.removeprefix('probe ')}: {finding.sentence}")))
-    return 0 if findings and all(finding.state == "ok" for finding in findings) else 1
 
 
 def _checked(key: str) -> str:

@@ -1,8 +1,8 @@
 """`moot serve`: answers from a snapshot at once, imports the real server meanwhile, and hands the connection over.
 
-The real server is imported in the background as soon as the host pauses. When no call comes within seconds, the
-process starts over in place, so that a server nobody uses costs no more memory than a bare interpreter. It imports
-nothing but a few cheap modules until then.
+The real server is imported in the background as soon as the host pauses. When no call comes within seconds, and no job
+waits that nobody works on, the process starts over in place, so that a server nobody uses costs no more memory than a
+bare interpreter. It imports nothing but a few cheap modules until then.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
     """
     listening = True
     while not (front.wanted and real.ready):
+        if real.work_waits:
+            front.wanted = True
+            continue
         if front.wanted and not real.started:
             real.import_here(partial(_go_on, front, real))
             return True
@@ -161,6 +164,9 @@ class _Real:
         self.started = self.ready = False
         self.done = -1
         """Becomes readable when the imports have ended."""
+        self.work_waits = False
+        """Whether there is something to do for which no host will ask: a job whose process is gone."""
+        self._finds_work = False
         self._thread: Thread | None = None
         self._server: Any = None
         self._error: BaseException | None = None
@@ -188,7 +194,7 @@ class _Real:
     def join(self) -> None:
         if self._thread is not None:
             self._thread.join()
-        self.ready = True
+        self.ready, self.work_waits = True, self._finds_work
 
     def run(self, heard: bytes, repeated: list[str | int], *, renew: bool = False) -> None:
         """Let the real server read *heard* and then the rest; what it answers to *repeated* is dropped.
@@ -217,9 +223,11 @@ class _Real:
 
             configure_logging()  # before the SDK sets up a handler of its own, which would print keys
             with built_when_used():
+                from server.jobs.left_work import work_waits
                 from server.stdio.connection import create_stdio_server
             with left_out("rich.console"):  # for that handler, which is not used
                 self._server = create_stdio_server()
+            self._finds_work = work_waits()
         except BaseException as error:  # raised again where the server is needed
             self._error = error
         finally:

@@ -17,9 +17,10 @@ from ai.caller import Caller, call_ai, call_ai_async, call_multiple_ais
 from ai.client import AIClient, Emit
 from ai.runs.app import cleanup_async_ai_clients, initialize_all_clients_async, open_app
 from ai.wire.transport import SharedHTTP
+from core.config import BudgetLimits
 from core.errors import AIError, AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, Token
-from core.limits.budget import Budget, BudgetLimits, Estimate
+from core.limits.budget import Budget, Estimate
 from core.usage.ledger import Ledger
 from core.values import Answer, Failure, Request, Response
 from core.view import RunView

@@ -22,10 +22,10 @@ from ai.caller import Caller
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.roster.billing import believed
 from ai.roster.roster import Roster
-from core.config import Config
+from core.config import BudgetLimits, Config
 from core.errors import BadResponseError, EmptyAnswerError, NotLocalError, StoreError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus
-from core.limits.budget import Budget, BudgetLimits
+from core.limits.budget import Budget
 from core.naming import module_name
 from core.values import Answer, Failure, Request, Response, ToolCall, Usage
 from tools.ask_many import ask_many

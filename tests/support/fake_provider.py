@@ -1,6 +1,9 @@
 """A provider on loopback that behaves as its model name says: for wire tests, and as a program for benchmarks.
 
-    python fake_provider.py            prints its base URL, serves until stdin closes
+    python fake_provider.py [LOG]      prints its base URL, serves until stdin closes
+
+LOG gets a line `a SECONDS PROMPT` for each request that was accepted and `f SECONDS PROMPT` for each answer that was
+sent whole to somebody who was still there, by the monotonic clock that all processes share.
 
 The model name is a list of settings, such as `delay=0.2,tokens=50,gap=0.01`:
 
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -142,6 +146,7 @@ class FakeProvider:
     base_url: str = ""
     rates: RateLimits = field(default_factory=RateLimits)
     connections: set[Any] = field(default_factory=set)
+    log: Callable[[str, dict[str, Any]], None] = lambda what, asked: None
 
     async def start(self, port: int = 0) -> asyncio.Server:
         self.gate.set()
@@ -207,6 +212,7 @@ class _Connection(asyncio.Protocol):
         provider = self.provider
         provider.requests.append(asked)
         provider.headers.append(headers)
+        provider.log("a", asked)
         provider.in_flight += 1
         provider.most_in_flight = max(provider.most_in_flight, provider.in_flight)
         provider.changed.set()
@@ -234,6 +240,7 @@ class _Connection(asyncio.Protocol):
         self.provider.in_flight -= 1
         self.provider.changed.set()
         if not self.transport.is_closing():
+            self.provider.log("f", asked)
             self.transport.write(head(200, kind, len(body), self.told) + body)
 
     def _json(self, status: int, value: Any, extra: str = "") -> None:
@@ -303,8 +310,19 @@ class _Connection(asyncio.Protocol):
         self.transport.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
 
+def _log_into(path: str) -> Callable[[str, dict[str, Any]], None]:
+    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def note(what: str, asked: dict[str, Any]) -> None:
+        os.write(log, f"{what} {time.monotonic():.6f} {asked['messages'][-1]['content']}\n".encode())
+
+    return note
+
+
 async def _main() -> None:
     provider = FakeProvider()
+    if len(sys.argv) > 1:
+        provider.log = _log_into(sys.argv[1])
     async with await provider.start():
         print(provider.base_url, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

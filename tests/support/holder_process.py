@@ -21,7 +21,8 @@ from core.errors import StoreError
 from core.jobs.values import Job
 from server.cli.batch_terminal import Wishes, _worked
 from server.jobs.worker import keep_batches
-from tools.batching.spec import Prepared, prepare, start_batch
+from tools.batching.spec import Prepared, prepare
+from tools.batching.start import start_batch
 
 
 async def main(log_path: str, folder: Path) -> int:

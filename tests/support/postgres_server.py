@@ -69,6 +69,15 @@ class PostgresServer:
         """As a crash does: nothing is written, everybody is cut off."""
         self._control("-m", "immediate", "-w", "stop")
 
+    def kill(self) -> None:
+        """SIGKILL its postmaster; its children notice that, and end. Returns when all are gone."""
+        import psutil
+
+        postmaster = psutil.Process(self._own.get_pid())
+        family = [postmaster, *postmaster.children(recursive=True)]
+        postmaster.kill()
+        psutil.wait_procs(family, timeout=30)
+
     def start(self) -> None:
         self._own.ensure_postgres_running()
 

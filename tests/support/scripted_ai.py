@@ -15,13 +15,16 @@ import anyio
 from ai.caller import Caller
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
+from ai.roster.build import build_ai
+from ai.roster.configured_ai import ConfiguredAI
+from ai.roster.key_lane import Key
 from ai.roster.roster import Roster
-from ai.roster.seat import Seat
 from ai.runs.app import App
-from ai.runs.run import Desk
+from ai.runs.run import Materials
 from core.config import AIConfig, Config, Defaults
 from core.errors import AIError
 from core.events import Event, EventBus
+from core.limits.buckets import Buckets, key_id, open_buckets
 from core.values import Request, Response, Usage
 
 
@@ -80,18 +83,32 @@ class NoSync(AIClient):
         raise AssertionError("the synchronous client must not be used")
 
 
-def scripted_seat(name: str, client: AsyncAIClient, sync: AIClient | None = None, **row: object) -> Seat:
+def scripted_seat(
+    name: str, client: AsyncAIClient, sync: AIClient | None = None, *, buckets: Buckets | None = None, **row: object
+) -> ConfiguredAI:
     config = AIConfig.model_validate(row)
 
     def find(other: str) -> object:
         raise AssertionError(f"no fallback to {other} expected")
 
-    return Seat(name, config, PROVIDERS["openai"], (client, sync or NoSync()), defaults=Defaults(attempts=1), find=find)  # type: ignore[arg-type]
+    return build_ai(
+        name,
+        config,
+        PROVIDERS["openai"],
+        [Key("", key_id(name), client, sync or NoSync())],
+        buckets=buckets or open_buckets(),
+        defaults=Defaults(attempts=1),
+        find=find,  # type: ignore[arg-type]
+    )
 
 
 @asynccontextmanager
 async def scripted_app(
-    ais: dict[str, Sequence[Step]], *, desk: Desk | None = None, config: Config | None = None, **defaults: object
+    ais: dict[str, Sequence[Step]],
+    *,
+    materials: Materials | None = None,
+    config: Config | None = None,
+    **defaults: object,
 ) -> AsyncIterator[ScriptedApp]:
     """An app whose AIs follow their scripts; it checks in the end that every step was asked for."""
     quick = {"drain_s": 0.05}  # calls that are held are held for ever
@@ -101,14 +118,19 @@ async def scripted_app(
     rows = config.rows
     roster.seats.update(
         {
-            name: scripted_seat(name, client, **(rows[name].model_dump(exclude_unset=True) if name in rows else {}))
+            name: scripted_seat(
+                name,
+                client,
+                buckets=roster.buckets,
+                **(rows[name].model_dump(exclude_unset=True) if name in rows else {}),
+            )
             for name, client in clients.items()
         }
     )
     bus = EventBus()
     events: list[Event] = []
     bus.add_sink(events.append)
-    app = ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events, desk=desk or Desk())
+    app = ScriptedApp(config, roster, bus, Caller(roster, bus), clients, events, materials=materials or Materials())
     try:
         yield app
     finally:

@@ -6,7 +6,7 @@ import pytest
 from scripted_ai import scripted_app
 
 from ai.roster.roster import Roster
-from ai.runs.run import Desk
+from ai.runs.run import Materials
 from core.config import AIConfig, Config, Defaults
 from core.errors import (
     InvalidInputError,
@@ -141,8 +141,8 @@ async def test_status_lists_who_is_ready_and_why_others_are_not() -> None:
 async def test_status_tells_of_names_nobody_has_and_of_a_ledger_that_takes_nothing() -> None:
     rows = {"a": AIConfig(provider="openai_compatible", base_url="http://127.0.0.1:9/v1", fallback=["ghost", "a"])}
     config = Config(rows=rows, defaults=Defaults(ai="nobody"))
-    desk = Desk(unrecorded=lambda: "The store is damaged.")
-    async with scripted_app({"a": []}, config=config, desk=desk) as app, app.run("status") as run:
+    materials = Materials(unrecorded=lambda: "The store is damaged.")
+    async with scripted_app({"a": []}, config=config, materials=materials) as app, app.run("status") as run:
         found = await status(run)
     assert found.problems == [
         "credentials.json: defaults.ai names 'nobody', which is not there. Add it, or correct the name.",

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from scripted_ai import ScriptedApp, scripted_app
 
+from core.config import BudgetLimits
 from core.errors import BudgetExceededError, ServerError, TruncatedError
-from core.limits.budget import Budget, BudgetLimits
+from core.limits.budget import Budget
 from core.values import Request, Response, Usage
 from tools.ask_many import ask_many
 from tools.ask_one import ask_one

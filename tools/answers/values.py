@@ -21,7 +21,7 @@ from tools.answers.numerals import Number, read_number
 from tools.answers.options import Options
 from tools.answers.ranges import read_range
 
-Kind = Literal["letter", "number", "range", "yes or no", "date", "list", "text"]
+AnswerKind = Literal["letter", "number", "range", "yes or no", "date", "list", "text"]
 
 _LONGEST_SHOWN = 300
 _LONGEST_READ = 2_000
@@ -75,7 +75,7 @@ _BRACKETS = {"{": "}", "[": "]", "(": ")"}
 class Value:
     """A final answer. Equal `key` means equal answer; `could_be` are keys it has if its unit or order is left open."""
 
-    kind: Kind
+    kind: AnswerKind
     key: str
     display: str
     could_be: tuple[str, ...] = ()

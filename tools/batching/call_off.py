@@ -50,7 +50,7 @@ async def call_off(run: Run, job: str) -> CallOffReport:
 async def _cancelled(run: Run, job: str) -> bool:
     """Whether it really is, once whoever ran it has noticed. It may be resumed by now, or drained."""
     assert run.jobs is not None, "only a job is called off"
-    run.jobs.stepping_aside(run.id)  # whoever takes that job over, only to end it, may need the place
+    run.jobs.step_aside(run.id)  # whoever takes that job over, only to end it, may need the place
     began = time.monotonic()
     while True:
         with suppress(StoreError):  # it is away for a moment

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import fields
 
-from ai.layers.cache import request_key
+from ai.request import request_key
 from ai.roster.roster import Roster
 from core.batch.input import Row
 from core.values import Message, Request

@@ -105,7 +105,7 @@ class _Work:
         if jobs is None or memory is None or parts is None or await anyio.to_thread.run_sync(self._stays_here):
             await self._ask_here()
         else:
-            jobs.stepping_aside(self._run.id)
+            jobs.step_aside(self._run.id)
             await self._spread(parts, memory)
 
     def _stays_here(self) -> bool:
@@ -186,7 +186,7 @@ class _Work:
             sidecar = begin_again(sidecar, self._output) if whole else begin_mending(sidecar, self._output, kept=None)
         self._sidecar = sidecar
         self._results = Results(retry_path(self._output) if self._retries else self._output, spec.ais)
-        self._tally = self._opened()
+        self._tally = self._open_output()
         if earlier := self._earlier():
             self._kept = Kept(earlier, spec.ais, spec.total)
         self._rewind()
@@ -196,7 +196,7 @@ class _Work:
         """Whether the failed records of a whole output are asked again, into a file of their own."""
         return self._sidecar.generation > 0 and not self._sidecar.mending
 
-    def _opened(self) -> Tally:
+    def _open_output(self) -> Tally:
         """The output, ready to be continued. What is not in order in it is set aside first, as it is."""
         try:
             return self._results.open()
@@ -265,7 +265,7 @@ class _Work:
         return record(value, index=ask.index, id=ask.row.id, ai=ask.ai, schema=self._schema)
 
     async def _read_known(self) -> Sequence[Ask]:
-        """The same where every row was asked remotely: what has no result there is a failure, and asked nowhere."""
+        """Read rows that were all asked remotely: what has no result there is a failure, and asked nowhere."""
         assert self._remote is not None
         asks = await self._read()
         missing = await self._remote.missing(asks)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ai.batch.records import failure_value
 from ai.batch.rows import Ask, Batch, Result
+from ai.request import result_key
 from ai.runs.run import Run
 from core.errors import AIError, ConfigError
 from core.jobs.kinds import SLICE
@@ -321,7 +322,7 @@ class Slices:
         self._gone |= not self._stopped and not all(result.done for result in results)
 
     def _name(self, ask: Ask | SliceAsk) -> str:
-        return f"{self._common.role}:{ask.ai}:{ask.key}"
+        return result_key(self._common.role, ask.ai, ask.key)
 
 
 def _light(ask: Ask) -> Ask:

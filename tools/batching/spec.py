@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -22,16 +22,10 @@ from core.batch.input import BatchInput, Survey, survey
 from core.batch.output import Results, Sidecar, Tally, find_run
 from core.batch.records import Record
 from core.batch.template import Template
-from core.errors import ForgottenJobError, UnknownJobError
-from core.jobs.kinds import BATCH
 from core.limits.budget import Estimate
 from core.untrusted import one_line, quoted
 from tools.recipe.kit import Cost, build_request, price_range
 from tools.recipe.result import Result
-
-if TYPE_CHECKING:
-    from core.jobs.jobs import Jobs
-    from core.jobs.values import Job
 
 _SHOWN_ROWS = 200
 _SHOWN_TEXT = 4_000
@@ -212,51 +206,6 @@ def size_of(path: Path) -> int:
     return 0 if path.is_dir() else path.stat().st_size
 
 
-async def start_batch(jobs: Jobs, batch: Prepared, *, retry_failed: bool = False) -> Job:
-    """Start the job of a batch, or go on with the one its output belongs to.
-
-    Raises:
-        MootError: It cannot be started; the message says why.
-    """
-    spec, output = batch.spec, Path(batch.spec.output)
-    found = replace(await anyio.to_thread.run_sync(find_run, output, spec.run), width=batch.width)
-    job = await _known(jobs, found.job)
-    if job is None:
-        return await _submitted(jobs, spec, found)
-    if job.state in ("queued", "running"):
-        return job
-    await anyio.to_thread.run_sync(found.write, output)
-    if job.state != "done":
-        return await jobs.resume(job.id)
-    from tools.batching.mend import is_whole
-
-    again = retry_failed or not await anyio.to_thread.run_sync(is_whole, spec, found)
-    try:
-        return await jobs.retry(job.id) if again else job
-    except ForgottenJobError:
-        return await _submitted(jobs, spec, found)
-
-
-async def _submitted(jobs: Jobs, spec: BatchSpec, found: Sidecar) -> Job:
-    """A new job, named beside its output. Of two starts at the same time only one gets through."""
-    output = Path(spec.output)
-    job = await jobs.submit(BATCH, {"spec": spec.model_dump(mode="json")})
-    claimed = replace(found, job=job.id)
-    if found.job:
-        await anyio.to_thread.run_sync(claimed.write, output)
-    elif (other := await anyio.to_thread.run_sync(claimed.claim, output)).job != job.id:
-        await jobs.cancel(job.id)
-        return await jobs.get(other.job)
-    return job
-
-
-async def _known(jobs: Jobs, id: str) -> Job | None:
-    try:
-        return await jobs.get(id) if id else None
-    except UnknownJobError:
-        return None
-
-
 def report(spec: BatchSpec, tally: Tally) -> BatchReport:
     """What there is to say of the output of *spec*, and of what was set aside of it. Blocks."""
     total, name = spec.total * len(spec.ais), Path(spec.output).name
@@ -269,6 +218,7 @@ def report(spec: BatchSpec, tally: Tally) -> BatchReport:
     rows = list(islice(Results(Path(spec.output), spec.ais).records(), _SHOWN_ROWS)) if spec.shown else []
     return BatchReport(
         summary=words if spec.shown else f"{words} The results are in {name}.",
+        partial=tally.ok < total,
         total=total,
         done=tally.done,
         failed=tally.failed,

@@ -6,10 +6,10 @@ from statistics import median
 
 from core.untrusted import quoted
 from tools.judging.judging import Judging, standings, winner
-from tools.recipe.result import Prose, Result
+from tools.recipe.result import Part, Prose
 
 
-class Standing(Result):
+class Standing(Part):
     """One candidate's place: comparisons won, lost and without a consistent preference, and the share of points."""
 
     name: str
@@ -20,7 +20,7 @@ class Standing(Result):
     words: int
 
 
-class Reason(Result):
+class Reason(Part):
     """What a judge said of some candidates, named in the order it was shown them, and its order of them."""
 
     judge: str
@@ -29,7 +29,7 @@ class Reason(Result):
     reason: Prose
 
 
-class Judgement(Result):
+class Judgement(Part):
     """The outcome of a judging. `flip_rate` is the share of preferences that the order alone turned around; those do
     not count. `winner` null means a tie, or no readable judgement."""
 

@@ -25,10 +25,10 @@ from tools.reading.final_answer import Reading, read_answer, rendered
 from tools.recipe.kit import Reply, build_request
 from tools.recipe.off_loop import off_loop
 from tools.recipe.panel import default_judges, family, said
-from tools.recipe.result import Prose, Result
+from tools.recipe.result import Part, Prose
 from tools.recipe.structured import object_schema
 from tools.voting.referee import match_values
-from tools.voting.votes import Ballot, Tally, tally
+from tools.voting.votes import Ballot, WeighedVotes, tally
 
 Method = Literal["none", "merge", "vote", "best"]
 Synthesize = Annotated[
@@ -44,7 +44,7 @@ VALUE_SCHEMA = object_schema(reasons={"type": "string"}, answer={"type": "string
 _UNREAD = Reading(None, read=False)
 
 
-class Votes(Result):
+class Votes(Part):
     """One answer, the AIs whose majority it is, how many samples give it, and its share of the vote."""
 
     answer: str
@@ -53,7 +53,7 @@ class Votes(Result):
     share: float | None
 
 
-class Synthesis(Result):
+class Synthesis(Part):
     """What came out of the answers: `answer` null when nothing did, and `note` says why."""
 
     method: Method
@@ -186,7 +186,7 @@ def vote(run: Run, question: str, readings: Mapping[str, Sequence[Reading]]) -> 
     return Synthesis(method="vote", answer=answer, votes=votes, unread=unread, note=_vote_note(count, voted, silent))
 
 
-def _vote_note(count: Tally, voted: int, silent: int) -> str | None:
+def _vote_note(count: WeighedVotes, voted: int, silent: int) -> str | None:
     """Why there is no winner, and whose vote is missing from the shares."""
     if silent > voted:
         return f"No vote: of {voted + silent} AIs, {silent} give no final answer that could be read."

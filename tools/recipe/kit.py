@@ -16,9 +16,11 @@ from core.errors import InvalidInputError, MootError, NoAnswerError
 from core.limits.budget import Estimate
 from core.untrusted import quoted
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
-from tools.recipe.result import Prose, Result
+from tools.recipe.result import Part, Prose, Result
 
 MOST_AIS = 16
+MISFIT = "schema"
+"""The code of an answer that is whole, but not in the form that was asked for."""
 
 # What several tools take is explained once, in the server's instructions, and bare here: every byte of a tool's schema
 # is paid for in every conversation.
@@ -32,12 +34,13 @@ EffortLevel = Effort | None
 TimeoutS = Annotated[float | None, Field(gt=0, le=3600)]
 
 
+AnswerSchema = Annotated[dict[str, Any] | None, Field(description="JSON Schema for the answer.")]
 DryRun = bool
 Background = bool
 """Not a parameter of any recipe: doors add it to those that may run as jobs."""
 
 
-Role = Annotated[str | None, Field(description="E.g. reviewer, architect, debugger, tester.")]
+RoleName = Annotated[str | None, Field(description="E.g. reviewer, architect, debugger, tester.")]
 Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
 Images = Annotated[list[str] | None, Field(description="Picture files.", max_length=10)]
 Thread = Annotated[str | None, Field(description="Conversation to continue or start, by name.")]
@@ -58,7 +61,6 @@ class Reply(Result):
     output_tokens: int | None = None
     cost_usd: float | None = None
     cached: bool = False
-    sent_along: list[str] = []
 
     @classmethod
     def of(cls, outcome: Outcome, roster: Roster) -> Reply:
@@ -67,6 +69,7 @@ class Reply(Result):
                 ai=outcome.ai,
                 model="",
                 ok=False,
+                partial=True,
                 text=outcome.error.partial,
                 error=f"{outcome.error.kind}: {outcome.error}",
                 code=outcome.error.code,
@@ -111,7 +114,8 @@ class Reply(Result):
             note = f"\n\n*{self.note}*" if self.note else ""
             return f"## {self.ai}\n*{self.byline}*{note}\n\n{text}{along(self.sent_along)}"
         if self.text:
-            return f"## PARTIAL: {self.ai} broke off\n{self.error}\n\nWhat had arrived:\n\n{text}"
+            what = "does not keep to the schema" if self.code == MISFIT else "broke off"
+            return f"## PARTIAL: {self.ai} {what}\n{self.error}\n\nWhat had arrived:\n\n{text}"
         return f"## {self.ai} did not answer\n{self.error}"
 
 
@@ -202,13 +206,28 @@ def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:
         roster.default()
     elif not ais:
         raise InvalidInputError("'ais' is empty: name at least one AI, or leave it out to ask all.")
-    names = roster.names if ais is None else list(dict.fromkeys(ais))
+    names = roster.names if ais is None else roster.expand(ais)
     if len(names) > MOST_AIS:
         raise InvalidInputError(f"{len(names)} AIs are too many: name at most {MOST_AIS} of them in 'ais'.")
     return names
 
 
-class Cost(Result):
+def only_one(roster: Roster, ai: str | None) -> str:
+    """The AI that *ai* means, the default one where none is named.
+
+    Raises:
+        UnknownAIError: A name nobody has.
+        InvalidInputError: It means several.
+    """
+    if ai is None:
+        return roster.default().name
+    names = roster.expand([ai])
+    if len(names) != 1:
+        raise InvalidInputError(f"{ai!r} means {len(names)} AIs: name one of them, or use ask_many for all.")
+    return names[0]
+
+
+class Cost(Part):
     """US dollars for several calls: what is known of it, and whether that is all."""
 
     known_usd: float

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 from ai.roster.roster import Roster
 from core.errors import PartialPanelError
@@ -15,7 +15,7 @@ from core.untrusted import quoted
 from tools.recipe.kit import Cost, Reply
 
 OnPartial = Literal["return", "refuse"]
-Kind = Literal["full", "partial", "single voice", "none"]
+TurnoutKind = Literal["full", "partial", "single voice", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Turnout:
     answered: Sequence[str]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> TurnoutKind:
         if len(self.answered) >= len(self.asked):
             return "full"
         return ("none", "single voice")[len(self.answered)] if len(self.answered) < 2 else "partial"
@@ -36,8 +36,15 @@ class Turnout:
         return [ai for ai in self.asked if ai not in self.answered]
 
 
-def heading(turnout: Turnout, did: str, cost: Cost, *, then: str = "", incomplete: bool = False) -> str:
-    """The first line of a panel's result.
+class Heading(TypedDict):
+    """The fields of a panel's result that say first whether it is whole."""
+
+    summary: str
+    partial: bool
+
+
+def heading(turnout: Turnout, did: str, cost: Cost, *, then: str = "", incomplete: bool = False) -> Heading:
+    """The first line of a panel's result, and whether something is missing.
 
     Args:
         did: What those who were heard did, such as `answered`.
@@ -47,13 +54,14 @@ def heading(turnout: Turnout, did: str, cost: Cost, *, then: str = "", incomplet
     heard = f"{len(turnout.answered)} of {len(turnout.asked)} AIs {did}"
     whole = f"{heard}{then} ({cost})."
     if turnout.kind == "full":
-        return f"PARTIAL: {whole}" if incomplete else whole
+        return Heading(summary=f"PARTIAL: {whole}" if incomplete else whole, partial=incomplete)
     warning = {
         "partial": "do not take the rest for a full panel",
         "single voice": "this is a single voice, not a panel",
         "none": "nobody was heard",
     }[turnout.kind]
-    return f"PARTIAL: {whole} Missing: {', '.join(turnout.missing)}; {warning}."
+    missing = f"Missing: {', '.join(turnout.missing)}; {warning}."
+    return Heading(summary=f"PARTIAL: {whole} {missing}", partial=True)
 
 
 def refuse_partial(on_partial: str, turnout: Turnout, cost: Cost, known: Sequence[str], why: Sequence[str]) -> None:
@@ -67,7 +75,7 @@ def refuse_partial(on_partial: str, turnout: Turnout, cost: Cost, known: Sequenc
     reasons = "\n".join(f"- {reason}" for reason in why)
     said = "\n\n".join(known)
     raise PartialPanelError(
-        f"Refused, since on_partial is 'refuse': {heading(turnout, 'answered', cost)}\n{reasons}\n\n"
+        f"Refused, since on_partial is 'refuse': {heading(turnout, 'answered', cost)['summary']}\n{reasons}\n\n"
         f"What is there, already paid for:\n\n{said}\n\nTo go on without the missing, use on_partial='return'."
     )
 

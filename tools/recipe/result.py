@@ -6,6 +6,7 @@ is a terminal code, hides, turns the writing round, or is fetched by whoever sho
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,8 +26,8 @@ class _ManyLines:
 Prose = Annotated[str, _ManyLines()]
 
 
-class Result(BaseModel):
-    """The base of results, and of what they are made of."""
+class Part(BaseModel):
+    """The base of what results are made of."""
 
     @model_validator(mode="after")
     def _only_text(self) -> Self:
@@ -39,9 +40,21 @@ class Result(BaseModel):
         """The same result with some fields changed, which are checked like all others."""
         return type(self)(**{**self.__dict__, **changes})
 
+
+class Result(Part, ABC):
+    """The base of what recipes return.
+
+    Attributes:
+        partial: Whether somebody who was asked gave no whole answer, or anything else is missing.
+        sent_along: What went along with the prompt, and what did not, a line each.
+    """
+
+    partial: bool = False
+    sent_along: list[str] = []
+
+    @abstractmethod
     def markdown(self) -> str:
         """The result as its readers see it."""
-        raise NotImplementedError(f"{type(self).__name__} is only part of a result")
 
 
 def shown(value: Any) -> Any:
@@ -69,7 +82,7 @@ def _through(value: Any, change: Any) -> Any:
 
 
 @cache
-def _prose_fields(kind: type[Result]) -> frozenset[str]:
+def _prose_fields(kind: type[Part]) -> frozenset[str]:
     return frozenset(
         name
         for name, field in kind.model_fields.items()

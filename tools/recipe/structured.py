@@ -8,7 +8,7 @@ from typing import Any
 from ai.roster.roster import Roster
 from ai.runs.run import Run
 from core.values import Outcome, Request
-from tools.recipe.kit import build_request
+from tools.recipe.kit import MISFIT, Reply, build_request
 
 
 def keeps_schema(roster: Roster, ai: str) -> bool:
@@ -16,6 +16,16 @@ def keeps_schema(roster: Roster, ai: str) -> bool:
     seat = roster.seat(ai)
     native = seat.provider.dialect != "command" and not seat.local
     return native and (seat.provider.dialect != "openai_chat" or seat.provider.quirks.json_schema)
+
+
+def fitting(reply: Reply, schema: dict[str, Any] | None) -> Reply:
+    """*reply*, which is no good one when its text is not in *schema*."""
+    if schema is None or not reply.ok:
+        return reply
+    from ai.batch.records import Schema
+
+    _, wrong = Schema(schema).read(reply.text)
+    return reply.but(ok=False, error=wrong, code=MISFIT) if wrong else reply
 
 
 def structured_request(

@@ -13,7 +13,7 @@ from tools.voting.prompts import Take
 from tools.voting.referee import Refereeing, match
 from tools.voting.referee_prompts import Matching
 from tools.voting.track_weights import Record
-from tools.voting.votes import Ballot, Tally, agreement, tally
+from tools.voting.votes import Ballot, WeighedVotes, agreement, tally
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Count:
 
     matching: Matching
     rounds: tuple[Round, ...]
-    vote: Tally
+    vote: WeighedVotes
     speakers: tuple[str, ...]
     """Who gave the answer at each place of the matching."""
 

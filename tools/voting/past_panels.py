@@ -20,7 +20,7 @@ from tools.answers.options import read_options
 from tools.recipe.panel import family
 from tools.voting.dependence import Agreement, Worth, worth
 from tools.voting.track_weights import Record, learned
-from tools.voting.votes import Tally, effective_votes
+from tools.voting.votes import WeighedVotes, effective_votes
 
 _MOST_S = 15.0
 _GROWN = 1.1
@@ -128,7 +128,7 @@ def seat_of(run: Run, ai: str) -> str:
     return f"{ai} {seat.model}" if seat else ai
 
 
-def weighted(record: Record, groups: Mapping[str, int | None], count: int) -> Tally:
+def weighted(record: Record, groups: Mapping[str, int | None], count: int) -> WeighedVotes:
     """The vote over one round of independent answers, by how often each seat was right on earlier questions.
 
     Args:
@@ -136,11 +136,11 @@ def weighted(record: Record, groups: Mapping[str, int | None], count: int) -> Ta
     """
     logs = record.weights(groups, 0)
     if not logs:
-        return Tally({}, None)
+        return WeighedVotes({}, None)
     top = max(logs.values())
     mass = {group: math.exp(log - top) for group, log in logs.items()}
     total = sum(mass.values())
     shares = {group: one / total for group, one in sorted(mass.items(), key=lambda item: -item[1])}
     best, *others = shares
     shares |= {group: 0.0 for group in range(count) if group not in shares}
-    return Tally(shares, None if others and shares[others[0]] > shares[best] - 1e-9 else best)
+    return WeighedVotes(shares, None if others and shares[others[0]] > shares[best] - 1e-9 else best)

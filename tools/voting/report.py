@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tools.recipe.panel import heading
 from tools.voting.count import Count, Member, Panel
 from tools.voting.past_panels import Past
-from tools.voting.result import Claim, Consensus, Flip, Outcome, Position, Seat
+from tools.voting.result import Assertion, Consensus, ConsensusOutcome, Flip, Position, Seat
 
 _SAID = {
     "consensus": "consensus on",
@@ -24,7 +24,7 @@ def report(panel: Panel, count: Count | None, threshold: float, past: Past) -> C
     unread = bool(count and count.rounds[-1].unread)
     silent = any(member.note for member in panel.members)
     return Consensus(
-        summary=heading(
+        **heading(
             panel.turnout,
             "answered",
             panel.cost,
@@ -51,7 +51,7 @@ def report(panel: Panel, count: Count | None, threshold: float, past: Past) -> C
     )
 
 
-def _how(panel: Panel, count: Count | None, threshold: float) -> Outcome:
+def _how(panel: Panel, count: Count | None, threshold: float) -> ConsensusOutcome:
     """What the outcome may be called: a consensus only of a full panel most of which said the same independently."""
     if count is None:
         return "ungrouped"
@@ -77,7 +77,7 @@ def _agreed(panel: Panel, count: Count, number: int, threshold: float) -> bool:
     return bool(given) and behind / len(given) >= threshold and behind * 2 > len(panel.asked)
 
 
-def _then(panel: Panel, count: Count | None, how: Outcome, verdict: str | None, past: Past) -> str:
+def _then(panel: Panel, count: Count | None, how: ConsensusOutcome, verdict: str | None, past: Past) -> str:
     """What came of it, after who was heard."""
     worth = f"{len(panel.members)} seats, {past.told}"
     if past.record is not None:
@@ -143,11 +143,11 @@ def _other(named: str | None, itself: str) -> str | None:
     return None if named == itself else named
 
 
-def _claims(count: Count) -> list[Claim]:
+def _claims(count: Count) -> list[Assertion]:
     def who(places: Sequence[int]) -> list[str]:
         return list(dict.fromkeys(count.speakers[place] for place in places))
 
-    return [Claim(claim=p.claim, ais=who(p.by), against=who(p.against)) for p in count.matching.points]
+    return [Assertion(claim=p.claim, ais=who(p.by), against=who(p.against)) for p in count.matching.points]
 
 
 def _seat(member: Member, count: Count | None) -> Seat:

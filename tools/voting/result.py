@@ -6,14 +6,14 @@ from typing import Literal
 
 from tools.recipe.kit import Cost, Reply, along
 from tools.recipe.panel import said
-from tools.recipe.result import Result
+from tools.recipe.result import Part, Result
 
-Outcome = Literal[
+ConsensusOutcome = Literal[
     "consensus", "converged", "no consensus", "partial", "tie", "single voice", "no answer", "not read", "ungrouped"
 ]
 
 
-class Position(Result):
+class Position(Part):
     """One answer, who gives it in the end, and its share of the weighted vote over all rounds."""
 
     answer: str
@@ -21,7 +21,7 @@ class Position(Result):
     share: float | None
 
 
-class Flip(Result):
+class Flip(Part):
     """A change of answer between the rounds; `convinced_by` is whose argument the AI named, if it named one."""
 
     ai: str
@@ -30,13 +30,13 @@ class Flip(Result):
     convinced_by: str | None
 
 
-class Claim(Result):
+class Assertion(Part):
     claim: str
     ais: list[str]
     against: list[str]
 
 
-class Seat(Result):
+class Seat(Part):
     """One AI: everything it said, its answer in each round (null: none), and how sure it said it was."""
 
     ai: str
@@ -52,7 +52,7 @@ class Consensus(Result):
     """`agreement` is the share of the AIs with an answer that give the commonest; the verdict is by weight."""
 
     summary: str
-    outcome: Outcome
+    outcome: ConsensusOutcome
     verdict: str | None
     agreement: float | None
     first_agreement: float | None
@@ -63,13 +63,12 @@ class Consensus(Result):
     weighted_by_record: bool = False
     positions: list[Position]
     flips: list[Flip]
-    claims: list[Claim]
+    claims: list[Assertion]
     seats: list[Seat]
     referee: str | None
     failed: list[str]
     calls: int
     cost: Cost
-    sent_along: list[str] = []
 
     @property
     def told(self) -> str:
@@ -108,7 +107,7 @@ def _flip(flip: Flip) -> str:
     return f"- **{flip.ai}**: from “{flip.before}” to “{flip.after}”, {why}"
 
 
-def _claim(claim: Claim) -> str:
+def _claim(claim: Assertion) -> str:
     against = f"; against: {', '.join(claim.against)}" if claim.against else ""
     return f"- {claim.claim} ({', '.join(claim.ais) or 'nobody'}{against})"
 

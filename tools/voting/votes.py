@@ -18,7 +18,7 @@ ACROSS_FAMILIES = 0.44
 """Correlation of errors between AIs of different families: nine judges of seven families were worth about two votes
 (Kohli 2026, arXiv 2605.29800), and Kish's 9 / (1 + 8r) = 2 gives r = 0.44."""
 WITHIN_FAMILY = 0.6
-"""The same between AIs of one provider or model, where training data and habits are shared."""
+"""Correlation of errors between AIs of one provider or model, where training data and habits are shared."""
 
 _SHARPNESS = 0.25
 """How much confidence tells: a seat surer than another by this share counts e times as much."""
@@ -38,7 +38,7 @@ class Ballot:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class WeighedVotes:
     """The outcome: each group's share of the weight, and the winner (None: a tie, or nobody voted)."""
 
     shares: Mapping[int, float]
@@ -51,7 +51,7 @@ def agreement(groups: Sequence[int | None]) -> float | None:
     return max(given.values()) / given.total() if given else None
 
 
-def tally(first: Sequence[Ballot], second: Sequence[Ballot] = ()) -> Tally:
+def tally(first: Sequence[Ballot], second: Sequence[Ballot] = ()) -> WeighedVotes:
     """The weighted vote over one round, or over both: *second* holds the same seats after they read each other."""
     mass: dict[int, float] = {}
     for ballots, worth in _rounds(first, second):
@@ -59,10 +59,10 @@ def tally(first: Sequence[Ballot], second: Sequence[Ballot] = ()) -> Tally:
             mass[group] = mass.get(group, 0.0) + weight
     total = sum(mass.values())
     if not total:
-        return Tally({}, None)
+        return WeighedVotes({}, None)
     shares = {group: weight / total for group, weight in sorted(mass.items(), key=lambda item: -item[1])}
     level = [group for group, share in shares.items() if max(shares.values()) - share < _TIE]
-    return Tally(shares, level[0] if len(level) == 1 else _most_seats(level, second or first))
+    return WeighedVotes(shares, level[0] if len(level) == 1 else _most_seats(level, second or first))
 
 
 def effective_votes(families: Sequence[str]) -> float:

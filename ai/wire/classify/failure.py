@@ -12,16 +12,18 @@ from typing import Any
 
 import httpx2
 
-from ai.wire.bounded import ResponseTooLongError
 from ai.wire.classify.acceptance import status_accepted, transport_accepted
 from ai.wire.classify.refusals import Meaning, meaning_of, status_of
 from ai.wire.classify.shapes import read_body, read_object
 from ai.wire.classify.waits import reset_s, wait_s
-from ai.wire.reading import number
-from ai.wire.redirects import RedirectRefusedError
+from ai.wire.raw.bounded import ResponseTooLongError
+from ai.wire.raw.reading import number
+from ai.wire.raw.redirects import RedirectRefusedError
+from ai.wire.raw.unusable import UnusableClientError
 from core.errors import (
     AIError,
     AITimeoutError,
+    AsyncUnavailableError,
     AuthenticationError,
     BadResponseError,
     ConnectionFailedError,
@@ -228,6 +230,11 @@ def error_status(data: Mapping[str, Any], provider: str = "") -> int:
     return next((status for word, status in _STATUS_WORDS.items() if word in words), 500)
 
 
+def unavailable(who: Who, error: Exception) -> AsyncUnavailableError:
+    text = f"The asynchronous client of {who.ai!r} cannot be used ({type(error).__name__}). Run: moot status"
+    return AsyncUnavailableError(text, ai=who.ai, provider=who.provider)
+
+
 def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> AIError:
     """The error for a failed connection; it says whether the request may have been accepted."""
     name = repr(who.ai)
@@ -237,6 +244,8 @@ def transport_error(who: Who, error: httpx2.HTTPError, *, partial: str = "") -> 
             f'prompt would go there. If that is meant, set it as "base_url" of {name}.'
         )
         return RequestRejectedError(text, ai=who.ai, provider=who.provider, status=error.status)
+    if isinstance(error, UnusableClientError):
+        return unavailable(who, error)
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         text = f'{name} could not be reached in time. Check its "base_url" and your network.'
         return AITimeoutError(text, phase="connect", ai=who.ai, provider=who.provider)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ai.wire.reading import decode, first, items, mapping, text
+from ai.wire.raw.reading import decode, first, items, mapping, text
 
 _MOST_WORDS = 8_000
 _TITLE = re.compile(r"<title[^>]{0,200}>(.{0,500}?)</title>", re.I | re.S)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from ai.wire.reading import first, items, mapping, number
+from ai.wire.raw.reading import first, items, mapping, number
 
 LONGEST_WAIT_S = 7 * 86_400.0
 _SPAN = re.compile(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ai.client import Emit, Thinking
-from ai.wire.reading import arguments
+from ai.wire.raw.reading import arguments
 from ai.wire.response.finish import Ending, ending
 from ai.wire.response.thoughts import ThoughtSplitter, without_lone_end
 from core.errors import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from ai.client import Emit
 from ai.wire.classify.failure import Who, error_in_answer, not_an_answer
-from ai.wire.reading import decode, mapping
+from ai.wire.raw.reading import decode, mapping
 from ai.wire.response.fold import AnswerFold
 from ai.wire.response.sse import SSEDecoder
 from core.errors import AnswerError

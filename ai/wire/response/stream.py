@@ -71,7 +71,7 @@ def _patience(fold: Streamed, until: float) -> float:
 
 
 def read_sync(fold: Streamed, reply: httpx2.Response, watch: Watch) -> None:
-    """The same for a synchronous response, within the deadlines of *watch*.
+    """Read a synchronous response into *fold*, within the deadlines of *watch*.
 
     Raises:
         AITimeoutError: One of them passed.

@@ -27,10 +27,9 @@ from core.jobs.fleet import rows as pg_rows
 from core.jobs.fleet.commits import Commits, rescue
 from core.jobs.fleet.leases import LEASE_S, Holds
 from core.jobs.fleet.parts import ABANDONED, WHOLE, PostgresParts
-from core.jobs.fleet.rows import Busy
 from core.jobs.fleet.task_queue import Entry, Queue, install
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Claim, Job, JobResult, KeptCall, new_id
+from core.jobs.values import Job, JobClaim, JobResult, KeptCall, new_id
 from core.stores.owners import Owner
 from core.stores.pg_connection import Connection
 from core.stores.postgres import PostgresStore
@@ -112,6 +111,9 @@ class PostgresJobs:
         found, gone, workers = await self.read(partial(self._around, find=find))
         return [self._shown(job, gone, workers) for job in found]
 
+    async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        return await self.read(partial(rows.asked, ids=tuple(ids))) if ids else {}
+
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
         return await self.read(partial(rows.calls_after, id=id, after=after, limit=limit))
 
@@ -171,7 +173,7 @@ class PostgresJobs:
             self.holds.take(job, None, asked)
         return job
 
-    async def _take(self, entry: Entry) -> Job | Busy | None:
+    async def _take(self, entry: Entry) -> Job | pg_rows.Busy | None:
         asked, here, fair = self.holds.clock(), entry.job in self.holds, self._queue.fair
         take = partial(pg_rows.take, id=entry.job, me=self.owner, now=self.clock(), lease_s=self._lease_s)
         taken = await self.write(partial(take, here=here, fair=fair))
@@ -187,7 +189,7 @@ class PostgresJobs:
                 self._fetched.add(entry.id)
             return entry
 
-    async def watch(self, jobs: Sequence[Job]) -> dict[str, Claim]:
+    async def watch(self, jobs: Sequence[Job]) -> dict[str, JobClaim]:
         if self.holds.due:
             await self._renew()
         claims = await self.read(partial(rows.watch, jobs=jobs))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from core.errors import LostJobError
-from core.jobs.values import Claim, Job
+from core.jobs.values import Job, JobClaim
 
 LEASE_S = 12.0
 """A process that was not heard of for so long has lost its jobs."""
@@ -96,7 +96,7 @@ class Holds:
     def take(self, job: Job, entry: int | None, asked: float) -> None:
         self._holds[job.id] = Hold(job, entry, Lease(asked, self.lease_s))
 
-    def renewed(self, claims: Mapping[str, Claim], asked: float) -> None:
+    def renewed(self, claims: Mapping[str, JobClaim], asked: float) -> None:
         """The server's answer to a wish of the moment *asked* to keep what *claims* names."""
         for job, claim in claims.items():
             if (hold := self._holds.get(job)) is not None:

@@ -15,7 +15,7 @@ from core.jobs import rows
 from core.jobs.fleet.parts import cancel_parts, requeue_parts
 from core.jobs.fleet.task_queue import LAST, defer
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Claim, Job, JobResult
+from core.jobs.values import Job, JobClaim, JobResult
 from core.stores.pg_connection import Connection
 
 Line = tuple[str, str, str, float]
@@ -123,13 +123,13 @@ def take_own(
     return None
 
 
-def renew(connection: Connection, jobs: Sequence[Job], lease_s: float) -> dict[str, Claim]:
+def renew(connection: Connection, jobs: Sequence[Job], lease_s: float) -> dict[str, JobClaim]:
     """Renew the leases on *jobs*; who lost one meanwhile is told so, and renews nothing."""
-    claims: dict[str, Claim] = {}
+    claims: dict[str, JobClaim] = {}
     for job in sorted(jobs, key=lambda job: job.id):
         query = f"UPDATE jobs SET leased = {NOW} + ? WHERE id = ? AND fence = ? AND state = 'running' RETURNING cancel"  # noqa: S608 - ours
         row = connection.execute(query, (lease_s, job.id, job.fence)).fetchone()
-        claims[job.id] = Claim(row is not None, row["cancel"] if row is not None else None)
+        claims[job.id] = JobClaim(row is not None, row["cancel"] if row is not None else None)
     return claims
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from ai.client import Emit, Signal, ignore
 from ai.layers import cache as cache_module
-from ai.layers.cache import MIGRATIONS, Cache, request_key
+from ai.layers.cache import MIGRATIONS, Cache
 from ai.layers.pipeline import Complete
+from ai.request import request_key
 from core.errors import ServerError
 from core.stores.sqlite import Store
 from core.values import Deadlines, Image, Message, Request, Response, Usage

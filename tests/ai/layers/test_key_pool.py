@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from fake_provider import FakeProvider
 
 from ai.client import Emit, ignore
-from ai.layers.key_pool import KeyPool, PooledKey
+from ai.layers.key_pool import KeyPool
+from ai.layers.pipeline import Complete
 from ai.roster.roster import Roster, open_seat
 from core.config import Config, load_config
 from core.errors import (
@@ -35,7 +37,17 @@ class Clock:
         return self.now
 
 
-def key(alias: str, *steps: AIError | Response, headroom: float = 1.0) -> PooledKey:
+@dataclass
+class ScriptedKey:
+    alias: str
+    complete: Complete
+    room: float
+
+    def headroom(self) -> float:
+        return self.room
+
+
+def key(alias: str, *steps: AIError | Response, headroom: float = 1.0) -> ScriptedKey:
     left = list(steps)
 
     async def complete(request: Request, emit: Emit) -> Response:
@@ -44,7 +56,7 @@ def key(alias: str, *steps: AIError | Response, headroom: float = 1.0) -> Pooled
             raise step
         return step
 
-    return PooledKey(alias, complete, lambda: headroom)
+    return ScriptedKey(alias, complete, headroom)
 
 
 async def test_calls_go_round_the_keys_and_the_answer_names_the_one_that_was_used() -> None:
@@ -70,8 +82,7 @@ async def test_a_wrong_key_is_rested_alone_with_its_reason_and_tried_again_later
     clock = Clock()
     pool = KeyPool("gpt", [key("a", AuthenticationError("refused"), OK), key("b", OK, OK)], clock=clock)
     assert [(await pool(HI, ignore)).key for _ in range(2)] == ["b", "b"]
-    assert pool.rest_of(pool.keys[0]) == "rested for 3600 s more. refused"
-    assert pool.rest_of(pool.keys[1]) == ""
+    assert list(pool.rests().values()) == ["rested for 3600 s more. refused", ""]
     clock.now = 3_600.0
     assert (await pool(HI, ignore)).key == "a"
 
@@ -122,7 +133,7 @@ async def test_status_says_which_key_rests_and_why(tmp_path: Path) -> None:
     roster = Roster.open(configured(tmp_path, api_keys=["sk-one-12345", "sk-two-12345"]))
     seat = roster.seat("gpt")
     assert seat.pool
-    seat.pool._rest(seat.pool.keys[1], AuthenticationError("refused"))
+    seat.pool._rest(seat.pool._kept[1], AuthenticationError("refused"))
     assert _ready(seat).keys == [
         KeyStatus(alias="key 1"),
         KeyStatus(alias="key 2", problem="rested for 3600 s more. refused"),

@@ -16,13 +16,13 @@ from ai.batch.endpoints import openai as openai_batch
 from ai.client import ignore
 from ai.local.engine import LocalEngine
 from ai.providers import anthropic, gemini, openai_chat
-from ai.providers.catalog import PROVIDERS, Quirks
+from ai.providers.catalog import PROVIDERS
 from ai.providers.efforts import nearest
 from ai.providers.learned import MOST_STEPS
-from ai.roster.roster import _settings
+from ai.roster.client_settings import client_settings
 from ai.wire.classify.failure import Who
 from ai.wire.sdk import first_model
-from ai.wire.settings import ClientSettings, Endpoint
+from ai.wire.settings import ClientSettings, Endpoint, Quirks
 from ai.wire.transport import SharedHTTP
 from core.config import AIConfig, Defaults
 from core.errors import AIError, NotUsableError, RequestRejectedError
@@ -282,7 +282,7 @@ def test_every_quirk_can_be_set_in_a_row() -> None:
             },
         }
     )
-    settings = _settings("a", row, PROVIDERS["openai_compatible"], Defaults(), LocalEngine())
+    settings = client_settings("a", row, PROVIDERS["openai_compatible"], Defaults(), LocalEngine())
     assert settings.quirks == Quirks(
         max_tokens_field="max_completion_tokens",
         stream_usage=False,

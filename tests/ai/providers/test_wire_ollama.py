@@ -45,7 +45,7 @@ async def ask(
     roster = Roster.open(Config(rows={"x": AIConfig.model_validate(ROW | row)}), SharedHTTP(transport, transport))
     assert roster.problems == {}
     seat = roster.seats["x"]
-    client, blocking = roster._keyed("x", "", seat.row, seat.provider).clients
+    client, blocking = seat.lanes[0].key.client, seat.lanes[0].key.sync_client
     emit = (heard if heard is not None else []).append
     asked = request or Request.of("Hi")
     if sync:

@@ -15,9 +15,8 @@ from fake_provider import FakeProvider
 
 from ai.client import Signal, Thinking, ignore
 from ai.providers import chat_body, openai_chat
-from ai.providers.catalog import Quirks
 from ai.wire.classify.failure import Who
-from ai.wire.settings import ClientSettings, Endpoint
+from ai.wire.settings import ClientSettings, Endpoint, Quirks
 from ai.wire.transport import SharedHTTP
 from core.errors import (
     AIError,

@@ -11,9 +11,9 @@ import pytest
 
 from ai.client import Signal, Thinking
 from ai.providers import openai_chat
-from ai.providers.catalog import PROVIDERS, Quirks
+from ai.providers.catalog import PROVIDERS
 from ai.wire.classify.failure import Who
-from ai.wire.settings import ClientSettings, Endpoint
+from ai.wire.settings import ClientSettings, Endpoint, Quirks
 from ai.wire.transport import SharedHTTP
 from core.errors import (
     AIError,

@@ -50,7 +50,7 @@ async def ask(body: bytes, **row: Any) -> httpx2.Request:
     assert roster.problems == {}
     try:
         seat = roster.seats["x"]
-        client, _ = roster._keyed("x", "", seat.row, seat.provider).clients
+        client = seat.client
         assert (await client.complete(Request.of("Hi"), lambda signal: None)).text == "Hi"
     finally:
         await roster.aclose()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -43,7 +45,7 @@ async def test_nothing_is_imported_while_a_call_is_under_way(monkeypatch: pytest
             return self.under_way
 
     monkeypatch.setattr(warm_module, "load", load)
-    monkeypatch.setattr(roster.seats["a"], "concurrency", Watched())
+    roster.seats["a"] = replace(roster.seats["a"], concurrency=Watched())  # type: ignore[arg-type]
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(warm, roster, 0.0)

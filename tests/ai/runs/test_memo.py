@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from scripted_ai import Hold, ScriptedApp, scripted_app
 
 from ai.runs.memo import Memo, dump_answer, load_answer
+from core.config import BudgetLimits
 from core.errors import ServerError
 from core.events import CallFinished, CallStarted
-from core.limits.budget import Budget, BudgetLimits
+from core.limits.budget import Budget
 from core.values import Answer, Deadlines, Failure, Image, Message, Request, Response, ToolCall, Usage
 
 

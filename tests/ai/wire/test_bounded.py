@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx2
 import pytest
 
-from ai.wire.bounded import LONGEST_ERROR, MEGABYTE, UNBOUNDED, ResponseTooLongError, lines
+from ai.wire.raw.bounded import LONGEST_ERROR, MEGABYTE, UNBOUNDED, ResponseTooLongError, lines
 from ai.wire.transport import SharedHTTP
 
 URL = "http://127.0.0.1:1/"

@@ -156,7 +156,7 @@ async def test_the_headers_of_every_sdk_reach_the_listener(provider: str, sync: 
     token = listener.set(lambda headers: heard.append(headers.get("X-RateLimit-Limit-Requests")))
     with pytest.raises(RateLimitedError) if status == 429 else nullcontext():
         if sync:
-            await _in_thread(seat.sync_client, Request.of("hi"), ignore)
+            await _in_thread(seat.lanes[0].key.sync_client, Request.of("hi"), ignore)
         else:
             await seat.client.complete(Request.of("hi"), ignore)
     listener.reset(token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 from fake_provider import FakeProvider
 
+from ai.wire.raw.unusable import UnusableClientError
 from ai.wire.transport import AiohttpTransport, SharedHTTP
 
 
@@ -110,3 +112,29 @@ def test_other_machines_are_reached_through_the_proxy_unless_exempt(monkeypatch:
     assert transport._proxy(httpx2.URL("https://inside.test/")) is None
     assert transport._proxy(httpx2.URL("http://outside.test/")) is None
     assert transport._proxy(httpx2.URL("https://localhost/")) is None
+
+
+async def test_a_client_that_was_closed_says_so_before_anything_is_sent() -> None:
+    http = SharedHTTP(httpx2.MockTransport(lambda request: pytest.fail("it was sent")))
+    held = http.client  # as an SDK holds it
+    await http.aclose()
+    with pytest.raises(UnusableClientError):
+        await held.get("http://127.0.0.1/")
+
+
+def test_a_session_serves_no_other_event_loop(raw_server: tuple[int, list[bytes]]) -> None:
+    http, (port, replies) = SharedHTTP(), raw_server
+    url = f"http://127.0.0.1:{port}/"
+    replies.append(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    first = asyncio.new_event_loop()
+    try:
+        assert first.run_until_complete(http.client.get(url)).status_code == 200
+        with pytest.raises(UnusableClientError):
+            asyncio.run(_get(http, url))
+        first.run_until_complete(http.aclose())
+    finally:
+        first.close()
+
+
+async def _get(http: SharedHTTP, url: str) -> None:
+    await http.client.get(url)

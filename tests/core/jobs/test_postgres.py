@@ -276,7 +276,7 @@ async def test_a_job_that_is_passed_on_says_why_and_comes_to_another(workers: Wo
 
 async def test_a_job_that_waits_for_its_parts_leaves_its_place_to_them(workers: Workers) -> None:
     engine = workers.open()
-    desk = Jobs(lambda: engine)
+    materials = Jobs(lambda: engine)
 
     async def work(job: Job, drain: anyio.Event) -> JobResult | None:
         if job.kind == "part":
@@ -291,8 +291,8 @@ async def test_a_job_that_waits_for_its_parts_leaves_its_place_to_them(workers: 
     runner = Runner(engine, ("whole", "part"), work, most=1)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(runner.run)
-        jobs = [await desk.submit("whole", {}) for _ in range(3)]
-        over = [await desk.wait(job.id, 20) for job in jobs]
+        jobs = [await materials.submit("whole", {}) for _ in range(3)]
+        over = [await materials.wait(job.id, 20) for job in jobs]
         tasks.cancel_scope.cancel()
     assert [job.state for job in over] == ["done"] * 3
 

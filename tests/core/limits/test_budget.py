@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.config import BudgetLimits
 from core.errors import BudgetExceededError
 from core.limits import budget as budget_module
-from core.limits.budget import Budget, BudgetLimits, Estimate
+from core.limits.budget import Budget, Estimate
 
 ROOT = Path(__file__).parents[3]
 
@@ -100,7 +101,8 @@ def test_what_a_killed_process_had_reserved_counts_as_spent_since_it_may_be_on_t
 import asyncio, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from core.limits.budget import Budget, BudgetLimits, Estimate
+from core.config import BudgetLimits
+from core.limits.budget import Budget, Estimate
 async def main():
     budget = Budget(Path({str(folder)!r}), BudgetLimits(per_day_usd=1.0), {{}})
     await budget.reserve("r", [Estimate("a", "m", 1, 0, 1.0, 1.0)])

@@ -9,8 +9,9 @@ import anyio.to_thread
 import pytest
 from postgres_server import PostgresServer
 
+from core.config import BudgetLimits
 from core.errors import BudgetExceededError
-from core.limits.budget import Budget, BudgetLimits, Estimate
+from core.limits.budget import Budget, Estimate
 
 ONE = Estimate("a", "m", 1, 0, 0.5, 1.0)
 

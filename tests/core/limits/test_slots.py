@@ -16,7 +16,7 @@ from ai.client import Emit, ignore
 from ai.layers.concurrency import Concurrency
 from core.limits.bucket import MIGRATIONS
 from core.limits.buckets import open_buckets
-from core.limits.slots import Grant, Slots, fair_shares
+from core.limits.slots import SlotGrant, Slots, fair_shares
 from core.stores.choose import AnyStore, open_store
 from core.values import Request, Response
 
@@ -46,7 +46,7 @@ def test_what_does_not_divide_evenly_goes_round() -> None:
 class CountedSlots(Slots):
     exchanges = 0
 
-    def exchange(self, ai: str, **demand: int) -> Future[Grant]:
+    def exchange(self, ai: str, **demand: int) -> Future[SlotGrant]:
         self.exchanges += 1
         return super().exchange(ai, **demand)
 

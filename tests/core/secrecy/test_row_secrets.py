@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.config import Config, environment_key, load_config, resolve_key
+from core.config import Config, load_config
 from core.errors import ConfigError
+from core.keys import environment_key, resolve_key
 from core.redact import redact
 
 KEY = "k-a1B2c3D4e5F6"

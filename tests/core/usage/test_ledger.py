@@ -18,9 +18,9 @@ from scripted_ai import Hold, scripted_app
 from ai.runs.app import open_app
 from core.config import AIConfig, Config
 from core.errors import AIError, OverloadedError, RateLimitedError, StoreError, TruncatedError
-from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, Token
+from core.events import CallAnswered, CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, Token
 from core.usage.ledger import Ledger, usage_report
-from core.usage.rows import Entry, values
+from core.usage.rows import Entry, insert, values
 from core.values import Answer, Failure, Request, Usage
 
 ALWAYS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -311,3 +311,37 @@ def test_the_file_of_one_who_dies_while_others_are_taken_over_is_kept_for_the_ne
         assert {row.key for row in ledger.usage(*ALWAYS, by="model")} == {"plain", "early"}
     assert {row.key for row in ledger.usage(*ALWAYS, by="model")} == {"plain", "early", "late"}
     ledger.close()
+
+
+def test_whoever_takes_over_the_rows_of_the_dead_removes_their_files(tmp_path: Path) -> None:
+    folder = tmp_path / "usage"
+    folder.mkdir()
+    row = values(Entry(1_800_000_000.0, "r", "t", "a", "p", "left", "", None, 1.0, "ok"))
+    (folder / "usage-dead.0.spool").write_text(f"{json.dumps(['dead', '1', list(row), 1.0])}\n")
+    (folder / "usage-dead.1.spool").write_text("")
+    ledger = Ledger(tmp_path / "moot.db")
+    finish(bus_of(ledger), "c1", answer(model="plain"))
+    assert [row["model"] for row in rows(ledger)] == ["left", "plain"]
+    ledger.flush()  # a further transaction: whatever comes after the one before has happened
+    assert not list(folder.glob("usage-dead.*"))
+    ledger.close()
+
+
+def test_a_job_s_call_is_recorded_before_its_answer_is_kept_and_only_once(ledger: Ledger) -> None:
+    bus = bus_of(ledger)
+    bus.publish(CallStarted("r", "c1", "a", "m"))
+    bus.publish(CallAnswered("r", "c1", answer()))
+    assert len(rows(ledger)) == 1, "a kill while the journal is written costs no row"
+    bus.publish(CallFinished("r", "c1", answer()))
+    assert len(rows(ledger)) == 1 and not ledger._started
+
+
+def test_a_commit_that_nobody_heard_of_and_that_is_tried_again_doubles_nothing(ledger: Ledger) -> None:
+    bus = bus_of(ledger)
+    finish(bus, "c1", answer(model="one"))
+    ledger.flush()
+    line = ledger._spool.put(values(Entry(1.0, "r", "t", "a", "p", "two", "", None, 1.0, "ok")), 1.0)
+    for _ in range(2):
+        ledger._store.submit(lambda connection: ledger._spool.written(connection, [line], insert)).result(10)
+    finish(bus, "c2", answer(model="three"))
+    assert [row["model"] for row in rows(ledger)] == ["one", "two", "three"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from moot_program import ENTRY
-from provider_process import provider_process
 
 from server.cli.main import cli
 
 KEY = "very-secret-key-1"
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from typing import Any
 import fake_provider
 import pytest
 from click.testing import CliRunner, Result
-from provider_process import provider_process
 
 from core.config import AIConfig, Config
 from core.errors import StoreError
@@ -27,20 +26,15 @@ from core.usage.ledger import Ledger
 from core.usage.schema import MIGRATIONS
 from server.cli.main import cli
 from server.doctor import checks as doctor
-from server.doctor.checks import Patient, ask_everybody, examine, examine_clock, examine_lists
-from server.doctor.finding import Finding
+from server.doctor.checks import Patient, examine, examine_clock, examine_lists
+from server.doctor.diagnosis import Diagnosis
+from server.doctor.probe import ask_everybody
 from server.doctor.store_check import examine_database
 from server.setup.hosts import HOSTS
 from server.setup.programs import programs_on_path
 from server.toolbox import RECIPES
 
 KEY = "very-secret-key-1"
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture
@@ -62,12 +56,12 @@ def configure(home: Path, ais: dict[str, Any]) -> Path:
     return path
 
 
-def findings(*checks: str, probe: bool = False) -> list[Finding]:
+def findings(*checks: str, probe: bool = False) -> list[Diagnosis]:
     patient = Patient(probe=probe)
     return [finding for check in checks for finding in getattr(doctor, check)(patient)]
 
 
-def states(found: list[Finding]) -> dict[str, str]:
+def states(found: list[Diagnosis]) -> dict[str, str]:
     return {finding.name: finding.state for finding in found}
 
 
@@ -279,7 +273,7 @@ def test_a_server_that_does_not_answer_is_a_failed_handshake(monkeypatch: pytest
 
 
 def test_a_check_that_breaks_is_a_finding_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    def _broken(patient: Patient) -> Iterator[Finding]:
+    def _broken(patient: Patient) -> Iterator[Diagnosis]:
         raise RuntimeError("no such luck")
         yield
 

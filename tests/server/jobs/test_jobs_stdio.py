@@ -44,28 +44,28 @@ async def submitted(parameters: StdioServerParameters, provider: FakeProvider) -
 
 
 async def test_a_worker_of_its_own_finishes_the_job_of_a_host_that_left(isolated: Path, provider: FakeProvider) -> None:
-    desk = Jobs()
+    materials = Jobs()
     with anyio.fail_after(60):
         job = await submitted(server(isolated / "home", provider), provider)
         provider.gate.set()
-        ended = await desk.wait(job, 50)
-        result = await desk.result(job)
+        ended = await materials.wait(job, 50)
+        result = await materials.result(job)
     assert ended.state == "done", ended
     assert result and "2 of 2 AIs answered" in result.markdown
-    await desk.aclose()
+    await materials.aclose()
 
 
 async def test_without_a_worker_the_job_waits_for_the_next_server(isolated: Path, provider: FakeProvider) -> None:
-    desk, parameters = Jobs(), server(isolated / "home", provider, detach=False)
+    materials, parameters = Jobs(), server(isolated / "home", provider, detach=False)
     with anyio.fail_after(60):
         job = await submitted(parameters, provider)
         provider.gate.set()
-        assert (await desk.get(job)).state == "queued"
+        assert (await materials.get(job)).state == "queued"
         async with Client(parameters) as client:
             read = await client.call_tool("jobs", {"action": "get", "id": job, "wait_s": 40})
     assert isinstance(read, CallToolResult) and read.structured_content
     assert read.structured_content["jobs"][0]["state"] == "done"
-    await desk.aclose()
+    await materials.aclose()
 
 
 async def test_a_task_outlives_the_server_that_made_it_and_another_one_gives_its_result(

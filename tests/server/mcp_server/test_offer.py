@@ -12,7 +12,7 @@ from mcp.types import CallToolResult, TextContent
 
 from server.mcp_server.app import create_mcp_server
 from server.mcp_server.lazy_server import Tools
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from server.toolbox import KINDS, RECIPES
 
 ROOT = Path(__file__).parents[3]
@@ -22,11 +22,12 @@ import sys
 import anyio
 from server.mcp_server.app import create_mcp_server
 from server.mcp_server.lazy_server import Tools
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from server.toolbox import RECIPES
 create_mcp_server()
-anyio.run(Tools(RECIPES, Results()).get, "status")
-print(*sorted(name for name in sys.modules if name.startswith("tools.") and name[6] != "_"))
+anyio.run(Tools(RECIPES, LongResults()).get, "status")
+rooms = [name for name, module in sys.modules.items() if hasattr(module, "__path__")]
+print(*sorted(name for name in sys.modules if name.rpartition(".")[0] == "tools" and name not in rooms))
 """
 
 
@@ -36,7 +37,7 @@ def test_of_all_recipes_only_the_one_that_is_called_is_imported() -> None:
 
 
 async def test_a_tool_is_made_once_and_all_come_in_the_order_of_their_recipes() -> None:
-    tools = Tools(RECIPES, Results())
+    tools = Tools(RECIPES, LongResults())
     assert await tools.get("nope") is None
     judge = await tools.get("judge")
     listed = await tools.all()

@@ -12,7 +12,7 @@ from mcp import Client, MCPError
 from mcp.types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
 from scripted_ai import ScriptedApp, scripted_app
 
-from ai.runs.run import Desk
+from ai.runs.run import Materials
 from core.config import RoleConfig
 from core.files.workspace import Workspace
 from core.memory.threads import Threads
@@ -21,15 +21,15 @@ from server.mcp_server.app import create_mcp_server
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    opened = Desk(Workspace(), Threads(tmp_path / "threads.db"))
+def materials(tmp_path: Path) -> Iterator[Materials]:
+    opened = Materials(Workspace(), Threads(tmp_path / "threads.db"))
     yield opened
     opened.threads.close()
 
 
 @asynccontextmanager
-async def talk(desk: Desk) -> AsyncIterator[Client]:
-    async with scripted_app({"gpt": ["Blue."], "gemini": []}, desk=desk) as app:
+async def talk(materials: Materials) -> AsyncIterator[Client]:
+    async with scripted_app({"gpt": ["Blue."], "gemini": []}, materials=materials) as app:
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[ScriptedApp]:
@@ -48,8 +48,8 @@ async def prompt(client: Client, name: str, **arguments: str) -> str:
     return message.content.text
 
 
-async def test_every_role_and_every_panel_is_a_prompt(desk: Desk) -> None:
-    async with talk(desk) as client:
+async def test_every_role_and_every_panel_is_a_prompt(materials: Materials) -> None:
+    async with talk(materials) as client:
         listed = (await client.list_prompts()).prompts
         assert [one.name for one in listed][:4] == ["debate", "consensus", "review", "reviewer"]
         assert listed[-1].name == "pirate" and listed[-1].description == "Sails."
@@ -61,8 +61,8 @@ async def test_every_role_and_every_panel_is_a_prompt(desk: Desk) -> None:
         assert "review with base='main'" in await prompt(client, "review", base="main")
 
 
-async def test_arguments_are_completed_from_what_is_configured(desk: Desk) -> None:
-    async with talk(desk) as client:
+async def test_arguments_are_completed_from_what_is_configured(materials: Materials) -> None:
+    async with talk(materials) as client:
 
         async def completed(reference: PromptReference | ResourceTemplateReference, name: str, value: str) -> list[str]:
             return (await client.complete(reference, {"name": name, "value": value})).completion.values
@@ -76,8 +76,8 @@ async def test_arguments_are_completed_from_what_is_configured(desk: Desk) -> No
         assert await completed(thread, "name", "p") == ["paint"]
 
 
-async def test_threads_are_listed_and_read_as_resources(desk: Desk) -> None:
-    async with talk(desk) as client:
+async def test_threads_are_listed_and_read_as_resources(materials: Materials) -> None:
+    async with talk(materials) as client:
         (content,) = (await client.read_resource("moot://threads")).contents
         assert isinstance(content, TextResourceContents) and '"paint"' in content.text
         (content,) = (await client.read_resource("moot://threads/paint")).contents
@@ -89,9 +89,9 @@ async def test_threads_are_listed_and_read_as_resources(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("name", "complaint"), [("debate", "'question'"), ("nobody", "Unknown prompt: nobody")])
 async def test_a_prompt_that_cannot_be_made_is_an_answer_and_no_traceback(
-    desk: Desk, name: str, complaint: str, caplog: pytest.LogCaptureFixture
+    materials: Materials, name: str, complaint: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with talk(desk) as client:
+    async with talk(materials) as client:
         with pytest.raises(MCPError, match=complaint):
             await client.get_prompt(name, {})
     assert not [record for record in caplog.records if record.exc_info]

@@ -18,8 +18,9 @@ from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 from tasks_client import Task, TasksClient, send
 
 from ai.runs.run import Run
+from core.config import BudgetLimits
 from core.errors import InvalidInputError, ServerError
-from core.limits.budget import Budget, BudgetLimits
+from core.limits.budget import Budget
 from server.mcp_server import tasks
 from server.mcp_server.app import create_mcp_server
 from server.mcp_server.tasks import TASKS
@@ -176,7 +177,9 @@ async def test_a_host_that_cannot_ask_its_user_reads_why_the_job_is_paused_and_h
 
 
 @pytest.mark.parametrize(
-    ("mode", "extensions"), [(MODERN, ()), ("legacy", ()), ("legacy", (advertise(TASKS),))], ids=str
+    ("mode", "extensions"),
+    [(MODERN, ()), ("legacy", ()), ("legacy", (advertise(TASKS),))],
+    ids=["modern", "legacy", "legacy that advertises"],
 )
 async def test_other_hosts_are_answered_as_ever_and_no_job_is_made(mode: Any, extensions: tuple[Any, ...]) -> None:
     async with host({"a": [slow := Hold("yes")]}, *extensions, mode=mode) as (client, app):

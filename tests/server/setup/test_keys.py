@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from provider_process import provider_process
 
-from core.config import load_config, resolve_key
+from core.config import load_config
+from core.keys import resolve_key
 from core.paths import credentials_path
 from server.cli.main import cli
 from server.setup import credentials_file
@@ -31,12 +30,6 @@ def home(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(init_module, "_LOCAL", {"ollama": ("http://127.0.0.1:9/v1", {})})
     return isolated
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

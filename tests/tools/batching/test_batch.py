@@ -13,25 +13,27 @@ import anyio.to_thread
 import pytest
 from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 
-from ai.runs.run import Desk
+from ai.runs.run import Materials
 from core.batch.input import BatchInput
 from core.batch.output import DiskFullError, Results
 from core.batch.template import Template
+from core.config import BudgetLimits
 from core.errors import AuthenticationError, InvalidInputError, ServerError
 from core.files.workspace import Workspace
 from core.jobs.values import Job
-from core.limits.budget import Budget, BudgetLimits
+from core.limits.budget import Budget
 from core.values import Request
 from server.jobs.worker import serving_jobs
 from tools.batch import BatchReport, batch
-from tools.batching.spec import Prepared, estimated, prepare, start_batch
+from tools.batching.spec import Prepared, estimated, prepare
+from tools.batching.start import start_batch
 
 
 @asynccontextmanager
 async def working(ais: dict[str, list[Step]], root: Path | None = None) -> AsyncIterator[ScriptedApp]:
     """An app that works on its jobs."""
-    desk = Desk(Workspace((root.resolve(),), ("private/*",))) if root else None
-    async with scripted_app(ais, desk=desk) as app:
+    materials = Materials(Workspace((root.resolve(),), ("private/*",))) if root else None
+    async with scripted_app(ais, materials=materials) as app:
         with anyio.fail_after(20):
             async with serving_jobs(app):
                 yield app

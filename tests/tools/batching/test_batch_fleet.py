@@ -17,7 +17,8 @@ from scripted_ai import NoSync
 
 from ai.client import AsyncAIClient, Emit
 from ai.providers.catalog import PROVIDERS
-from ai.roster.roster import Seat
+from ai.roster.build import build_ai
+from ai.roster.key_lane import Key
 from ai.runs.app import App, open_app
 from core.batch.input import BatchInput
 from core.config import AIConfig, Config, Defaults, FilesConfig
@@ -27,7 +28,8 @@ from core.jobs.fleet.parts import parts
 from core.jobs.values import Job
 from core.values import Request, Response
 from server.jobs.worker import keep_batches, open_runner, serving_jobs
-from tools.batching.spec import Prepared, prepare, start_batch
+from tools.batching.spec import Prepared, prepare
+from tools.batching.start import start_batch
 
 Behave = Callable[[str], Awaitable[str]]
 
@@ -65,11 +67,11 @@ async def opened(
     asked: list[str] = []
     async with open_app(Config(files=FilesConfig(local_only=list(local)))) as app:
         app.roster.seats.clear()
-        app.roster.seats[ai] = Seat(
+        app.roster.seats[ai] = build_ai(
             ai,
             AIConfig(concurrency=100, local=bool(local)),
             PROVIDERS["openai"],
-            (Answering(asked, behave), NoSync()),
+            [Key("", ai, Answering(asked, behave), NoSync())],
             defaults=Defaults(attempts=1),
             find=lambda name: pytest.fail(f"no fallback to {name}"),
             buckets=app.roster.buckets,

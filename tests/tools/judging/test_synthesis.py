@@ -164,9 +164,9 @@ def test_sampling_ends_exactly_when_nobody_can_catch_up(samples: int, answers: l
 )
 def test_the_heading_follows_from_who_was_heard(answered: str, kind: str, words: str) -> None:
     turnout = Turnout("abc", answered)
-    line = heading(turnout, "answered", Cost(known_usd=0, complete=True))
-    assert turnout.kind == kind and words in line
-    assert line.startswith("PARTIAL: ") == (kind != "full")
+    head = heading(turnout, "answered", Cost(known_usd=0, complete=True))
+    assert turnout.kind == kind and words in head["summary"]
+    assert head["summary"].startswith("PARTIAL: ") == head["partial"] == (kind != "full")
 
 
 def test_one_ai_that_was_asked_alone_is_a_full_panel_of_one() -> None:

@@ -11,7 +11,7 @@ import anyio.to_thread
 import pytest
 from scripted_ai import scripted_app
 
-from ai.runs.run import Desk
+from ai.runs.run import Materials
 from core.files.workspace import Workspace
 from tools.review import Review, review
 
@@ -24,17 +24,17 @@ def found(*findings: dict[str, Any]) -> str:
     return json.dumps({"findings": [plain | finding for finding in findings]})
 
 
-def project(root: Path, texts: dict[str, str]) -> Desk:
+def project(root: Path, texts: dict[str, str]) -> Materials:
     for name, text in texts.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text, "utf-8", newline="")
-    return Desk(Workspace.open([str(root)], []))
+    return Materials(Workspace.open([str(root)], []))
 
 
 async def run_review(root: Path, texts: dict[str, str], answers: dict[str, str], **options: Any) -> Review:
-    desk = await anyio.to_thread.run_sync(project, root, texts)
+    materials = await anyio.to_thread.run_sync(project, root, texts)
     script = {name: [answer] for name, answer in answers.items()}
-    async with scripted_app(script, desk=desk) as app, app.run("review") as run:
+    async with scripted_app(script, materials=materials) as app, app.run("review") as run:
         return await review(run, sarif=True, **options)
 
 

@@ -1,0 +1,35 @@
+"""`moot chat`: a conversation in the terminal. Imports click alone until it is run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from server.cli import options as opt
+
+
+@click.command()
+@opt.WHOM
+@click.option(
+    "--panel", type=click.Choice(("consensus", "debate"), case_sensitive=False), help="Answer by a panel instead."
+)
+@opt.ROLE
+@opt.FILES
+@click.option("--thread", metavar="NAME", help="Continue, or start, the conversation of that name.")
+@opt.CONTINUE
+@opt.SECRETS
+def chat(**given: Any) -> None:
+    """Talk with an AI, with several, or with a panel; /help inside says what else there is."""
+    from server.cli.talk import Talk, talk
+
+    names = opt.whom(given["ais"], given["models"], given["everybody"])
+    thread = given["thread"]
+    if given["go_on"]:
+        from server.cli.continuing import go_on
+
+        _, found = opt.reporting(lambda: go_on("ask_many", {"ais": names or None, "thread": thread}))
+        names, thread = found.get("ais") or names, found["thread"]
+    state = Talk(names, thread, panel=given["panel"], role=given["role"], files=list(given["files"]))
+    sys.exit(talk(state, send_secrets=given["send_secrets"]))

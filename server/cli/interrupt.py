@@ -1,0 +1,79 @@
+"""Ctrl-C. Before anything is asked it ends the program at once; then the first one cancels, and the second ends it.
+
+A signal handler that raises could break an import in two and show a traceback, so none of these raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from server.cli.options import INTERRUPTED
+
+if TYPE_CHECKING:
+    import anyio
+
+_AS_IT_WAS = b"\x1b[?1049l\x1b[?25h"
+"""Leaves the alternate screen and shows the cursor, for a terminal that was being drawn on."""
+
+
+class Interruption:
+    """What Ctrl-C does: cancel `scope` once there is one, else end the program."""
+
+    def __init__(self) -> None:
+        self.scope: anyio.CancelScope | None = None
+        self.told = False
+
+    def tell(self) -> None:
+        if self.told or self.scope is None:
+            end_at_once()
+        else:
+            self.told = True
+            self.scope.cancel()
+
+
+@asynccontextmanager
+async def interruptible() -> AsyncIterator[Interruption]:
+    """Hear Ctrl-C while the block runs."""
+    told = Interruption()
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield told
+        return
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
+    loop.add_signal_handler(signal.SIGINT, told.tell)
+    try:
+        yield told
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def keyboard_interrupts() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt in the block, for what tidies up by itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def end_on_interrupt() -> None:
+    """From here on Ctrl-C ends the program, without a word and without a traceback."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, end_at_once)
+
+
+def end_at_once(*_: Any) -> None:
+    if sys.stderr is not None and sys.stderr.isatty():
+        os.write(2, _AS_IT_WAS)
+    os._exit(INTERRUPTED)

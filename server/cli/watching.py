@@ -1,0 +1,115 @@
+"""How a run is watched: its one answer written out as it arrives, columns in a terminal, lines in a log, or nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from core.events import Subscription
+from core.redact import held_back, without_secrets
+from core.view import CallView, RunView
+from server.cli.printing import is_terminal
+from server.progress import report
+
+Show = Callable[[Subscription], Coroutine[Any, Any, None]]
+
+_DRAWN_AFTER_S = 0.3
+"""What is over sooner is not worth a screen of its own."""
+
+
+class Streamer:
+    """Writes the words of the one call of a run to stdout while they arrive."""
+
+    def __init__(self, view: RunView) -> None:
+        self._view = view
+        self._out: list[str] = []
+        self._chunks = 0
+        self.broken = False
+        """Whether nobody reads any more."""
+
+    @property
+    def written(self) -> str:
+        return "".join(self._out)
+
+    async def show(self, events: Subscription) -> None:
+        async for _ in events:
+            for call in self._view.calls.values():
+                await self._write(call)
+            if self.broken:
+                return
+
+    async def _write(self, call: CallView) -> None:
+        if call.answer is None and len(call.chunks) == self._chunks:  # several tokens were written at once
+            return
+        self._chunks = len(call.chunks)
+        text = safe_part(call.text) if call.answer is None else call.text
+        done = self.written
+        if len(text) <= len(done) or not text.startswith(done):
+            return
+        piece = text[len(done) :]
+        self._out.append(piece)
+        with anyio.CancelScope(shield=True):
+            self.broken = not await anyio.to_thread.run_sync(_put, piece)
+
+
+def safe_part(text: str) -> str:
+    """*text* without keys, and without an end that may be the beginning of one."""
+    shown = without_secrets(text)
+    return shown[: len(shown) - held_back(shown)]
+
+
+def display(view: RunView, *, as_json: bool) -> Show:
+    """What shows the run on stderr."""
+    if as_json:
+        return _nothing
+    drawable = is_terminal(sys.stderr) and os.environ.get("TERM", "") not in ("dumb", "")
+    return _columns(view) if drawable else _lines
+
+
+async def _nothing(events: Subscription) -> None:
+    """Show nothing, as --json wants it."""
+
+
+async def _lines(events: Subscription) -> None:
+    async def send(_: float, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    await report(events, send)
+
+
+def _columns(view: RunView) -> Show:
+    async def show(events: Subscription) -> None:
+        with anyio.move_on_after(_DRAWN_AFTER_S):
+            async for _ in events:
+                pass
+            return
+        await _draw(view, events)
+
+    return show
+
+
+async def _draw(view: RunView, events: Subscription) -> None:
+    """Columns on a screen of their own: nothing of them is left behind, however often the window changes its size."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from server.cli.columns import FRAMES_PER_S, Columns
+
+    console = Console(stderr=True)
+    with Live(Columns(view), console=console, refresh_per_second=FRAMES_PER_S, screen=True):
+        async for _ in events:
+            pass
+
+
+def _put(piece: str) -> bool:
+    try:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return False
+    return True

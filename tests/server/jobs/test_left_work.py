@@ -1,0 +1,61 @@
+"""A window that is opened goes on with the jobs of processes that are gone, and leaves all others alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import anyio.to_thread
+import pytest
+
+from core.jobs.sqlite import SQLiteJobs
+from core.paths import data_dir
+from server.jobs.left_work import work_waits
+
+
+async def waits() -> bool:
+    return await anyio.to_thread.run_sync(work_waits)
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[SQLiteJobs]:
+    jobs = SQLiteJobs(data_dir())
+    yield jobs
+    await jobs.aclose()
+
+
+async def test_where_there_was_never_a_job_nothing_waits_and_nothing_is_made(isolated: Path) -> None:
+    assert not await waits()
+    assert not data_dir().exists()
+
+
+async def test_a_job_waits_once_whoever_has_it_is_gone(engine: SQLiteJobs) -> None:
+    job = await engine.submit("k", {})
+    assert not await waits(), "its creator lives"
+    await engine.claim(("k",))
+    assert not await waits(), "its owner lives"
+    await engine.aclose()
+    assert await waits()
+    other = SQLiteJobs(data_dir())
+    taken = await other.claim(("k",))
+    assert taken is not None and taken.id == job.id
+    assert not await waits()
+    await other.finish(taken, "done")
+    await other.aclose()
+    assert not await waits()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
+async def test_a_store_that_cannot_be_read_is_no_work(content: bytes) -> None:
+    data_dir().mkdir(parents=True)
+    (data_dir() / "jobs.db").write_bytes(content)
+    assert not await waits()
+
+
+async def test_a_store_of_a_newer_version_without_such_a_table_is_no_work() -> None:
+    data_dir().mkdir(parents=True)
+    with closing(sqlite3.connect(data_dir() / "jobs.db")) as store:
+        store.execute("PRAGMA user_version = 99")
+    assert not await waits()
