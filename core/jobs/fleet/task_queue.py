@@ -245,7 +245,7 @@ class Queue:
 
 
 async def _cut_once(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Await it so that it is cancelled once at most: cancelled again while it closes its connection, it leaves that open."""
+    """Await it, and cancel it once at most: cancelled again while it closes its connection, it leaves that open."""
     task = asyncio.create_task(coroutine)
     try:
         await asyncio.shield(task)
