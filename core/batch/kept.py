@@ -85,8 +85,8 @@ class Kept:
             return None
         number = self._files[slot]
         if number not in self._open:
-            file = self._stack.enter_context(self._paths[number].open("rb"))
-            self._open[number] = file, form_of(file, table=is_table(self._paths[number]))
+            opened = self._stack.enter_context(self._paths[number].open("rb"))
+            self._open[number] = opened, form_of(opened, table=is_table(self._paths[number]))
         file, form = self._open[number]
         return read_at(file, self._starts[slot], form)
 
