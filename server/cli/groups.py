@@ -45,7 +45,7 @@ class Commands(WithAdded):
 
     def _is_question(self, args: list[str]) -> bool:
         first = args[0]
-        if first in self.commands or first in _OWN_OPTIONS:
+        if first in self.commands or first in _OWN_OPTIONS or (first.isidentifier() and first in self._added()):
             return False
         if first.startswith("-"):
             words = [one for one in args if not one.startswith("-")]

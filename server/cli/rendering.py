@@ -55,7 +55,7 @@ def _parts(result: Any) -> Iterator[RenderableType]:
             yield _Markdown(in_words(result.synthesis.markdown().removeprefix("## Synthesis")))
         yield from _along(result)
         yield Text("")
-        yield Text(in_words(result.summary), style="bold yellow" if result.summary.startswith("PARTIAL") else "bold")
+        yield Text(in_words(result.summary), style="bold yellow" if result.partial else "bold")
     elif hasattr(result, "latency_s"):
         yield from _reply(result)
         yield from _along(result)
