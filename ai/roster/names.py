@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 
 from core.errors import InvalidInputError
 
@@ -21,6 +20,8 @@ def match(said: str, known: Collection[str]) -> str | None:
 def closest(said: str, known: Iterable[str]) -> str | None:
     """The one of *known* that *said* looks like, as a slip of the pen does."""
     by_fold = {_folded(name): name for name in known}
+    from difflib import get_close_matches  # for mistakes alone
+
     found = get_close_matches(_folded(said), by_fold, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else None
 

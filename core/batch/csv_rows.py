@@ -15,7 +15,7 @@ from typing import IO
 from core.batch.lines import LONGEST_ROW, UTF16, BadRow, opened
 from core.errors import InvalidInputError
 
-_SEPARATORS = ",;\t|"
+SEPARATORS = ",;\t|"
 
 
 def table(path: Path, *, confined: bool = False) -> Iterator[tuple[int, str, Mapping[str, str] | BadRow]]:
@@ -55,9 +55,8 @@ class _Records:
         """Characters the record at hand has taken."""
         self._overlong = False
         first = self._read()
-        declared = first.strip().lower()
-        if len(declared) == 5 and declared.startswith("sep=") and declared[4] in _SEPARATORS:
-            separator, first = declared[4], ""  # Excel's own mark
+        if separator := declared_separator(first):
+            first = ""
         else:
             separator = _separator(first, "\t" if path.suffix.lower() == ".tsv" else ",")
         self._first = first
@@ -118,10 +117,16 @@ def _counted(lines: int) -> str:
     return f"{lines:,} line{'' if lines == 1 else 's'}"
 
 
+def declared_separator(line: str) -> str:
+    """What Excel's own mark says that separates the columns; empty where *line* is none."""
+    mark = line.strip().lower()
+    return mark[4] if len(mark) == 5 and mark.startswith("sep=") and mark[4] in SEPARATORS else ""
+
+
 def _separator(heading: str, usual: str) -> str:
     """What separates the columns: the sign that stands most often in the heading, outside of quotes."""
     bare = "".join(heading.split('"')[::2])
-    most = max(_SEPARATORS, key=bare.count)
+    most = max(SEPARATORS, key=bare.count)
     return most if bare.count(most) > bare.count(usual) else usual
 
 

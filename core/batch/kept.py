@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
-from core.batch.records import Piece, Record, is_table, pieces, read_at
+from core.batch.records import Form, Piece, Record, form_of, is_table, pieces, read_at
 
 _NOWHERE = -1
 
@@ -67,7 +67,7 @@ class Kept:
         self._starts = array("q", [_NOWHERE]) * slots
         self._files = array("h", [0]) * slots
         self._ok = bytearray(slots)
-        self._open: dict[int, IO[bytes]] = {}
+        self._open: dict[int, tuple[IO[bytes], Form]] = {}
         self._stack = ExitStack()
         for number, path in enumerate(paths):
             for piece in pieces(path):
@@ -85,8 +85,10 @@ class Kept:
             return None
         number = self._files[slot]
         if number not in self._open:
-            self._open[number] = self._stack.enter_context(self._paths[number].open("rb"))
-        return read_at(self._open[number], self._starts[slot], table=is_table(self._paths[number]))
+            opened = self._stack.enter_context(self._paths[number].open("rb"))
+            self._open[number] = opened, form_of(opened, table=is_table(self._paths[number]))
+        file, form = self._open[number]
+        return read_at(file, self._starts[slot], form)
 
     def close(self) -> None:
         self._stack.close()

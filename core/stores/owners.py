@@ -25,6 +25,10 @@ class Owner:
         self._guard = threading.Lock()
         self._lock: sqlite3.Connection | None = None
 
+    @property
+    def registered(self) -> bool:
+        return self._lock is not None
+
     def register(self) -> bool:
         """Take the lock; True the first time. Blocks for a moment."""
         with self._guard:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -56,6 +55,8 @@ class Commands(WithAdded):
         return len(args) > 1 and not args[1].startswith("-") and self._near(first) is None
 
     def _near(self, name: str) -> str | None:
+        from difflib import get_close_matches  # for mistakes alone
+
         found = get_close_matches(name.casefold(), list(self.commands), n=1, cutoff=0.7)
         return found[0] if found else None
 

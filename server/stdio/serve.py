@@ -2,7 +2,7 @@
 
 The real server is imported in the background as soon as the host pauses. When no call comes within seconds, and no job
 waits that nobody works on, the process starts over in place, so that a server nobody uses costs no more memory than a
-bare interpreter. It imports nothing but a few cheap modules until then.
+bare interpreter, and looks for such a job now and then. It imports nothing but a few cheap modules until then.
 """
 
 from __future__ import annotations
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from threading import Thread
     from typing import Any
 
+    from server.stdio.orphans import Orphans
+
 _CHUNK = 65_536
 _PAUSE_S = 0.05
 """A host that has been silent for so long has what it wanted: the imports may have the processor."""
 _IDLE_S = 10.0
 """How long the real server is kept ready for a first call."""
+_LOOK_S = 10.0
+"""How often a server that nobody calls looks for a job whose process is gone."""
 _SESSION = "MOOT_SESSION"
 _LONGEST_SESSION = 65_536
 _PUZZLED = (
@@ -60,9 +64,7 @@ def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
     """
     listening = True
     while not (front.wanted and real.ready):
-        if real.work_waits:
-            front.wanted = True
-            continue
+        front.wanted = front.wanted or real.work_waits
         if front.wanted and not real.started:
             real.import_here(partial(_go_on, front, real))
             return True
@@ -77,6 +79,8 @@ def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
             if front.puzzled:
                 front.puzzled = False
                 _say(_PUZZLED)
+        elif silent and patient:
+            front.wanted = real.left_behind()
         elif silent and real.ready:
             _start_over(front)
             patient = True  # that was not possible: stay as we are
@@ -93,6 +97,8 @@ def _go_on(front: Front, real: _Real) -> None:
 
 def _limit(front: Front, real: _Real, patient: bool) -> float | None:
     """Seconds of silence after which something is to be done."""
+    if patient and not front.wanted and not real.started:
+        return _LOOK_S
     if front.wanted or patient or not front.answered:
         return None
     if real.ready:
@@ -167,9 +173,18 @@ class _Real:
         self.work_waits = False
         """Whether there is something to do for which no host will ask: a job whose process is gone."""
         self._finds_work = False
+        self._orphans: Orphans | None = None
         self._thread: Thread | None = None
         self._server: Any = None
         self._error: BaseException | None = None
+
+    def left_behind(self) -> bool:
+        """Whether a job waits of a process that died since this was asked last."""
+        if self._orphans is None:
+            from server.stdio.orphans import Orphans
+
+            self._orphans = Orphans()
+        return self._orphans.found()
 
     def start(self) -> None:
         if not self.started:

@@ -35,6 +35,8 @@ class Guards:
     """The journal refuses what a holder changes that has lost the job."""
     vanished_is_looked_up: bool = True
     """What a slice had asked that is gone is looked for in the journal of the job."""
+    close_gives_back: bool = True
+    """A process that closes gives back all that is its own in the journal, also what it was never told of."""
     write_needs_lease: bool = True
     """The output is written only with enough left of the lease."""
 
@@ -106,7 +108,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        return self.phase != "dead"
+        return self.phase not in ("dead", "closes")
 
     @property
     def enough(self) -> bool:
@@ -231,6 +233,9 @@ class Working(Shared):
                 yield self.put(n, Process("taking", entry=True), queued=False)
             case "taking":
                 yield self._take(n, process, guards)
+                yield self._take_untold(n, process, guards)
+            case "closes":
+                yield self._close(n, process, guards)
             case "took":
                 yield self.put(n, replace(process, phase="kept" if self.recorded else "missing"))
                 yield from self.renewals(n)
@@ -251,6 +256,18 @@ class Working(Shared):
         if not self.job.may_be_taken(guards):
             return self.put(n, _IDLE, queued=self.queued or process.entry)
         return self.taken(n, process.age, "took")
+
+    def _take_untold(self, n: int, process: Process, guards: Guards) -> Self:
+        """It closes while the journal is being asked, which gives it the job all the same."""
+        after = self._take(n, process, guards)
+        return after.put(n, replace(after.processes[n], phase="closes", entry=process.entry))
+
+    def _close(self, n: int, process: Process, guards: Guards) -> Self:
+        mine = self.job.belongs_to(process)
+        back = self.put(n, Process("dead"), queued=self.queued or process.entry)
+        if mine and not guards.close_gives_back:
+            return replace(back, fault="closed, and its job waits for a lease")
+        return replace(back, queued=True, job=replace(self.job, state="queued", remains=0)) if mine else back
 
     def _end(self, n: int, process: Process, guards: Guards) -> Self:
         if self.job.belongs_to(process):

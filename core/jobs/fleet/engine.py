@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -94,9 +95,9 @@ class PostgresJobs:
         return True
 
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
-        text = rows.dump_arguments(arguments)
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock())
-        await self.write(partial(pg_rows.submit, job=job, arguments=text, kept_s=self._kept_s(kind)))
+        add = partial(pg_rows.submit, job=job, arguments=rows.dump_arguments(arguments), kept_s=self._kept_s(kind))
+        await self.write(add)
         return job
 
     async def get(self, id: str) -> Job:
@@ -128,8 +129,7 @@ class PostgresJobs:
 
     async def _requeue(self, id: str, *, also_done: bool) -> Job:
         kept_s = self._kept_s((await self.get(id)).kind)
-        again = partial(pg_rows.requeue, id=id, me=self.owner, kept_s=kept_s, also_done=also_done)
-        return await self.write(again)
+        return await self.write(partial(pg_rows.requeue, id=id, me=self.owner, kept_s=kept_s, also_done=also_done))
 
     def _kept_s(self, kind: str) -> float | None:
         return self._lease_s if kind in self._keeps else None
@@ -174,9 +174,9 @@ class PostgresJobs:
         return job
 
     async def _take(self, entry: Entry) -> Job | pg_rows.Busy | None:
-        asked, here, fair = self.holds.clock(), entry.job in self.holds, self._queue.fair
+        asked, here, fair_in_s = self.holds.clock(), entry.job in self.holds, self._queue.fair_in_s
         take = partial(pg_rows.take, id=entry.job, me=self.owner, now=self.clock(), lease_s=self._lease_s)
-        taken = await self.write(partial(take, here=here, fair=fair))
+        taken = await self.write(partial(take, here=here, fair_in_s=fair_in_s))
         if isinstance(taken, Job):
             self.holds.take(taken, entry.id, asked)
         return taken
@@ -216,12 +216,10 @@ class PostgresJobs:
 
     async def _hearts(self, wake: Callable[[], None]) -> None:
         while True:
-            try:
+            with suppress(StoreError):  # told by whoever asks for a job; what is due is done when the database is back
                 await self._begin()
                 if await self._beat():
                     wake()
-            except StoreError:  # told by whoever asks for a job; what is due is done when the database is back
-                pass
             await anyio.sleep(min(self._queue.beat_every_s, self.looks_every_s))
 
     async def _begin(self) -> None:
@@ -348,6 +346,8 @@ class PostgresJobs:
     async def aclose(self) -> None:
         async with self._lock:
             self._closed = True
+            if self._owner.registered:  # nothing runs here any more
+                self._store.submit(partial(pg_rows.give_back, me=self.owner))
             await self._queue.aclose()
         await anyio.to_thread.run_sync(self._close)
 

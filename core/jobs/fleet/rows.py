@@ -80,13 +80,13 @@ def _keep(connection: Connection, lines: Sequence[Line]) -> set[str]:
 
 
 def take(
-    connection: Connection, id: str, me: str, now: float, lease_s: float, *, here: bool = False, fair: bool = True
+    connection: Connection, id: str, me: str, now: float, lease_s: float, *, here: bool = False, fair_in_s: float = 0.0
 ) -> Job | Busy | None:
     """Take up a job that the queue has handed out; None where there is nothing to do for it any more.
 
     Args:
         here: Whether it runs in this process already.
-        fair: Whether everybody has had the time to renew their leases; else nobody loses a job yet.
+        fair_in_s: When everybody has had the time to renew their leases; until then nobody loses a job.
     """
     query = f"SELECT state, owner, leased - {NOW} AS remains FROM jobs WHERE id = ? FOR UPDATE"  # noqa: S608 - ours
     found = connection.execute(query, (id,)).fetchone()
@@ -96,8 +96,8 @@ def take(
     if found["state"] == "running" and not forgotten:
         if found["remains"] > 0:
             return Busy(found["remains"])
-        if here or not fair:
-            return Busy(lease_s)
+        if here or fair_in_s:
+            return Busy(lease_s if here else fair_in_s)
     return _taken(connection, id, me, now, lease_s)
 
 
@@ -163,6 +163,12 @@ def release(connection: Connection, job: Job) -> None:
     rows.release(connection, job)
     connection.execute("UPDATE jobs SET leased = 0 WHERE id = ?", (job.id,))
     defer(connection, job.id, job.kind)
+
+
+def give_back(connection: Connection, me: str) -> None:
+    """Back into the queue with all that is still ours: also what this process took and was never told of."""
+    for job in rows.jobs_where(connection, "state = 'running' AND owner = ?", (me,)):
+        release(connection, job)
 
 
 def pass_on(connection: Connection, job: Job, reason: str) -> None:

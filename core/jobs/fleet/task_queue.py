@@ -8,8 +8,9 @@ is used, not its worker loop, which ends for good when the database goes away fo
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -112,9 +113,9 @@ class Queue:
         return self._lease_s / _BEATS
 
     @property
-    def fair(self) -> bool:
-        """Whether everybody who lives has had the time to be heard of since the server was away, or we were."""
-        return self._heard_since is not None and self._clock() - self._heard_since > self._lease_s
+    def fair_in_s(self) -> float:
+        """When everybody who lives has had the time to be heard of since the server was away, or we were; 0: now."""
+        return self._lease_s if self._heard_since is None else max(self._heard_since + self._lease_s - self._clock(), 0)
 
     async def open(self) -> None:
         """Be ready to ask the server; connects only when it is asked."""
@@ -157,7 +158,8 @@ class Queue:
             await self.open()
             try:
                 async with self._asked() as queue:
-                    await queue.listen_for_jobs(on_notification=told, queues=[queue_of(kind) for kind in kinds])
+                    queues = [queue_of(kind) for kind in kinds]
+                    await _cut_once(queue.listen_for_jobs(on_notification=told, queues=queues))
             except StoreError:
                 await anyio.sleep(_LISTEN_AGAIN_S)
                 wake()  # what came meanwhile was told to nobody
@@ -185,7 +187,7 @@ class Queue:
             if self._in_doubt:
                 self._in_doubt = False
                 again += [entry for entry in await self._ours(queue) if entry.id not in held()]
-            if self.fair:
+            if not self.fair_in_s:
                 again += await queue.get_stalled_jobs(seconds_since_heartbeat=self._lease_s)
                 await queue.prune_stalled_workers(self._lease_s * _PRUNED)
             await self._again(queue, again)
@@ -240,6 +242,18 @@ class Queue:
             elif isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
                 self._heard_since, self._in_doubt, self.problem = None, True, reason
             raise StoreError(reason) from error
+
+
+async def _cut_once(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Await it, and cancel it once at most: cancelled again while it closes its connection, it leaves that open."""
+    task = asyncio.create_task(coroutine)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([task])
+        raise
 
 
 @asynccontextmanager

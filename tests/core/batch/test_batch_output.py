@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.batch.output import DiskFullError, Results, Sidecar, find_run
+from core.batch.kept import Kept
+from core.batch.output import DiskFullError, OutOfOrderError, Results, Sidecar, find_run
 from core.errors import InvalidInputError, StoreError
 
 AIS = ("a", "b")
@@ -51,6 +54,48 @@ def test_records_are_read_back_as_they_were_written(tmp_path: Path, name: str) -
     assert [(one["index"], one["ai"], one["text"], one["json"], one["cost_usd"]) for one in read] == [
         (one["index"], one["ai"], one["text"], one["json"], one["cost_usd"]) for one in all_records(2)
     ]
+
+
+def saved_again(text: str, separator: str, encoding: str, *, mark: bool = False) -> bytes:
+    """A table as a spreadsheet saves it."""
+    lines = io.StringIO()
+    csv.writer(lines, delimiter=separator, lineterminator="\r\n").writerows(csv.reader(io.StringIO(text)))
+    return (f"sep={separator}\r\n" * mark + lines.getvalue()).encode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding", "mark"),
+    [(",", "utf-16", False), ("\t", "utf-16", False), (";", "utf-8", False), (";", "utf-8-sig", True)],
+)
+def test_a_table_that_a_spreadsheet_saved_again_is_read_and_not_continued(
+    tmp_path: Path, separator: str, encoding: str, mark: bool
+) -> None:
+    path = tmp_path / "out.csv"
+    written = [record(index, ai, text='漢字 \u0a0a\u010a; a\tb, "c"\nd') for index in range(3) for ai in AIS]
+    results = Results(path, AIS)
+    results.open()
+    results.append(written)
+    results.close()
+    path.write_bytes(saved_again(path.read_text(encoding="utf-8"), separator, encoding, mark=mark))
+    before = path.read_bytes()
+    with pytest.raises(OutOfOrderError):
+        Results(path, AIS).open()
+    assert path.read_bytes() == before
+    kept = Kept([path], AIS, 3)
+    found = [kept.get(one["index"], one["ai"]) for one in written]
+    kept.close()
+    assert [one and one["text"] for one in found] == [one["text"] for one in written]
+
+
+def test_lines_that_an_editor_saved_again_in_utf16_are_read(tmp_path: Path) -> None:
+    path = filled(tmp_path / "out.jsonl", 2).path
+    path.write_bytes(path.read_text(encoding="utf-8").encode("utf-16"))
+    with pytest.raises(OutOfOrderError):
+        Results(path, AIS).open()
+    kept = Kept([path], AIS, 2)
+    assert kept.found == 4
+    assert [kept.get(one["index"], one["ai"]) for one in all_records(2)] == all_records(2)
+    kept.close()
 
 
 def test_the_tally_says_what_is_known_of_the_cost_and_the_first_errors(tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ def test_a_job_is_stuck_when_its_successor_dies_if_a_late_end_takes_its_entry_aw
     assert any(not state.queued and not any(process.entry for process in state.processes) for state in found.stuck)
 
 
+def test_what_a_process_takes_while_it_closes_waits_for_a_lease_unless_it_gives_it_back() -> None:
+    found = search(Working(), replace(ALL, close_gives_back=False))
+    assert found.faults == {"closed, and its job waits for a lease"}
+
+
 def test_a_holder_that_was_stopped_makes_its_successor_wait_for_ever_without_fence_and_look_up() -> None:
     found = search(Holding(), replace(ALL, changes_are_fenced=False, vanished_is_looked_up=False))
     assert found.stuck

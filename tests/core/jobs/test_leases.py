@@ -274,6 +274,28 @@ async def test_what_could_not_be_ended_here_is_offered_again(start: Start, monke
     assert again.id == job.id
 
 
+async def test_what_a_process_takes_while_it_closes_is_offered_again_at_once(start: Start) -> None:
+    closing, other = start(lease_s=60.0), start(lease_s=60.0)
+    job = await other.submit("ask_many", {})
+    asked = closing.write
+    taken = anyio.Event()
+
+    async def cut(operation: Callable[..., Any], *, patient: bool = False) -> Any:
+        if isinstance(await asked(operation, patient=patient), Job):
+            taken.set()
+            await anyio.sleep_forever()  # the journal has done it, and the answer is not here yet
+
+    closing.write = cut  # type: ignore[assignment]
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(taken_over, closing)
+            await taken.wait()
+            tasks.cancel_scope.cancel()
+    assert (await other.get(job.id)).owner == closing.owner
+    await closing.aclose()
+    assert (await taken_over(other)).id == job.id
+
+
 async def test_text_is_kept_as_it_is_in_a_database_without_an_encoding(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:

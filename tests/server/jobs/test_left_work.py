@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import pytest
 
 from core.jobs.sqlite import SQLiteJobs
 from core.paths import data_dir
 from server.jobs.left_work import work_waits
+
+ROOT = Path(__file__).parents[3]
 
 
 async def waits() -> bool:
@@ -45,6 +49,17 @@ async def test_a_job_waits_once_whoever_has_it_is_gone(engine: SQLiteJobs) -> No
     await other.finish(taken, "done")
     await other.aclose()
     assert not await waits()
+
+
+async def test_a_process_is_seen_to_be_gone_without_opening_anything(engine: SQLiteJobs) -> None:
+    await engine.submit("k", {})
+    folder = data_dir() / "owners"
+    assert [path.name for path in folder.iterdir() if "-" not in path.name] == [engine.owner]
+    look = "import sys; from server.stdio.orphans import _gone; print(_gone(sys.argv[1]), 'sqlite3' in sys.modules)"
+    other = [sys.executable, "-c", look, str(folder)]
+    assert (await anyio.run_process(other, cwd=ROOT)).stdout == b"set() False\n"
+    (folder / "dead").touch()
+    assert (await anyio.run_process(other, cwd=ROOT)).stdout == b"{'dead'} False\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 100])

@@ -18,6 +18,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS
 from moot_program import ENTRY
 
+from core.jobs.sqlite import SQLiteJobs
+from core.paths import data_dir
 from server.stdio.take_snapshot import LISTS
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +29,19 @@ LIVE = [
     "-c",
     "import anyio, server.stdio.connection as s; anyio.run(s.serve_stdio, s.create_stdio_server())",
 ]
-IMPATIENT = [sys.executable, "-c", "import server.stdio.serve as s; s._PAUSE_S = 0.01; s._IDLE_S = 0.01; s.serve()"]
+HURRY = "import server.stdio.serve as s; s._PAUSE_S = s._IDLE_S = s._LOOK_S = 0.01; s.serve()"
+IMPATIENT = [sys.executable, "-c", HURRY]
+DIES_WITH_A_JOB = """
+import anyio, os, signal
+from core.jobs.sqlite import SQLiteJobs
+from core.paths import data_dir
+
+async def main():
+    await SQLiteJobs(data_dir()).submit("ask_many", {"prompt": "hi"})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+anyio.run(main)
+"""
 META = "io.modelcontextprotocol/"
 CLIENT = {"name": "test", "version": "1"}
 END = b'{"jsonrpc":"2.0","id":"end","method":"no/such"}\n'
@@ -234,6 +248,23 @@ async def test_a_server_nobody_calls_starts_over_in_place_and_forgets_nothing(tm
         assert (await server.answer())["id"] == 2
         assert not (await server.answer())["result"].get("isError")
         assert await server.hang_up() == 0
+
+
+async def test_a_server_nobody_calls_goes_on_with_the_job_of_a_process_that_is_killed(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("reads /proc")
+    jobs = SQLiteJobs(data_dir())
+    async with host(IMPATIENT, tmp_path) as server:
+        environment = Path(f"/proc/{server.process.pid}/environ")
+        await server.stdin.send(READY)
+        await server.answer()
+        while b"MOOT_SESSION" not in await anyio.Path(environment).read_bytes():
+            await anyio.lowlevel.checkpoint()
+        await anyio.run_process([sys.executable, "-c", DIES_WITH_A_JOB], cwd=ROOT, check=False)
+        while (await jobs.list_jobs())[0].state in ("queued", "running"):
+            await anyio.lowlevel.checkpoint()
+        assert await server.hang_up() == 0
+    await jobs.aclose()
 
 
 async def test_without_a_snapshot_it_starts_plainly_and_leaves_one(tmp_path: Path) -> None:
