@@ -46,8 +46,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from core.redact import redact, without_secrets
 
@@ -64,6 +64,10 @@ class MootError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(redact(message))
 
+    def __reduce__(self) -> tuple[Callable[..., MootError], tuple[Any, ...]]:
+        """How it goes from one process to another: as it is, whatever its class asks for when it is made."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
     @property
     def kind(self) -> str:
         """A stable word for logs and structured results, such as `rate_limited`."""
@@ -74,6 +78,13 @@ class MootError(Exception):
     def code(self) -> str:
         """A stable word for programs that says what is so; `kind`, unless something finer is known."""
         return self.kind
+
+
+def _as_it_was(kind: type[MootError], args: tuple[Any, ...], state: dict[str, Any]) -> MootError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidInputError(MootError, ValueError):

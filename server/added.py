@@ -125,5 +125,7 @@ def _said(value: Any) -> Result:
         return value
     if isinstance(value, str):
         return Said(text=value)
+    if value is None or isinstance(value, bool | int | float):
+        return Said(text=json.dumps(value), data=value)
     data = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     return Said(text=f"```json\n{json.dumps(data, ensure_ascii=False, indent=2, default=str)}\n```", data=data)

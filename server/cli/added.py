@@ -20,15 +20,16 @@ class WithAdded(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         own = super().list_commands(ctx)
-        return own + [name for name in self._added() if name not in own]
+        return own + [name for name in self.added() if name not in own]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)
-        if own is not None or cmd_name not in self._added():
+        if own is not None or cmd_name not in self.added():
             return own
         return _command(cmd_name)
 
-    def _added(self) -> list[str]:
+    def added(self) -> list[str]:
+        """What packages call their recipes and tools."""
         return [*extensions.names(extensions.RECIPES), *extensions.names(extensions.TOOLS)]
 
 

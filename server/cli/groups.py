@@ -50,6 +50,8 @@ class Commands(WithAdded):
         if first.startswith("-"):
             words = [one for one in args if not one.startswith("-")]
             return bool(words) and words[0] not in self.commands
+        if first in self.added():
+            return False
         if any(letter.isspace() for letter in first) or first.endswith("?"):
             return True
         return len(args) > 1 and not args[1].startswith("-") and self._near(first) is None

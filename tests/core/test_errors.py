@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
@@ -76,3 +77,16 @@ def test_what_was_accepted_is_not_sent_again() -> None:
     error.mark_accepted()
     assert not error.retryable and error.accepted and error.maybe_billed
     assert errors.BadResponseError("x").accepted and errors.ConnectionFailedError("x", sent=True).accepted
+
+
+def test_every_error_goes_from_one_process_to_another_as_it_is() -> None:
+    made = [
+        errors.AITimeoutError("It was silent. Ask again.", phase="idle", ai="gpt", partial="so far"),
+        errors.ConnectionFailedError("Cut off. Ask again.", sent=True, provider="openai"),
+        errors.NoAnswerError("No answer.", ["timeout"]),
+        errors.UnknownJobError("42"),
+        errors.RateLimitedError("Too many. Wait.", status=429, retry_after=3.0),
+    ]
+    for error in made:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))

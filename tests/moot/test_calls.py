@@ -166,9 +166,18 @@ def test_each_thread_may_have_a_loop_of_its_own(elsewhere: str, isolated: Path) 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_asks_by_itself(elsewhere: str, isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOOT_CREDENTIALS", str(credentials(isolated, elsewhere)))
-    assert moot.sync.call_ai("near", "before the fork") == "yes "
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map_async(forked, range(4)).get(60) == ["yes yes yes "] * 4
+    with moot.sync.open() as m:
+        assert m.ask("before the fork", ai="near").text == "yes "
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            assert pool.map_async(forked, range(4)).get(60) == ["yes yes yes "] * 4
+            with pytest.raises(moot.AITimeoutError, match="Ask again") as caught:
+                pool.apply_async(fail).get(60)
+        assert m.ask("behind it", ai="near").text == "yes "
+    assert caught.value.phase == "idle"
+
+
+def fail() -> None:
+    raise moot.AITimeoutError("It was silent. Ask again.", phase="idle", ai="near")
 
 
 def forked(number: int) -> str:

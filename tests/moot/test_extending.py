@@ -127,7 +127,7 @@ def text(result: CallToolResult) -> str:
 def test_the_command_line_has_what_a_package_adds(acme: Path, home: Path) -> None:
     for line in blocks("sh").splitlines()[1:]:
         name, words, *options = re.findall(r'moot (\w+) "(.*)" (--\w+) (\d+)', line)[0]
-        assert (moot(acme, home, name, words, *options).stdout) == "```json\n2\n```\n"
+        assert (moot(acme, home, name, words, *options).stdout) == "2\n"
     assert moot(acme, home, "loudest", "hi", "--ais", "near").stdout == "SO SO \n"
     assert json.loads(moot(acme, home, "count_words", "a b", "--json").stdout)["data"] == 2
     shown = moot(acme, home, "--help").stdout
@@ -139,7 +139,7 @@ def test_the_command_line_has_what_a_package_adds(acme: Path, home: Path) -> Non
 
 def test_its_provider_is_one_like_any_other(acme: Path, home: Path) -> None:
     told = moot(acme, home, "status", ACME_API_KEY="k-of-the-user").stdout
-    assert "acme: acme-1 via acme, ready" in told
+    assert "- acme: acme-1 via acme, ready" in told
     assert "acme" not in moot(acme, home, "status").stdout
 
 
@@ -157,7 +157,7 @@ async def test_a_host_is_told_of_its_tools_and_calls_them(acme: Path, home: Path
 
 def test_what_is_broken_is_said_and_stops_nothing(broken: Path, home: Path) -> None:
     told = moot(broken, home, "status")
-    assert told.returncode == 0 and "near: " in told.stdout
+    assert told.returncode == 0 and "- near: " in told.stdout
     for sentence in (
         "'openai' (moot.providers), which is left out: its entry point is called 'openai', and the provider 'acme'",
         "'none' (moot.providers), which is left out: it is no moot.Provider but a function",
