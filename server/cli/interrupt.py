@@ -5,7 +5,6 @@ A signal handler that raises could break an import in two and show a traceback, 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -45,6 +44,8 @@ async def interruptible() -> AsyncIterator[Interruption]:
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield told
         return
+    import asyncio  # which costs more than all else that --help needs
+
     loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
     loop.add_signal_handler(signal.SIGINT, told.tell)
     try:

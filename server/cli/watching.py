@@ -33,8 +33,8 @@ class Streamer:
         self._out: list[str] = []
         self._chunks = 0
         self._speaks = anyio.Event()
-        self.broken = False
-        """Whether nobody reads any more."""
+        self.problem: OSError | None = None
+        """Why nothing more can be written: nobody reads any more, or there is no room."""
 
     @property
     def written(self) -> str:
@@ -47,7 +47,7 @@ class Streamer:
             async for _ in events:
                 for call in self._view.calls.values():
                     await self._write(call)
-                if self.broken:
+                if isinstance(self.problem, BrokenPipeError):
                     break
             self._speaks.set()
 
@@ -67,6 +67,8 @@ class Streamer:
                 sys.stderr.flush()
 
     async def _write(self, call: CallView) -> None:
+        if self.problem is not None:
+            return
         if call.answer is None and len(call.chunks) == self._chunks:  # several tokens were written at once
             return
         self._chunks = len(call.chunks)
@@ -80,7 +82,7 @@ class Streamer:
             await anyio.lowlevel.checkpoint()  # the line about it goes first
         self._out.append(piece)
         with anyio.CancelScope(shield=True):
-            self.broken = not await anyio.to_thread.run_sync(_put, piece)
+            self.problem = await anyio.to_thread.run_sync(_put, piece)
 
 
 def safe_part(text: str) -> str:
@@ -136,10 +138,10 @@ async def _draw(view: RunView, events: Subscription) -> None:
             pass
 
 
-def _put(piece: str) -> bool:
+def _put(piece: str) -> OSError | None:
     try:
         sys.stdout.write(piece)
         sys.stdout.flush()
-    except BrokenPipeError:
-        return False
-    return True
+    except OSError as error:
+        return error
+    return None
