@@ -108,7 +108,7 @@ async def _nothing(events: Subscription) -> None:
 
 
 async def _lines(events: Subscription) -> None:
-    async def send(_: float, line: str) -> None:
+    async def send(_: float, whole: float | None, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     await report(events, send)
