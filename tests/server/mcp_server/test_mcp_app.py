@@ -105,12 +105,12 @@ async def test_where_all_failed_for_one_reason_its_code_is_told(talk: Talk) -> N
     ("tool", "arguments", "complaint"),
     [
         ("ask_one", {}, "ask_one cannot run: 'prompt' is missing."),
-        ("ask_one", {"prompt": "x", "model": "y"}, "'model' is not an argument of ask_one."),
+        ("ask_one", {"prompt": "x", "modell": "y"}, "'modell' is not an argument of ask_one. There are: prompt, ai,"),
         ("ask_one", {"prompt": "x", "temperature": 9}, "'temperature': Input should be less than or equal to 2."),
         ("ask_one", {"prompt": "x", "ai": "nobody"}, "No AI named 'nobody'. Configured: a."),
         ("ask_one", {"prompt": "  "}, "The prompt is empty"),
         ("ask_one", {"prompt": "x" * 5_000_000}, "5,000,000 characters"),
-        ("ask_many", {"prompt": "x", "ais": "a"}, "'ais': Input should be a valid list."),
+        ("ask_many", {"prompt": "x", "ais": {"a": 1}}, "'ais': Input should be a valid list."),
         ("debate", {"question": "x", "rounds": 99}, "'rounds': Input should be less than or equal to 4."),
     ],
 )
