@@ -96,6 +96,6 @@ class _Unread(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         with later.reading:
             if isinstance(self, _Unread):
-                self.__class__ = ModuleType  # type: ignore[assignment]
+                self.__class__ = ModuleType  # type: ignore[assignment]  # it is read from now on
                 later.loader.exec_module(self)
         return getattr(self, name)

@@ -1,6 +1,6 @@
 """What Moot puts into other models' contexts: the tool list into the host's, hidden text into the asked AI's.
 
-Every host reads the answer to tools/list into its model's context in every conversation: bound 8,000 bytes of compact
+Every host reads the answer to tools/list into its model's context in every conversation: bound 7,800 bytes of compact
 JSON, some 2,000 tokens. A plain question must go out as it was asked: bound 300 bytes beside the prompt and the model.
 The figures are exact, so there are no rounds.
 """
@@ -31,7 +31,7 @@ def measure(rounds: int) -> list[Figure]:
     hidden = len(_compact(body)) - len(_compact(PROMPT)) - len(_compact(body["model"]))
     texts = [part["content"] for part in body["messages"]]
     return [
-        _bytes("tools/list", len(_compact(tools)), bound=8_000),
+        _bytes("tools/list", len(_compact(tools)), bound=7_800),
         *(_bytes(f"tools/list, {tool['name']}", len(_compact(tool))) for tool in tools),
         _bytes("server instructions", len(INSTRUCTIONS.encode())),
         _bytes("ask_one, request beside prompt and model", hidden, bound=300),

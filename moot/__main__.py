@@ -18,6 +18,9 @@ def main() -> None:
 
         serve()
         return
+    import signal
+
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # nothing is begun: Ctrl-C in an import shows no traceback
     from server.cli.main import run
 
     run()

@@ -27,7 +27,8 @@ from server.side_tasks import tasks_beside
 _HEARTBEAT_S = 5.0
 """Hosts count silence: a line every few seconds keeps their idle clocks from running out."""
 
-Send = Callable[[float, str], Awaitable[None]]
+Send = Callable[[float, float | None, str], Awaitable[None]]
+"""Takes how far it is, of how much, and the line. Both count calls; they only grow, and so may the whole."""
 
 
 @asynccontextmanager
@@ -47,7 +48,7 @@ async def watched(
 async def report(events: Subscription, send: Send, *, heartbeat_s: float = _HEARTBEAT_S) -> None:
     """Send a line for everything worth telling, until the events end."""
     view = RunView()
-    count = 0
+    steps = _Steps()
     while True:
         line: str | None = None
         with anyio.move_on_after(heartbeat_s) as silence:
@@ -57,8 +58,22 @@ async def report(events: Subscription, send: Send, *, heartbeat_s: float = _HEAR
         if silence.cancelled_caught:
             line = _waiting(view)
         if line:
-            count += 1
-            await send(float(count), one_line(line))
+            await send(steps.next(view.finished), float(len(view.calls)) or None, one_line(line))
+
+
+class _Steps:
+    """How far a run is: the calls that are over, and a part of the next one for every line since then."""
+
+    def __init__(self) -> None:
+        self._finished = 0
+        self._lines = 0
+
+    def next(self, finished: int) -> float:
+        if finished > self._finished:
+            self._finished, self._lines = finished, 0
+            return float(finished)
+        self._lines += 1
+        return self._finished + 1 - 1 / (1 + self._lines)
 
 
 async def _next_line(events: Subscription, view: RunView) -> str | None:

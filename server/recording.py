@@ -1,4 +1,8 @@
-"""Keeps a run that is over in the history, as the setting `history` says. An answer is worth more than its record."""
+"""Keeps a run that is over in the history, as the setting `history` says. An answer is worth more than its record.
+
+What a person asks at the command line is kept. A host keeps its own conversations, and nothing of a call that it got
+an answer to stays here (`server/mcp_server/adapter.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every snippet of the README is run, or read by the code it is meant for."""
+"""Every snippet of the README and of docs/ is run, or read by the code it is meant for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from core.memory.threads import USER, Threads, Turn
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)
+PAGES = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+ALL = "\n".join([README, *(text for name, text in PAGES.items() if name != "fleet.md")])
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", ALL, re.M | re.S)
 
 
 def blocks(language: str) -> list[str]:
@@ -51,7 +53,7 @@ def sandbox(tmp_path: Path, base_url: str) -> tuple[Path, dict[str, str]]:
     moot.chmod(0o755)
     row = {"provider": "openai_compatible", "base_url": base_url, "model": "tokens=3"}
     credentials = tmp_path / "credentials.json"
-    credentials.write_text(json.dumps({"ais": {"gpt": row, "claude": row}}))
+    credentials.write_text(json.dumps({"ais": {"gpt": row, "claude": row}, "groups": {"fast": ["gpt", "claude"]}}))
     credentials.chmod(0o600)
     project = tmp_path / "project"
     project.mkdir()
@@ -100,7 +102,23 @@ def test_the_quick_start_has_exactly_two_commands_of_one_line() -> None:
     assert commands[1].rstrip().endswith("uv run pytest")
 
 
-@pytest.mark.parametrize("line", [line for block in blocks("bash") for line in block.splitlines()])
+def test_the_readme_is_short_and_every_page_is_in_the_index() -> None:
+    assert len(README.splitlines()) <= 200
+    for name in PAGES:
+        assert name == "README.md" or f"]({name})" in PAGES["README.md"], name
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}" for name in PAGES)])
+def test_every_link_leads_somewhere(page: str) -> None:
+    place = ROOT / page
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", place.read_text()):
+        assert (place.parent / target).exists(), target
+
+
+LINES = list(dict.fromkeys(line for block in blocks("bash") for line in block.splitlines()))
+
+
+@pytest.mark.parametrize("line", LINES)
 def test_every_shell_line_works(sandbox: tuple[Path, dict[str, str]], line: str) -> None:
     project, environment = sandbox
     done = subprocess.run(
@@ -143,6 +161,7 @@ def test_the_lines_for_hosts_connect_and_disconnect_them(sandbox: tuple[Path, di
         (project.parent / folder).mkdir()
     cursor = project.parent / ".cursor" / "mcp.json"
     lines = [line for line in SHELL if line.startswith("moot connect")]
+    lines = list(dict.fromkeys(lines))
     assert [shell(line, sandbox).returncode for line in lines] == [1, 0, 1, 0, 1], "without --yes nothing is written"
     assert json.loads(cursor.read_text())["mcpServers"]["moot"]["args"][-1] == "serve"
     assert (project.parent / ".codex" / "config.toml").exists()
@@ -153,10 +172,32 @@ def test_the_lines_for_hosts_connect_and_disconnect_them(sandbox: tuple[Path, di
 def test_the_lines_for_keys_store_list_and_forget_one(sandbox: tuple[Path, dict[str, str]]) -> None:
     project, environment = sandbox
     environment["MOOT_CREDENTIALS"] = str(project.parent / "mine" / "credentials.json")
-    store, listed, _, forget = [line for line in SHELL if line.startswith("moot keys")]
+    store, listed, _, forget = dict.fromkeys(line for line in SHELL if line.startswith("moot keys"))
     assert shell(store, sandbox, input="sk-very-secret-1").returncode == 0
     assert shell(listed, sandbox).stdout == "openai: credentials.json\n"
     assert shell(forget, sandbox).returncode == 0
+
+
+GOING_ON = ("moot ask -c", "moot history", "moot show", "moot again", "moot prompt", "moot ask -p", 'echo "Hello"')
+
+
+def test_the_lines_that_go_on_with_others_work_one_after_the_other(sandbox: tuple[Path, dict[str, str]]) -> None:
+    assert shell("moot ask -a gpt 'Is a bloom filter good?'", sandbox).returncode == 0
+    lines = [line for line in SHELL if line.startswith(GOING_ON)]
+    assert {begun for begun in GOING_ON for line in lines if line.startswith(begun)} == set(GOING_ON)
+    for line in lines:
+        done = shell(line, sandbox)
+        assert done.returncode == 0 and (done.stdout + done.stderr).strip(), (line, done.stderr)
+
+
+def test_the_lines_for_ais_add_and_remove_one(sandbox: tuple[Path, dict[str, str]]) -> None:
+    project, environment = sandbox
+    environment["MOOT_CREDENTIALS"] = str(project.parent / "mine" / "credentials.json")
+    add, _, remove = [line for line in SHELL if line.startswith("moot ai")]
+    added = shell(add, sandbox)
+    assert added.returncode == 0, added.stderr
+    assert "mine: my-model via openai_compatible" in shell("moot ai list", sandbox).stdout
+    assert shell(remove, sandbox).returncode == 0
 
 
 def shell(line: str, sandbox: tuple[Path, dict[str, str]], input: str = "") -> subprocess.CompletedProcess[str]:
@@ -216,7 +257,7 @@ def test_the_example_configurations_are_read_without_complaint(tmp_path: Path) -
 
 
 def test_every_setting_and_provider_is_documented() -> None:
-    section = README[README.index("## Configuration") : README.index("## Library")]
+    section = PAGES["configuration.md"]
     for name in [*AIConfig.model_fields, *Defaults.model_fields, *PROVIDERS]:
         assert f"`{name}`" in section or f'"{name}"' in section, name
     for provider in PROVIDERS.values():

@@ -50,6 +50,7 @@ from tools.recipe.kit import (
     build_request,
     check_question,
     choose,
+    counted,
     noted,
     plan,
     price_range,
@@ -271,8 +272,8 @@ async def _plan(run: Run, asking: _Asking, max_tokens: int | None) -> Replies:
     more = await plan(run, _synthesis_asks(run, asking, text, max_tokens))
     every = [*answers, *more]
     most = "at most " if asking.samples > 1 else ""
-    parts = f": {len(answers)} answers and {len(more)} to {asking.synthesize}" if more else ""
-    summary = f"DRY RUN: nothing was sent. {most}{len(every)} calls, {price_range(every)}{parts}."
+    parts = f": {counted(len(answers), 'answer')} and {len(more)} to {asking.synthesize}" if more else ""
+    summary = f"DRY RUN: nothing was sent. {most}{counted(len(every), 'call')}, {price_range(every)}{parts}."
     summary += await refusal(run, every)
     replies = [Reply.planned(estimate) for estimate in answers]
     return Replies(summary=summary, replies=replies, sent_along=asking.context.lines())

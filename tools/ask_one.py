@@ -49,7 +49,7 @@ async def ask_one(
     schema: AnswerSchema = None,
     dry_run: DryRun = False,
 ) -> Reply:
-    """Get a second opinion: ask one other AI (GPT, Claude, Gemini, Grok, a local one, ...) and return its answer."""
+    """Get a second opinion: ask one other AI (GPT, Claude, Gemini, Grok, ...) and return its answer."""
     name = only_one(run.roster, ai)
     context = await gather(run, [name], role=role, system=system, files=files, images=images, thread=thread)
     make = partial(

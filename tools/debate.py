@@ -224,7 +224,8 @@ async def _plan(run: Run, table: _Table, rounds: int, judge: str) -> Debate:
     verdict = (await plan(run, [_judge_ask(run, table, judge, judging, list(said))]))[0]
     every = [*openings, *(rebuttals * rounds), verdict]
     return Debate(
-        summary=f"DRY RUN: nothing was sent. {len(every)} calls, {price_range(every)}." + await refusal(run, every),
+        summary=f"DRY RUN: nothing was sent. {counted(len(every), 'call')}, {price_range(every)}."
+        + await refusal(run, every),
         verdict=None,
         judge=Reply.planned(verdict),
         seats=[

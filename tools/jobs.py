@@ -67,7 +67,9 @@ class JobView(Part):
             cost = Cost(known_usd=self.progress["cost_usd"], complete=self.progress["cost_complete"])
             return f"{self.progress['done']:,} of {self.total:,} finished, {self.progress['failed']:,} failed, {cost}"
         return (
-            f"{self.calls} of {self.total} calls finished" if self.total is not None else f"{self.calls} calls finished"
+            f"{self.calls} of {counted(self.total, 'call')} finished"
+            if self.total is not None
+            else f"{counted(self.calls, 'call')} finished"
         )
 
 

@@ -25,6 +25,7 @@ from tools.recipe.kit import (
     build_request,
     check_question,
     choose,
+    counted,
     plan,
     price_range,
     refusal,
@@ -198,7 +199,8 @@ async def _plan(
     judgements = await plan(run, requests)
     every = [*answers, *judgements]
     return Judged(
-        summary=f"DRY RUN: nothing was sent. {len(every)} calls, {price_range(every)}: {len(answers)} answers and "
+        summary=f"DRY RUN: nothing was sent. {counted(len(every), 'call')}, {price_range(every)}: "
+        f"{counted(len(answers), 'answer')} and "
         f"{len(judgements)} judgements by {', '.join(dict.fromkeys(case.judge for case in cases))}."
         + await refusal(run, every),
         judgement=None,

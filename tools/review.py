@@ -193,7 +193,7 @@ async def review(
     reading = _assign(run, names, material, focus, max_tokens)
     if dry_run:
         estimates = await plan(run, reading.asks)
-        summary = f"DRY RUN: nothing was sent. {len(estimates)} calls, {price_range(estimates)}."
+        summary = f"DRY RUN: nothing was sent. {counted(len(estimates), 'call')}, {price_range(estimates)}."
         summary += await refusal(run, estimates)
         nothing = Cost(known_usd=0, complete=True)
         return Review(summary=summary, findings=[], left_out=material.left_out, cost=nothing)

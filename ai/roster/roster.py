@@ -261,7 +261,7 @@ class Roster:
         near = closest(name, known)
         hint = f" Did you mean {near!r}?" if near else ""
         return UnknownAIError(
-            f"No AI named {name!r}.{hint} Configured: {', '.join(known) or 'none'}. "
+            f"No AI named {name!r}. Configured: {', '.join(known) or 'none'}.{hint} "
             "Correct the name, or add one: moot ai add NAME."
         )
 

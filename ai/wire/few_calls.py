@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import urllib.request
 
+import anyio
 import anyio.to_thread
 import httpx2
 
@@ -21,14 +22,16 @@ class FewCalls(httpx2.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self._pools: dict[tuple[bool, str | None], httpx2.AsyncHTTPTransport] = {}
+        self._opening = anyio.Lock()
         self._proxies = urllib.request.getproxies()
         for proxy in self._proxies.values():
             register_url_secrets(proxy)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         way = (request.url.scheme == "https", self._proxy(request.url))
-        if way not in self._pools:
-            self._pools[way] = await anyio.to_thread.run_sync(_open, *way)
+        async with self._opening:
+            if way not in self._pools:
+                self._pools[way] = await anyio.to_thread.run_sync(_open, *way)
         return await self._pools[way].handle_async_request(request)
 
     async def aclose(self) -> None:

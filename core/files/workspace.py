@@ -112,6 +112,8 @@ class Workspace:
         Raises:
             FileRefusedError: It may not, or cannot, be read.
         """
+        if self.here is not None and is_link(given):
+            return self._read_page(given)
         root, path = self._find(given)
         name = path.relative_to(root).as_posix()
         self._refuse_secret(given, root, path)
@@ -120,6 +122,15 @@ class Workspace:
         if found := self.secret_in(document.text, name):
             raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or {self._way_out()}.")
         return TextFile(name, document.text, self._stays(root, path), document.notes)
+
+    def _read_page(self, url: str) -> TextFile:
+        """What a person gave by its address. A model may give none: it could tell whoever is there what it knows."""
+        from core.files.links import fetch  # not for the many calls that send no page
+
+        page = fetch(url)
+        if found := self.secret_in(page.text, "page"):
+            raise FileRefusedError(f"{url!r} is not sent: {found}. Use --send-secrets if it is meant.")
+        return TextFile(page.url, page.text, notes=page.notes)
 
     def read_image(self, given: str) -> tuple[Image, bool]:
         """A picture, and whether it may go only to AIs on this machine.
@@ -166,7 +177,7 @@ class Workspace:
         Raises:
             FileRefusedError: A pattern matches nothing, too much, or leads out of the roots.
         """
-        if not any(letter in given for letter in "*?["):
+        if not any(letter in given for letter in "*?[") or (self.here is not None and is_link(given)):
             return [given]
         if self.here is not None:
             return self._expand_by_hand(given, self.here)
@@ -291,6 +302,11 @@ class Workspace:
         patterns = [ending for pattern in self.local_only for ending in _endings(pattern) if set(ending) - set("*?/")]
         workspace = replace(self, local_only=(*self.local_only, *patterns))
         return any(workspace.is_local_only(ending) for ending in endings)
+
+
+def is_link(given: str) -> bool:
+    """Whether *given* is an address on the web rather than a path."""
+    return given.lower().startswith(("http://", "https://"))
 
 
 def _forms(name: str) -> tuple[str, str, str]:

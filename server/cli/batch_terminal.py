@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from core.jobs.values import Job
 from core.secrecy.names import named_like_a_secret
 from core.untrusted import one_line
 from server.cli.batch_pace import Pace
+from server.cli.interrupt import keyboard_interrupts
+from server.cli.options import INTERRUPTED, NONE, OK, SOME, TERMINATED, USAGE, code_of, complain, note
 from server.jobs.worker import keep_batches, serving_jobs, start_worker
 from server.side_tasks import tasks_beside
 from tools.batching.mend import damage
@@ -34,7 +36,6 @@ from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimate
 from tools.batching.start import start_batch
 from tools.recipe.kit import Cost
 
-_OK, _NONE, _USAGE, _SOME, _INTERRUPTED = 0, 1, 2, 3, 130
 _MANY = 100_000
 """Rows above which a run is only started after a yes."""
 _POLL_S = 0.25
@@ -44,56 +45,44 @@ _SILENT_S = 3.0
 Show = Callable[[Job], None]
 
 
-_TERMINATED = 143
-_STOPPED = "moot: stopped. The same command goes on where it was."
+_STOPPED = "stopped. The same command goes on where it was."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """The options of the command that are no part of the batch itself."""
+    """The options of the command: what is asked of whom, and how it is to go."""
 
-    skip_bad: bool
-    retry_failed: bool
-    yes: bool
-    dry_run: bool
-    background: bool
-    as_json: bool
+    source: Path = Path()
+    output: Path = Path()
+    ais: tuple[str, ...] = ()
+    template: str | None = None
+    schema: Path | None = None
+    concurrency: int | None = None
+    send_secrets: bool = False
+    skip_bad: bool = False
+    retry_failed: bool = False
+    yes: bool = False
+    dry_run: bool = False
+    background: bool = False
+    as_json: bool = False
     provider_batch: bool = False
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What each call is asked with, such as `max_tokens`."""
 
 
-def run_command(
-    path: Path,
-    output: Path,
-    ais: list[str],
-    *,
-    template: str | None,
-    schema: Path | None,
-    concurrency: int | None,
-    send_secrets: bool,
-    skip_bad: bool,
-    retry_failed: bool,
-    yes: bool,
-    dry_run: bool,
-    background: bool,
-    as_json: bool,
-    provider_batch: bool,
-    **options: Any,
-) -> int:
+def run_command(wishes: Wishes) -> int:
     """Run `moot batch`; the exit code says whether all, some or none of the calls were answered."""
-    wishes = Wishes(skip_bad, retry_failed, yes, dry_run, background, as_json, provider_batch)
     try:
-        source = _source(path, template, send_secrets=send_secrets)
-        found = _schema(schema) if schema else None
-        with _terminated_like_interrupted() as terminated:
+        source = _source(wishes.source, wishes.template, send_secrets=wishes.send_secrets)
+        schema = _schema(wishes.schema) if wishes.schema else None
+        with keyboard_interrupts(), _terminated_like_interrupted() as terminated:
             try:
-                return anyio.run(_run, source, output, ais, found, options, concurrency, wishes)
+                return anyio.run(_run, source, schema, wishes)
             except KeyboardInterrupt:
-                print(_STOPPED, file=sys.stderr)
-                return _TERMINATED if terminated() else _INTERRUPTED
-    except (ConfigError, InvalidInputError) as error:
-        return _complain(error, as_json, _USAGE)
+                note(_STOPPED)
+                return TERMINATED if terminated() else INTERRUPTED
     except MootError as error:
-        return _complain(error, as_json, _NONE)
+        return complain(error, wishes.as_json, code_of(error))
 
 
 @contextmanager
@@ -115,17 +104,9 @@ def _terminated_like_interrupted() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGTERM, before)
 
 
-async def _run(
-    source: BatchInput,
-    output: Path,
-    ais: list[str],
-    schema: dict[str, Any] | None,
-    options: dict[str, Any],
-    width: int | None,
-    wishes: Wishes,
-) -> int:
+async def _run(source: BatchInput, schema: dict[str, Any] | None, wishes: Wishes) -> int:
     async with open_app() as app:
-        names = app.roster.expand(ais) or [app.roster.default().name]
+        names = app.roster.expand(wishes.ais) or [app.roster.default().name]
         for name in names:
             app.roster.seat(name)
         if wishes.provider_batch:
@@ -134,18 +115,18 @@ async def _run(
             batch = await anyio.to_thread.run_sync(
                 lambda: prepare(
                     source,
-                    output,
+                    wishes.output,
                     names,
                     schema=schema,
-                    options=options,
-                    width=width,
+                    options=wishes.asked,
+                    width=wishes.concurrency,
                     provider_batch=wishes.provider_batch,
                 )
             )
         if wishes.dry_run:
             return await _told(batch, f"Dry run, nothing was sent: {await estimated(app.roster, batch)}", wishes)
         if not await _agreed(app, batch, wishes):
-            return _USAGE
+            return USAGE
         if wishes.background:
             return await _started(app, batch, wishes)
         return await _watched(app, batch, wishes)
@@ -203,7 +184,7 @@ async def _told(batch: Prepared, text: str, wishes: Wishes) -> int:
         print(json.dumps({"rows": found.total, "calls": batch.calls, "bad": found.bad, "first_bad": bad, "text": text}))
     else:
         print("\n".join([text, *([f"{found.bad:,} rows cannot be asked:", *bad] if bad else [])]))
-    return _OK
+    return OK
 
 
 async def _started(app: App, batch: Prepared, wishes: Wishes) -> int:
@@ -212,7 +193,7 @@ async def _started(app: App, batch: Prepared, wishes: Wishes) -> int:
         await anyio.to_thread.run_sync(start_worker)
     text = f"Job {job.id} is {job.state}. Follow it with: moot jobs watch {job.id}"
     print(json.dumps({"job": job.id, "state": job.state}) if wishes.as_json else text)
-    return _OK
+    return OK
 
 
 async def _watched(app: App, batch: Prepared, wishes: Wishes) -> int:
@@ -281,8 +262,8 @@ def _finished(outcome: BatchReport, wishes: Wishes) -> int:
         if outcome.failed:
             print("moot: ask the failed rows again with --retry-failed.", file=sys.stderr)
     if outcome.failed == 0:
-        return _OK
-    return _NONE if outcome.failed == outcome.total else _SOME
+        return OK
+    return NONE if outcome.failed == outcome.total else SOME
 
 
 def _progress(batch: Prepared, wishes: Wishes) -> AbstractContextManager[Show]:
@@ -378,13 +359,3 @@ def _text(path: Path, option: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{option}: {path.name!r} cannot be read ({type(error).__name__}).") from None
-
-
-def _complain(error: MootError, as_json: bool, code: int) -> int:
-    if as_json:
-        print(
-            json.dumps({"error": {"kind": error.kind, "code": error.code, "message": str(error)}}, ensure_ascii=False)
-        )
-    else:
-        print(f"moot: {one_line(str(error))}", file=sys.stderr)
-    return code

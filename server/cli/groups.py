@@ -45,12 +45,12 @@ class Commands(WithAdded):
 
     def _is_question(self, args: list[str]) -> bool:
         first = args[0]
-        if first in self.commands or first in _OWN_OPTIONS or (first.isidentifier() and first in self._added()):
+        if first in self.commands or first in _OWN_OPTIONS:
             return False
         if first.startswith("-"):
             words = [one for one in args if not one.startswith("-")]
             return bool(words) and words[0] not in self.commands
-        if first in self.added():
+        if first.isidentifier() and first in self.added():
             return False
         if any(letter.isspace() for letter in first) or first.endswith("?"):
             return True

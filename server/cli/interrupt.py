@@ -44,7 +44,7 @@ async def interruptible() -> AsyncIterator[Interruption]:
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield told
         return
-    import asyncio  # a third of what `moot --help` would cost
+    import asyncio  # which costs more than all else that --help needs
 
     loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
     loop.add_signal_handler(signal.SIGINT, told.tell)

@@ -27,7 +27,9 @@ def show_jobs() -> int:
     width = shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns if sys.stdout.isatty() else _PIPED_WIDTH
     for line in lines(found, asked, datetime.now(UTC)):
         print(cut(line, width))
-    note("read one with: moot show ID" if found else "no jobs. To start one: moot ask --background ...")
+    if not found:
+        print("No jobs.")
+    note("read one with: moot show ID" if found else "to start one: moot ask --background ...")
     return OK
 
 

@@ -167,6 +167,7 @@ _WORDS = (
     (r"'(thread)' is", "--thread is"),
     (r"'(question|prompt)'", "the question"),
     (r"raise max_tokens", "raise --max-tokens"),
+    (r"^PARTIAL: (\d+) of \1 AIs", r"PARTIAL RESULT: all \1 AIs"),
     (r"--judges", "--judge"),
     (r'jobs\(action="get", id="([^"]*)", wait_s=50\) or `(moot jobs show [^`]*)`', r"`\2`"),
 )

@@ -30,7 +30,7 @@ def question(
     parts = [_saved(saved, variables) if saved else "", " ".join(words), standard_input() if piped else ""]
     text = "\n\n".join(part.strip() for part in parts if part.strip())
     if not text:
-        raise click.UsageError('Nothing to ask: give a question, as in moot ask "What is 2+2?", or pipe one in.')
+        raise click.UsageError('Nothing to ask: give a prompt, or pipe one in. For example: moot "What is 2+2?"')
     return text
 
 

@@ -26,7 +26,6 @@ class _LeftHeading(Heading):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self.text.justify = "left"
         self.text.stylize(_LEVELS.get(self.tag, "dim"))
-        yield Text("")
         yield self.text
 
 

@@ -14,7 +14,11 @@ def _known_hosts(ctx: click.Context, param: click.Parameter, names: tuple[str, .
     from server.setup.hosts import HOSTS
 
     if unknown := [name for name in names if name not in HOSTS]:
-        raise click.BadParameter(f"{unknown[0]!r} is not known. Known are: {', '.join(HOSTS)}.")
+        from difflib import get_close_matches
+
+        near = get_close_matches(unknown[0].casefold(), HOSTS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise click.BadParameter(f"{unknown[0]!r} is not known.{hint} Known are: {', '.join(HOSTS)}.")
     return names
 
 

@@ -198,8 +198,8 @@ def _resume(thread: str) -> None:
     finally:
         threads.close()
     if turns:
-        last = " ".join(turns[-1].text.split())[:200]
-        note(f"going on with {thread!r}, {len(turns)} turns. Last, {turns[-1].author}: {last}")
+        last, count = " ".join(turns[-1].text.split())[:200], f"{len(turns)} turn{'' if len(turns) == 1 else 's'}"
+        note(f"going on with {thread!r}, {count}. Last, {turns[-1].author}: {last}")
 
 
 @contextmanager

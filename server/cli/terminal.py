@@ -24,7 +24,7 @@ from core.paths import credentials_path
 from core.view import RunView
 from server.added import find
 from server.cli.interrupt import interruptible
-from server.cli.options import INTERRUPTED, NONE, OK, PIPE_CLOSED, SOME, USAGE, code_of, complain, note, print_json
+from server.cli.options import INTERRUPTED, NONE, OK, SOME, USAGE, code_of, complain, note, print_json
 from server.cli.printing import Shown, notes, print_result
 from server.cli.watching import Show, Streamer, display
 from server.progress import watched
@@ -43,7 +43,8 @@ class _Going:
     view: RunView = field(default_factory=RunView)
     run: Run | None = None
     result: Result | None = None
-    broken_pipe: bool = False
+    problem: OSError | None = None
+    """Why its words cannot be written."""
     written: str = ""
     kept: str | None = None
 
@@ -74,8 +75,8 @@ def run_recipe(
         return complain(error, shown.as_json, code_of(error))
     if last is not None:
         last.usd = cost_of(going.view)
-    if going.broken_pipe:
-        return PIPE_CLOSED
+    if going.problem is not None:  # it is kept all the same; whoever started the program is told
+        raise going.problem
     if going.result is None:
         return _print_what_there_is(going, shown)
     result, code = going.result, SOME if going.result.partial else OK
@@ -161,8 +162,7 @@ async def _run_in(
 
     async def watch(events: Subscription) -> None:
         await show(events)
-        if streamer is not None and streamer.broken:
-            going.broken_pipe = True
+        if streamer is not None and isinstance(streamer.problem, BrokenPipeError):
             scope.cancel()
 
     try:
@@ -170,7 +170,8 @@ async def _run_in(
             result = await recipe.run(going.run, **arguments)
             going.result = result
     finally:
-        going.written = streamer.written if streamer else ""
+        if streamer is not None:
+            going.written, going.problem = streamer.written, streamer.problem
 
 
 def _into(view: RunView, run_id: str) -> Callable[[Event], None]:

@@ -29,7 +29,8 @@ def threads(context: click.Context, as_json: bool) -> None:
         _print_json("threads", found)
         return
     for one in found:
-        click.echo(f"{one.name}  ({one.turns} turns, {one.updated[:16].replace('T', ' ')})  {one.opening[:80]}")
+        turns = f"{one.turns} turn{'' if one.turns == 1 else 's'}"
+        click.echo(f"{one.name}  ({turns}, {one.updated[:16].replace('T', ' ')})  {one.opening[:80]}")
     if not found:
         click.echo("No threads. Start one: moot ask --thread NAME ...", err=True)
 

@@ -23,6 +23,7 @@ from core.untrusted import clean
 from core.usage.ledger import By, Ledger, UsageRow, as_json, days_back
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_PLAIN_BLOCKS = "_.:-=+*#"
 _WIDEST_SPARK = 30
 _PIPED_WIDTH = 160
 _UNBOUND = 1_000
@@ -88,7 +89,17 @@ def spark(values: Sequence[float]) -> str:
     highest = max(values, default=0)
     if not highest:
         return " " * len(values)
-    return "".join(_BLOCKS[max(0, round(v / highest * 8) - 1)] if v > 0 else " " for v in values)
+    blocks = _BLOCKS if _takes(_BLOCKS) else _PLAIN_BLOCKS
+    return "".join(blocks[max(0, round(v / highest * 8) - 1)] if v > 0 else " " for v in values)
+
+
+def _takes(text: str) -> bool:
+    """Whether stdout can write *text*."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _print_table(rows: Sequence[UsageRow], by: By, since: date, today: date) -> None:

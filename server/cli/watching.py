@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from core.events import Subscription
@@ -18,6 +20,7 @@ from server.progress import report
 
 Show = Callable[[Subscription], Coroutine[Any, Any, None]]
 
+_SAID_AFTER_S = 1.0
 _DRAWN_AFTER_S = 0.3
 """What is over sooner is not worth a screen of its own."""
 
@@ -29,21 +32,43 @@ class Streamer:
         self._view = view
         self._out: list[str] = []
         self._chunks = 0
-        self.broken = False
-        """Whether nobody reads any more."""
+        self._speaks = anyio.Event()
+        self.problem: OSError | None = None
+        """Why nothing more can be written: nobody reads any more, or there is no room."""
 
     @property
     def written(self) -> str:
         return "".join(self._out)
 
     async def show(self, events: Subscription) -> None:
-        async for _ in events:
-            for call in self._view.calls.values():
-                await self._write(call)
-            if self.broken:
-                return
+        async with anyio.create_task_group() as tasks:
+            if is_drawable(sys.stderr):
+                tasks.start_soon(self._say_who_thinks)
+            async for _ in events:
+                for call in self._view.calls.values():
+                    await self._write(call)
+                if isinstance(self.problem, BrokenPipeError):
+                    break
+            self._speaks.set()
+
+    async def _say_who_thinks(self) -> None:
+        """A line on the terminal until the first word comes, which stands in its place."""
+        started = time.monotonic()
+        with anyio.move_on_after(_SAID_AFTER_S):
+            await self._speaks.wait()
+        while not self._speaks.is_set():
+            who = ", ".join(call.ai for call in self._view.calls.values()) or "starting"
+            sys.stderr.write(f"\r{who}: thinking, {time.monotonic() - started:.0f} s\x1b[K")
+            sys.stderr.flush()
+            with anyio.move_on_after(1):
+                await self._speaks.wait()
+            if self._speaks.is_set():
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
 
     async def _write(self, call: CallView) -> None:
+        if self.problem is not None:
+            return
         if call.answer is None and len(call.chunks) == self._chunks:  # several tokens were written at once
             return
         self._chunks = len(call.chunks)
@@ -52,9 +77,12 @@ class Streamer:
         if len(text) <= len(done) or not text.startswith(done):
             return
         piece = text[len(done) :]
+        if not self._speaks.is_set():
+            self._speaks.set()
+            await anyio.lowlevel.checkpoint()  # the line about it goes first
         self._out.append(piece)
         with anyio.CancelScope(shield=True):
-            self.broken = not await anyio.to_thread.run_sync(_put, piece)
+            self.problem = await anyio.to_thread.run_sync(_put, piece)
 
 
 def safe_part(text: str) -> str:
@@ -67,8 +95,12 @@ def display(view: RunView, *, as_json: bool) -> Show:
     """What shows the run on stderr."""
     if as_json:
         return _nothing
-    drawable = is_terminal(sys.stderr) and os.environ.get("TERM", "") not in ("dumb", "")
-    return _columns(view) if drawable else _lines
+    return _columns(view) if is_drawable(sys.stderr) else _lines
+
+
+def is_drawable(stream: Any) -> bool:
+    """Whether it is a terminal on which lines can be drawn over."""
+    return is_terminal(stream) and os.environ.get("TERM", "") not in ("dumb", "")
 
 
 async def _nothing(events: Subscription) -> None:
@@ -76,7 +108,7 @@ async def _nothing(events: Subscription) -> None:
 
 
 async def _lines(events: Subscription) -> None:
-    async def send(_: float, line: str) -> None:
+    async def send(_: float, whole: float | None, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     await report(events, send)
@@ -106,10 +138,10 @@ async def _draw(view: RunView, events: Subscription) -> None:
             pass
 
 
-def _put(piece: str) -> bool:
+def _put(piece: str) -> OSError | None:
     try:
         sys.stdout.write(piece)
         sys.stdout.flush()
-    except BrokenPipeError:
-        return False
-    return True
+    except OSError as error:
+        return error
+    return None

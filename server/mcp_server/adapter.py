@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from ai.runs.app import App
 from ai.runs.run import new_run_id
 from core.errors import MootError, StoreError
 from core.events import Subscription
 from server.jobs.background import JobHandle, attended, finished, start, submit
+from server.mcp_server.arguments import hint, understood
 from server.mcp_server.host_limits import patience_s
 from server.mcp_server.reply import LongResults, as_reply, noted
 from server.progress import report, watched
@@ -29,34 +30,47 @@ from tools.recipe.kit import Background
 from tools.recipe.result import Result, shown
 
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
+UNLISTED = frozenset({"schema"})
+"""Taken by ask_one and ask_many, and hardly ever wanted by a model."""
 EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
 """Arguments of several tools, which the server's instructions explain."""
 
 
-class _RecipeTool(Tool):
-    """A tool whose complaint about arguments is a sentence instead of a validation dump."""
+class RecipeTool(Tool):
+    """A tool that understands what models nearly wrote, and complains of the rest in a sentence."""
+
+    _schema: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def meant(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """*arguments* as a model meant them."""
+        return understood(arguments, self._schema)
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        arguments = self.meant(arguments)
         try:
             self.fn_metadata.validate_arguments(arguments)
         except ValidationError as error:
-            return failure(_complaint(self.name, error))
+            return failure(_complaint(self.name, error, self._schema.get("properties", ())))
         return await super().run(arguments, context, convert_result)
 
 
 def as_tool(recipe: Recipe, results: LongResults) -> Tool:
     """The tool for *recipe*; what is too long for a reply is kept in *results*."""
-    tool = _RecipeTool.from_function(
+    made = RecipeTool.from_function(
         _handler(recipe, results),
         title=recipe.title,
         annotations=_annotations(recipe),
         meta={"anthropic/alwaysLoad": True} if recipe.asks_others else None,
         structured_output=False,
     )
+    assert isinstance(made, RecipeTool), "from_function makes one of its class"
+    tool = made
     arguments = tool.fn_metadata.arg_model
     arguments.model_config["extra"] = "forbid"  # a misspelt argument must not be ignored in silence
     arguments.model_rebuild(force=True)
-    tool.parameters = _listed(recipe, _lean(arguments.model_json_schema()))
+    schema = arguments.model_json_schema()
+    tool._schema = schema
+    tool.parameters = _listed(recipe, _lean(schema))
     return tool
 
 
@@ -65,9 +79,10 @@ def _listed(recipe: Recipe, schema: dict[str, Any]) -> dict[str, Any]:
     tunes a call is listed with ask_one alone; every tool that has it takes it all the same.
     """
     schema.pop("additionalProperties", None)  # refused with a sentence all the same
+    hidden = UNLISTED if recipe.name == "ask_one" else TUNING | UNLISTED
+    listed = {name: value for name, value in schema["properties"].items() if name not in hidden}
     if recipe.name == "ask_one":
-        return schema
-    listed = {name: value for name, value in schema["properties"].items() if name not in TUNING}
+        return schema | {"properties": listed}
     for name in EXPLAINED & listed.keys():
         listed[name].pop("description", None)
     return schema | {"properties": listed}
@@ -152,8 +167,8 @@ class _Call:
     async def _show(self, events: Subscription) -> None:
         await report(events, self._send)
 
-    async def _send(self, progress: float, message: str) -> None:
-        await self._ctx.report_progress(progress, None, message)
+    async def _send(self, progress: float, total: float | None, message: str) -> None:
+        await self._ctx.report_progress(progress, total, message)
 
     def _client(self) -> str:
         """The host by the name it gives itself."""
@@ -170,7 +185,7 @@ def failure(error: MootError | str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data, is_error=True)
 
 
-def _complaint(tool: str, error: ValidationError) -> str:
+def _complaint(tool: str, error: ValidationError, known: Iterable[str]) -> str:
     """One sentence per bad argument: its name and what is expected, never the value."""
     sentences = []
     for detail in error.errors(include_url=False, include_input=False):
@@ -179,7 +194,7 @@ def _complaint(tool: str, error: ValidationError) -> str:
             case "missing":
                 sentences.append(f"{name!r} is missing.")
             case "extra_forbidden":
-                sentences.append(f"{name!r} is not an argument of {tool}.")
+                sentences.append(f"{name!r} is not an argument of {tool}.{hint(name, known)}")
             case _:
                 sentences.append(f"{name!r}: {detail['msg']}.")
     return f"{tool} cannot run: {' '.join(sentences)} Correct the arguments and call it again."

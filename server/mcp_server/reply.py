@@ -74,9 +74,9 @@ def _size(text: str, data: dict[str, Any]) -> int:
 
 
 def _shortened(result: Result, uri: str) -> tuple[str, dict[str, Any]]:
-    """The result with its long texts cut until it fits: at first to about 200 tokens each."""
+    """The result with its long texts cut until it fits: at first to about 200 tokens each; a single answer to more."""
     data = result.model_dump(mode="json")
-    longest = 4 * _SHORTEST
+    longest = 4 * _SHORTEST if "summary" in data else 2 * MOST_TOKENS
     while True:
         cut = _cut(data, longest, uri)
         text, short = _both(type(result).model_validate(cut))

@@ -32,7 +32,7 @@ from core.errors import MootError, StoreError, UnknownJobError
 from core.jobs.questions import Question
 from core.jobs.states import KEPT_S
 from server.jobs.background import attended, finished, submit
-from server.mcp_server.adapter import failure
+from server.mcp_server.adapter import RecipeTool, failure
 from server.mcp_server.lazy_server import Tools
 from server.mcp_server.reply import LongResults, as_reply
 from server.toolbox import KINDS
@@ -109,7 +109,9 @@ class TasksExtension(Extension):
         if tool is None:
             return None
         try:
-            arguments = tool.fn_metadata.validate_arguments(params.arguments or {})
+            given = params.arguments or {}
+            meant = tool.meant(given) if isinstance(tool, RecipeTool) else given
+            arguments = tool.fn_metadata.validate_arguments(meant)
         except ValidationError:
             return None
         return None if arguments.pop("background") or arguments.get("dry_run") else arguments
@@ -117,8 +119,8 @@ class TasksExtension(Extension):
     async def _reply(self, job: Job, ctx: Context) -> HandlerResult:
         """The result, or the task where that takes longer."""
 
-        async def send(progress: float, message: str) -> None:
-            await ctx.session.report_progress(progress, None, message)
+        async def send(progress: float, total: float | None, message: str) -> None:
+            await ctx.session.report_progress(progress, total, message)
 
         with _complaints():
             job = await attended(ctx.lifespan_context, job, DIRECT_S, send)

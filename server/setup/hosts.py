@@ -14,7 +14,7 @@ SERVER = "moot"
 """The name under which hosts know Moot."""
 
 Syntax = Literal["json", "toml", "yaml"]
-Shape = Literal["plain", "typed", "opencode", "goose"]
+Shape = Literal["plain", "typed", "opencode", "goose", "transport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Host:
     """Its command, by which it is found when it has no settings yet."""
     project_file: str | None = None
     windows_file: str | None = None
+    mac_file: str | None = None
     table: str = "mcpServers"
     shape: Shape = "plain"
     syntax: Syntax = "json"
@@ -38,7 +39,8 @@ class Host:
         """The file to write; None when the host has none for a project."""
         if project:
             return Path(self.project_file) if self.project_file else None
-        chosen = (self.windows_file if sys.platform == "win32" else None) or self.user_file
+        elsewhere = {"win32": self.windows_file, "darwin": self.mac_file}.get(sys.platform)
+        chosen = elsewhere or self.user_file
         return settings_folder() / chosen[7:] if chosen.startswith("CONFIG/") else Path(chosen).expanduser()
 
     def installed(self) -> bool:
@@ -58,6 +60,8 @@ class Host:
                 entry = {"name": SERVER, "type": "stdio", "enabled": True, "cmd": program, "args": arguments}
             case "typed":
                 entry = {"type": "stdio", "command": program, "args": arguments}
+            case "transport":
+                entry = {"transport": "stdio", "command": program, "args": arguments}
             case "plain":
                 entry = {"command": program, "args": arguments}
         variables = {"opencode": "environment", "goose": "envs"}.get(self.shape, "env")
@@ -128,6 +132,63 @@ HOSTS = {
             shape="goose",
             syntax="yaml",
             extra={"timeout": 600},
+        ),
+        Host("antigravity", "Antigravity", "~/.gemini/config/mcp_config.json", "antigravity"),
+        Host(
+            "copilot-cli",
+            "GitHub Copilot CLI",
+            "~/.copilot/mcp-config.json",
+            "copilot",
+            shape="typed",
+            extra={"tools": ["*"]},
+        ),
+        Host("kiro", "Kiro", "~/.kiro/settings/mcp.json", "kiro-cli", ".kiro/settings/mcp.json"),
+        Host(
+            "cline",
+            "Cline",
+            "CONFIG/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+            "cline",
+            extra={"disabled": False, "timeout": 600},
+        ),
+        Host(
+            "kilo-code",
+            "Kilo Code",
+            "~/.config/kilo/kilo.json",
+            "kilo",
+            "kilo.json",
+            table="mcp",
+            shape="opencode",
+        ),
+        Host("junie", "Junie", "~/.junie/mcp/mcp.json", "junie", ".junie/mcp/mcp.json"),
+        Host(
+            "grok-build",
+            "Grok Build",
+            "~/.grok/config.toml",
+            "grok",
+            ".grok/config.toml",
+            table="mcp_servers",
+            syntax="toml",
+            extra={"tool_timeout_sec": 600},
+        ),
+        Host(
+            "kimi",
+            "Kimi Code",
+            "~/.kimi-code/mcp.json",
+            "kimi",
+            ".kimi-code/mcp.json",
+            shape="transport",
+            extra={"toolTimeoutMs": 600_000},
+        ),
+        Host("pi", "Pi", "~/.pi/agent/mcp.json", "pi", ".pi/mcp.json", extra={"requestTimeoutMs": 600_000}),
+        Host("lm-studio", "LM Studio", "~/.lmstudio/mcp.json", "lms"),
+        Host(
+            "jan",
+            "Jan",
+            "~/.local/share/Jan/data/mcp_config.json",
+            "jan",
+            windows_file="CONFIG/Jan/data/mcp_config.json",
+            mac_file="CONFIG/Jan/data/mcp_config.json",
+            extra={"active": True},
         ),
     )
 }

@@ -14,7 +14,7 @@ async def test_a_long_silence_is_broken_by_a_sign_of_life() -> None:
     lines: list[str] = []
     silent = anyio.Event()
 
-    async def send(_: float, line: str) -> None:
+    async def send(_: float, whole: float | None, line: str) -> None:
         lines.append(line)
         silent.set()
 

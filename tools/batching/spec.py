@@ -24,7 +24,7 @@ from core.batch.records import Record
 from core.batch.template import Template
 from core.limits.budget import Estimate
 from core.untrusted import one_line, quoted
-from tools.recipe.kit import Cost, build_request, price_range
+from tools.recipe.kit import Cost, build_request, counted, price_range
 from tools.recipe.result import Result
 
 _SHOWN_ROWS = 200
@@ -177,9 +177,9 @@ async def estimated(roster: Roster, batch: Prepared, *, calls: int | None = None
     ]
     inputs = round(sum(one.input_tokens for one in found) * scale)
     outputs = round(sum(one.output_tokens for one in found) * scale)
-    rows = f"{spec.total:,} rows for {', '.join(spec.ais)}: " if calls is None else ""
+    rows = f"{counted(spec.total, 'row')} for {', '.join(spec.ais)}: " if calls is None else ""
     return (
-        f"{rows}{batch.calls if calls is None else calls:,} calls, about {inputs:,} tokens in, "
+        f"{rows}{counted(batch.calls if calls is None else calls, 'call')}, about {inputs:,} tokens in, "
         f"up to {outputs:,} out, {price_range(scaled)}.{await _refusal(roster, scaled)}"
     )
 

@@ -22,7 +22,7 @@ from tools.answers.options import read_options
 from tools.judging.judgement import Judgement
 from tools.judging.judging import Candidate, cases_for, judge_all
 from tools.reading.final_answer import Reading, read_answer, rendered
-from tools.recipe.kit import Reply, build_request
+from tools.recipe.kit import Reply, build_request, counted
 from tools.recipe.off_loop import off_loop
 from tools.recipe.panel import default_judges, family, said
 from tools.recipe.result import Part, Prose
@@ -223,4 +223,4 @@ def _ballot(run: Run, ai: str, groups: Sequence[int], samples: int) -> Ballot:
 
 def _votes_line(votes: Votes) -> str:
     share = "" if votes.share is None else f", {votes.share:.0%} of the vote"
-    return f"- “{votes.answer}”: {', '.join(votes.ais) or 'no AI'} ({votes.samples} answers{share})"
+    return f"- “{votes.answer}”: {', '.join(votes.ais) or 'no AI'} ({counted(votes.samples, 'answer')}{share})"

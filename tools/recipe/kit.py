@@ -40,10 +40,10 @@ Background = bool
 """Not a parameter of any recipe: doors add it to those that may run as jobs."""
 
 
-RoleName = Annotated[str | None, Field(description="E.g. reviewer, architect, debugger, tester.")]
+RoleName = Annotated[str | None, Field(description="E.g. reviewer, architect.")]
 Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
 Images = Annotated[list[str] | None, Field(description="Picture files.", max_length=10)]
-Thread = Annotated[str | None, Field(description="Conversation to continue or start, by name.")]
+Thread = Annotated[str | None, Field(description="Conversation to continue, by name.")]
 
 
 class Reply(Result):

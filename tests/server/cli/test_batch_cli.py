@@ -167,7 +167,7 @@ def test_a_background_batch_is_a_job_that_moot_jobs_shows(moot: Any) -> None:
     job = json.loads(started.stdout)["job"]
     assert moot(source, "-a", "a", "-o", "out.jsonl").exit_code == 0
     listed = CliRunner().invoke(cli, ["jobs"])
-    assert f"**{job}** batch: done, 1 of 1 finished, 0 failed, cost unknown" in listed.stdout
+    assert f"{job}   now  batch by a, done, 1 of 1 rows" in listed.stdout
 
 
 def test_a_refused_key_pauses_with_the_reason(moot: Any) -> None:

@@ -40,11 +40,16 @@ def moot(base_url: str, isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_one_question_is_answered_on_stdout_and_progress_goes_to_stderr(moot: Any) -> None:
-    result = moot("ask", "hello", "there")
+    result = moot("ask", "hello", "there", "-a", "a,b")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0] == "## a"
-    assert result.stdout.rstrip().endswith("tok tok")
+    assert "## a\n\ntok tok\n" in result.stdout
     assert "a answered in" in result.stderr and "answered in" not in result.stdout
+
+
+def test_of_one_ai_a_pipe_gets_the_text_alone(moot: Any) -> None:
+    for arguments in ((), ("--raw",)):
+        result = moot("ask", "hello", *arguments)
+        assert (result.exit_code, result.stdout) == (0, "tok tok \n")
 
 
 def test_piped_input_is_added_to_the_prompt(moot: Any) -> None:
@@ -187,7 +192,7 @@ def test_a_judge_that_cannot_be_read_is_exit_code_3(moot: Any, isolated: Path) -
 def test_samples_and_synthesis_reach_the_recipe(moot: Any) -> None:
     result = moot("ask", "-a", "a", "--samples", "3", "how many?", ais={"a": "tokens=1"})
     assert result.exit_code == 0, result.stderr
-    assert "**tok**" in result.stdout and "Sample 2 of 2." in result.stdout
+    assert "\ntok\n" in result.stdout and "Sample 2 of 2." in result.stdout
 
 
 def test_refusing_partial_results_is_exit_code_1_with_what_is_there(moot: Any) -> None:
@@ -278,13 +283,13 @@ def test_a_person_may_name_any_file_of_theirs_but_secrets_must_be_meant(
     (isolated / "elsewhere" / "code.py").write_text("KEY = '" + "sk-" + "a1B2" * 10 + "'\n")
     for path in ("../elsewhere/notes.txt", str(isolated / "elsewhere" / "notes.txt"), "../elsewhere/*.txt"):
         result = moot("ask", "hi", "-a", "a", "-f", path)
-        assert (result.exit_code, "notes.txt (1 line" in result.stdout) == (0, True)
+        assert (result.exit_code, "notes.txt (1 line" in result.stderr) == (0, True)
     for name in (".env", "code.py"):
         refused = moot("ask", "hi", "-a", "a", "-f", f"../elsewhere/{name}")
         assert refused.exit_code == 2
         assert "--send-secrets" in refused.output
         meant = moot("ask", "hi", "-a", "a", "-f", f"../elsewhere/{name}", "--send-secrets")
-        assert (meant.exit_code, f"{name} (1 line" in meant.stdout) == (0, True)
+        assert (meant.exit_code, f"{name} (1 line" in meant.stderr) == (0, True)
     missing = moot("ask", "hi", "-a", "a", "-f", "../elsewhere/none.txt")
     assert (missing.exit_code, "does not exist" in missing.output) == (2, True)
 

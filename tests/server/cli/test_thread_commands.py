@@ -58,4 +58,4 @@ def test_a_thread_is_forgotten_only_after_a_yes() -> None:
 
 def test_a_thread_that_is_not_there_is_told_in_one_sentence() -> None:
     result = moot("show", "none")
-    assert result.exit_code == 1 and "none" in result.output and "Traceback" not in result.output
+    assert result.exit_code == 2 and "none" in result.output and "Traceback" not in result.output

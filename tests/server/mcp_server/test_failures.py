@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInputError
-from server.cli.terminal import _complain
+from server.cli.options import complain
 from server.mcp_server.adapter import failure
 
 FORGED = "No: ![p](https://evil.example/?q=1) <img src=https://evil.example/x> \x1b[2J\u202eabc\ud800"
@@ -26,5 +26,5 @@ def test_an_error_shows_no_picture_and_no_terminal_code_in_text_and_as_data(erro
 
 
 def test_an_error_as_json_shows_none_either(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _complain(InvalidInputError(FORGED), True, 2) == 2
+    assert complain(InvalidInputError(FORGED), True, 2) == 2
     assert harmless(json.loads(capsys.readouterr().out)["error"]["message"])

@@ -100,6 +100,15 @@ async def test_a_result_too_long_for_a_host_is_a_digest_with_a_link_to_all_of_it
     assert isinstance(whole, TextResourceContents) and long.strip() in whole.text
 
 
+async def test_a_single_answer_too_long_for_a_host_is_cut_where_the_host_would_and_says_so() -> None:
+    async with host("mcp", "legacy", {"a": ["word " * 40_000]}) as (client, _):
+        result = await client.call_tool("ask_one", {"prompt": "Well?"})
+    assert isinstance(result, CallToolResult)
+    text, link = result.content
+    assert isinstance(text, TextContent) and isinstance(link, ResourceLink)
+    assert 20_000 < len(text.text) < 80_000 and "more characters" in text.text
+
+
 async def test_a_call_that_a_host_got_in_time_leaves_no_word_behind(isolated: Path) -> None:
     secret = "a prompt about the merger"
     async with host("codex-mcp-client", "legacy", {"a": ["an answer about it"]}, reply_within=20) as (client, app):

@@ -1,0 +1,185 @@
+"""The text of a page on the web, for `-f https://...`. Only public addresses are reached.
+
+A page can redirect, and a name can point anywhere, also to this machine or its network. So every name is resolved
+here, every address it has must be public, and the connection goes to the very address that was checked, after each
+redirect anew. No proxy is asked, since it would resolve the name itself. Everything here blocks.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from core.errors import InvalidInputError
+from core.files.documents import DocumentError, pdf_text
+from core.files.pages import page_text
+
+MAX_BYTES = 5 * 1024 * 1024
+_MOST_REDIRECTS = 5
+_PATIENCE_S = 20.0
+_PIECE = 65_536
+_KINDS = (
+    "text/",
+    "application/json",
+    "application/xml",
+    "application/xhtml+xml",
+    "application/pdf",
+    "application/yaml",
+)
+_PORTS = {"http": 80, "https": 443}
+
+Resolve = Callable[[str, int], Sequence[str]]
+
+
+class LinkRefusedError(InvalidInputError):
+    """A page that is not read; the message names its address and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was found at `url`, where all redirects led."""
+
+    url: str
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def is_public(address: str) -> bool:
+    """Whether *address* is one of the open internet: not of this machine, its network, or for special use."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    if inner is None and ip.version == 6 and (teredo := ip.teredo):
+        inner = teredo[1]
+    if inner is None and ip in ipaddress.ip_network("64:ff9b::/96" if ip.version == 6 else "255.255.255.255/32"):
+        inner = ipaddress.ip_address(int(ip) & 0xFFFFFFFF)
+    return ip.is_global and not ip.is_multicast and (inner is None or is_public(str(inner)))
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Every address of *host*."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(place[4][0]) for place in found))
+
+
+def fetch(url: str, *, look_up: Resolve = resolve, allowed: Callable[[str], bool] = is_public) -> Page:
+    """The text at *url*.
+
+    Raises:
+        LinkRefusedError: It may not, or cannot, be read.
+    """
+    for _ in range(_MOST_REDIRECTS + 1):
+        reply = _get(url, look_up, allowed)
+        if reply.location is None:
+            return _page(url, reply)
+        url = urljoin(url, reply.location)
+        if urlsplit(url).scheme not in _PORTS:
+            raise LinkRefusedError(f"{_told(url)} is not read: it leads away from the web. Give the address itself.")
+    raise LinkRefusedError(f"{_told(url)} is not read: it redirects more than {_MOST_REDIRECTS} times.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    location: str | None
+    kind: str = ""
+    charset: str = "utf-8"
+    body: bytes = b""
+
+
+class _Pinned(http.client.HTTPConnection):
+    """A connection to an address that was checked, under the name that was asked for."""
+
+    def __init__(self, host: str, port: int, address: str, tls: ssl.SSLContext | None) -> None:
+        super().__init__(host, port, timeout=_PATIENCE_S)
+        self._address = address
+        self._tls = tls
+
+    def connect(self) -> None:
+        bare = socket.create_connection((self._address, self.port), self.timeout)
+        self.sock = self._tls.wrap_socket(bare, server_hostname=self.host) if self._tls else bare
+
+
+def _get(url: str, look_up: Resolve, allowed: Callable[[str], bool]) -> _Reply:
+    parts = _parts(url)
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    address = _checked(url, host, port, look_up, allowed)
+    connection = _Pinned(host, port, address, ssl.create_default_context() if parts.scheme == "https" else None)
+    try:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", path, headers={"Accept": "text/html, text/*, */*;q=0.5", "User-Agent": "moot"})
+        return _read(url, connection.getresponse())
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        raise LinkRefusedError(f"{_told(url)} cannot be read ({type(error).__name__}). Check the address.") from error
+    finally:
+        connection.close()
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise LinkRefusedError(f"{_told(url)} is no address. Correct it.") from None
+    if parts.username or parts.password:
+        raise LinkRefusedError(f"{_told(url)} has a password in it. Leave that out.")
+    if not parts.hostname or not url.isascii() or any(letter.isspace() for letter in url):
+        raise LinkRefusedError(f"{_told(url)} is no address. Correct it, with %-codes for what is not ASCII.")
+    if port not in (None, *_PORTS.values()):
+        raise LinkRefusedError(f"{_told(url)} is not read: pages are at ports 80 and 443 alone.")
+    return parts
+
+
+def _checked(url: str, host: str, port: int, look_up: Resolve, allowed: Callable[[str], bool]) -> str:
+    """An address of *host*; none of its addresses may lie on this machine or in its network."""
+    try:
+        addresses = look_up(host, port)
+    except (OSError, UnicodeError):
+        raise LinkRefusedError(f"{_told(url)} cannot be found: nobody knows {host!r}. Check the address.") from None
+    if not addresses or not all(map(allowed, addresses)):
+        raise LinkRefusedError(f"{_told(url)} is not read: it is no public address. Save the page, and send the file.")
+    return addresses[0]
+
+
+def _read(url: str, response: http.client.HTTPResponse) -> _Reply:
+    if response.status in (301, 302, 303, 307, 308) and (location := response.getheader("location")):
+        return _Reply(location)
+    if response.status != 200:
+        raise LinkRefusedError(f"{_told(url)} cannot be read: it answers {response.status}. Open it in a browser.")
+    kind = response.headers.get_content_type()
+    if not kind.startswith(_KINDS):
+        raise LinkRefusedError(f"{_told(url)} is {kind}, which is no text. Pages, text and PDF files are read.")
+    body, until = bytearray(), time.monotonic() + _PATIENCE_S
+    while len(body) <= MAX_BYTES and (piece := response.read1(_PIECE)):
+        body += piece
+        if time.monotonic() > until:
+            raise LinkRefusedError(f"{_told(url)} took longer than {_PATIENCE_S:.0f} s. Save it, and send the file.")
+    coding = (response.getheader("content-encoding") or "").lower()
+    if coding in ("gzip", "deflate"):
+        body = bytearray(zlib.decompressobj(47).decompress(bytes(body), MAX_BYTES + 1))
+    if len(body) > MAX_BYTES:
+        raise LinkRefusedError(f"{_told(url)} is larger than {MAX_BYTES // 1024 // 1024} MB. Send a part of it.")
+    return _Reply(None, kind, response.headers.get_content_charset() or "utf-8", bytes(body))
+
+
+def _page(url: str, reply: _Reply) -> Page:
+    if reply.kind == "application/pdf":
+        try:
+            document = pdf_text(reply.body)
+        except DocumentError as error:
+            raise LinkRefusedError(f"{_told(url)} {error}") from error
+        return Page(url, document.text, document.notes)
+    try:
+        text = reply.body.decode(reply.charset, "replace")
+    except LookupError:
+        text = reply.body.decode("utf-8", "replace")
+    return Page(url, page_text(text) if "html" in reply.kind else text)
+
+
+def _told(url: str) -> str:
+    return repr(url if len(url) <= 200 else f"{url[:200]}…")
