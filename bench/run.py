@@ -24,6 +24,7 @@ BENCHMARKS = (
     "streaming",
     "imports",
     "start",
+    "ask",
     "tools_list",
     "ledger",
     "rate_limits",

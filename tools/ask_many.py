@@ -160,7 +160,7 @@ async def ask_many(
     if len(failures) == len(outcomes) and not any(failure.error.partial for failure in failures):
         raise all_failed(failures)
     turnout = Turnout(asking.names, [name for name in asking.names if asking.answers(name)])
-    replies = _replies(run, asking)
+    replies = await _replies(run, asking)
     why = [f"{failure.ai}: {failure.error.kind}: {failure.error}" for failure in failures]
     known = [reply.markdown() for reply in replies if reply.ok]
     refuse_partial(on_partial, turnout, Cost.of(outcomes), known, why)
@@ -203,7 +203,7 @@ def _next(run: Run, asking: _Asking, ai: str) -> list[tuple[str, Request]]:
     return [asking.request(run, ai, len(had) + number) for number in range(1, count + 1)]
 
 
-def _replies(run: Run, asking: _Asking) -> list[Reply]:
+async def _replies(run: Run, asking: _Asking) -> list[Reply]:
     replies = []
     for name in asking.names:
         outcomes = asking.outcomes[name]
@@ -212,7 +212,7 @@ def _replies(run: Run, asking: _Asking) -> list[Reply]:
             if asking.samples > 1:
                 which = f"Sample {number} of {len(outcomes)}."
                 reply.note = f"{which} {reply.note}" if reply.note else which
-            replies.append(noted(fitting(reply, asking.options["json_schema"]), asking.notes.get(name)))
+            replies.append(noted(await fitting(reply, asking.options["json_schema"]), asking.notes.get(name)))
     return replies
 
 

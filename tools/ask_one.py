@@ -74,4 +74,4 @@ async def ask_one(
             raise all_failed([outcome])
     else:
         receipt = await context.keep(run, "ask_one", prompt, [(name, outcome.text)])
-    return noted(fitting(Reply.of(outcome, run.roster), schema), note).but(sent_along=receipt)
+    return noted(await fitting(Reply.of(outcome, run.roster), schema), note).but(sent_along=receipt)

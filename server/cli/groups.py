@@ -15,6 +15,8 @@ _SECTIONS = {
     "Set up": ("init", "connect", "demo", "doctor", "completion", "serve", "worker"),
 }
 _DEFAULT = "ask"
+_ALIKE, _HARDLY_ANOTHER = 0.6, 0.9
+"""How like a command the first word is that is taken for a slip; of three words and more nearly all are a question."""
 _OWN_OPTIONS = ("-h", "--help", "--version")
 
 
@@ -29,9 +31,9 @@ class Commands(WithAdded):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
         name = args[0]
         if self.get_command(ctx, name) is None:
-            near = self._near(name)
-            hint = f"Did you mean: moot {near}?" if near else f'To ask it: moot ask "{name}"'
-            ctx.fail(f"No such command {name!r}. {hint}")
+            near = self._near(name, _ALIKE)
+            hint = f"Did you mean: moot {near}? " if near else ""
+            ctx.fail(f'No such command {name!r}. {hint}To ask it: moot ask "{" ".join(args)}"')
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -54,12 +56,14 @@ class Commands(WithAdded):
             return False
         if any(letter.isspace() for letter in first) or first.endswith("?"):
             return True
-        return len(args) > 1 and not args[1].startswith("-") and self._near(first) is None
+        if len(args) == 1 or args[1].startswith("-"):
+            return False
+        return self._near(first, _ALIKE if len(args) == 2 else _HARDLY_ANOTHER) is None
 
-    def _near(self, name: str) -> str | None:
+    def _near(self, name: str, alike: float) -> str | None:
         from difflib import get_close_matches  # for mistakes alone
 
-        found = get_close_matches(name.casefold(), list(self.commands), n=1, cutoff=0.7)
+        found = get_close_matches(name.casefold(), list(self.commands), n=1, cutoff=alike)
         return found[0] if found else None
 
 

@@ -159,7 +159,7 @@ _WORDS = (
     (r"or set skip_bad", "or leave them out with --skip-bad"),
     (r"'(base|staged|diff|focus|judge|judges|referee|threshold|rounds|samples|synthesize)'", r"--\1"),
     (r"'(stances)'", "--stance"),
-    (r"'(ais)'", "-a"),
+    (r"(?<!credentials\.json: )'(ais)'", "-a"),
     (r"'(candidates)'", "-c"),
     (r"'(files)'", "-f"),
     (r"'(images)'", "-i"),

@@ -54,8 +54,9 @@ def keys() -> None:
 @click.option("--keyring", is_flag=True, help="Into the system's keyring instead of credentials.json.")
 def keys_set(name: str, keyring: bool) -> None:
     """Store the key of the AI or provider NAME, typed without echo or piped in."""
-    from server.setup.keys import set_key
+    from server.setup.keys import check_name, set_key
 
+    opt.reporting(lambda: check_name(name))
     if sys.stdin is None:
         raise click.UsageError("Standard input is closed. Pipe the key in, or run this in a terminal and type it.")
     key = sys.stdin.read() if not sys.stdin.isatty() else click.prompt(f"Key of {name}", hide_input=True, err=True)

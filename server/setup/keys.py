@@ -28,7 +28,7 @@ def set_key(name: str, key: str, *, keyring: bool = False) -> str:
         ConfigError: There is no such AI, or the key cannot be stored.
     """
     key = _checked(key)
-    _check_name(name)
+    check_name(name)
     if keyring:
         _put_into_keyring(name, key)
 
@@ -97,7 +97,7 @@ def _checked(key: str) -> str:
     return key
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     known = [row.name for row in PROVIDERS.values() if row.needs_key]
     if name not in rows() and name not in known:
         raise ConfigError(f"No AI named {name!r}. Use a row of {FILE} or one of: {', '.join(known)}.")

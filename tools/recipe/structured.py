@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import anyio.to_thread
+
+from ai.lazy import load
 from ai.roster.roster import Roster
 from ai.runs.run import Run
 from core.values import Outcome, Request
@@ -18,13 +21,12 @@ def keeps_schema(roster: Roster, ai: str) -> bool:
     return native and (seat.provider.dialect != "openai_chat" or seat.provider.quirks.json_schema)
 
 
-def fitting(reply: Reply, schema: dict[str, Any] | None) -> Reply:
+async def fitting(reply: Reply, schema: dict[str, Any] | None) -> Reply:
     """*reply*, which is no good one when its text is not in *schema*."""
     if schema is None or not reply.ok:
         return reply
-    from ai.batch.records import Schema
-
-    _, wrong = Schema(schema).read(reply.text)
+    records = await load("ai.batch.records")
+    _, wrong = await anyio.to_thread.run_sync(lambda: records.Schema(schema).read(reply.text))
     return reply.but(ok=False, error=wrong, code=MISFIT) if wrong else reply
 
 

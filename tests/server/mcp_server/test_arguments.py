@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from server.mcp_server.adapter import RecipeTool, as_tool
-from server.mcp_server.reply import Results
+from server.mcp_server.reply import LongResults
 from server.toolbox import RECIPES
 
-TOOLS: dict[str, Any] = {recipe.name: as_tool(recipe, Results()) for recipe in RECIPES}
+TOOLS: dict[str, Any] = {recipe.name: as_tool(recipe, LongResults()) for recipe in RECIPES}
 
 
 @pytest.mark.parametrize(
