@@ -18,6 +18,7 @@ from server.leaving import is_leaving
 from server.progress import Send, report, watched
 from server.toolbox import Recipe
 from tools.jobs import FinishedCall, JobView
+from tools.recipe.kit import counted
 from tools.recipe.result import Result
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class JobHandle(Result):
     def after(self, seconds: float) -> JobHandle:
         """This handle, for a host that waited and would soon give up."""
         summary = (
-            f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {len(self.calls)} calls have finished, "
+            f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {counted(len(self.calls), 'call')} finished, "
             "and the rest goes on as a job. What is there is no result of a panel yet."
         )
         return self.but(summary=summary, partial=True)

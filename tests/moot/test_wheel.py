@@ -75,6 +75,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 READ_BY_NAMING = {
     "ai/batch/submissions.py",
+    "tools/recipe/structured.py",
     "ai/caller.py",
     "ai/roster/billing.py",
     "ai/roster/warm.py",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ai.lazy import load
 from ai.request import check_request
@@ -62,6 +62,12 @@ class Reply(Result):
     cost_usd: float | None = None
     cached: bool = False
 
+    @model_validator(mode="after")
+    def _partial_unless_whole(self) -> Self:
+        if not self.ok:
+            self.__dict__["partial"] = True
+        return self
+
     @classmethod
     def of(cls, outcome: Outcome, roster: Roster) -> Reply:
         if isinstance(outcome, Failure):
@@ -69,7 +75,6 @@ class Reply(Result):
                 ai=outcome.ai,
                 model="",
                 ok=False,
-                partial=True,
                 text=outcome.error.partial,
                 error=f"{outcome.error.kind}: {outcome.error}",
                 code=outcome.error.code,
