@@ -9,13 +9,13 @@ as long as it lives. Where its own file says what a call really took, that count
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from core.stores.choose import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
 """No limit looks further back than a day, and no run lasts longer than two."""
-
+_CALM_S = 0.004
+"""A commit costs as much CPU as half a call. Calls that begin within so short a time share one."""
 
 MIGRATIONS = (
     """
@@ -99,9 +100,10 @@ class Budget:
     def __init__(self, folder: Path, everyone: BudgetLimits | None, by_ai: dict[str, BudgetLimits]) -> None:
         scopes = [_Scope(everyone, None)] if everyone else []
         self._scopes = scopes + [_Scope(limits, ai) for ai, limits in by_ai.items()]
-        self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True)
+        self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True, calm_s=_CALM_S)
         self._owner = open_presence(self._store, folder / "owners")
         self._spool = HoldSpool(folder, self._owner.name)
+        self._numbers = count()
         self._settled = False
         """Whether what processes left that were dead before this one began is in the store."""
 
@@ -164,7 +166,7 @@ class Budget:
     def _close_hold(self, hold: Hold, usd: float, tokens: int) -> None:
         closing = Closing(hold.id, hold.estimate.ai, usd, tokens)
         if self._spool.put(closing):
-            closings = Closings(self._spool, _close_hold)
+            closings = Closings(self._spool, _close_holds)
             self._store.submit(closings, patient=True, hurried=False).add_done_callback(closings.committed)
 
     def close(self) -> None:
@@ -184,14 +186,14 @@ class Budget:
         run = run.partition(".")[0]  # the parts of a job spend what the job may
 
         taken: list[Path] = []
-        holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
+        holds = [Hold(f"{self._owner.name}.{next(self._numbers):x}", estimate) for estimate in estimates]
 
         def take(connection: Any) -> list[Hold]:
             first = self._owner.register(connection)
             self._spool.open()
             if _void_the_dead(self._owner, connection) or not self._settled:
                 alive = partial(_alive, self._owner, connection)
-                taken[:] = self._spool.settle_dead(connection, alive, _close_hold)
+                taken[:] = self._spool.settle_dead(connection, alive, _close_holds)
             if first:
                 connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
                 connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
@@ -284,14 +286,19 @@ def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> N
     _add(connection, day, run, estimate.ai, usd, tokens)
 
 
-def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) -> None:
+def _close_holds(connection: Any, closings: Sequence[Closing]) -> None:
     """Put what was taken in place of what was held. A hold that was voided meanwhile counts by what was taken."""
-    query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
-    if (found := connection.execute(query, (hold,)).fetchone()) is None:
-        return  # closed by now: committed, and the connection was lost before we heard of it
-    day, run, held_usd, held_tokens = found
-    connection.execute("DELETE FROM holds WHERE id = ?", (hold,))
-    _add(connection, day, run, ai, usd - held_usd, tokens - held_tokens)
+    sums: dict[tuple[str, str, str], tuple[float, int]] = {}
+    for one in closings:
+        query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
+        if (found := connection.execute(query, (one.hold,)).fetchone()) is None:
+            continue  # closed by now: committed, and the connection was lost before we heard of it
+        day, run, held_usd, held_tokens = found
+        connection.execute("DELETE FROM holds WHERE id = ?", (one.hold,))
+        usd, tokens = sums.get((day, run, one.ai), (0.0, 0))
+        sums[day, run, one.ai] = usd + one.usd - held_usd, tokens + one.tokens - held_tokens
+    for (day, run, ai), (usd, tokens) in sums.items():
+        _add(connection, day, run, ai, usd, tokens)
 
 
 def _add(connection: Any, day: str, run: str, ai: str, usd: float, tokens: int) -> None:
