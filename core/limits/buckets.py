@@ -49,11 +49,13 @@ _SMALL_CHANGE = 0.02
 _AT_ONCE_S = 0.001
 _STORE_PATIENCE_S = 1.0
 _STORE_PAUSE_S = 30.0
+_CALM_S = 0.01
+"""Of calls that begin within so short a time, each would pay for a commit of its own."""
 
 
 def open_buckets() -> Buckets:
     """The buckets that all processes of this user share, or all of a fleet."""
-    return Buckets(open_store("limits", MIGRATIONS, durability="OFF", serial=True))
+    return Buckets(open_store("limits", MIGRATIONS, durability="OFF", serial=True, calm_s=_CALM_S))
 
 
 class Buckets:

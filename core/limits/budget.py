@@ -9,6 +9,7 @@ as long as it lives. Where its own file says what a call really took, that count
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -26,7 +27,7 @@ from core.stores.choose import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
 """No limit looks further back than a day, and no run lasts longer than two."""
-_CALM_S = 0.004
+_CALM_S = 0.01
 """A commit costs as much CPU as half a call. Calls that begin within so short a time share one."""
 
 MIGRATIONS = (
@@ -79,6 +80,22 @@ class Hold:
     estimate: Estimate
 
 
+@dataclass(slots=True)
+class _Wish:
+    """Reservations that somebody waits for."""
+
+    run: str
+    holds: list[Hold]
+    answer: Future[list[Hold]]
+    refusal: BudgetExceededError | None = None
+
+    def tell(self, failure: BaseException | None) -> None:
+        if (reason := failure or self.refusal) is not None:
+            self.answer.set_exception(reason)
+        else:
+            self.answer.set_result(self.holds)
+
+
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """One set of limits and what it counts: all AIs together, or one."""
@@ -104,6 +121,8 @@ class Budget:
         self._owner = open_presence(self._store, folder / "owners")
         self._spool = HoldSpool(folder, self._owner.name)
         self._numbers = count()
+        self._lock = threading.Lock()
+        self._wishes: list[_Wish] = []
         self._settled = False
         """Whether what processes left that were dead before this one began is in the store."""
 
@@ -184,37 +203,64 @@ class Budget:
         for scope in self._scopes:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
         run = run.partition(".")[0]  # the parts of a job spend what the job may
-
-        taken: list[Path] = []
         holds = [Hold(f"{self._owner.name}.{next(self._numbers):x}", estimate) for estimate in estimates]
+        wish = _Wish(run, holds, Future())
+        with self._lock:
+            self._wishes.append(wish)
+            if len(self._wishes) > 1:
+                return wish.answer
+        asked: list[_Wish] = []
+        taken: list[Path] = []
 
-        def take(connection: Any) -> list[Hold]:
-            first = self._owner.register(connection)
-            self._spool.open()
-            if _void_the_dead(self._owner, connection) or not self._settled:
-                alive = partial(_alive, self._owner, connection)
-                taken[:] = self._spool.settle_dead(connection, alive, _close_holds)
-            if first:
-                connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
-                connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
-            day = _today()
-            if holds and connection.execute("SELECT 1 FROM holds WHERE id = ?", (holds[0].id,)).fetchone():
-                return holds  # committed, and the connection was lost before we heard of it
+        def take(connection: Any) -> None:
+            asked.extend(self._waiting())
+            taken[:] = self._begin(connection)
+            for wish in asked:
+                wish.refusal = self._grant(connection, wish)
+
+        def granted(done: Future[None]) -> None:
+            if (failure := done.exception()) is None:
+                self._settled = True
+                with suppress(OSError):  # read again the next time, which changes nothing
+                    self._spool.forget(taken)
+            for wish in asked or self._waiting():
+                wish.tell(failure)
+
+        self._store.submit(take).add_done_callback(granted)
+        return wish.answer
+
+    def _waiting(self) -> list[_Wish]:
+        """All that wait for the store now, whose wishes are granted or refused together."""
+        with self._lock:
+            wishes, self._wishes = self._wishes, []
+            return wishes
+
+    def _begin(self, connection: Any) -> list[Path]:
+        """Be known as alive, and count what the dead took; gives their files, of no use once it is written."""
+        first = self._owner.register(connection)
+        self._spool.open()
+        found: list[Path] = []
+        if _void_the_dead(self._owner, connection) or not self._settled:
+            found = self._spool.settle_dead(connection, partial(_alive, self._owner, connection), _close_holds)
+        if first:
+            connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
+            connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
+        return found
+
+    def _grant(self, connection: Any, wish: _Wish) -> BudgetExceededError | None:
+        """Reserve all of *wish*, or nothing and say why."""
+        holds, day = wish.holds, _today()
+        if holds and connection.execute("SELECT 1 FROM holds WHERE id = ?", (holds[0].id,)).fetchone():
+            return None  # committed, and the connection was lost before we heard of it
+        estimates = [hold.estimate for hold in holds]
+        try:
             for scope in self._scopes:
-                _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
-            for hold in holds:
-                _open_hold(connection, hold, self._owner.name, day, run)
-            return holds
-
-        reserving = self._store.submit(take)
-        reserving.add_done_callback(lambda done: self._forget(done, taken))
-        return reserving
-
-    def _forget(self, done: Future[list[Hold]], taken: list[Path]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            self._settled = True
-            with suppress(OSError):  # read again the next time, which changes nothing
-                self._spool.forget(taken)
+                _check_sums(connection, scope, wish.run, day, [e for e in estimates if scope.covers(e)])
+        except BudgetExceededError as error:
+            return error
+        for hold in holds:
+            _open_hold(connection, hold, self._owner.name, day, wish.run)
+        return None
 
 
 def _alive(owner: Presence, connection: Any, other: str) -> bool:
