@@ -18,11 +18,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.config import BudgetLimits
 from core.errors import BudgetExceededError, StoreError
 from core.limits.budget_spool import Closing, Closings, HoldSpool
+from core.stores.answers import Answer, tell
 from core.stores.choose import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
@@ -80,20 +81,17 @@ class Hold:
     estimate: Estimate
 
 
+Waiting = TypeVar("Waiting", Future[list[Hold]], asyncio.Future[list[Hold]])
+
+
 @dataclass(slots=True)
 class _Wish:
     """Reservations that somebody waits for."""
 
     run: str
     holds: list[Hold]
-    answer: Future[list[Hold]]
+    answer: Answer[list[Hold]]
     refusal: BudgetExceededError | None = None
-
-    def tell(self, failure: BaseException | None) -> None:
-        if (reason := failure or self.refusal) is not None:
-            self.answer.set_exception(reason)
-        else:
-            self.answer.set_result(self.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +133,9 @@ class Budget:
         """
         if not self._scopes:
             return []
-        reserving = self._reserve(run, estimates)
+        reserving = self._reserve(run, estimates, asyncio.get_running_loop().create_future())
         try:
-            return await asyncio.shield(asyncio.wrap_future(reserving))
+            return await asyncio.shield(reserving)
         except asyncio.CancelledError:  # the reservation is made all the same, and nobody will use it
             reserving.add_done_callback(self._give_back)
             raise
@@ -170,7 +168,8 @@ class Budget:
 
     def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
         """The same for code without an event loop."""
-        return self._reserve(run, estimates).result() if self._scopes else []
+        answer: Future[list[Hold]] = Future()
+        return self._reserve(run, estimates, answer).result() if self._scopes else []
 
     def settle(self, hold: Hold, *, usd: float | None, tokens: int | None) -> None:
         """Replace the reservation by what was really taken; an unknown figure keeps the estimate."""
@@ -194,21 +193,21 @@ class Budget:
         self._spool.close()
         self._owner.close()
 
-    def _give_back(self, reserving: Future[list[Hold]]) -> None:
+    def _give_back(self, reserving: asyncio.Future[list[Hold]]) -> None:
         if not reserving.cancelled() and reserving.exception() is None:
             for hold in reserving.result():
                 self.refund(hold)
 
-    def _reserve(self, run: str, estimates: Sequence[Estimate]) -> Future[list[Hold]]:
+    def _reserve(self, run: str, estimates: Sequence[Estimate], answer: Waiting) -> Waiting:
         for scope in self._scopes:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
         run = run.partition(".")[0]  # the parts of a job spend what the job may
         holds = [Hold(f"{self._owner.name}.{next(self._numbers):x}", estimate) for estimate in estimates]
-        wish = _Wish(run, holds, Future())
+        wish = _Wish(run, holds, answer)
         with self._lock:
             self._wishes.append(wish)
             if len(self._wishes) > 1:
-                return wish.answer
+                return answer
         asked: list[_Wish] = []
         taken: list[Path] = []
 
@@ -223,11 +222,10 @@ class Budget:
                 self._settled = True
                 with suppress(OSError):  # read again the next time, which changes nothing
                     self._spool.forget(taken)
-            for wish in asked or self._waiting():
-                wish.tell(failure)
+            tell((wish.answer, wish.holds, failure or wish.refusal) for wish in asked or self._waiting())
 
         self._store.submit(take).add_done_callback(granted)
-        return wish.answer
+        return answer
 
     def _waiting(self) -> list[_Wish]:
         """All that wait for the store now, whose wishes are granted or refused together."""
