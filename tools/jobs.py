@@ -76,6 +76,8 @@ class JobView(Part):
 class FinishedCall(Part):
     """One finished call of a job; `cursor` is what to pass as `after` to read on."""
 
+    model_config = ConfigDict(defer_build=True)
+
     cursor: int
     name: str
     text: Prose
@@ -95,6 +97,8 @@ class FinishedCall(Part):
 
 class JobReport(Result):
     """Jobs, newest first, or one job with its finished calls and, when it is done, its tool's own result."""
+
+    model_config = ConfigDict(defer_build=True)
 
     summary: str
     jobs: list[JobView]

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import anyio
 import anyio.to_thread
@@ -40,20 +40,25 @@ from core.limits.bucket import (
     Transition,
 )
 from core.limits.slots import Lease, Slots
+from core.stores.answers import Answer, tell
 from core.stores.choose import AnyStore, is_shared, open_store
 from core.values import Priority
 
 log = logging.getLogger(__name__)
 
+Waiting = TypeVar("Waiting", Future[Grant], asyncio.Future[Grant])
+
 _SMALL_CHANGE = 0.02
 _AT_ONCE_S = 0.001
 _STORE_PATIENCE_S = 1.0
 _STORE_PAUSE_S = 30.0
+_CALM_S = 0.01
+"""Of calls that begin within so short a time, each would pay for a commit of its own."""
 
 
 def open_buckets() -> Buckets:
     """The buckets that all processes of this user share, or all of a fleet."""
-    return Buckets(open_store("limits", MIGRATIONS, durability="OFF", serial=True))
+    return Buckets(open_store("limits", MIGRATIONS, durability="OFF", serial=True, calm_s=_CALM_S))
 
 
 class Buckets:
@@ -67,7 +72,7 @@ class Buckets:
         self._store = store
         self._memory = ShelvesInMemory()
         self._clock = clock or store.clock
-        self._due: list[tuple[Transition[Grant], Future[Grant]]] = []
+        self._due: list[tuple[Transition[Grant], Answer[Grant]]] = []
         self._lock = threading.Lock()
         self._corrections: dict[str, float] = {}
         self._paused_until = 0.0
@@ -99,7 +104,7 @@ class Buckets:
 
         if time.monotonic() < self._paused_until:
             return change(self._memory)
-        work = asyncio.wrap_future(self._together(change))
+        work = self._together(change, asyncio.get_running_loop().create_future())
         try:
             grant = await asyncio.wait_for(asyncio.shield(work), _STORE_PATIENCE_S)
             return replace(grant, wait_s=max(0.0, grant.at - self._clock())) if grant.wait_s else grant
@@ -121,19 +126,19 @@ class Buckets:
         if time.monotonic() < self._paused_until:
             return change(self._memory)
         try:
-            return self._together(change).result(_STORE_PATIENCE_S)
+            answer: Future[Grant] = Future()
+            return self._together(change, answer).result(_STORE_PATIENCE_S)
         except (StoreError, TimeoutError) as error:
             self._pause(error)
             return change(self._memory)
 
-    def _together(self, change: Transition[Grant]) -> Future[Grant]:
+    def _together(self, change: Transition[Grant], answer: Waiting) -> Waiting:
         """Reserve with all others that wait for the store now, whose buckets are then read and written once."""
-        answer: Future[Grant] = Future()
         with self._lock:
             self._due.append((change, answer))
             if len(self._due) > 1:
                 return answer
-        asked: list[tuple[Transition[Grant], Future[Grant]]] = []
+        asked: list[tuple[Transition[Grant], Answer[Grant]]] = []
 
         def grant(connection: Any) -> list[Grant]:
             asked.extend(self._take())
@@ -143,17 +148,15 @@ class Buckets:
             return grants
 
         def granted(done: Future[list[Grant]]) -> None:
-            failure = done.exception()
-            for position, (_, waiting) in enumerate(asked or self._take()):
-                if failure is not None:
-                    waiting.set_exception(failure)
-                else:
-                    waiting.set_result(done.result()[position])
+            if (failure := done.exception()) is None:
+                tell((waiting, given, None) for (_, waiting), given in zip(asked, done.result(), strict=True))
+            else:
+                tell((waiting, None, failure) for _, waiting in asked or self._take())
 
         self._store.submit(grant).add_done_callback(granted)
         return answer
 
-    def _take(self) -> list[tuple[Transition[Grant], Future[Grant]]]:
+    def _take(self) -> list[tuple[Transition[Grant], Answer[Grant]]]:
         with self._lock:
             due, self._due = self._due, []
             return due

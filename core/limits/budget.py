@@ -9,24 +9,27 @@ as long as it lives. Where its own file says what a call really took, that count
 from __future__ import annotations
 
 import asyncio
-import secrets
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.config import BudgetLimits
 from core.errors import BudgetExceededError, StoreError
 from core.limits.budget_spool import Closing, Closings, HoldSpool
+from core.stores.answers import Answer, tell
 from core.stores.choose import Presence, open_presence, open_store
 
 _KEPT_DAYS = 2
 """No limit looks further back than a day, and no run lasts longer than two."""
-
+_CALM_S = 0.01
+"""A commit costs as much CPU as half a call. Calls that begin within so short a time share one."""
 
 MIGRATIONS = (
     """
@@ -83,6 +86,19 @@ class Hold:
     estimate: Estimate
 
 
+Waiting = TypeVar("Waiting", Future[list[Hold]], asyncio.Future[list[Hold]])
+
+
+@dataclass(slots=True)
+class _Wish:
+    """Reservations that somebody waits for."""
+
+    run: str
+    holds: list[Hold]
+    answer: Answer[list[Hold]]
+    refusal: BudgetExceededError | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """One set of limits and what it counts: all AIs together, or one."""
@@ -104,9 +120,12 @@ class Budget:
     def __init__(self, folder: Path, everyone: BudgetLimits | None, by_ai: dict[str, BudgetLimits]) -> None:
         scopes = [_Scope(everyone, None)] if everyone else []
         self._scopes = scopes + [_Scope(limits, ai) for ai, limits in by_ai.items()]
-        self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True)
+        self._store = open_store("budget", MIGRATIONS, folder=folder, serial=True, calm_s=_CALM_S)
         self._owner = open_presence(self._store, folder / "owners")
         self._spool = HoldSpool(folder, self._owner.name)
+        self._numbers = count()
+        self._lock = threading.Lock()
+        self._wishes: list[_Wish] = []
         self._settled = False
         """Whether what processes left that were dead before this one began is in the store."""
 
@@ -119,9 +138,9 @@ class Budget:
         """
         if not self._scopes:
             return []
-        reserving = self._reserve(run, estimates)
+        reserving = self._reserve(run, estimates, asyncio.get_running_loop().create_future())
         try:
-            return await asyncio.shield(asyncio.wrap_future(reserving))
+            return await asyncio.shield(reserving)
         except asyncio.CancelledError:  # the reservation is made all the same, and nobody will use it
             reserving.add_done_callback(self._give_back)
             raise
@@ -154,7 +173,8 @@ class Budget:
 
     def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
         """Reserve for code without an event loop. Blocks."""
-        return self._reserve(run, estimates).result() if self._scopes else []
+        answer: Future[list[Hold]] = Future()
+        return self._reserve(run, estimates, answer).result() if self._scopes else []
 
     def settle(self, hold: Hold, *, usd: float | None, tokens: int | None) -> None:
         """Replace the reservation by what was really taken; an unknown figure keeps the estimate."""
@@ -169,7 +189,7 @@ class Budget:
     def _close_hold(self, hold: Hold, usd: float, tokens: int) -> None:
         closing = Closing(hold.id, hold.estimate.payer, usd, tokens)
         if self._spool.put(closing):
-            closings = Closings(self._spool, _close_hold)
+            closings = Closings(self._spool, _close_holds)
             self._store.submit(closings, patient=True, hurried=False).add_done_callback(closings.committed)
 
     def close(self) -> None:
@@ -178,46 +198,72 @@ class Budget:
         self._spool.close()
         self._owner.close()
 
-    def _give_back(self, reserving: Future[list[Hold]]) -> None:
+    def _give_back(self, reserving: asyncio.Future[list[Hold]]) -> None:
         if not reserving.cancelled() and reserving.exception() is None:
             for hold in reserving.result():
                 self.refund(hold)
 
-    def _reserve(self, run: str, estimates: Sequence[Estimate]) -> Future[list[Hold]]:
+    def _reserve(self, run: str, estimates: Sequence[Estimate], answer: Waiting) -> Waiting:
         for scope in self._scopes:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
         run = run.partition(".")[0]  # the parts of a job spend what the job may
-
+        holds = [Hold(f"{self._owner.name}.{next(self._numbers):x}", estimate) for estimate in estimates]
+        wish = _Wish(run, holds, answer)
+        with self._lock:
+            self._wishes.append(wish)
+            if len(self._wishes) > 1:
+                return answer
+        asked: list[_Wish] = []
         taken: list[Path] = []
-        holds = [Hold(secrets.token_hex(8), estimate) for estimate in estimates]
 
-        def take(connection: Any) -> list[Hold]:
-            first = self._owner.register(connection)
-            self._spool.open()
-            if _void_the_dead(self._owner, connection) or not self._settled:
-                alive = partial(_alive, self._owner, connection)
-                taken[:] = self._spool.settle_dead(connection, alive, _close_hold)
-            if first:
-                connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
-                connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
-            day = _today()
-            if holds and connection.execute("SELECT 1 FROM holds WHERE id = ?", (holds[0].id,)).fetchone():
-                return holds  # committed, and the connection was lost before we heard of it
+        def take(connection: Any) -> None:
+            asked.extend(self._waiting())
+            taken[:] = self._begin(connection)
+            for wish in asked:
+                wish.refusal = self._grant(connection, wish)
+
+        def granted(done: Future[None]) -> None:
+            if (failure := done.exception()) is None:
+                self._settled = True
+                with suppress(OSError):  # read again the next time, which changes nothing
+                    self._spool.forget(taken)
+            tell((wish.answer, wish.holds, failure or wish.refusal) for wish in asked or self._waiting())
+
+        self._store.submit(take).add_done_callback(granted)
+        return answer
+
+    def _waiting(self) -> list[_Wish]:
+        """All that wait for the store now, whose wishes are granted or refused together."""
+        with self._lock:
+            wishes, self._wishes = self._wishes, []
+            return wishes
+
+    def _begin(self, connection: Any) -> list[Path]:
+        """Be known as alive, and count what the dead took; gives their files, of no use once it is written."""
+        first = self._owner.register(connection)
+        self._spool.open()
+        found: list[Path] = []
+        if _void_the_dead(self._owner, connection) or not self._settled:
+            found = self._spool.settle_dead(connection, partial(_alive, self._owner, connection), _close_holds)
+        if first:
+            connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
+            connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
+        return found
+
+    def _grant(self, connection: Any, wish: _Wish) -> BudgetExceededError | None:
+        """Reserve all of *wish*, or nothing and say why."""
+        holds, day = wish.holds, _today()
+        if holds and connection.execute("SELECT 1 FROM holds WHERE id = ?", (holds[0].id,)).fetchone():
+            return None  # committed, and the connection was lost before we heard of it
+        estimates = [hold.estimate for hold in holds]
+        try:
             for scope in self._scopes:
-                _check_sums(connection, scope, run, day, [e for e in estimates if scope.covers(e)])
-            for hold in holds:
-                _open_hold(connection, hold, self._owner.name, day, run)
-            return holds
-
-        reserving = self._store.submit(take)
-        reserving.add_done_callback(lambda done: self._forget(done, taken))
-        return reserving
-
-    def _forget(self, done: Future[list[Hold]], taken: list[Path]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            self._settled = True
-            with suppress(OSError):  # read again the next time, which changes nothing
-                self._spool.forget(taken)
+                _check_sums(connection, scope, wish.run, day, [e for e in estimates if scope.covers(e)])
+        except BudgetExceededError as error:
+            return error
+        for hold in holds:
+            _open_hold(connection, hold, self._owner.name, day, wish.run)
+        return None
 
 
 def _alive(owner: Presence, connection: Any, other: str) -> bool:
@@ -289,14 +335,19 @@ def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> N
     _add(connection, day, run, estimate.payer, usd, tokens)
 
 
-def _close_hold(connection: Any, hold: str, ai: str, usd: float, tokens: int) -> None:
+def _close_holds(connection: Any, closings: Sequence[Closing]) -> None:
     """Put what was taken in place of what was held. A hold that was voided meanwhile counts by what was taken."""
-    query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
-    if (found := connection.execute(query, (hold,)).fetchone()) is None:
-        return  # closed by now: committed, and the connection was lost before we heard of it
-    day, run, held_usd, held_tokens = found
-    connection.execute("DELETE FROM holds WHERE id = ?", (hold,))
-    _add(connection, day, run, ai, usd - held_usd, tokens - held_tokens)
+    sums: dict[tuple[str, str, str], tuple[float, int]] = {}
+    for one in closings:
+        query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
+        if (found := connection.execute(query, (one.hold,)).fetchone()) is None:
+            continue  # closed by now: committed, and the connection was lost before we heard of it
+        day, run, held_usd, held_tokens = found
+        connection.execute("DELETE FROM holds WHERE id = ?", (one.hold,))
+        usd, tokens = sums.get((day, run, one.ai), (0.0, 0))
+        sums[day, run, one.ai] = usd + one.usd - held_usd, tokens + one.tokens - held_tokens
+    for (day, run, ai), (usd, tokens) in sums.items():
+        _add(connection, day, run, ai, usd, tokens)
 
 
 def _add(connection: Any, day: str, run: str, ai: str, usd: float, tokens: int) -> None:

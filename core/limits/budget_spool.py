@@ -19,8 +19,8 @@ from typing import Any
 
 from core.stores.spool import Segment, Spool, left_behind, read_spool
 
-Close = Callable[[Any, str, str, float, int], None]
-"""Puts dollars and tokens in place of the reservation of an AI, over a connection; once for each."""
+Close = Callable[[Any, Sequence["Closing"]], None]
+"""Puts dollars and tokens in place of reservations, over a connection; once for each."""
 _PREFIX = "holds-"
 
 
@@ -87,8 +87,7 @@ class HoldSpool:
             if owner == self._owner or alive(owner):
                 continue
             for path in paths:
-                for hold, ai, usd, tokens in _lines(path):
-                    close(connection, hold, ai, usd, tokens)
+                close(connection, list(_lines(path)))
                 taken.append(path)
         return taken
 
@@ -113,15 +112,14 @@ class Closings:
     def __call__(self, connection: Any) -> None:
         if self._taken is None:
             self._taken = self._spool.take()
-        for one in self._taken:
-            self._close(connection, one.hold, one.ai, one.usd, one.tokens)
+        self._close(connection, self._taken)
 
     def committed(self, written: Future[None]) -> None:
         if written.exception() is None:
             self._spool.done(self._taken or [])
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str, float, int]]:
+def _lines(path: Path) -> Iterator[Closing]:
     try:
         lines = list(read_spool(path))
     except OSError:  # somebody else has just taken it over
@@ -129,4 +127,4 @@ def _lines(path: Path) -> Iterator[tuple[str, str, float, int]]:
     for hold, ai, value, _ in lines:
         match json.loads(value):
             case [int() | float() as usd, int(tokens)] if math.isfinite(usd) and usd >= 0 and tokens >= 0:
-                yield hold, ai, float(usd), tokens
+                yield Closing(hold, ai, float(usd), tokens)

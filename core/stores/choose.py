@@ -56,6 +56,7 @@ def open_store(
     folder: Path | None = None,
     durability: Durability = "FULL",
     spacing_s: float = 0.0,
+    calm_s: float = 0.0,
     serial: bool = False,
 ) -> AnyStore:
     """The store called *name*. Opens nothing yet. Where MOOT_STORE is wrong its `problem` says so: calls go on without.
@@ -63,12 +64,14 @@ def open_store(
     Args:
         migrations: What makes the file `NAME.db`; for PostgreSQL it is in `core.stores.cluster_schema`.
         spacing_s: How far apart commits to the file are at least, as long as nobody waits for one.
+        calm_s: How long after a commit to the file those who wait for the next one have others join it.
         folder: Where the file is, if not in the data folder.
         serial: Whether transactions must run one after the other; in a file they always do.
     """
     try:
         if (url := store_url()) is None:
-            return Store((folder or data_dir()) / f"{name}.db", migrations, durability=durability, spacing_s=spacing_s)
+            path = (folder or data_dir()) / f"{name}.db"
+            return Store(path, migrations, durability=durability, spacing_s=spacing_s, calm_s=calm_s)
         require_extra()
         from core.stores.postgres import PostgresStore
 

@@ -140,7 +140,7 @@ class _Server:
         psycopg.errors.InsufficientPrivilege,
     )
     linger_s = _LINGER_S
-    spacing_s = 0.0
+    spacing_s = calm_s = 0.0
 
     def __init__(
         self,

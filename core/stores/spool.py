@@ -30,6 +30,8 @@ class Segment:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.fd: int | None = None
+        self.place = (0, 0)
+        """Device and number of the open file, which no other file has while it is open."""
         self.size = 0
         self.waiting = 0
         self.lines: list[bytes] = []
@@ -37,14 +39,16 @@ class Segment:
 
     def unchanged(self) -> bool:
         """Whether the file is the one at `path`, and has all that was written."""
-        assert self.fd is not None
-        ours = os.fstat(self.fd)
-        if ours.st_size < self.size:
-            return False
         try:
-            return os.path.samestat(ours, os.stat(self.path))
+            there = os.stat(self.path)
         except OSError:
             return False
+        return (there.st_dev, there.st_ino) == self.place and there.st_size >= self.size
+
+    def opened(self, fd: int) -> None:
+        """Write to *fd* from now on."""
+        found = os.fstat(fd)
+        self.fd, self.place, self.size = fd, (found.st_dev, found.st_ino), found.st_size
 
     def write_again(self) -> bool:
         """Put all of it into the file at `path`, whatever that is by now; whether it is there.
@@ -57,11 +61,10 @@ class Segment:
         fd = os.open(self.path, flags, 0o600)
         if self.fd is not None:
             os.close(self.fd)
-        self.fd = fd
+        self.opened(fd)
         data = b"".join(self.lines)
-        written = os.write(fd, data)
-        self.size = os.fstat(fd).st_size + len(data) - written
-        return written == len(data)
+        self.size += len(data)  # what is not written of it is missed the next time
+        return os.write(fd, data) == len(data)
 
 
 class Spool:
@@ -90,7 +93,7 @@ class Spool:
             for segment in self._segments:
                 if segment.fd is None:
                     private_folder(segment.path.parent)
-                    segment.fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                    segment.opened(os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
 
     def put(self, job: str, key: str, value: str, at: float) -> Segment:
         """Append one finished call, *value* being JSON; give the segment to `done` when the store has it.

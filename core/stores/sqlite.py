@@ -42,6 +42,7 @@ class Store:
     Args:
         migrations: SQL scripts; the first makes version 1 of an empty file, each further one the next version.
         spacing_s: How far apart commits are at least, as long as nobody waits for one.
+        calm_s: How long after a commit those who wait for the next one have others join it.
         shrinks: Whether the file may give space back (`PRAGMA incremental_vacuum`); decided when it is made.
     """
 
@@ -52,10 +53,11 @@ class Store:
         *,
         durability: Durability = "FULL",
         spacing_s: float = 0.0,
+        calm_s: float = 0.0,
         shrinks: bool = False,
     ) -> None:
         self.path = path
-        self._file = _File(path, migrations, durability, spacing_s, shrinks)
+        self._file = _File(path, migrations, durability, spacing_s, calm_s, shrinks)
         self._writer = Writer(self._file)
         self.post = self._writer.post
         self.submit = self._writer.submit
@@ -110,10 +112,17 @@ class _File:
     linger_s = _LINGER_S
 
     def __init__(
-        self, path: Path, migrations: Sequence[str], durability: Durability, spacing_s: float, shrinks: bool
+        self,
+        path: Path,
+        migrations: Sequence[str],
+        durability: Durability,
+        spacing_s: float,
+        calm_s: float,
+        shrinks: bool,
     ) -> None:
         self.path = path
         self.spacing_s = spacing_s
+        self.calm_s = calm_s
         self._migrations = migrations
         self._durability = durability
         self._shrinks = shrinks

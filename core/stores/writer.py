@@ -41,6 +41,9 @@ class Database(Protocol):
     spacing_s: float
     """How far apart transactions are at least while there are only posts, for each costs the same, full or not."""
 
+    calm_s: float
+    """How long after a transaction whoever waits for the next one has others join it; nobody waits for the first."""
+
     def open(self) -> Any:
         """A connection to tables of the current version."""
 
@@ -70,7 +73,7 @@ class Writer:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._hurry = threading.Event()
-        self._not_before = 0.0
+        self._not_before = self._calm_until = 0.0
         self.problem: str | None = None
         """Why writes do not arrive at the moment; None when they do."""
         self.lost = 0
@@ -119,7 +122,7 @@ class Writer:
         stopping = False
         while not stopping or waiting:
             fresh, stopping = self._gather(block=not waiting and not stopping)
-            if fresh and not stopping and not any(write.hurried for write in fresh):
+            if fresh and not stopping:
                 stopping = self._linger(fresh)
             waiting += fresh
             try:
@@ -127,6 +130,7 @@ class Writer:
                 self._commit(connection, waiting)
                 waiting, self.problem = [], None
                 self._not_before = time.monotonic() + self._database.spacing_s
+                self._calm_until = time.monotonic() + self._database.calm_s
             except self._database.errors as error:
                 waiting = self._keep(waiting, error)
                 if connection is not None:
@@ -162,7 +166,10 @@ class Writer:
 
         This thread sleeps meanwhile: woken by each post, it would take turns with the thread that posts.
         """
-        self._hurry.wait(max(self._database.linger_s, self._not_before - time.monotonic()))
+        if not any(write.hurried for write in batch):
+            self._hurry.wait(max(self._database.linger_s, self._not_before - time.monotonic()))
+        if (left_s := self._calm_until - time.monotonic()) > 0:
+            self._closed.wait(left_s)
         more, stopping = self._gather(block=False)
         batch += more
         return stopping

@@ -53,8 +53,9 @@ class JobHandle(Result):
 
     def after(self, seconds: float) -> JobHandle:
         """This handle, for a host that waited and would soon give up."""
+        there = counted(len(self.calls), "call")
         summary = (
-            f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {counted(len(self.calls), 'call')} finished, "
+            f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {there} finished, "
             "and the rest goes on as a job. What is there is no result of a panel yet."
         )
         return self.but(summary=summary, partial=True)

@@ -63,8 +63,7 @@ def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
     A *patient* front imports nothing until it has to: it was here before, and no call came.
     """
     listening = True
-    while not (front.wanted and real.ready):
-        front.wanted = front.wanted or real.work_waits
+    while not _taken_over(front, real):
         if front.wanted and not real.started:
             real.import_here(partial(_go_on, front, real))
             return True
@@ -87,6 +86,12 @@ def _converse(front: Front, real: _Real, *, patient: bool) -> bool:
         elif silent:
             real.start()
     return True
+
+
+def _taken_over(front: Front, real: _Real) -> bool:
+    """Whether the real server is there, and wanted by the host or for a job that waits."""
+    front.wanted = front.wanted or real.work_waits
+    return front.wanted and real.ready
 
 
 def _go_on(front: Front, real: _Real) -> None:

@@ -267,6 +267,17 @@ async def test_a_server_nobody_calls_goes_on_with_the_job_of_a_process_that_is_k
     await jobs.aclose()
 
 
+async def test_a_server_that_is_opened_goes_on_with_the_job_of_a_process_that_was_killed(tmp_path: Path) -> None:
+    await anyio.run_process([sys.executable, "-c", DIES_WITH_A_JOB], cwd=ROOT, check=False)
+    jobs = SQLiteJobs(data_dir())
+    async with host(FRONT, tmp_path) as server:
+        await server.stdin.send(READY)
+        while (await jobs.list_jobs())[0].state in ("queued", "running"):
+            await anyio.lowlevel.checkpoint()
+        assert await server.hang_up() == 0
+    await jobs.aclose()
+
+
 async def test_without_a_snapshot_it_starts_plainly_and_leaves_one(tmp_path: Path) -> None:
     credentials = tmp_path / "home" / "credentials.json"
     credentials.parent.mkdir()
