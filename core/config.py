@@ -225,8 +225,7 @@ class Config:
     defaults: Defaults = field(default_factory=Defaults)
     roles: dict[str, RoleConfig] = field(default_factory=dict)
     files: FilesConfig = field(default_factory=FilesConfig)
-    groups: dict[str, list[str]] = field(default_factory=dict)
-    """AIs under one name: `@fast` is everybody in `groups.fast`."""
+    groups: dict[str, list[str]] = field(default_factory=dict)  # AIs under one name, such as `@fast`
     problems: tuple[str, ...] = ()
     exposed: str | None = None
     """The one of them that says that others can read the file."""
@@ -241,9 +240,8 @@ def load_config(path: Path) -> Config:
     except FileNotFoundError:
         return Config()
     except (OSError, UnicodeDecodeError) as error:
-        return Config(
-            problems=(f"{FILE} cannot be read: {type(error).__name__}. Check its permissions.",), readable=False
-        )
+        problem = f"{FILE} cannot be read: {type(error).__name__}. Check its permissions."
+        return Config(problems=(problem,), readable=False)
     try:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
@@ -327,11 +325,9 @@ def _check_roles(raw: dict[str, Any], problems: list[str]) -> dict[str, RoleConf
 
 def _check_groups(raw: dict[str, Any], problems: list[str]) -> dict[str, list[str]]:
     groups = _mapping(raw, "groups", problems)
-    good = {
-        name: one for name, one in groups.items() if isinstance(one, list) and all(isinstance(ai, str) for ai in one)
-    }
-    problems += [f"{FILE}: groups.{name} must be a list of names of AIs." for name in groups.keys() - good.keys()]
-    return good
+    bad = [name for name, ais in groups.items() if not isinstance(ais, list) or {*map(type, ais)} - {str}]
+    problems += [f"{FILE}: groups.{name} must be a list of names of AIs." for name in bad]
+    return {name: ais for name, ais in groups.items() if name not in bad}
 
 
 def _check_section(kind: type[_Section], key: str, raw: dict[str, Any], problems: list[str]) -> _Section | None:

@@ -1,4 +1,4 @@
-"""The demo: a real MCP client starts the real server over stdio and has tiny local AIs answer and debate."""
+"""The demo: a real MCP client starts the real server over stdio; the seats of a tiny local AI answer, and vote."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import anyio
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from rich.console import Console
-from rich.markdown import Markdown
+from rich.markup import escape
 from rich.panel import Panel
 
 from ai.local.personas import PERSONAS
 from server.entry import own_command
 
-_QUESTION = "Should a small team write its tests before the code or after it? Answer in two sentences."
-_MAX_TOKENS = 80
+_QUESTION = "What is the capital of France?"
+_MAX_TOKENS = 60
 _LONGEST_S = 600.0
 
 
@@ -31,41 +31,48 @@ def show_demo(question: str | None, svg: str | None) -> int:
 
 
 async def _demo(console: Console, question: str) -> bool:
-    console.print(Panel(f"[bold]{question}[/]\n[dim]asked of three seats of a tiny demo model on this machine[/]"))
     seats = [seat.name for seat in PERSONAS]
+    console.print(f"[bold]{escape(question)}[/]")
+    console.print("[dim]Asked of three seats of a tiny demo model on this machine, through the MCP server.[/]\n")
     command, *arguments = own_command("serve")
     server = StdioServerParameters(command=command, args=arguments, env=dict(os.environ), cwd=os.getcwd())
+    asked = {"prompt": question, "ais": seats, "max_tokens": _MAX_TOKENS, "synthesize": "vote"}
     async with Client(server, read_timeout_seconds=_LONGEST_S) as client:
-        tools = await client.list_tools()
-        names = ", ".join(tool.name for tool in tools.tools)
-        console.print(f"[dim]MCP server started over stdio; it offers: {names}[/]\n")
-        answered = await _call(
-            console, client, "ask_many", {"prompt": question, "ais": seats, "max_tokens": _MAX_TOKENS}
-        )
-        debated = await _call(
-            console,
-            client,
-            "debate",
-            {"question": question, "ais": seats[:2], "judge": seats[2], "max_tokens": _MAX_TOKENS},
-        )
-    if answered and debated:
-        console.print("\n[dim]That was a 135M model. For real answers set a key, such as OPENAI_API_KEY, and run:[/]")
-        console.print('  moot ask --all "your question"')
-    return answered and debated
-
-
-async def _call(console: Console, client: Client, tool: str, arguments: dict[str, Any]) -> bool:
-    """Call one tool, show its progress and its answer."""
-
-    async def progress(progress: float, total: float | None, message: str | None) -> None:
-        console.print(f"  [dim]{message}[/]")
-
-    console.rule(f"[bold cyan]{tool}")
-    result = await client.call_tool(tool, arguments, progress_callback=progress, read_timeout_seconds=_LONGEST_S)
-    assert isinstance(result, CallToolResult)
-    text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+        result = await _call(console, client, asked)
     if result.is_error:
-        console.print(f"[red]{text}[/]", highlight=False)
+        console.print(f"[red]{escape(_text(result))}[/]", highlight=False)
+        return False
+    _print(console, result.structured_content or {})
+    console.print("\n[dim]That was a model of 135 million parameters. For real answers add a key:[/]")
+    console.print('  moot keys set openai        moot connect        moot ask --all "your question"')
+    return True
+
+
+async def _call(console: Console, client: Client, asked: dict[str, Any]) -> CallToolResult:
+    """Have everybody answer; one line tells how far they are."""
+    with console.status("the model starts", spinner="dots") as line:
+
+        async def show(progress: float, total: float | None, message: str | None) -> None:
+            line.update(f"{progress:.0f} of {total or 0:.0f} seats: {escape(message or '')}")
+
+        result = await client.call_tool("ask_many", asked, progress_callback=show, read_timeout_seconds=_LONGEST_S)
+    assert isinstance(result, CallToolResult)
+    return result
+
+
+def _print(console: Console, replies: dict[str, Any]) -> None:
+    """The answers, then the vote of the same seats."""
+    for reply in replies["replies"]:
+        console.print(f"[bold cyan]{reply['ai']}[/]  [dim]{reply['latency_s']:.1f} s[/]")
+        console.print(f"  {escape(reply['text'].strip() or reply['error'] or '')}\n", highlight=False)
+    vote = replies.get("synthesis") or {}
+    if vote.get("answer") is not None:
+        lines = [f"[bold]{escape(vote['answer'])}[/]"]
+        lines += [f"{escape(one['answer'])}: {', '.join(one['ais']) or 'nobody'}" for one in vote["votes"]]
+        console.print(Panel("\n".join(lines), title="The vote", title_align="left"))
     else:
-        console.print(Markdown(text))
-    return not result.is_error
+        console.print("[dim]No vote: open answers cannot be compared. moot consensus has them matched.[/]")
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
