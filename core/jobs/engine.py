@@ -85,9 +85,6 @@ class JobEngine(Journal, Protocol):
     def problem(self) -> str | None:
         """Why nothing can be written at the moment, in one sentence; None when it can."""
 
-    def exists(self) -> bool:
-        """Whether there may be a job at all; cheap, and opens nothing. Blocks for a moment: not on the event loop."""
-
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         """Accept a job; it is durable when this returns."""
 

@@ -91,9 +91,6 @@ class PostgresJobs:
     def problem(self) -> str | None:
         return self._store.problem or self._queue.problem or (_LOST_SPOOL if self._spool.failed else None)
 
-    def exists(self) -> bool:
-        return True
-
     async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock())
         add = partial(pg_rows.submit, job=job, arguments=rows.dump_arguments(arguments), kept_s=self._kept_s(kind))
