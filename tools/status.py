@@ -15,6 +15,7 @@ KEPT = (
     "host got its answer to in time, nothing. Delete them: moot jobs clean --words",
     "batches: the rows given to the tool batch and their answers, for 30 days.",
     "threads.db: what was said in named threads, until `moot threads delete NAME`.",
+    "history.db: what was asked at the command line, until `moot history clean` (or `history` in defaults says).",
     "cache.db: answers of AIs with a cache_ttl, for at most a year; delete the file at any time.",
     "moot.db, track.db, the other files: usage, limits and how panels went, without words.",
 )

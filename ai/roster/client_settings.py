@@ -22,6 +22,7 @@ def provider_of(name: str, row: AIConfig) -> Provider:
     Raises:
         ConfigError: Its row names none that is known.
     """
+    name = without_model(name)
     asked = row.provider or (name if name in PROVIDERS else None)
     if asked is None:
         raise ConfigError(f"credentials.json: ais.{name}.provider is missing. Use one of: {', '.join(PROVIDERS)}.")

@@ -288,10 +288,11 @@ def open_seat(
         ConfigError: It cannot be used; the message says why.
     """
     roster = Roster.open(config, http)
-    if name not in roster.seats and name not in roster.problems and name not in PROVIDERS and not persona(name):
-        raise roster.unknown(name)
-    given = {"api_key": api_key, "model": model, "base_url": base_url}
-    base = config.rows.get(name) or AIConfig(provider="local" if persona(name) else name)
+    owner, _, other = name.partition("/")
+    if owner not in roster.seats and owner not in roster.problems and owner not in PROVIDERS and not persona(owner):
+        raise roster.unknown(owner)
+    given = {"api_key": api_key, "model": model or other or None, "base_url": base_url}
+    base = config.rows.get(owner) or AIConfig(provider="local" if persona(owner) else owner)
     if api_key is not None:
         base = base.model_copy(update={"api_keys": []})
     row = AIConfig.model_validate(base.model_dump() | {key: value for key, value in given.items() if value is not None})

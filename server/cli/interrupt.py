@@ -68,6 +68,21 @@ def keyboard_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def nobody_need_read() -> Iterator[None]:
+    """Write in the block though Ctrl-C may have ended whoever reads: that is no failure then.
+
+    Left by `return`, it has written everything, or thrown it away.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def end_on_interrupt() -> None:
     """From here on Ctrl-C ends the program, without a word and without a traceback."""
     if threading.current_thread() is threading.main_thread():

@@ -44,6 +44,7 @@ def cli() -> None:
 def run() -> None:
     """Run the command line; where stdout takes nothing, that is one sentence."""
     end_on_interrupt()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is meant for us, and looking takes 7 ms
     if sys.stdout is None:
         sys.exit("moot: standard output is closed. Leave it open, or send it to a file.")
     take_all_text()

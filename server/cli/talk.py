@@ -21,11 +21,15 @@ from server.cli.options import INTERRUPTED, OK, in_words, note
 from server.cli.printing import Shown
 from server.cli.terminal import Last, run_recipe
 
-_HELP = """/ai NAME,...   ask others (@group, all; NAME/MODEL for another model)   /ai  who is asked
-/panel KIND    answer by consensus or debate; /panel off for plain answers
-/role ROLE     how to work; /role off       /file PATH    send it along with the next question
-/save FILE     write the conversation       /cost         what it has cost so far
-/new           begin anew                   /quit         or Ctrl-D"""
+_HELP = """/ai NAME,...  ask others: @group, all, NAME/MODEL; alone: who is asked
+/model MODEL  another model of the default AI
+/panel KIND   answer by consensus or debate; off: by single AIs
+/role ROLE    how to work; off: as ever
+/file PATH    send it along with the next question
+/save FILE    write the conversation
+/cost         what it has cost so far
+/new          begin anew
+/quit         end; so does Ctrl-D"""
 _REMEMBERED = 1_000
 
 

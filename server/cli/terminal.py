@@ -23,7 +23,7 @@ from core.memory.history import State
 from core.paths import credentials_path
 from core.view import RunView
 from server.added import find
-from server.cli.interrupt import interruptible
+from server.cli.interrupt import interruptible, nobody_need_read
 from server.cli.options import INTERRUPTED, NONE, OK, SOME, USAGE, code_of, complain, note, print_json
 from server.cli.printing import Shown, notes, print_result
 from server.cli.watching import Show, Streamer, display
@@ -43,6 +43,7 @@ class _Going:
     view: RunView = field(default_factory=RunView)
     run: Run | None = None
     result: Result | None = None
+    interrupted: bool = False
     problem: OSError | None = None
     """Why its words cannot be written."""
     written: str = ""
@@ -75,10 +76,13 @@ def run_recipe(
         return complain(error, shown.as_json, code_of(error))
     if last is not None:
         last.usd = cost_of(going.view)
+    if going.interrupted:
+        with nobody_need_read():
+            _print_what_there_is(going, shown)
+        return INTERRUPTED
     if going.problem is not None:  # it is kept all the same; whoever started the program is told
         raise going.problem
-    if going.result is None:
-        return _print_what_there_is(going, shown)
+    assert going.result is not None, "whoever is not interrupted has one"
     result, code = going.result, SOME if going.result.partial else OK
     if save is not None:
         result, saved = _saved(result, *save)
@@ -97,13 +101,14 @@ def _print(result: Result, shown: Shown, going: _Going, code: int) -> int:
     return code
 
 
-def _print_what_there_is(going: _Going, shown: Shown) -> int:
+def _print_what_there_is(going: _Going, shown: Shown) -> None:
     """After Ctrl-C: every answer, whole or not, and who was cancelled."""
     said = said_in(going.view)
     cancelled = [call.ai for call in going.view.calls.values() if call.state == "cancelled"]
     told = f"cancelled: {', '.join(dict.fromkeys(cancelled)) or 'nobody was asked yet'}."
     if going.kept:
         told += f" What there is was kept: moot show {going.kept}"
+    note(told)
     if shown.as_json:
         answers = [{"ai": author, "text": text} for author, text in said]
         print_json({"cancelled": cancelled, "answers": answers, "kept": going.kept})
@@ -113,8 +118,6 @@ def _print_what_there_is(going: _Going, shown: Shown) -> int:
     elif said:
         alone = len(going.view.calls) == 1
         print("\n\n".join(text if alone else f"## {author}\n\n{text}" for author, text in said))
-    note(told)
-    return INTERRUPTED
 
 
 def _saved(result: Result, field: str, path: str) -> tuple[Result, bool]:
@@ -140,6 +143,7 @@ async def _run(name: str, arguments: dict[str, Any], shown: Shown, send_secrets:
             with anyio.CancelScope() as scope:
                 interruption.scope = scope
                 await _run_in(app, recipe, arguments, shown, going, scope)
+            going.interrupted = interruption.told and going.result is None
             going.kept = await _keep(app, name, arguments, going)
     return going
 

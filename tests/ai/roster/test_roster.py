@@ -17,6 +17,7 @@ from ai.roster.roster import Roster, open_seat
 from core.config import Config, load_config
 from core.errors import ConfigError, MissingKeyError, UnknownAIError
 from core.events import EventBus
+from core.limits.budget import Estimate
 from core.values import Answer, Request
 
 LOCAL = [seat.name for seat in PERSONAS]
@@ -212,3 +213,46 @@ async def test_an_ai_with_a_cache_is_asked_once_and_the_copy_is_free(tmp_path: P
     assert [a.cost_usd for a in (first, twin) if a.cached] == [0.0]
     assert not other.cached
     assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("GPT", "gpt"),
+        (" g p t ", "gpt"),
+        ("gpt/m-2", "gpt/m-2"),
+        ("openai/m-2", "gpt/m-2"),
+        ("ollama/llama", "ollama/llama"),
+        ("openrouter/meta/llama", "openrouter/meta/llama"),
+        ("/m-2", "gpt/m-2"),
+        ("/ollama", "ollama"),
+        ("gpt/m-1", "gpt"),
+    ],
+)
+def test_a_name_means_an_ai_or_another_model_of_one(tmp_path: Path, said: str, meant: str) -> None:
+    rows = {
+        "gpt": {"provider": "openai", "api_key": "k-1234567", "model": "m-1"},
+        "ollama": {},
+        "openrouter": {"api_key": "k-7654321"},
+    }
+    roster = Roster.open(configured(tmp_path, rows))
+    seat = roster.seat(said)
+    assert seat.name == meant
+    assert seat.model == (meant.partition("/")[2] or seat.model)
+    assert roster.names == ["gpt", "ollama", "openrouter"]
+
+
+def test_groups_and_lists_are_taken_apart(tmp_path: Path) -> None:
+    rows = {name: {"provider": "ollama"} for name in ("a", "b", "c")}
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps({"ais": rows, "groups": {"fast": ["c", "a"]}}))
+    path.chmod(0o600)
+    roster = Roster.open(load_config(path))
+    assert roster.expand(["@Fast, b", "a"]) == ["c", "a", "b"]
+    assert roster.expand(["all"]) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="There is no group '@slow'. Groups: @fast"):
+        roster.expand(["@slow"])
+
+
+def test_another_model_is_on_the_bill_of_its_ai(tmp_path: Path) -> None:
+    assert Estimate("gpt/m-2", "m-2", 1, 1, None, None).payer == "gpt"

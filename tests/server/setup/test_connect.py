@@ -222,3 +222,30 @@ def test_another_moot_on_path_is_told(home: Path) -> None:
     other.write_text("#!/bin/sh\necho moot, version 0.0.1\n")
     other.chmod(0o755)
     assert f"another Moot at {other} (version 0.0.1)" in run("cursor", "--yes").stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "file", "entry"),
+    [
+        ("antigravity", ".gemini/config/mcp_config.json", {"command": "m", "args": ["serve"]}),
+        (
+            "copilot-cli",
+            ".copilot/mcp-config.json",
+            {"type": "stdio", "command": "m", "args": ["serve"], "tools": ["*"]},
+        ),
+        ("kiro", ".kiro/settings/mcp.json", {"command": "m", "args": ["serve"]}),
+        ("kilo-code", ".config/kilo/kilo.json", {"type": "local", "command": ["m", "serve"], "enabled": True}),
+        ("junie", ".junie/mcp/mcp.json", {"command": "m", "args": ["serve"]}),
+        ("grok-build", ".grok/config.toml", {"command": "m", "args": ["serve"], "tool_timeout_sec": 600}),
+        (
+            "kimi",
+            ".kimi-code/mcp.json",
+            {"transport": "stdio", "command": "m", "args": ["serve"], "toolTimeoutMs": 600_000},
+        ),
+        ("pi", ".pi/agent/mcp.json", {"command": "m", "args": ["serve"], "requestTimeoutMs": 600_000}),
+        ("lm-studio", ".lmstudio/mcp.json", {"command": "m", "args": ["serve"]}),
+    ],
+)
+def test_hosts_get_the_shape_they_read(home: Path, host: str, file: str, entry: dict[str, Any]) -> None:
+    assert HOSTS[host].path() == Path.home() / file
+    assert HOSTS[host].entry(["m", "serve"], {}) == entry
