@@ -125,7 +125,7 @@ async def start() -> dict[str, float]:
     async with ai.runs.app.open_app(Config()) as app:
         started = time.process_time()
         recipe = next(recipe for recipe in server.toolbox.RECIPES if recipe.name == "jobs")
-        server.mcp_server.adapter.as_tool(recipe, server.mcp_server.reply.Results())
+        server.mcp_server.adapter.as_tool(recipe, server.mcp_server.reply.LongResults())
         tool_ms = (time.process_time() - started) * 1e3
         started = time.process_time()
         async with server.jobs.worker.serving_jobs(app):

@@ -62,6 +62,24 @@ async def test_a_process_is_seen_to_be_gone_without_opening_anything(engine: SQL
     assert (await anyio.run_process(other, cwd=ROOT)).stdout == b"{'dead'} False\n"
 
 
+async def test_a_job_waits_also_where_its_process_was_killed_within_a_commit(engine: SQLiteJobs) -> None:
+    await engine.submit("k", {"text": "x" * 100_000})
+    await engine.aclose()
+    killed = """
+import os, signal, sqlite3, sys
+store = sqlite3.connect(sys.argv[1], isolation_level=None)
+store.execute("PRAGMA journal_mode = TRUNCATE")
+store.execute("PRAGMA cache_size = 2")
+store.execute("BEGIN IMMEDIATE")
+store.execute("UPDATE texts SET arguments = arguments || 'y'")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    path = data_dir() / "jobs.db"
+    await anyio.run_process([sys.executable, "-c", killed, str(path)], check=False)
+    assert path.with_name("jobs.db-journal").stat().st_size, "what was begun is still to be undone"
+    assert await waits()
+
+
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
 async def test_a_store_that_cannot_be_read_is_no_work(content: bytes) -> None:
     data_dir().mkdir(parents=True)
