@@ -9,6 +9,7 @@ What must survive the end of the program is a batch: see `moot batch`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -81,7 +82,7 @@ class AsyncArticleProcessor:
         credentials: str | Path | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
-        if max_concurrent < 1:
+        if not isinstance(max_concurrent, int) or max_concurrent < 1:
             raise InvalidInputError("max_concurrent must be at least 1.")
         Request.of("", **options)  # a wrong option is told of here, and not at the first article
         self.failures: dict[int, str] = {}
@@ -102,6 +103,7 @@ class AsyncArticleProcessor:
             InvalidInputError: An article is neither a text nor a mapping with one.
             UnknownAIError, ConfigError, BudgetExceededError: The AI cannot be asked, or not any more.
         """
+        _check_list(articles)
         return await self.process_in_batches(articles, max(len(articles), 1), 0, show_progress)
 
     async def process_in_batches(
@@ -117,19 +119,20 @@ class AsyncArticleProcessor:
             delay_between_batches: Seconds between the end of one batch and the start of the next.
 
         Raises:
-            InvalidInputError: Besides, *batch_size* is below 1 or *delay_between_batches* below 0.
+            InvalidInputError: Besides, *batch_size* is below 1, or *delay_between_batches* is no number from 0 on.
         """
-        if batch_size < 1 or delay_between_batches < 0:
+        sizes = isinstance(batch_size, int) and isinstance(delay_between_batches, int | float)
+        if not sizes or batch_size < 1 or not 0 <= delay_between_batches < math.inf:
             raise InvalidInputError("batch_size must be at least 1, and delay_between_batches at least 0 seconds.")
+        _check_list(articles)
         self.failures = {}
+        prompts = [_prompt(article, n, self._instruction) for n, article in enumerate(articles)]  # before any is paid
         progress = Progress(len(articles)) if show_progress else None
         answers: list[str | None] = []
-        for start in range(0, len(articles), batch_size):
+        for start in range(0, len(prompts), batch_size):
             if start:
                 await anyio.sleep(delay_between_batches)
-            some = articles[start : start + batch_size]
-            prompts = [_prompt(article, start + n, self._instruction) for n, article in enumerate(some)]
-            answers += await self._process(prompts, start, progress)
+            answers += await self._process(prompts[start : start + batch_size], start, progress)
         return answers
 
     async def analyze_article_async(
@@ -162,6 +165,7 @@ class AsyncArticleProcessor:
         Raises:
             InvalidInputError: Besides, an article has no content.
         """
+        _check_list(articles)
         reader = await anyio.to_thread.run_sync(_reader, schema)
         self.failures = {}
         progress = Progress(len(articles)) if show_progress else None
@@ -244,6 +248,12 @@ class AsyncArticleProcessor:
         return self._opened[0]
 
 
+def _check_list(articles: object) -> None:
+    """A text alone would be as many articles as it has letters, each of them paid for."""
+    if isinstance(articles, str | bytes | Mapping) or not isinstance(articles, Sequence):
+        raise InvalidInputError(f"'articles' is a list of articles, and not a {type(articles).__name__}.")
+
+
 def _prompt(article: Article, position: int, instruction: str) -> str:
     text = article if isinstance(article, str) else _text(article, position)
     return f"{instruction}\n\n{text}" if instruction else text
@@ -263,7 +273,8 @@ def _text(article: Article, position: int) -> str:
 
 
 def _analysis(article: Mapping[str, Any], position: int, instruction: str) -> str:
-    title, content, url = (article.get(name) or "" for name in ("title", "content", "url"))
+    given = article if isinstance(article, Mapping) else {}
+    title, content, url = (given.get(name) or "" for name in ("title", "content", "url"))
     if not content or not all(isinstance(text, str) for text in (title, content, url)):
         raise InvalidInputError(f"articles[{position}] needs a text as its 'content', and texts as 'title' and 'url'.")
     return analysis_prompt(title, content, url, instruction)
@@ -278,13 +289,15 @@ def _reader(schema: AnalysisSchema) -> Schema:
 
 def _open(name: str | None, given: Given) -> tuple[Caller, Roster, Ledger]:
     """In a thread: reads the configuration and imports what a call needs."""
-    from ai.caller import Caller
     from ai.roster.roster import Roster, open_seat
-    from core.config import load_config
-    from core.events import EventBus
+    from ai.roster.stand_ins import scripted_ais, seat_ais
+    from core.config import Config, load_config
     from core.paths import credentials_path
-    from core.usage.ledger import Ledger
 
+    if (scripted := scripted_ais()) is not None:
+        roster = Roster(Config())
+        seat_ais(roster, scripted)
+        return _with_ledger(roster)
     path = Path(given.credentials).expanduser() if given.credentials is not None else credentials_path()
     if given.credentials is not None and not path.is_file():
         raise InvalidInputError(f"credentials: there is no file {path.name!r}. Correct the path.")
@@ -293,6 +306,14 @@ def _open(name: str | None, given: Given) -> tuple[Caller, Roster, Ledger]:
         roster = Roster.open(config)
     else:
         roster = open_seat(name, config, api_key=given.api_key, model=given.model, base_url=given.base_url)
+    return _with_ledger(roster)
+
+
+def _with_ledger(roster: Roster) -> tuple[Caller, Roster, Ledger]:
+    from ai.caller import Caller
+    from core.events import EventBus
+    from core.usage.ledger import Ledger
+
     bus, ledger = EventBus(), Ledger()
     bus.add_sink(ledger, tokens=False)
     return Caller(roster, bus), roster, ledger

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import fields, is_dataclass
+from typing import get_args
 
 from core.errors import InvalidInputError
 from core.untrusted import is_text
-from core.values import Request
+from core.values import Effort, Request, Text
 
 LONGEST_PROMPT = 2_000_000
 """Characters; more fits no model's context."""
@@ -20,6 +22,10 @@ def check_request(request: Request) -> None:
     Raises:
         InvalidInputError: It cannot be sent; the message says what to change.
     """
+    for message in request.messages:
+        if not all(isinstance(part.text, str) for part in message.parts if isinstance(part, Text)):
+            raise InvalidInputError("The prompt is no text. Give a str.")
+    _check_values(request)
     texts = [message.text for message in request.messages]
     if all(not text or text.isspace() for text in texts):
         raise InvalidInputError("The prompt is empty: say what the AI should answer.")
@@ -29,6 +35,18 @@ def check_request(request: Request) -> None:
         )
     if not all(map(is_text, (request.system or "", *texts))):
         raise InvalidInputError("The prompt is not valid UTF-8 text. Convert it to UTF-8 and ask again.")
+
+
+def _check_values(request: Request) -> None:
+    heat, longest = request.temperature, request.max_tokens
+    if heat is not None and not (isinstance(heat, int | float) and 0 <= heat < math.inf):
+        raise InvalidInputError(f"'temperature' is {heat!r}: give a number from 0 on, such as 0.7.")
+    if longest is not None and not (isinstance(longest, int) and longest > 0):
+        raise InvalidInputError(f"'max_tokens' is {longest!r}: give a whole number from 1 on.")
+    if request.effort is not None and request.effort not in get_args(Effort):
+        raise InvalidInputError(f"'effort' is {request.effort!r}: give one of {', '.join(get_args(Effort))}.")
+    if not isinstance(request.system, str | None):
+        raise InvalidInputError("'system' is no text. Give a str.")
 
 
 def request_key(identity: str, request: Request) -> str:

@@ -12,6 +12,7 @@ import sys
 TYPE_CHECKING = False  # `typing` alone costs a third of a bare interpreter
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from typing import Any
 
 PROVIDERS, RECIPES, TOOLS = "moot.providers", "moot.recipes", "moot.tools"
@@ -59,22 +60,33 @@ def names(group: str) -> list[str]:
 def load(group: str) -> dict[str, Any]:
     """What packages add to *group*, by name, imported once. What cannot be imported is in `problems()`. Blocks."""
     if group not in _loaded:
-        from contextlib import redirect_stdout
-
         _loaded[group] = {}
         for entry in _entries(group):
+            if entry.name in _loaded[group]:
+                complain(group, entry.name, "another entry has that name", entry)
+                continue
             try:
-                with redirect_stdout(sys.stderr):  # stdout belongs to the host
-                    _loaded[group].setdefault(entry.name, entry.load())
-            except Exception as error:  # whatever a module of somebody else's does
+                with stdout_kept():
+                    _loaded[group][entry.name] = entry.load()
+            except (Exception, SystemExit) as error:  # whatever a module of somebody else's does
                 complain(group, entry.name, f"{type(error).__name__}: {error}")
     return _loaded[group]
 
 
-def complain(group: str, name: str, why: str) -> None:
-    """Keep what is wrong with the entry *name* of *group*, which is left out."""
-    origin = next((entry.dist.name for entry in _entries(group) if entry.name == name and entry.dist), "?")
-    why = " ".join(why.split()).removesuffix(".")
+def stdout_kept() -> AbstractContextManager[Any]:
+    """While code of somebody else's is imported: what it prints goes to stderr, since stdout belongs to the host."""
+    from contextlib import redirect_stdout
+
+    return redirect_stdout(sys.stderr)
+
+
+def complain(group: str, name: str, why: str, wrong: Any = None) -> None:
+    """Keep what is wrong with the entry *name* of *group*, or with *wrong* of several, which is left out."""
+    from core.untrusted import one_line  # somebody else's words, on their way to a terminal
+
+    entries = [entry for entry in _entries(group) if entry.name == name]
+    origin = next((entry.dist.name for entry in ([wrong] if wrong else entries) if entry.dist), "?")
+    why = one_line(why).removesuffix(".")
     _problems.append(f"The package {origin!r} adds {name!r} ({group}), which is left out: {why}. Mend or uninstall it.")
 
 
@@ -88,4 +100,15 @@ def _entries(group: str) -> Iterator[Any]:
         return
     from importlib.metadata import entry_points  # several bare interpreters, for those who need it
 
-    yield from sorted(entry_points(group=group), key=lambda entry: str(entry.name))
+    try:
+        found = list(entry_points(group=group))
+    except ValueError as error:  # such as bytes that are no text, in the entries of any package at all
+        _unreadable(f"{type(error).__name__}: {error}")
+        return
+    yield from sorted(found, key=lambda entry: (str(entry.name), entry.dist.name if entry.dist else ""))
+
+
+def _unreadable(why: str) -> None:
+    sentence = f"The entry points of the installed packages cannot be read ({why}), so none adds anything. Mend them."
+    if sentence not in _problems:
+        _problems.append(sentence)

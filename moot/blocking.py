@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from functools import cache, partial
@@ -106,6 +107,7 @@ class BlockingMoot:
         self.moot = moot
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._process = 0
 
     @property
     def portal(self) -> BlockingPortal:
@@ -116,6 +118,8 @@ class BlockingMoot:
         """
         if self._portal is None:
             raise InvalidInputError("This Moot is not open. Use it inside 'with moot.sync.open() as m'.")
+        if self._process != os.getpid():  # its event loop runs in a thread, and a fork has none of those
+            raise InvalidInputError("This Moot was opened before the process was forked. Open one here.")
         return self._portal
 
     @property
@@ -129,14 +133,18 @@ class BlockingMoot:
         return self.moot.warnings
 
     def __enter__(self) -> Self:
+        if self._portal is not None:
+            raise InvalidInputError("This Moot is open already. Use the one that 'with' gave.")
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal())
             stack.enter_context(portal.wrap_async_context_manager(self.moot))
             self._stack, self._portal = stack.pop_all(), portal
+            self._process = os.getpid()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._portal = None
-        self._stack.__exit__(exc_type, exc, traceback)
+        if self._process == os.getpid():
+            self._stack.__exit__(exc_type, exc, traceback)

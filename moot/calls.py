@@ -8,9 +8,10 @@ from typing import Unpack
 from ai import caller
 from ai.async_client import create_async_ai_client as open_client
 from ai.client import AsyncAIClient
-from core.errors import UnknownAIError
+from ai.roster.stand_ins import scripted_ais
+from core.errors import InvalidInputError, UnknownAIError
 from core.values import Failure, Outcome, Request, RequestOptions
-from moot.client import here, scripted_ais
+from moot.client import here
 
 
 async def call_ai_async(ai: str, prompt: str, **options: Unpack[RequestOptions]) -> str:
@@ -38,11 +39,15 @@ async def call_multiple_ais(ais: Sequence[str], prompt: str, **options: Unpack[R
 
     Raises:
         TypeError: There is no such option; what was probably meant is named.
+        InvalidInputError: *ais* is no list of names, or a value is none that its option takes; nothing was sent.
         UnknownAIError: One of the names is not configured; nothing was sent.
     """
+    names = [ais] if isinstance(ais, str) else list(ais)
+    if isinstance(ais, str) or not all(isinstance(ai, str) for ai in names):
+        raise InvalidInputError(f"'ais' is a list of names, such as ['gpt'], and not {ais!r}.")
     request = Request.of(prompt, **options)
     async with here() as moot:
-        return await moot.outcomes([(ai, request) for ai in ais])
+        return await moot.outcomes([(ai, request) for ai in names])
 
 
 def call_ai(ai: str, prompt: str, **options: Unpack[RequestOptions]) -> str:

@@ -21,6 +21,7 @@ from anyio.lowlevel import current_token
 
 from ai.client import AsyncAIClient
 from ai.lazy import load
+from ai.roster.stand_ins import scripted_ais, seat_ais
 from ai.runs.app import App, open_app
 from ai.runs.run import Run
 from core.config import Config, load_config
@@ -30,7 +31,6 @@ from core.paths import credentials_path
 from core.values import Outcome, Request
 from moot import offered
 from moot.arguments import checked, described, dressed, shown_signature
-from moot.own_ais import seat_ais
 
 if TYPE_CHECKING:
     from server.toolbox import Recipe
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-scripts: list[Mapping[str, AsyncAIClient]] = []
-"""What tests have put in the place of all configured AIs, in every thread; the last counts."""
 _current: ContextVar[Moot | None] = ContextVar("current_moot", default=None)
 
 
@@ -113,6 +111,20 @@ class Moot:
         return self._app
 
     @property
+    def app_here(self) -> App:
+        """`app`, for a call.
+
+        Raises:
+            InvalidInputError: It is not open, or in another event loop, to which its connections belong.
+        """
+        app = self.app
+        if self._loop != current_token():
+            raise InvalidInputError(
+                "This Moot was opened in another event loop. Open one here, or use moot.sync.open()."
+            )
+        return app
+
+    @property
     def ais(self) -> list[str]:
         """The names of the AIs that can be asked."""
         return self.app.roster.names
@@ -128,7 +140,7 @@ class Moot:
 
     async def outcomes(self, asks: list[tuple[str, Request]]) -> list[Outcome]:
         """What becomes of each of *asks*, pairs of an AI's name and a request, in their order; all at once."""
-        return await self.app.caller.call_many(asks)
+        return await self.app_here.caller.call_many(asks)
 
 
 def open(  # noqa: A001 - read as moot.open
@@ -151,11 +163,6 @@ def open(  # noqa: A001 - read as moot.open
         send_secrets: Also send files that look like secrets.
     """
     return Moot(partial(_open, credentials, on_event, tokens, ais if ais is not None else scripted_ais(), send_secrets))
-
-
-def scripted_ais() -> Mapping[str, AsyncAIClient] | None:
-    """The AIs that a test has put in the place of all others; None outside of tests."""
-    return scripts[-1] if scripts else None
 
 
 @asynccontextmanager
@@ -211,7 +218,7 @@ def _dressed(
 
 
 async def _run(moot: Moot, recipe: Recipe, arguments: dict[str, Any]) -> Any:
-    app = moot.app
+    app = moot.app_here
     if recipe.name == "batch":
         return await (await load("moot.batches")).run_batch(app, recipe, arguments)
     async with app.run(recipe.name) as run:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ai.client import AsyncAIClient, Emit
-from core.errors import AIError
+from ai.roster.stand_ins import scripts
+from core.errors import AIError, RequestRejectedError
 from core.values import Request, Response, Usage
-from moot.client import scripts
 
 __all__ = ["ScriptedAI", "Step", "scripted"]
 
@@ -33,8 +34,14 @@ class ScriptedAI(AsyncAIClient):
     """
 
     def __init__(self, *steps: Step) -> None:
-        self._steps = list(steps)
+        for number, step in enumerate(steps, 1):
+            if isinstance(step, type) or not (isinstance(step, str | AIError | Response) or callable(step)):
+                raise TypeError(
+                    f"Step {number} of ScriptedAI is {step!r}: give a text, an AIError, a Response, or a function."
+                )
+        self._steps = deque(steps)
         self._unexpected: list[str] = []
+        self._broken: list[str] = []
         self.requests: list[Request] = []
 
     @property
@@ -44,27 +51,43 @@ class ScriptedAI(AsyncAIClient):
 
     async def complete(self, request: Request, emit: Emit) -> Response:
         self.requests.append(request)
-        if not self._steps:
-            self._unexpected.append(self.prompts[-1][:200])
-            raise AssertionError(f"ScriptedAI has no step for this call: {self._unexpected[-1]!r}. Give it one more.")
-        step = self._steps.pop(0)
+        try:
+            step = self._steps.popleft()
+        except IndexError:
+            asked = request.messages[-1].text[:200]
+            self._unexpected.append(asked)
+            raise RequestRejectedError(f"ScriptedAI has no step for this call: {asked!r}. Give it one more.") from None
         if isinstance(step, AIError):
             raise step
-        text = step if isinstance(step, str) else step.text if isinstance(step, Response) else step(request)
+        text = step if isinstance(step, str) else step.text if isinstance(step, Response) else self._made(step, request)
         for word in text.split(" "):
             emit(f"{word} ")
         return step if isinstance(step, Response) else _response(request, text)
 
+    def _made(self, step: Callable[[Request], str], request: Request) -> str:
+        try:
+            text = step(request)
+            if not isinstance(text, str):
+                raise TypeError(f"it gave {text!r} and no text")
+        except AIError:
+            raise
+        except Exception as error:  # such as an assertion of the test, which the program under test must not hide
+            self._broken.append(f"{type(error).__name__}: {error}")
+            raise RequestRejectedError(f"A function of ScriptedAI failed: {self._broken[-1]}. Mend it.") from error
+        return text
+
     def check(self) -> None:
-        """Complain of calls that had no step, and of steps that had no call.
+        """Complain of functions that failed, of calls that had no step, and of steps that had no call.
 
         Raises:
             AssertionError: There are some.
         """
+        if self._broken:
+            raise AssertionError(f"Functions of ScriptedAI failed: {self._broken}. Mend them.")
         if self._unexpected:
             raise AssertionError(f"ScriptedAI had no step for these calls: {self._unexpected}. Give it more steps.")
         if self._steps:
-            raise AssertionError(f"ScriptedAI was never asked for these steps: {self._steps}. Take them out.")
+            raise AssertionError(f"ScriptedAI was never asked for these steps: {list(self._steps)}. Take them out.")
 
 
 @contextmanager
@@ -73,6 +96,9 @@ def scripted(**ais: ScriptedAI) -> Iterator[dict[str, ScriptedAI]]:
 
     Nothing is read from the user's configuration or written into the user's data: the block has a folder of its own.
     """
+    for name, ai in ais.items():
+        if not isinstance(ai, ScriptedAI):
+            raise TypeError(f"{name!r} is {ai!r}: give a ScriptedAI.")
     before = os.environ.get("MOOT_HOME")
     with tempfile.TemporaryDirectory(prefix="moot-test-", ignore_cleanup_errors=True) as home:
         scripts.append(ais)

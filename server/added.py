@@ -8,22 +8,27 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from functools import cache, partial
 from typing import Any
 
 import anyio.to_thread
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+from pydantic_core import PydanticSerializationError, to_json
 
 from ai.runs.run import Run
 from core import extensions
 from core.errors import MootError
+from core.untrusted import clean
 from server.toolbox import KINDS, RECIPES, Recipe
 from tools.recipe.result import Prose, Result
 
 log = logging.getLogger(__name__)
 
 _TAKEN = frozenset({recipe.name for recipe in RECIPES} | KINDS.keys())
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+"""With the server's name before it, a name that every model's API takes: one that it does not, it refuses with all."""
 
 
 class Said(Result):
@@ -58,8 +63,11 @@ def find(name: str) -> Recipe:
 
 def _usable(group: str) -> list[Recipe]:
     recipes = []
+    taken = extensions.load(extensions.RECIPES) if group == extensions.TOOLS else {}
     for name, function in extensions.load(group).items():
         try:
+            if name in taken:
+                raise ValueError("there is a recipe of that name")
             recipes.append(_recipe(group, name, function))
         except Exception as error:  # whatever its annotations do
             extensions.complain(group, name, str(error) or type(error).__name__)
@@ -75,8 +83,8 @@ def _recipe(group: str, name: str, function: Any) -> Recipe:
     asks = group == extensions.RECIPES
     if name in _TAKEN:
         raise ValueError("Moot has a tool of that name")
-    if not name.isidentifier():
-        raise ValueError("its name is no Python identifier")
+    if not _NAME.fullmatch(name):
+        raise ValueError("its name is not one of up to 40 letters of ASCII, digits and underscores, which hosts take")
     if not inspect.isroutine(function):
         raise ValueError(f"it is no function but a {type(function).__name__}")
     if not (function.__doc__ or "").strip():
@@ -88,13 +96,24 @@ def _recipe(group: str, name: str, function: Any) -> Recipe:
     if asks != bool(parameters and parameters[0].name == "run"):
         raise ValueError("the first argument of a recipe is 'run'" if asks else "a tool has no argument 'run'")
     for parameter in parameters[asks:]:
-        if parameter.annotation is inspect.Parameter.empty or parameter.kind in (
-            inspect.Parameter.VAR_POSITIONAL,
-            inspect.Parameter.VAR_KEYWORD,
-        ):
-            raise ValueError(f"its argument {parameter.name!r} has no type")
-        TypeAdapter(parameter.annotation)
-    return Recipe(_wrapped(name, function, signature, asks), name.replace("_", " ").capitalize(), asks_others=asks)
+        _check(parameter)
+    title = name.replace("_", " ").capitalize()
+    return Recipe(_wrapped(name, function, signature, asks), title, asks_others=asks, added=True)
+
+
+def _check(parameter: inspect.Parameter) -> None:
+    """Raise what is wrong with an argument: a host that is told of one such tool is told of none."""
+    told = f"its argument {parameter.name!r}"
+    if parameter.annotation is inspect.Parameter.empty:
+        raise ValueError(f"{told} has no type")
+    if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+        raise ValueError(f"{told} cannot be given by its name")
+    if parameter.name.startswith("_") or parameter.name in ("run", "ctx"):
+        raise ValueError(f"{told} has a name that no argument can have")
+    try:
+        to_json([TypeAdapter(parameter.annotation).json_schema(), parameter.default], serialize_unknown=True)
+    except (PydanticUserError, PydanticSerializationError) as error:
+        raise ValueError(f"{told} cannot be told of in JSON ({type(error).__name__})") from error
 
 
 def _wrapped(
@@ -107,14 +126,14 @@ def _wrapped(
             return _said(await (function(run, **arguments) if asks else function(**arguments)))
         except MootError:
             raise
-        except Exception as error:  # it is somebody else's: what it raises is its own failure
+        except (Exception, SystemExit) as error:  # it is somebody else's: what it raises is its own failure
             log.exception("%s failed", name)
             raise MootError(f"{name} failed ({type(error).__name__}: {error}). Ask whoever wrote it.") from error
 
     run = inspect.Parameter("run", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Run)
     given = [one for one in signature.parameters.values() if one.name != "run"]
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = function.__doc__
+    call.__doc__ = clean(function.__doc__ or "")
     vars(call)["__signature__"] = signature.replace(parameters=[run, *given], return_annotation=Result)
     return call
 
@@ -125,7 +144,7 @@ def _said(value: Any) -> Result:
         return value
     if isinstance(value, str):
         return Said(text=value)
-    if value is None or isinstance(value, bool | int | float):
-        return Said(text=json.dumps(value), data=value)
-    data = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return Said(text=f"```json\n{json.dumps(data, ensure_ascii=False, indent=2, default=str)}\n```", data=data)
+    data = json.loads(to_json(value, bytes_mode="base64", inf_nan_mode="null", serialize_unknown=True))
+    if data is None or isinstance(data, bool | int | float):
+        return Said(text=json.dumps(data), data=data)
+    return Said(text=f"```json\n{json.dumps(data, ensure_ascii=False, indent=2)}\n```", data=data)

@@ -25,6 +25,8 @@ class Recipe:
     background: bool = False
     """Whether it may be run as a job: doors then offer `background`."""
     read_only: bool = True
+    added: bool = False
+    """Whether a package of somebody else's adds it."""
 
     @property
     def name(self) -> str:

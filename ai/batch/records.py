@@ -58,6 +58,8 @@ class Schema:
         from jsonschema.exceptions import SchemaError
         from referencing import Registry
 
+        if not isinstance(schema, Mapping) or not isinstance(schema.get("$schema", ""), str):
+            raise InvalidInputError("The schema is not a JSON Schema, which is an object. Correct it.")
         kind = validators.validator_for(schema)
         try:
             kind.check_schema(schema)

@@ -33,8 +33,9 @@ def _wrong(name: str, row: object) -> str:
     if row.module is None:
         return ""
     try:
-        module = importlib.import_module(row.module)
-    except Exception as error:  # whatever a module of somebody else's does
+        with extensions.stdout_kept():
+            module = importlib.import_module(row.module)
+    except (Exception, SystemExit) as error:  # whatever a module of somebody else's does
         return f"its module {row.module!r} cannot be imported ({type(error).__name__}: {error})"
     missing = [kind for kind in ("AsyncClient", "SyncClient") if not hasattr(module, kind)]
     return f"its module {row.module!r} has no {' and no '.join(missing)}" if missing else ""

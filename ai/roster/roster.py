@@ -120,6 +120,8 @@ class Roster:
         Raises:
             UnknownAIError: There is none of that name.
         """
+        if not isinstance(name, str):
+            raise InvalidInputError(f"An AI is called by its name, such as 'gpt', and not {name!r}.")
         if found := match(name, [*self.seats, *self.problems]):
             return found
         if face := match(name, [seat.name for seat in PERSONAS]):
@@ -286,6 +288,7 @@ def open_seat(
     Raises:
         UnknownAIError: *name* is neither configured nor a provider.
         ConfigError: It cannot be used; the message says why.
+        InvalidInputError: An argument is no text.
     """
     roster = Roster.open(config, http)
     owner, _, other = name.partition("/")
@@ -295,6 +298,8 @@ def open_seat(
     base = config.rows.get(owner) or AIConfig(provider="local" if persona(owner) else owner)
     if api_key is not None:
         base = base.model_copy(update={"api_keys": []})
+    if wrong := [key for key, value in given.items() if not isinstance(value, str | None)]:
+        raise InvalidInputError(f"{wrong[0]!r} is no text. Give a str.")
     row = AIConfig.model_validate(base.model_dump() | {key: value for key, value in given.items() if value is not None})
     roster.seats[name] = roster.build(name, row)
     return roster

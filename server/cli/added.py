@@ -20,7 +20,7 @@ class WithAdded(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         own = super().list_commands(ctx)
-        return own + [name for name in self.added() if name not in own]
+        return own + [name for name in dict.fromkeys(self.added()) if name not in own and name.isidentifier()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)

@@ -76,9 +76,12 @@ def as_tool(recipe: Recipe, results: LongResults) -> Tool:
 
 def _listed(recipe: Recipe, schema: dict[str, Any]) -> dict[str, Any]:
     """*schema* as it is listed: what the instructions explain for several tools is not explained again, and what
-    tunes a call is listed with ask_one alone; every tool that has it takes it all the same.
+    tunes a call is listed with ask_one alone; every tool that has it takes it all the same. Of what a package adds, the
+    arguments of those names are its own.
     """
     schema.pop("additionalProperties", None)  # refused with a sentence all the same
+    if recipe.added:
+        return schema
     hidden = UNLISTED if recipe.name == "ask_one" else TUNING | UNLISTED
     listed = {name: value for name, value in schema["properties"].items() if name not in hidden}
     if recipe.name == "ask_one":

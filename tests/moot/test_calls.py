@@ -7,7 +7,9 @@ import multiprocessing
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -212,3 +214,72 @@ async def test_it_is_opened_once() -> None:
 async def test_call_ai_takes_the_vendors_synchronous_way(provider: FakeProvider, isolated: Path) -> None:
     async with moot.open(credentials=credentials(isolated, provider.base_url)):
         assert await anyio.to_thread.run_sync(moot.call_ai, "near", "hi") == "yes "
+
+
+async def test_one_that_is_open_elsewhere_is_not_used_from_another_event_loop() -> None:
+    with scripted(a=ScriptedAI("1")):
+        async with moot.open() as m:
+            for call in (m.ask, m.debate):
+                with pytest.raises(moot.InvalidInputError, match="opened in another event loop"):
+                    await anyio.to_thread.run_sync(anyio.run, partial(call, "hi"))
+            assert (await m.ask("hi")).text == "1"
+
+
+def test_a_blocking_one_is_opened_once_and_stays_open() -> None:
+    with scripted(a=ScriptedAI("1")), moot.sync.open() as m:
+        with pytest.raises(moot.InvalidInputError, match="open already"):
+            m.__enter__()
+        assert m.ask("hi").text == "1"
+
+
+@FORKS
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_one_that_was_opened_before_a_fork_says_so_and_hangs_nobody() -> None:
+    global inherited
+    with scripted(a=ScriptedAI("1")), moot.sync.open() as inherited:
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert "opened before the process was forked" in pool.apply_async(ask_inherited).get(60)
+        assert inherited.ask("hi").text == "1"
+
+
+inherited: Any = None
+
+
+def ask_inherited() -> str:
+    with pytest.raises(moot.InvalidInputError) as caught:
+        inherited.ask("hi")
+    inherited.__exit__(None, None, None)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("ais", ["gpt", [None], [3]])
+def test_ais_are_a_list_of_names(ais: Any) -> None:
+    with scripted(gpt=ScriptedAI()), pytest.raises(moot.InvalidInputError, match="'ais' is a list of names"):
+        moot.sync.call_multiple_ais(ais, "hi")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": "hot"},
+        {"temperature": float("nan")},
+        {"temperature": -1},
+        {"max_tokens": 0},
+        {"max_tokens": 1.5},
+        {"effort": "much"},
+        {"system": 3},
+    ],
+)
+def test_a_wrong_value_is_an_invalid_input_before_anything_is_sent(wrong: Any) -> None:
+    with scripted(a=ScriptedAI()), pytest.raises(moot.InvalidInputError, match=f"'{next(iter(wrong))}' is"):
+        moot.sync.call_ai("a", "hi", **wrong)
+
+
+def test_a_prompt_and_a_name_are_texts() -> None:
+    with scripted(a=ScriptedAI()):
+        with pytest.raises(moot.InvalidInputError, match="no text"):
+            moot.sync.call_ai("a", None)  # type: ignore[arg-type]
+        with pytest.raises(moot.InvalidInputError, match="'ais' is a list of names"):
+            moot.call_ai(None, "hi")  # type: ignore[arg-type]
+    with pytest.raises(moot.InvalidInputError, match="called by its name"):
+        moot.call_ai(None, "hi")  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import pytest
@@ -18,7 +18,12 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from moot_program import ENTRY
 from provider_process import provider_process
+from pydantic import Field
 
+from core import extensions
+from server.added import _recipe
+from server.mcp_server.adapter import as_tool
+from server.mcp_server.reply import LongResults
 from server.toolbox import RECIPES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
@@ -27,6 +32,8 @@ BROKEN = """
 openai = "moot_acme:acme"
 other = "moot_acme:acme"
 none = "moot_acme:count_words"
+leaving = "moot_leaving:acme"
+client = "moot_acme:leaving_client"
 
 [project.entry-points."moot.recipes"]
 ask_one = "moot_acme:loudest"
@@ -38,6 +45,16 @@ missing = "moot_nowhere:missing"
 wild = "moot_acme:wild"
 untyped = "moot_acme:untyped"
 raises = "moot_acme:raises"
+leaves = "moot_acme:leaves"
+exit = "moot_leaving:anything"
+runless = "moot_acme:raises"
+"größe" = "moot_acme:raises"
+called = "moot_acme:called"
+lone = "moot_acme:lone"
+ctx = "moot_acme:ctx"
+places = "moot_acme:places"
+forecast = "moot_acme:forecast"
+odd = "moot_acme:odd"
 """
 MORE = '''
 print("printed at import")
@@ -54,6 +71,49 @@ def untyped(text) -> int:
 def raises(text: str) -> dict[str, int]:
     """Raises."""
     raise ZeroDivisionError("by nought")
+
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+from pydantic import Field
+
+leaving_client = Provider("client", module="moot_leaving", base_url="http://localhost:9", model="m")
+
+
+def leaves(text: str) -> str:
+    """Leaves."""
+    sys.exit(3)
+
+
+def called(how: Callable[[], int]) -> int:
+    """Takes what no JSON can hold."""
+    return how()
+
+
+def lone(text: Annotated[str, Field(description="\\ud800")] = "") -> str:
+    """Half a character."""
+    return text
+
+
+def ctx(ctx: str) -> str:
+    """A name of ours."""
+    return ctx
+
+
+def places(text: str, /) -> str:
+    """By its place alone."""
+    return text
+
+
+def forecast(temperature: float, *, schema: Annotated[str, Field(description="Which one.")] = "") -> str:
+    """Names that Moot has for its own \\ud800 \\x1b[31m."""
+    return f"{temperature}{schema}"
+
+
+def odd(text: str) -> Any:
+    """Gives what is not JSON."""
+    return {"object": object, "bytes": b"\\xff", "number": float("nan"), 3: {1}}
 '''
 
 
@@ -82,7 +142,9 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = blocks("toml").partition("[project.entry-points")[0]
-    return installed(tmp_path_factory.mktemp("broken"), project + BROKEN, blocks("python") + MORE)
+    site = installed(tmp_path_factory.mktemp("broken"), project + BROKEN, blocks("python") + MORE)
+    (site / "moot_leaving.py").write_text("raise SystemExit('by \\x1b]0;title\\x07\\u202eall means')\n")
+    return site
 
 
 @pytest.fixture
@@ -161,6 +223,8 @@ def test_what_is_broken_is_said_and_stops_nothing(broken: Path, home: Path) -> N
     for sentence in (
         "'openai' (moot.providers), which is left out: its entry point is called 'openai', and the provider 'acme'",
         "'none' (moot.providers), which is left out: it is no moot.Provider but a function",
+        "'leaving' (moot.providers), which is left out: SystemExit: by all means.",
+        "'client' (moot.providers), which is left out: its module 'moot_leaving' cannot be imported (SystemExit: by",
     ):
         assert sentence in told.stdout
     asked = moot(broken, home, "ask", "hi", "-a", "near")
@@ -170,8 +234,18 @@ def test_what_is_broken_is_said_and_stops_nothing(broken: Path, home: Path) -> N
 
 
 async def test_a_host_gets_the_others_and_status_says_what_is_left_out(broken: Path, home: Path) -> None:
-    names, (status, raised) = await served(broken, home, {"status": {}, "raises": {"text": "x"}})
-    assert names == [*(recipe.name for recipe in RECIPES), "raises"]
+    calls = {name: {"text": "x"} for name in ("status", "raises", "leaves", "odd")}
+    calls = calls | {"status": {}, "forecast": {"temperature": 1.5}}
+    names, (status, raised, left, odd, forecast) = await served(broken, home, calls)
+    assert names == [*(recipe.name for recipe in RECIPES), "forecast", "leaves", "odd", "raises"]
+    assert left.is_error and "leaves failed (SystemExit: 3)" in text(left)
+    assert (odd.structured_content or {})["data"] == {
+        "object": "<class 'object'>",
+        "bytes": "_w==",
+        "number": None,
+        "3": [1],
+    }
+    assert text(forecast) == "1.5"
     assert raised.is_error and "raises failed (ZeroDivisionError: by nought)" in text(raised)
     for why in (
         "'ask_one' (moot.recipes), which is left out: Moot has a tool of that name",
@@ -179,5 +253,60 @@ async def test_a_host_gets_the_others_and_status_says_what_is_left_out(broken: P
         "'runless' (moot.recipes), which is left out: a recipe is an 'async def'",
         "'wild' (moot.tools), which is left out: it has no docstring",
         "'untyped' (moot.tools), which is left out: its argument 'text' has no type",
+        "'exit' (moot.tools), which is left out: SystemExit: by all means",
+        "'größe' (moot.tools), which is left out: its name is not one of up to 40 letters",
+        "'called' (moot.tools), which is left out: its argument 'how' cannot be told of in JSON",
+        "'lone' (moot.tools), which is left out: its argument 'text' cannot be told of in JSON",
+        "'ctx' (moot.tools), which is left out: its argument 'ctx' has a name that no argument can have",
+        "'places' (moot.tools), which is left out: its argument 'text' cannot be given by its name",
+        "'runless' (moot.tools), which is left out: there is a recipe of that name",
     ):
         assert why in text(status)
+
+
+def test_arguments_called_like_those_of_moots_tools_are_listed_as_they_are() -> None:
+    def forecast(temperature: float, *, schema: Annotated[str, Field(description="Which.")] = "") -> str:
+        """Names that Moot has for its own."""
+        return ""
+
+    recipe = _recipe(extensions.TOOLS, "forecast", forecast)
+    schema = as_tool(recipe, LongResults()).parameters
+    assert list(schema["properties"]) == ["temperature", "schema"]
+    assert schema["properties"]["schema"]["description"] == "Which."
+
+
+def test_of_two_entries_of_one_name_the_second_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None
+) -> None:
+    for package in ("one", "two"):
+        add(tmp_path, package, b"[moot.tools]\nboth = json:dumps\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert list(extensions.load(extensions.TOOLS)) == ["both"]
+    (problem,) = extensions.problems()
+    assert "The package 'two' adds 'both' (moot.tools), which is left out: another entry has that name" in problem
+
+
+def test_entries_that_cannot_be_read_add_nothing_and_stop_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None
+) -> None:
+    add(tmp_path, "one", b"[moot.tools]\nboth = json:dumps\n")
+    add(tmp_path, "two", b"[other]\n\xff = json:dumps\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert extensions.load(extensions.TOOLS) == {} and extensions.names(extensions.TOOLS) == []
+    (problem,) = extensions.problems()
+    assert "cannot be read (UnicodeDecodeError" in problem and problem.endswith("Mend them.")
+
+
+def add(site: Path, package: str, entries: bytes) -> None:
+    folder = site / f"{package}-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+    (folder / "entry_points.txt").write_bytes(entries)
+
+
+@pytest.fixture
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found before."""
+    monkeypatch.setattr(extensions, "_announced", None)
+    monkeypatch.setattr(extensions, "_loaded", {})
+    monkeypatch.setattr(extensions, "_problems", [])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+import anyio.to_thread
 import pytest
 
 import moot
@@ -64,3 +66,58 @@ def test_an_error_leaves_nothing_behind() -> None:
         raise ZeroDivisionError
     with scripted(b=ScriptedAI("1")):
         assert moot.sync.call_ai("b", "hi") == "1"
+
+
+async def test_no_door_of_the_library_leads_past_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-user")
+    with scripted(openai=ScriptedAI("one", '{"a": 1}', "OK", "four")):
+        async with moot.create_async_client("openai", "sk-of-the-user", base_url="http://127.0.0.1:9") as client:
+            assert await client.process_articles(["x"], show_progress=False) == ["one"]
+            assert await client.analyze_article_async("Title", "Text.", schema={}) == {"a": 1}
+        async with moot.create_from_config("nowhere.json") as client:
+            assert await client.test_connection_async()
+        assert await anyio.to_thread.run_sync(moot.call_ai, "openai", "hi") == "four"
+        async with moot.create_async_client("anthropic") as client:
+            with pytest.raises(moot.UnknownAIError):
+                await client.process_articles(["x"], show_progress=False)
+
+
+@pytest.mark.parametrize("step", [moot.RefusedError, 3, None, ValueError("x"), ["a"]])
+def test_a_step_that_is_none_is_said_where_it_is_written(step: Any) -> None:
+    with pytest.raises(TypeError, match="Step 2 of ScriptedAI is .*: give a text"):
+        ScriptedAI("one", step)
+
+
+def test_what_is_no_scripted_ai_is_said_at_once() -> None:
+    with pytest.raises(TypeError, match="'gpt' is 'four': give a ScriptedAI"):
+        with scripted(gpt="four"):  # type: ignore[arg-type]
+            raise AssertionError
+    with pytest.raises(moot.InvalidInputError, match=r"'gpt' is no moot.AsyncAIClient but a str"):
+        with moot.sync.open(ais={"gpt": "four"}):  # type: ignore[dict-item]
+            raise AssertionError
+
+
+def test_an_assertion_in_a_step_fails_the_test_also_where_the_program_takes_it_for_a_failure() -> None:
+    def step(request: moot.Request) -> str:
+        assert "weather" in request.messages[0].text, "of the weather"
+        return "sunny"
+
+    with pytest.raises(AssertionError, match="AssertionError: of the weather"):
+        with scripted(a=ScriptedAI(step)):
+            (outcome,) = moot.sync.call_multiple_ais(["a"], "hi")
+            assert isinstance(outcome, moot.Failure) and "A function of ScriptedAI failed" in str(outcome.error)
+    with pytest.raises(AssertionError, match="it gave None and no text"):
+        with scripted(a=ScriptedAI(lambda request: None)):  # type: ignore[arg-type, return-value]
+            moot.sync.call_multiple_ais(["a"], "hi")
+
+    def refuses(request: moot.Request) -> str:
+        raise moot.RefusedError("No. Ask another.")
+
+    with scripted(a=ScriptedAI(refuses)), pytest.raises(moot.RefusedError):
+        moot.sync.call_ai("a", "hi")
+
+
+def test_a_program_that_ends_for_want_of_a_step_says_so() -> None:
+    with pytest.raises(moot.NoAnswerError, match="ScriptedAI has no step for this call: 'hi'. Give it one more"):
+        with scripted(a=ScriptedAI()):
+            moot.sync.ask("hi", ai="a")

@@ -1,4 +1,4 @@
-"""Clients that a program brings along, in the places of configured AIs."""
+"""Clients that a program or its tests bring along, in the places of configured AIs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,32 @@ from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.key_lane import Key
 from ai.roster.roster import Roster
 from core.config import AIConfig
-from core.errors import AsyncUnavailableError
+from core.errors import AsyncUnavailableError, InvalidInputError
 from core.limits.buckets import key_id
 from core.values import Request, Response
 
 _AS_IF = "openai_compatible"
 """The provider whose habits are assumed of them: none."""
+scripts: list[Mapping[str, AsyncAIClient]] = []
+"""What tests have put in the place of all configured AIs, in every thread; the last counts."""
+
+
+def scripted_ais() -> Mapping[str, AsyncAIClient] | None:
+    """The AIs that a test has put in the place of all others; None outside of tests."""
+    return scripts[-1] if scripts else None
 
 
 def seat_ais(roster: Roster, ais: Mapping[str, AsyncAIClient]) -> None:
-    """Put *ais*, and nobody else, into *roster*."""
+    """Put *ais*, and nobody else, into *roster*.
+
+    Raises:
+        InvalidInputError: One of them is no client.
+    """
+    for name, client in ais.items():
+        if not isinstance(client, AsyncAIClient):
+            raise InvalidInputError(
+                f"The AI {name!r} is no moot.AsyncAIClient but a {type(client).__name__}. Make one."
+            )
     roster.seats.clear()
     roster.problems.clear()
     roster.seats.update({name: _seat(roster, name, client) for name, client in ais.items()})
