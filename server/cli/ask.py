@@ -41,8 +41,10 @@ def ask(prompt: tuple[str, ...], schema: str | None, **options: Any) -> None:
 
     given = _Given(prompt, options)
     panel = {name: value for name in ("synthesize", "samples", "on_partial") if (value := given.options.pop(name))}
-    if panel and not given.names:
-        raise click.UsageError("--synthesize, --samples and --refuse-partial need to know whom: -a NAME, or --all.")
+    if (panel or given.background) and not given.names:
+        raise click.UsageError(
+            "--synthesize, --samples, --refuse-partial and --background need to know whom: -a NAME, or --all."
+        )
     many = given.several or bool(panel)
     whom = {"ais": given.names or None} if many else {"ai": given.names[0] if given.names else None}
     asked = {"prompt": given.question} | whom | given.options | panel

@@ -23,7 +23,6 @@ _BLOCK = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1[`~]*[ \t]*$", r
 _UNCLOSED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*)\Z", re.MULTILINE | re.DOTALL)
 _STRONG = re.compile(r"\*\*(.+?)\*\*")
 _SLANTED = re.compile(r"^(\s*)\*([^*\s][^*]*)\*$")
-_VERDICTS = ("## Answer", "## Verdict", "## Synthesis")
 
 
 @dataclass(frozen=True)
@@ -101,14 +100,6 @@ def plain(markdown: str) -> str:
         ours = not fenced and not line.startswith(">")
         lines.append(_SLANTED.sub(r"\1\2", _STRONG.sub(r"\1", line)) if ours else line)
     return "\n".join(lines)
-
-
-def sections(markdown: str) -> list[str]:
-    """*markdown* in the order in which a terminal shows it: what leads to the verdict, the verdict, the first line."""
-    parts = re.split(r"^(?=## )", markdown, flags=re.MULTILINE)
-    head, *rest = [part.strip() for part in parts]
-    verdicts = [part for part in rest if part.startswith(_VERDICTS)]
-    return [part for part in [*(one for one in rest if one not in verdicts), *verdicts, head] if part]
 
 
 def _texts(result: Result) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -14,9 +15,9 @@ from rich.text import Text
 from core.pictures import without_pictures
 from core.untrusted import clean
 from server.cli.options import in_words
-from server.cli.printing import sections
 from tools.recipe.result import Result
 
+_VERDICTS = ("## Answer", "## Verdict", "## Synthesis")
 _LEVELS = {"h1": "bold underline", "h2": "bold", "h3": "underline", "h4": "italic"}
 
 
@@ -43,6 +44,14 @@ def render(result: Result) -> None:
 def markdown(text: str) -> RenderableType:
     """*text* of an AI, to be printed in a terminal."""
     return _Markdown(without_pictures(clean(text)))
+
+
+def sections(markdown: str) -> list[str]:
+    """*markdown* in the order in which a terminal shows it: what leads to the verdict, the verdict, the first line."""
+    parts = re.split(r"^(?=## )", markdown, flags=re.MULTILINE)
+    head, *rest = [part.strip() for part in parts]
+    verdicts = [part for part in rest if part.startswith(_VERDICTS)]
+    return [part for part in [*(one for one in rest if one not in verdicts), *verdicts, head] if part]
 
 
 def _parts(result: Any) -> Iterator[RenderableType]:

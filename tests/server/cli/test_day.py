@@ -48,7 +48,7 @@ DAY: list[tuple[str, int, str]] = [
     ("moot review --base main -a gpt", 3, r"PARTIAL"),
     ("moot batch rows.jsonl -o out.jsonl -a gpt && wc -l < out.jsonl", 0, r"\n *3\n"),
     ("moot batch rows.jsonl -o out.jsonl -a gpt", 0, r"3 of 3|3 rows|3 calls|answered"),
-    ("id=$(moot ask 'in the background' --background) && moot jobs watch $id | tail -1", 0, r"tok tok tok"),
+    ("id=$(moot ask -a gpt 'in the background' --background) && moot jobs watch $id | tail -1", 0, r"tok tok tok"),
     ("moot jobs", 0, r"ask_one by .*done.*in the background"),
     ("moot usage", 0, r"claude.*calls by day|calls by day.*claude"),
     ("moot models --search fake-1", 0, r"fake-1"),

@@ -19,7 +19,8 @@ from core.values import Answer, Usage
 from core.view import RunView
 from server.cli.columns import Columns
 from server.cli.options import in_words
-from server.cli.printing import plain, sections
+from server.cli.printing import plain
+from server.cli.rendering import sections
 from server.cli.watching import safe_part
 
 ROOT = Path(__file__).parents[3]
