@@ -1,1 +1,4 @@
-"""The command line: `main.py` lists the commands. Each imports click alone until it is run."""
+"""The command line: `main.py` lists the commands, `options.py` has what they share.
+
+`commands/` says what each takes, `asking/` makes a question of it, `running/` asks it, `showing/` prints what came.
+"""

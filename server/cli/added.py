@@ -54,8 +54,8 @@ def _broken() -> None:
 
 def _callback(recipe: Recipe) -> Any:
     def run(as_json: bool, **given: Any) -> None:
-        from server.cli.printing import Shown
-        from server.cli.terminal import run_recipe
+        from server.cli.running.terminal import run_recipe
+        from server.cli.showing.printing import Shown
 
         arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         given = {name: value for name, value in arguments.items() if value not in (None, [])}

@@ -14,15 +14,15 @@ from typing import Any
 
 import click
 
-from server.cli import ais as ai_commands
-from server.cli import ask as ask_commands
-from server.cli import batch as batch_cli
-from server.cli import chat as chat_cli
-from server.cli import history as history_commands
-from server.cli import jobs as jobs_cli
-from server.cli import setup as setup_commands
-from server.cli import shells
-from server.cli import threads as thread_commands
+from server.cli.commands import ais as ai_commands
+from server.cli.commands import ask as ask_commands
+from server.cli.commands import batch as batch_cli
+from server.cli.commands import chat as chat_cli
+from server.cli.commands import history as history_commands
+from server.cli.commands import jobs as jobs_cli
+from server.cli.commands import setup as setup_commands
+from server.cli.commands import shells
+from server.cli.commands import threads as thread_commands
 from server.cli.groups import Commands
 from server.cli.interrupt import end_on_interrupt
 from server.cli.options import JSON, NONE, PIPE_CLOSED, note, reporting
@@ -111,8 +111,8 @@ for _command in (
 @JSON
 def status(as_json: bool) -> None:
     """Show which AIs can be asked, and what is wrong with the others."""
-    from server.cli.printing import Shown
-    from server.cli.terminal import run_recipe
+    from server.cli.running.terminal import run_recipe
+    from server.cli.showing.printing import Shown
 
     sys.exit(run_recipe("status", {}, Shown(as_json=as_json)))
 
@@ -124,7 +124,7 @@ def status(as_json: bool) -> None:
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
 def usage(by: Any, since: str, form: str | None) -> None:
     """Show what was asked and what it cost, from the ledger on this machine."""
-    from server.cli.usage import show_usage
+    from server.cli.showing.usage import show_usage
 
     sys.exit(reporting(lambda: show_usage(by, since, form or "table"), form == "json"))
 
@@ -144,7 +144,7 @@ def doctor(probe: bool, as_json: bool) -> None:
 @click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Also save what is shown as a picture.")
 def demo(question: str | None, svg: str | None) -> None:
     """See a panel of tiny local AIs answer and vote, through the MCP server. Needs no key."""
-    from server.cli.demo import show_demo
+    from server.cli.running.demo import show_demo
 
     sys.exit(show_demo(question, svg))
 

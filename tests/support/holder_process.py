@@ -19,7 +19,7 @@ from ai.runs.app import App
 from core.batch.input import BatchInput
 from core.errors import StoreError
 from core.jobs.values import Job
-from server.cli.batch_terminal import Wishes, _worked
+from server.cli.running.batch_terminal import Wishes, _worked
 from server.jobs.worker import keep_batches
 from tools.batching.spec import Prepared, prepare
 from tools.batching.start import start_batch

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from server.cli import batch_terminal
 from server.cli.main import cli
+from server.cli.running import batch_terminal
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_a_folder_a_template_file_and_a_schema(moot: Any) -> None:
 def test_wrong_usage_is_exit_code_2_and_one_sentence(
     moot: Any, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], complaint: str
 ) -> None:
-    monkeypatch.setattr("server.cli.batch_terminal._MANY", 3)
+    monkeypatch.setattr("server.cli.running.batch_terminal._MANY", 3)
     write("empty.jsonl")
     write("in.jsonl", '"x"')
     write(".env", "A=b")

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import StoreError
 from core.jobs.values import Job
-from server.cli.batch_terminal import Wishes, _followed
+from server.cli.running.batch_terminal import Wishes, _followed
 
 AWAY = StoreError("PostgreSQL (db/moot) does not answer. Start it.")
 WISHES = Wishes(
@@ -47,7 +47,7 @@ async def followed(jobs: Jobs) -> Job:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.cli.batch_terminal._POLL_S", 0.0)
+    monkeypatch.setattr("server.cli.running.batch_terminal._POLL_S", 0.0)
 
 
 RUNNING, QUEUED, DONE = Job("j", "batch", "running"), Job("j", "batch", "queued"), Job("j", "batch", "done")

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.cli.batch_pace import Pace
+from server.cli.running.batch_pace import Pace
 
 
 class Clock:

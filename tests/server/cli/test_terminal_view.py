@@ -17,11 +17,11 @@ from core.events import CallFinished, CallStarted, Token
 from core.redact import register_secret
 from core.values import Answer, Usage
 from core.view import RunView
-from server.cli.columns import Columns
 from server.cli.options import in_words
-from server.cli.printing import plain
-from server.cli.rendering import sections
-from server.cli.watching import safe_part
+from server.cli.running.columns import Columns
+from server.cli.running.watching import safe_part
+from server.cli.showing.printing import plain
+from server.cli.showing.rendering import sections
 
 ROOT = Path(__file__).parents[3]
 FAMILY = "👨‍👩‍👧‍👦"

@@ -19,7 +19,7 @@ from core.events import CallFailed, CallFinished, CallStarted, RunStarted
 from core.usage.ledger import Ledger
 from core.values import Answer, Failure, Usage
 from server.cli.main import cli
-from server.cli.usage import cost_text, parse_since, spark
+from server.cli.showing.usage import cost_text, parse_since, spark
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
 
@@ -74,7 +74,7 @@ def test_a_narrow_terminal_gets_fewer_columns_and_whole_numbers(
 ) -> None:
     record(("an-ai-with-a-rather-long-name", 1234.5), ("b", 0.5))
     wide = usage().stdout
-    monkeypatch.setattr("server.cli.usage._PIPED_WIDTH", 60)
+    monkeypatch.setattr("server.cli.showing.usage._PIPED_WIDTH", 60)
     narrow = usage().stdout
     assert "reasoning" in wide and "reasoning" not in narrow
     assert "an-ai-with-a-rather-long-name" in narrow and "$1,234.50" in narrow and "…" not in narrow

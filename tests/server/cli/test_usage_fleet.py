@@ -12,7 +12,7 @@ import pytest
 from core.events import CallFinished, CallStarted
 from core.usage.ledger import Ledger, usage_report
 from core.values import Answer, Usage
-from server.cli.usage import show_usage
+from server.cli.showing.usage import show_usage
 
 
 @pytest.fixture

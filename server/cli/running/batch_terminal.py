@@ -26,9 +26,9 @@ from core.errors import ConfigError, InvalidInputError, MootError, StoreError
 from core.jobs.values import Job
 from core.secrecy.names import named_like_a_secret
 from core.untrusted import one_line
-from server.cli.batch_pace import Pace
 from server.cli.interrupt import keyboard_interrupts
 from server.cli.options import INTERRUPTED, NONE, OK, SOME, TERMINATED, USAGE, code_of, complain, note
+from server.cli.running.batch_pace import Pace
 from server.jobs.worker import keep_batches, serving_jobs, start_worker
 from server.side_tasks import tasks_beside
 from tools.batching.mend import damage

@@ -15,7 +15,7 @@ from core.jobs.jobs import Jobs
 from core.jobs.values import Job
 from core.untrusted import one_line
 from server.cli.options import OK, note
-from server.cli.past import age, cut
+from server.cli.showing.past import age, cut
 
 _PIPED_WIDTH = 160
 _LISTED = 50

@@ -7,10 +7,10 @@ from typing import Any, TextIO
 
 import click
 
-from server.cli import jobs as jobs_cli
 from server.cli import options as opt
+from server.cli.asking.reading import no_secret, question
+from server.cli.commands import jobs as jobs_cli
 from server.cli.complete import complete_ais
-from server.cli.reading import no_secret, question
 
 _STANCES = click.option("--stance", "stances", multiple=True, metavar="NAME=SIDE", help="A side to argue; repeatable.")
 
@@ -37,7 +37,7 @@ def ask(prompt: tuple[str, ...], schema: str | None, **options: Any) -> None:
 
     What is piped in is added to PROMPT. Into a pipe goes the text of the answer alone, as it arrives.
     """
-    from server.cli.schema import read_schema
+    from server.cli.asking.schema import read_schema
 
     given = _Given(prompt, options)
     panel = {name: value for name in ("synthesize", "samples", "on_partial") if (value := given.options.pop(name))}
@@ -180,19 +180,19 @@ def finish(recipe: str, arguments: dict[str, Any], given: _Given, *, save: tuple
 
     with ExitStack() as stack:
         if given.picture_in:
-            from server.cli.pictures import picture_from_input
+            from server.cli.asking.pictures import picture_from_input
 
             path = stack.enter_context(picture_from_input())
             arguments["images"] = [path if one == "-" else one for one in arguments["images"]]
         if given.go_on:
-            from server.cli.continuing import go_on
+            from server.cli.asking.continuing import go_on
 
             recipe, arguments = opt.reporting(lambda: go_on(recipe, arguments), given.as_json)
         if given.background and not arguments.pop("dry_run", False):
             jobs_cli.submit(recipe, arguments, given.as_json, send_secrets=given.send_secrets)
             return
-        from server.cli.printing import Shown
-        from server.cli.terminal import run_recipe
+        from server.cli.running.terminal import run_recipe
+        from server.cli.showing.printing import Shown
 
         sys.exit(run_recipe(recipe, arguments, Shown(**given.shown), save=save, send_secrets=given.send_secrets))
 

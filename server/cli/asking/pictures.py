@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.cli.reading import input_bytes
+from server.cli.asking.reading import input_bytes
 
 
 @contextmanager

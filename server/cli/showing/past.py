@@ -15,7 +15,7 @@ from core.errors import InvalidInputError
 from core.memory.history import Found, PastRun
 from core.untrusted import clean
 from server.cli.options import OK
-from server.cli.printing import Shown, print_result
+from server.cli.showing.printing import Shown, print_result
 from server.toolbox import RECIPES
 from tools.recipe.kit import dollars
 

@@ -22,12 +22,12 @@ from server.cli import options as opt
 @opt.SECRETS
 def chat(**given: Any) -> None:
     """Talk with an AI, with several, or with a panel; /help inside says what else there is."""
-    from server.cli.talk import Talk, talk
+    from server.cli.running.talk import Talk, talk
 
     names = opt.whom(given["ais"], given["models"], given["everybody"])
     thread = given["thread"]
     if given["go_on"]:
-        from server.cli.continuing import go_on
+        from server.cli.asking.continuing import go_on
 
         _, found = opt.reporting(lambda: go_on("ask_many", {"ais": names or None, "thread": thread}))
         names, thread = found.get("ais") or names, found["thread"]

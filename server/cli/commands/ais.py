@@ -34,8 +34,8 @@ def add(name: str, **row: str | bool | None) -> None:
 @opt.JSON
 def list_ais(as_json: bool) -> None:
     """Show which AIs can be asked; the same as moot status."""
-    from server.cli.printing import Shown
-    from server.cli.terminal import run_recipe
+    from server.cli.running.terminal import run_recipe
+    from server.cli.showing.printing import Shown
 
     sys.exit(run_recipe("status", {}, Shown(as_json=as_json)))
 
@@ -67,7 +67,7 @@ def remove(name: str, yes: bool) -> None:
 @opt.JSON
 def models(name: str | None, words: str | None, as_json: bool) -> None:
     """List the models that can be asked with -m: of the AI NAME, or of every endpoint."""
-    from server.cli.models import show_models
+    from server.cli.showing.models import show_models
 
     sys.exit(show_models(name, words, as_json))
 

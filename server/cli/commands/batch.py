@@ -40,7 +40,7 @@ def batch(input: str, output: str | None, schema: str | None, **options: Any) ->
     """
     from pathlib import Path
 
-    from server.cli.batch_terminal import Wishes, run_command
+    from server.cli.running.batch_terminal import Wishes, run_command
 
     source = Path(input).expanduser()
     wishes = Wishes(

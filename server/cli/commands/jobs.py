@@ -31,7 +31,7 @@ def list_jobs(as_json: bool = False) -> None:
     """Show all jobs, newest first: what was asked, of whom, how far it is, and how old."""
     if as_json:
         _recipe({"action": "list"}, as_json)
-    from server.cli.job_list import show_jobs
+    from server.cli.showing.job_list import show_jobs
 
     sys.exit(opt.reporting(show_jobs))
 
@@ -250,7 +250,7 @@ def _recipe(arguments: dict[str, Any], as_json: bool) -> None:
 
 
 def _run(arguments: dict[str, Any], as_json: bool) -> int:
-    from server.cli.printing import Shown
-    from server.cli.terminal import run_recipe
+    from server.cli.running.terminal import run_recipe
+    from server.cli.showing.printing import Shown
 
     return run_recipe("jobs", arguments, Shown(as_json=as_json))

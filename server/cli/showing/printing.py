@@ -61,7 +61,7 @@ def print_result(result: Result, shown: Shown, *, written: str = "") -> None:
     if shown.to:
         _save(whole_text(result, shown), shown.to)
     elif shown.rendered and not written:
-        from server.cli.rendering import render
+        from server.cli.showing.rendering import render
 
         render(result)
     else:

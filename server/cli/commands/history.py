@@ -65,7 +65,7 @@ def show(run: str, **shown: Any) -> None:
     if past is None:
         jobs_show(run, shown)
         return
-    from server.cli.past import print_past
+    from server.cli.showing.past import print_past
 
     sys.exit(print_past(past, shown))
 
@@ -77,9 +77,9 @@ def show(run: str, **shown: Any) -> None:
 @opt.SHOWN
 def again(run: str, dry_run: bool, **given: Any) -> None:
     """Ask RUN again, of the same AIs or of others (-a)."""
-    from server.cli.past import asked_again
-    from server.cli.printing import Shown
-    from server.cli.terminal import run_recipe
+    from server.cli.running.terminal import run_recipe
+    from server.cli.showing.past import asked_again
+    from server.cli.showing.printing import Shown
 
     names = opt.whom(given.pop("ais"), given.pop("models"), given.pop("everybody"))
     shown = Shown(**given)
@@ -101,7 +101,7 @@ def prompt() -> None:
 def save(name: str, text: tuple[str, ...]) -> None:
     """Keep TEXT, or what is piped in, as NAME; {table} in it is a variable, for --var table=users."""
     from core.memory.prompts import save_prompt, variables
-    from server.cli.reading import standard_input
+    from server.cli.asking.reading import standard_input
 
     said = " ".join(text) or standard_input()
     opt.reporting(lambda: save_prompt(name, said))
@@ -149,8 +149,8 @@ COMMANDS = (history, show, again, prompt)
 
 
 def jobs_show(id: str, shown: dict[str, Any]) -> None:
-    from server.cli.printing import Shown
-    from server.cli.terminal import run_recipe
+    from server.cli.running.terminal import run_recipe
+    from server.cli.showing.printing import Shown
 
     sys.exit(run_recipe("jobs", {"action": "get", "id": id}, Shown(**shown)))
 
@@ -166,7 +166,7 @@ def _list(found: list[Found], as_json: bool, nothing: str) -> None:
     if as_json:
         opt.print_json({"runs": [asdict(one) for one in found]})
         return
-    from server.cli.past import lines
+    from server.cli.showing.past import lines
 
     for line in lines(found):
         click.echo(line)

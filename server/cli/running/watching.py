@@ -15,7 +15,7 @@ import anyio.to_thread
 from core.events import Subscription
 from core.redact import held_back, without_secrets
 from core.view import CallView, RunView
-from server.cli.printing import is_terminal
+from server.cli.showing.printing import is_terminal
 from server.progress import report
 
 Show = Callable[[Subscription], Coroutine[Any, Any, None]]
@@ -130,7 +130,7 @@ async def _draw(view: RunView, events: Subscription) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    from server.cli.columns import FRAMES_PER_S, Columns
+    from server.cli.running.columns import FRAMES_PER_S, Columns
 
     console = Console(stderr=True)
     with Live(Columns(view), console=console, refresh_per_second=FRAMES_PER_S, screen=True):

@@ -25,8 +25,8 @@ from core.view import RunView
 from server.added import find
 from server.cli.interrupt import interruptible, nobody_need_read
 from server.cli.options import INTERRUPTED, NONE, OK, SOME, USAGE, code_of, complain, note, print_json
-from server.cli.printing import Shown, notes, print_result
-from server.cli.watching import Show, Streamer, display
+from server.cli.running.watching import Show, Streamer, display
+from server.cli.showing.printing import Shown, notes, print_result
 from server.progress import watched
 from server.recording import cost_of, keep_run, said_in
 from server.toolbox import Recipe

@@ -18,8 +18,8 @@ from core.paths import data_dir
 from server.cli.complete import complete_names
 from server.cli.interrupt import keyboard_interrupts
 from server.cli.options import INTERRUPTED, OK, in_words, note
-from server.cli.printing import Shown
-from server.cli.terminal import Last, run_recipe
+from server.cli.running.terminal import Last, run_recipe
+from server.cli.showing.printing import Shown
 
 _HELP = """/ai NAME,...  ask others: @group, all, NAME/MODEL; alone: who is asked
 /model MODEL  another model of the default AI

@@ -1,0 +1,1 @@
+"""What happens while a command runs, for a person at a terminal."""
