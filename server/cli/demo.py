@@ -45,8 +45,8 @@ async def _demo(console: Console, question: str) -> bool:
         return False
     _print(console, result.structured_content or {})
     console.print("\n[dim]That was a model of 135 million parameters. For real answers add a key:[/]")
-    for arguments in ("keys set openai", "connect", 'ask --all "your question"'):
-        console.print(f"  {escape(_how_to_start())} {arguments}", highlight=False)
+    for next_step in ("keys set openai", "connect", 'ask --all "your question"'):
+        console.print(f"  {escape(_how_to_start())} {next_step}", highlight=False)
     return True
 
 
