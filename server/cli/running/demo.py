@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 import anyio
@@ -44,8 +45,17 @@ async def _demo(console: Console, question: str) -> bool:
         return False
     _print(console, result.structured_content or {})
     console.print("\n[dim]That was a model of 135 million parameters. For real answers add a key:[/]")
-    console.print('  moot keys set openai        moot connect        moot ask --all "your question"')
+    for next_step in ("keys set openai", "connect", 'ask --all "your question"'):
+        console.print(f"  {escape(_how_to_start())} {next_step}", highlight=False)
     return True
+
+
+def _how_to_start() -> str:
+    """The words by which this program was started: uv says where it is, and is on no PATH after the quick start."""
+    uv = os.environ.get("UV")
+    if uv is None or shutil.which("uv") == uv:
+        return "moot" if uv is None else "uv run moot"
+    return f"{os.path.relpath(uv)} run moot"
 
 
 async def _call(console: Console, client: Client, asked: dict[str, Any]) -> CallToolResult:
