@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import installed_moot  # noqa: F401 - before anything of Moot: it decides which one
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -17,6 +18,8 @@ from ai.providers.added import include_added
 from ai.providers.catalog import PROVIDERS
 from core import redact
 
+hypothesis.settings.register_profile("moot", deadline=None)  # the machine may be busy
+hypothesis.settings.load_profile("moot")
 include_added()  # looks at what is installed, once in a process, and not in the middle of a test
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _CONNECT = socket.socket.connect

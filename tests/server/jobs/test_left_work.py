@@ -55,7 +55,10 @@ async def test_a_process_is_seen_to_be_gone_without_opening_anything(engine: SQL
     await engine.submit("k", {})
     folder = data_dir() / "owners"
     assert [path.name for path in folder.iterdir() if "-" not in path.name] == [engine.owner]
-    look = "import sys; from server.stdio.orphans import _gone; print(_gone(sys.argv[1]), 'sqlite3' in sys.modules)"
+    look = (
+        "import sys; before = set(sys.modules); from server.stdio.orphans import _gone; "
+        "print(_gone(sys.argv[1]), 'sqlite3' in set(sys.modules) - before)"
+    )
     other = [sys.executable, "-c", look, str(folder)]
     assert (await anyio.run_process(other, cwd=ROOT)).stdout == b"set() False\n"
     (folder / "dead").touch()
