@@ -249,8 +249,10 @@ def _heading(
     missing = synthesis is not None and synthesis.answer is None
     unread = synthesis.unread if synthesis is not None else 0
     counted += f"; {unread} not read, since no final answer could be found in what they say" if unread else ""
+    cut = sum(isinstance(outcome, Answer) and outcome.finish_reason == "length" for outcome in asking.every)
+    counted += f"; {cut} cut off at the length limit" if cut else ""
     then = f"{counted}; no {asking.synthesize}: see below" if missing and asking.synthesize != "none" else counted
-    incomplete = bool(failures or unread) or (missing and asking.synthesize != "none")
+    incomplete = bool(failures or unread or cut) or (missing and asking.synthesize != "none")
     return heading(turnout, "answered", Cost.of(paid), then=then, incomplete=incomplete)
 
 
