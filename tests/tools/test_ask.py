@@ -91,6 +91,17 @@ async def test_a_panel_with_an_answer_cut_by_length_is_partial() -> None:
     assert replies.summary == "PARTIAL: 2 of 2 AIs answered; 1 cut off at the length limit (cost unknown)."
 
 
+async def test_an_answer_outside_the_schema_is_no_whole_one() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    async with scripted_app({"a": ["nope", "nope"], "b": ['{"n": 1}']}) as app:
+        async with app.run("ask_many") as run:
+            replies = await ask_many(run, "Count.", ais=["a", "b"], schema=schema)
+        async with app.run("ask_one") as run:
+            assert (await ask_one(run, "Count.", ai="a", schema=schema)).partial
+    assert [reply.partial for reply in replies.replies] == [True, False]
+    assert replies.partial and replies.summary.startswith("PARTIAL: 2 of 2 AIs answered; 1 outside the schema")
+
+
 @pytest.mark.parametrize(
     ("response", "kind"),
     [
