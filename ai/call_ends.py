@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import get_args
 
 import anyio
 
 from ai.client import FellBack, Retrying, Waiting
 from ai.roster.configured_ai import ConfiguredAI
-from core.errors import AIError, BadResponseError, EmptyAnswerError
+from core.errors import AIError, AnswerError, BadResponseError, EmptyAnswerError, TruncatedError
 from core.events import CallFailed, CallFellBack, CallRetrying, CallWaiting, Event
-from core.values import Failure, Request, Response
+from core.untrusted import one_line
+from core.values import Failure, FinishReason, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -23,20 +25,28 @@ def ends_more_than_a_call(error: BaseException) -> bool:
 
 
 def with_words(seat: ConfiguredAI, request: Request, response: Response) -> Response:
-    """*response*, in which somebody said something.
+    """*response*, in which somebody said something, and which is as whole as it claims: a client may be anybody's.
 
     Raises:
-        EmptyAnswerError: It only calls a tool, and *request* offered none.
+        EmptyAnswerError: It says nothing, or only calls a tool, and *request* offered none.
+        TruncatedError: It ended for a reason that nobody knows.
     """
-    if response.text.strip() or request.tools or not response.tool_calls:
+    error: type[AnswerError]
+    if response.finish_reason not in get_args(FinishReason):
+        error, why = TruncatedError, f"ended for a reason that nobody knows: {one_line(response.finish_reason, 200)}"
+    elif response.text.strip() or (request.tools and response.tool_calls):
         return response
+    else:
+        called = "called a tool that it was not offered, and " if response.tool_calls else ""
+        error, why = EmptyAnswerError, f"{called}said nothing"
     used = response.usage
     known = used.input_tokens is not None and used.output_tokens is not None
-    raise EmptyAnswerError(
-        f"{seat.name!r} called a tool that it was not offered, and said nothing. Ask again or ask another AI.",
+    raise error(
+        f"{seat.name!r} {why}. Ask again or ask another AI.",
         ai=seat.name,
         provider=seat.provider.name,
         request_id=response.request_id,
+        partial=response.text if response.text.strip() else "",
         tokens=(used.input_tokens or 0, used.output_tokens or 0) if known else None,
     )
 

@@ -31,13 +31,20 @@ READERS = {
     "removesuffix",
     "find",
     "index",
+    "rfind",
+    "rindex",
+    "rsplit",
+    "count",
+    "splitlines",
+    "__contains__",
 }
+SEARCHES = {"match", "search", "fullmatch", "split", "findall", "finditer"}
 OTHERS_WORDS = ("ai/wire/classify/", "ai/wire/response/", "ai/providers/learned.py", "tools/reading/")
 """Where the words of providers and models are read, since they say it nowhere else."""
 
 
 def sources() -> list[Path]:
-    folders = ("ai", "core", "server", "tools")
+    folders = ("ai", "core", "moot", "server", "tools")
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -45,15 +52,44 @@ def decisions(tree: ast.AST) -> Iterator[ast.expr]:
     """Every place where a sentence is taken apart, or searched for words."""
     for node in ast.walk(tree):
         match node:
+            case ast.Call(func=ast.Attribute(attr="split"), args=[], keywords=[]):
+                continue  # which makes one line of it
             case ast.Call(func=ast.Attribute(value=asked, attr=how)) if how in READERS and _is_sentence(asked):
                 yield node
+            case ast.Call(func=ast.Attribute(attr=how), args=[*asked]) if how in SEARCHES and any(
+                map(_is_sentence, asked)
+            ):
+                yield node
+            case ast.Compare(ops=[ast.Eq() | ast.NotEq()], left=one, comparators=[other]):
+                if any(_is_sentence(asked) and _words(said) for asked, said in ((one, other), (other, one))):
+                    yield node
+            case ast.Match(subject=asked) if _is_sentence(asked):
+                yield asked
             case ast.Compare(left=ast.Constant(value=str(words)), ops=[ast.In() | ast.NotIn()], comparators=[asked]):
                 if _is_sentence(asked) or " " in words.strip():
                     yield node
 
 
+def _words(node: ast.expr) -> bool:
+    """Whether *node* is a text with several words."""
+    match node:
+        case ast.Constant(value=str(words)):
+            return " " in words.strip()
+        case ast.JoinedStr():
+            return True
+    return False
+
+
 def _is_sentence(node: ast.expr) -> bool:
     match node:
+        case ast.Call(func=ast.Attribute(value=inner, attr="lower" | "casefold" | "upper" | "strip")):
+            return _is_sentence(inner)
+        case ast.Subscript(value=inner):
+            return _is_sentence(inner)
+        case ast.BoolOp(values=[inner, *_]):
+            return _is_sentence(inner)
+        case ast.Call(func=ast.Attribute(attr="markdown")):
+            return True
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name in SENTENCES
         case ast.Call(func=ast.Name(id="str"), args=[ast.Name(id=name)]):
@@ -81,6 +117,14 @@ def test_no_sentence_decides(path: Path) -> None:
         '"left out" not in receipt',
         '"closed" in str(error)',
         'note.split(" (", 1)',
+        'result.summary.lower().startswith("partial")',
+        '(reply.note or "").startswith("Cut off")',
+        'result.summary[:7].casefold() == "partial or not"',
+        're.search("PARTIAL", result.summary)',
+        "_PARTIAL.match(summary)",
+        'job.reason == "Its budget is spent."',
+        'match job.reason:\n    case "Its budget is spent.":\n        pass',
+        'result.markdown().startswith("## PARTIAL")',
         '"was switched off" in retired',
     ],
 )

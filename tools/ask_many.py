@@ -30,6 +30,7 @@ from tools.judging.synthesis import (
 from tools.reading.final_answer import Reading
 from tools.recipe.context import Context, gather
 from tools.recipe.kit import (
+    MISFIT,
     AINames,
     AnswerSchema,
     Cost,
@@ -169,7 +170,7 @@ async def ask_many(
     said = [(answer.ai, answer.text) for name in names for answer in asking.answers(name)]
     receipt = await context.keep(run, "ask_many", prompt, said)
     return Replies(
-        **_heading(asking, turnout, synthesis, paid, failures),
+        **_heading(asking, turnout, synthesis, paid, replies),
         replies=replies,
         synthesis=synthesis,
         sent_along=receipt,
@@ -243,14 +244,18 @@ def _heading(
     turnout: Turnout,
     synthesis: Synthesis | None,
     paid: Sequence[Outcome],
-    failures: Sequence[Failure],
+    replies: Sequence[Reply],
 ) -> Heading:
     counted = f", {len(asking.every)} samples" if asking.samples > 1 else ""
     missing = synthesis is not None and synthesis.answer is None
     unread = synthesis.unread if synthesis is not None else 0
     counted += f"; {unread} not read, since no final answer could be found in what they say" if unread else ""
+    cut = sum(isinstance(outcome, Answer) and outcome.finish_reason == "length" for outcome in asking.every)
+    misfits = sum(reply.code == MISFIT for reply in replies)
+    counted += f"; {misfits} outside the schema" if misfits else ""
+    counted += f"; {cut} cut off at the length limit" if cut else ""
     then = f"{counted}; no {asking.synthesize}: see below" if missing and asking.synthesize != "none" else counted
-    incomplete = bool(failures or unread) or (missing and asking.synthesize != "none")
+    incomplete = bool(unread) or any(reply.partial for reply in replies) or (missing and asking.synthesize != "none")
     return heading(turnout, "answered", Cost.of(paid), then=then, incomplete=incomplete)
 
 

@@ -80,6 +80,42 @@ async def test_an_answer_cut_by_length_says_so() -> None:
         async with app.run("ask_one") as run:
             reply = await ask_one(run, "Well?")
     assert reply.ok and "Cut off" in (reply.note or "") and "Cut off" in reply.markdown()
+    assert reply.partial
+
+
+async def test_a_panel_with_an_answer_cut_by_length_is_partial() -> None:
+    cut = Response("once", "m", finish_reason="length")
+    async with scripted_app({"a": [cut], "b": ["two"]}) as app, app.run("ask_many") as run:
+        replies = await ask_many(run, "Count.")
+    assert replies.partial and [reply.partial for reply in replies.replies] == [True, False]
+    assert replies.summary == "PARTIAL: 2 of 2 AIs answered; 1 cut off at the length limit (cost unknown)."
+
+
+async def test_an_answer_outside_the_schema_is_no_whole_one() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    async with scripted_app({"a": ["nope", "nope"], "b": ['{"n": 1}']}) as app:
+        async with app.run("ask_many") as run:
+            replies = await ask_many(run, "Count.", ais=["a", "b"], schema=schema)
+        async with app.run("ask_one") as run:
+            assert (await ask_one(run, "Count.", ai="a", schema=schema)).partial
+    assert [reply.partial for reply in replies.replies] == [True, False]
+    assert replies.partial and replies.summary.startswith("PARTIAL: 2 of 2 AIs answered; 1 outside the schema")
+
+
+@pytest.mark.parametrize(
+    ("response", "kind"),
+    [
+        (Response("", "m"), "empty_answer"),
+        (Response(" \n", "m"), "empty_answer"),
+        (Response("half", "m", finish_reason="content_filter"), "truncated"),  # type: ignore[arg-type]
+    ],
+)
+async def test_of_whoever_says_nothing_or_ends_strangely_no_answer_is_made(response: Response, kind: str) -> None:
+    """A client may be anybody's: that of a package, or of the program itself."""
+    async with scripted_app({"a": [response], "b": ["two"]}) as app, app.run("ask_many") as run:
+        replies = await ask_many(run, "Count.")
+    assert replies.partial and [(reply.ok, reply.code) for reply in replies.replies][1] == (True, None)
+    assert not replies.replies[0].ok and (replies.replies[0].error or "").startswith(kind)
 
 
 async def test_ask_many_returns_every_answer_in_order() -> None:

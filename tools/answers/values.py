@@ -278,7 +278,7 @@ def _yes_or_no(bare: str) -> str | None:
     word = bare.strip(" .!,").casefold()
     if match := _REASON.fullmatch(bare[:_LONGEST_SHOWN]):
         reason = match[2]
-        if _BECAUSE.match(reason) and not _CONDITION.search(
+        if _BECAUSE.match(reason) and not _CONDITION.search(  # not ours
             re.sub(r"\b(?:can|do|does|is|are|was|will)(?:no|n['’])t\b", "", reason)
         ):
             word = match[1].casefold()

@@ -66,7 +66,11 @@ class Synthesis(Part):
     """Answers in which no final answer could be found; they count for nobody."""
 
     def markdown(self) -> str:
-        parts = ["## Synthesis"]
+        return f"## Synthesis\n\n{self.told()}"
+
+    def told(self) -> str:
+        """`markdown` without its heading."""
+        parts = []
         if self.by is not None:
             parts.append(f"Merged by {self.by.ai}. {said(self.by)}")
         elif self.answer is not None:

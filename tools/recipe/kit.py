@@ -85,6 +85,7 @@ class Reply(Result):
             ai=outcome.ai,
             model=outcome.model,
             ok=True,
+            partial=outcome.finish_reason == "length",
             text=outcome.text,
             note=_note(outcome, roster),
             latency_s=round(outcome.latency_s, 3),

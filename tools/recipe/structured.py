@@ -27,7 +27,7 @@ async def fitting(reply: Reply, schema: dict[str, Any] | None) -> Reply:
         return reply
     records = await load("ai.batch.records")
     _, wrong = await anyio.to_thread.run_sync(lambda: records.Schema(schema).read(reply.text))
-    return reply.but(ok=False, error=wrong, code=MISFIT) if wrong else reply
+    return reply.but(ok=False, partial=True, error=wrong, code=MISFIT) if wrong else reply
 
 
 def structured_request(

@@ -60,7 +60,7 @@ def _parts(result: Any) -> Iterator[RenderableType]:
             yield from _reply(reply)
         if result.synthesis is not None:
             yield _rule("Synthesis")
-            yield _Markdown(in_words(result.synthesis.markdown().removeprefix("## Synthesis")))
+            yield _Markdown(in_words(result.synthesis.told()))
         yield from _along(result)
         yield Text("")
         yield Text(in_words(result.summary), style="bold yellow" if result.partial else "bold")
