@@ -86,7 +86,6 @@ READ_BY_NAMING = {
     "server/toolbox.py",
     "tools/batching/spec.py",
     "tools/recipe/kit.py",
-    "tools/recipe/structured.py",
 }
 """Files with names of modules as data, each of which goes through `core.naming.module_name` or `ai.lazy.load`."""
 

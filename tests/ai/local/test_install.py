@@ -233,6 +233,7 @@ def test_without_pip_uv_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_with_neither_pip_nor_uv_the_next_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("UV", raising=False)  # as `uv run` sets it
 
     with pytest.raises(LocalModelError) as caught:
         installer()

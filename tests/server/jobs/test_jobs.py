@@ -240,10 +240,9 @@ def test_moot_jobs_lists_shows_steers_and_cleans(moot: Any, isolated: Path) -> N
     assert json.loads(moot("jobs", "--json").stdout) == json.loads(moot("jobs", "list", "--json").stdout)
 
 
-def test_one_question_may_go_into_the_background_without_a_name(moot: Any) -> None:
+def test_the_background_needs_named_ais(moot: Any) -> None:
     result = moot("ask", "hi", "--background")
-    assert result.exit_code == 0
-    assert "moot jobs watch" in result.output
+    assert result.exit_code == 2 and "need to know whom" in result.stderr
 
 
 def test_a_damaged_store_of_jobs_is_one_sentence(moot: Any, isolated: Path) -> None:
