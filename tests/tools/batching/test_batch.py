@@ -60,7 +60,7 @@ async def prepared(
 
 async def done(app: ScriptedApp, batch: Prepared, **options: Any) -> Job:
     job = await start_batch(app.jobs, batch, **options)
-    return await app.jobs.wait(job.id, 15)
+    return await app.jobs.wait(job.id, 60)
 
 
 async def records(batch: Prepared) -> list[Any]:
