@@ -172,6 +172,11 @@ class History:
         ]
 
 
+def chat_lines() -> Path:
+    """The file with the lines typed in `moot chat`, which the setting `history` speaks of too."""
+    return data_dir() / "chat_lines"
+
+
 def days_kept(setting: Setting) -> int | None:
     """How many days runs are kept by the setting `history`; None: for good; 0: not at all."""
     if isinstance(setting, bool | str):

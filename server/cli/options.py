@@ -43,7 +43,11 @@ def listed(context: click.Context, option: click.Parameter, given: Sequence[str]
 
 
 def in_a_folder(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
-    """Complain of a path whose folder is missing now, not when all is paid for."""
+    """Complain of a path whose folder is missing now, not when all is paid for; `-` is standard output."""
+    if path == "-":
+        return None
+    if path == "":
+        raise click.BadParameter("the name of the file is empty. Name one, or leave the option out.")
     if path is not None and not os.path.isdir(os.path.dirname(os.path.abspath(os.path.expanduser(path)))):
         raise click.BadParameter(f"the folder of {path!r} does not exist. Create it, or correct the path.")
     return None if path is None else os.path.expanduser(path)

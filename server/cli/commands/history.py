@@ -53,6 +53,10 @@ def clean(run: str | None, older_than: float | None, yes: bool) -> None:
     if not opt.confirmed(f"Forget {what} for good?", "--yes", yes=yes):
         return
     gone = _use(lambda kept: kept.forget(name=run, older_than_days=older_than))
+    if run is None and older_than is None:
+        from core.memory.history import chat_lines
+
+        chat_lines().unlink(missing_ok=True)
     click.echo(f"{gone} {'run' if gone == 1 else 'runs'} forgotten.", err=True)
 
 

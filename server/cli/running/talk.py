@@ -12,9 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.config import load_config
 from core.errors import InvalidInputError, MootError
+from core.files.atomic import private_folder
+from core.memory.history import chat_lines, days_kept
 from core.memory.threads import Threads, check_name
-from core.paths import data_dir
+from core.paths import credentials_path
 from server.cli.complete import complete_names
 from server.cli.interrupt import keyboard_interrupts
 from server.cli.options import INTERRUPTED, OK, in_words, note
@@ -208,15 +211,16 @@ def _resume(thread: str) -> None:
 
 @contextmanager
 def _editing() -> Iterator[None]:
-    """Editing of the line, Tab, and the lines of earlier conversations, where Python has readline."""
+    """Editing of the line, Tab, and the lines of earlier conversations where they are kept and Python has readline."""
     try:
         import readline
     except ImportError:
         yield
         return
-    path = data_dir() / "chat_lines"
-    with suppress(OSError):
-        readline.read_history_file(path)
+    path = chat_lines() if days_kept(load_config(credentials_path()).defaults.history) != 0 else None
+    if path is not None:
+        with suppress(OSError):
+            readline.read_history_file(path)
     readline.set_history_length(_REMEMBERED)
     readline.set_completer_delims(" ,")
     readline.set_completer(_completer)
@@ -224,10 +228,12 @@ def _editing() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            path.touch(mode=0o600)
-            readline.write_history_file(path)
-            os.chmod(path, 0o600)
+        if path is not None:
+            with suppress(OSError):
+                private_folder(path.parent)
+                path.touch(mode=0o600)
+                readline.write_history_file(path)
+                os.chmod(path, 0o600)
 
 
 def _completer(begun: str, number: int) -> str | None:

@@ -1,0 +1,89 @@
+"""Odd places that words come from and go to: none of them costs an answer, or says more than it may."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from moot_program import ENTRY
+from provider_process import provider_process
+
+from core.memory.history import chat_lines
+from server.cli.main import cli
+from server.cli.running.talk import _editing
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with provider_process() as url:
+        yield url
+
+
+@pytest.fixture
+def moot(base_url: str, isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(isolated)
+
+    def run(*arguments: str, input: str = "", **more: Any) -> Result:
+        row = {"provider": "openai_compatible", "base_url": base_url, "api_key": "k-123456", "model": "tokens=2"}
+        path = isolated / "credentials.json"
+        path.write_text(json.dumps({"ais": {"gpt": row}, **more}))
+        path.chmod(0o600)
+        monkeypatch.setenv("MOOT_CREDENTIALS", str(path))
+        return CliRunner().invoke(cli, arguments, input=input, prog_name="moot")
+
+    return run
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_note_that_cannot_be_written_costs_no_answer(moot: Any, isolated: Path) -> None:
+    moot("status")
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, ENTRY, "ask", "hi", "-o", "answer.md"]
+        done = subprocess.run(command, stderr=full, stdin=subprocess.DEVNULL, cwd=isolated, check=False)
+    assert (done.returncode, (isolated / "answer.md").read_text()) == (0, "tok tok \n")
+
+
+def test_a_hyphen_is_standard_output_and_no_name_is_a_complaint(moot: Any, isolated: Path) -> None:
+    assert moot("ask", "hi", "-o", "-").stdout == "tok tok \n"
+    assert not (isolated / "-").exists()
+    assert "the name of the file is empty" in moot("ask", "hi", "-o", "").stderr
+
+
+def test_a_group_of_nobody_says_so(moot: Any) -> None:
+    result = moot("ask", "hi", "-a", "@none", groups={"none": []})
+    assert result.exit_code == 2 and "Nobody is in the group '@none'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "schema", ['{"type": "nonsense"}', '{"type": "object", "properties": []}', "name [str", "a str]"]
+)
+@pytest.mark.parametrize("many", [(), ("--all",)])
+def test_what_is_no_schema_is_refused_before_anybody_is_paid(moot: Any, schema: str, many: tuple[str, ...]) -> None:
+    result = moot("ask", "hi", *many, "--schema", schema)
+    assert (result.exit_code, result.stdout) == (2, "") and "schema" in result.stderr
+
+
+def test_a_prompt_that_is_no_text_is_not_kept(moot: Any) -> None:
+    result = moot("prompt", "save", "sql", "h\udcff")
+    assert result.exit_code == 2 and "not valid UTF-8" in result.stderr
+
+
+@pytest.mark.parametrize(("history", "kept"), [("on", True), (7, True), ("off", False)])
+def test_the_lines_of_a_chat_are_kept_as_history_says_and_cleaned_with_it(moot: Any, history: Any, kept: bool) -> None:
+    readline = pytest.importorskip("readline")
+    moot("status", defaults={"history": history})
+    with _editing():
+        readline.add_history("a secret question")
+    assert chat_lines().exists() == kept
+    if kept and os.name == "posix":
+        assert chat_lines().stat().st_mode & 0o777 == 0o600
+    for _ in range(2):
+        assert moot("history", "clean", "--yes").exit_code == 0
+    assert not chat_lines().exists()
