@@ -96,7 +96,6 @@ SAVED = together(
     click.option("-p", "--prompt", "saved", metavar="NAME", shell_complete=complete_prompts, help="A saved prompt."),
     click.option("--var", "variables", multiple=True, metavar="NAME=TEXT", help="A variable of it; repeatable."),
 )
-ALONG = together(FILES, THREAD, CONTINUE, SAVED, SECRETS)
 ROLE = click.option(
     "-r", "--role", metavar="ROLE", shell_complete=complete_roles, help="How to work, such as reviewer or debugger."
 )
@@ -137,7 +136,41 @@ SHOWN = together(
     click.option("--raw", is_flag=True, help="Print plain text in a terminal too."),
     JSON,
 )
-RUNNING = together(ON_PARTIAL, DRY_RUN, BACKGROUND, SHOWN)
+_OF_RECIPES = {
+    "role": ROLE,
+    "system": SYSTEM,
+    "files": FILES,
+    "images": IMAGES,
+    "thread": together(THREAD, CONTINUE),
+    "temperature": TEMPERATURE,
+    "max_tokens": MAX_TOKENS,
+    "effort": EFFORT,
+    "timeout_s": TIMEOUT,
+    "on_partial": ON_PARTIAL,
+    "dry_run": DRY_RUN,
+}
+"""What recipes take, and the option of every command whose recipe takes it."""
+
+
+_PANEL = ("files", "thread", "max_tokens", "on_partial", "dry_run")
+TAKEN = {
+    "ask_many": (*_PANEL, "role", "system", "images", "temperature", "effort", "timeout_s"),
+    "debate": _PANEL,
+    "consensus": (*_PANEL, "timeout_s"),
+    "judge": ("max_tokens", "timeout_s", "on_partial", "dry_run"),
+    "review": ("files", "max_tokens", "on_partial", "dry_run"),
+}
+"""Which of the shared arguments each recipe takes; to look would import it, and `--help` imports nothing heavy."""
+
+
+def asking(*taken: str, saved: bool = True) -> Decorator:
+    """The options of a command that asks: of what its recipe has *taken*, of secrets, jobs and what is printed."""
+    return together(of_recipes(*taken), *([SAVED] if saved else []), SECRETS, BACKGROUND, SHOWN)
+
+
+def of_recipes(*taken: str) -> Decorator:
+    """The options of the arguments *taken*."""
+    return together(*(option for name, option in _OF_RECIPES.items() if name in taken))
 
 
 def whom(ais: Sequence[str], models: Sequence[str], everybody: bool) -> list[str]:

@@ -20,7 +20,7 @@ from core.memory.threads import Threads, check_name
 from core.paths import credentials_path
 from server.cli.complete import complete_names
 from server.cli.interrupt import keyboard_interrupts
-from server.cli.options import INTERRUPTED, OK, in_words, note
+from server.cli.options import INTERRUPTED, OK, TAKEN, in_words, note
 from server.cli.running.terminal import Last, run_recipe
 from server.cli.showing.printing import Shown
 
@@ -45,6 +45,8 @@ class Talk:
     panel: str | None = None
     role: str | None = None
     files: list[str] = field(default_factory=list)
+    asked: dict[str, Any] = field(default_factory=dict)
+    """What goes with every question, such as a system prompt."""
     usd: float = 0.0
     complete: bool = True
     """Whether the cost of everything is known."""
@@ -55,11 +57,20 @@ class Talk:
         files, self.files = self.files, []
         asked |= {"files": files} if files else {}
         if self.panel:
+            asked |= {name: value for name, value in self.asked.items() if name in TAKEN[self.panel]}
             return self.panel, asked | {"question": text} | ({"ais": self.ais} if self.ais else {})
-        asked |= {"prompt": text} | ({"role": self.role} if self.role else {})
+        asked |= self.asked | {"prompt": text} | ({"role": self.role} if self.role else {})
         if len(self.ais) > 1 or any(name.startswith("@") or name == "all" for name in self.ais):
             return "ask_many", asked | {"ais": self.ais}
         return "ask_one", asked | ({"ai": self.ais[0]} if self.ais else {})
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the panel does not take of what was said to go with every question."""
+        given = [*self.asked, *(["role"] if self.role else [])] if self.panel else []
+        return [
+            f"--{name.removesuffix('_s').replace('_', '-')}" for name in given if name not in TAKEN[self.panel or ""]
+        ]
 
     @property
     def name(self) -> str:
@@ -147,7 +158,8 @@ def _set_panel(state: Talk, said: str) -> str:
     if said not in ("consensus", "debate", "off"):
         return "use /panel consensus, /panel debate or /panel off."
     state.panel = None if said == "off" else said
-    return f"answers come from {'a panel: ' + said if state.panel else 'single AIs'}."
+    without = f", without {', '.join(state.left_out)}" if state.left_out else ""
+    return f"answers come from {'a panel: ' + said if state.panel else 'single AIs'}{without}."
 
 
 def _set_role(state: Talk, said: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -15,9 +16,12 @@ from click.testing import CliRunner, Result
 from moot_program import ENTRY
 from provider_process import provider_process
 
-from core.memory.history import chat_lines
+from core.memory.history import History, chat_lines
+from server.cli.commands import ask as commands
 from server.cli.main import cli
+from server.cli.options import TAKEN
 from server.cli.running.talk import _editing
+from server.toolbox import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +91,34 @@ def test_the_lines_of_a_chat_are_kept_as_history_says_and_cleaned_with_it(moot: 
     for _ in range(2):
         assert moot("history", "clean", "--yes").exit_code == 0
     assert not chat_lines().exists()
+
+
+_ELSEWHERE = {"ais", "ai", "prompt", "question", "schema", "synthesize", "samples", "rounds", "judge", "stances"}
+_ELSEWHERE |= {"threshold", "referee", "candidates", "judges", "method", "diff", "base", "staged", "paths", "repo"}
+_ELSEWHERE |= {"focus", "sarif", "run"}
+
+
+@pytest.mark.parametrize("name", sorted(TAKEN))
+def test_every_command_takes_what_its_recipe_takes(name: str) -> None:
+    recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+    taken = set(inspect.signature(recipe.run).parameters) - _ELSEWHERE
+    assert set(TAKEN[name]) == taken
+    command = getattr(commands, name.removesuffix("_many"))
+    assert taken <= {option.name for option in command.params}
+
+
+def test_a_chat_takes_what_goes_with_every_question(moot: Any, isolated: Path) -> None:
+    said = moot(
+        "chat", "-s", "Be brief.", "-t", "0", "--max-tokens", "50", "--timeout", "9", "--effort", "low", input="Hi\n"
+    )
+    assert (said.exit_code, said.stdout) == (0, "tok tok \n")
+    arguments = History().get("last").arguments
+    asked = {"system": "Be brief.", "temperature": 0, "max_tokens": 50, "timeout_s": 9, "effort": "low"}
+    assert {name: arguments[name] for name in asked} == asked
+
+
+def test_a_chat_says_what_a_panel_does_not_take(moot: Any) -> None:
+    result = moot("chat", "--panel", "debate", "--timeout", "9", "-r", "reviewer")
+    assert result.exit_code == 2 and "A debate takes no --timeout and no --role" in result.stderr
+    changed = moot("chat", "-s", "Be brief.", input="/panel consensus\n/panel off\n")
+    assert "a panel: consensus, without --system." in changed.stderr
