@@ -206,6 +206,7 @@ _WORDS = (
     (r"raise max_tokens", "raise --max-tokens"),
     (r"^PARTIAL: (\d+) of \1 AIs", r"PARTIAL RESULT: all \1 AIs"),
     (r"--judges", "--judge"),
+    (r"'[^']*standard-input' is no", "What is piped in for -i - is no"),
     (r'jobs\(action="get", id="([^"]*)", wait_s=50\) or `(moot jobs show [^`]*)`', r"`\2`"),
 )
 """Arguments of the tools, which hosts know, and what they are called at the command line."""

@@ -122,3 +122,23 @@ def test_a_chat_says_what_a_panel_does_not_take(moot: Any) -> None:
     assert result.exit_code == 2 and "A debate takes no --timeout and no --role" in result.stderr
     changed = moot("chat", "-s", "Be brief.", input="/panel consensus\n/panel off\n")
     assert "a panel: consensus, without --system." in changed.stderr
+
+
+def test_where_nothing_is_kept_it_is_said_what_to_do(moot: Any) -> None:
+    for command in ("show", "again"):
+        result = moot(command)
+        assert result.exit_code == 2 and "No run is kept. Ask something first" in result.stderr
+    assert "RUN is empty" in moot("show", "").stderr
+    unknown = moot("show", "nope")
+    assert unknown.exit_code == 2 and "no run 'nope' either" in unknown.stderr
+    assert json.loads(moot("show", "nope", "--json").stdout)["error"]
+
+
+def test_a_variable_of_no_prompt_is_a_complaint(moot: Any) -> None:
+    result = moot("ask", "hi", "--var", "a=1")
+    assert result.exit_code == 2 and "name that with -p" in result.stderr
+
+
+def test_a_piped_picture_that_is_none_is_named_without_a_path(moot: Any) -> None:
+    result = moot("ask", "hi", "-i", "-", input="no picture")
+    assert result.exit_code == 2 and "moot: What is piped in for -i - is no picture" in result.stderr
