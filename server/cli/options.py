@@ -43,14 +43,22 @@ def listed(context: click.Context, option: click.Parameter, given: Sequence[str]
 
 
 def in_a_folder(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
-    """Complain of a path whose folder is missing now, not when all is paid for; `-` is standard output."""
+    """Complain of a path that cannot be written now, not when all is paid for; `-` is standard output."""
     if path == "-":
         return None
     if path == "":
         raise click.BadParameter("the name of the file is empty. Name one, or leave the option out.")
-    if path is not None and not os.path.isdir(os.path.dirname(os.path.abspath(os.path.expanduser(path)))):
+    if path is None:
+        return None
+    path = os.path.expanduser(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
         raise click.BadParameter(f"the folder of {path!r} does not exist. Create it, or correct the path.")
-    return None if path is None else os.path.expanduser(path)
+    if os.path.isdir(path):
+        raise click.BadParameter(f"{path!r} is a folder. Name a file in it.")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise click.BadParameter(f"{path!r} may not be written. Name another file, or allow it.")
+    return path
 
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -128,7 +136,7 @@ SHOWN = together(
         "--output",
         "to",
         metavar="FILE",
-        type=click.Path(dir_okay=False),
+        type=click.Path(readable=False),
         callback=in_a_folder,
         help="Write the answer to FILE.",
     ),

@@ -102,7 +102,7 @@ def judge(prompt: tuple[str, ...], candidates: tuple[TextIO, ...], **options: An
 @click.option(
     "--sarif",
     "sarif_to",
-    type=click.Path(dir_okay=False),
+    type=click.Path(readable=False),
     metavar="FILE",
     callback=opt.in_a_folder,
     help="Also write SARIF here.",

@@ -142,3 +142,19 @@ def test_a_variable_of_no_prompt_is_a_complaint(moot: Any) -> None:
 def test_a_piped_picture_that_is_none_is_named_without_a_path(moot: Any) -> None:
     result = moot("ask", "hi", "-i", "-", input="no picture")
     assert result.exit_code == 2 and "moot: What is piped in for -i - is no picture" in result.stderr
+
+
+def test_a_place_that_may_not_be_written_is_refused_before_anybody_is_paid(
+    moot: Any, isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (isolated / "home").mkdir()
+    monkeypatch.setenv("HOME", str(isolated / "home"))
+    (isolated / "kept.md").write_text("kept")
+    assert "is a folder. Name a file in it" in moot("ask", "hi", "-o", "~").stderr
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    for place in ("kept.md", "new.md"):
+        result = moot("ask", "hi", "-o", place)
+        assert result.exit_code == 2 and f"'{place}' may not be written" in result.stderr
+        review = moot("review", "--sarif", place)
+        assert review.exit_code == 2 and f"'{place}' may not be written" in review.stderr
+    assert (isolated / "kept.md").read_text() == "kept" and not (isolated / "new.md").exists()
