@@ -180,7 +180,10 @@ def _save(state: Talk, said: str) -> str:
         text = threads.markdown(state.name)
     finally:
         threads.close()
-    Path(said).expanduser().write_text(text, encoding="utf-8")
+    try:
+        Path(said).expanduser().write_text(text, encoding="utf-8")
+    except OSError as error:
+        return f"{said!r} cannot be written ({error.strerror}). Name another file."
     return f"written to {said}"
 
 

@@ -158,3 +158,8 @@ def test_a_place_that_may_not_be_written_is_refused_before_anybody_is_paid(
         review = moot("review", "--sarif", place)
         assert review.exit_code == 2 and f"'{place}' may not be written" in review.stderr
     assert (isolated / "kept.md").read_text() == "kept" and not (isolated / "new.md").exists()
+
+
+def test_a_conversation_that_cannot_be_written_is_one_sentence(moot: Any) -> None:
+    result = moot("chat", input="Hi\n/save no/such/file\n")
+    assert "moot: 'no/such/file' cannot be written (No such file or directory). Name another file." in result.stderr
