@@ -59,7 +59,7 @@ from tools.recipe.kit import (
 )
 from tools.recipe.panel import Heading, OnPartial, Turnout, default_judges, heading, refuse_partial
 from tools.recipe.result import Result
-from tools.recipe.structured import fitting, keeps_schema
+from tools.recipe.structured import check_schema, fitting, keeps_schema
 
 
 class Replies(Result):
@@ -135,6 +135,7 @@ async def ask_many(
     """Ask several AIs the same question at once, independently, and return every answer with its author. n AIs x
     samples calls."""
     check_question(prompt)
+    await check_schema(schema)
     if not 1 <= samples <= MOST_SAMPLES:
         raise InvalidInputError(f"'samples' must be between 1 and {MOST_SAMPLES}.")
     options = {

@@ -29,7 +29,7 @@ from tools.recipe.kit import (
     plan,
     refusal,
 )
-from tools.recipe.structured import fitting
+from tools.recipe.structured import check_schema, fitting
 
 
 async def ask_one(
@@ -50,6 +50,7 @@ async def ask_one(
     dry_run: DryRun = False,
 ) -> Reply:
     """Get a second opinion: ask one other AI (GPT, Claude, Gemini, Grok, ...) and return its answer."""
+    await check_schema(schema)
     name = only_one(run.roster, ai)
     context = await gather(run, [name], role=role, system=system, files=files, images=images, thread=thread)
     make = partial(

@@ -50,6 +50,10 @@ def expanded(said: Sequence[str], groups: Mapping[str, Sequence[str]], everybody
 
 def _members(group: str, groups: Mapping[str, Sequence[str]]) -> Sequence[str]:
     found = match(group, groups)
+    if found is not None and not groups[found]:
+        raise InvalidInputError(
+            f"Nobody is in the group '@{found}'. Name AIs in it under 'groups' in credentials.json."
+        )
     if found is not None:
         return groups[found]
     known = ", ".join(f"@{name}" for name in groups) or "none yet"

@@ -118,6 +118,8 @@ def find_run(output: Path, run: Mapping[str, str]) -> Sidecar:
         raise InvalidInputError(f"The folder of {output.name!r} does not exist. Create it, or correct the path.")
     if output.is_dir():
         raise InvalidInputError(f"{output.name!r} is a folder. Name a file for the output.")
+    if output.exists() and not output.is_file():  # it would be replaced in the end, /dev/null too
+        raise InvalidInputError(f"{output.name!r} is a device or a pipe. Name a file for the output.")
     sidecar = Sidecar.of(output)
     if sidecar is not None:
         sidecar.check(run, output)

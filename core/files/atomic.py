@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -82,15 +83,30 @@ def _written_beside(path: Path, text: str) -> Path:
     return Path(temporary)
 
 
+def _is_stream(path: Path) -> bool:
+    """Whether *path* is no file or folder of its own, so that nothing may take its place."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    opened = path.as_posix().startswith(("/dev/std", "/dev/fd/", "/proc/"))
+    return opened or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
     """Put *text* in place of what *path* holds, or leave that as it was.
 
     A link is written through and stays. A file keeps its mode unless it is to be *private*; a new one, like a
-    new folder, is for its owner alone.
+    new folder, is for its owner alone. A device, a pipe and what is open already (`/dev/stdout`) is written into:
+    it is never replaced, which root could do to `/dev/null`.
 
     Raises:
         OSError: It cannot be written; nothing has changed then.
     """
+    if _is_stream(path):
+        with open(os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOCTTY", 0)), "w", encoding="utf-8") as file:
+            file.write(text)
+        return
     target = path.resolve()
     if not target.parent.exists():
         private_folder(target.parent)

@@ -120,6 +120,8 @@ class History:
         if len(exact) > 1:
             names = ", ".join(row["name"] for row in exact[:5])
             raise InvalidInputError(f"{said!r} could be {names}. Give more letters.")
+        if not exact and said == "last":
+            raise InvalidInputError('No run is kept. Ask something first: moot "What is 2+2?"')
         if not exact:
             raise InvalidInputError(f"There is no run {said!r}. To list them: moot history")
         return _past(exact[0])
@@ -170,6 +172,11 @@ class History:
             )
             for row in rows
         ]
+
+
+def chat_lines() -> Path:
+    """The file with the lines typed in `moot chat`, which the setting `history` speaks of too."""
+    return data_dir() / "chat_lines"
 
 
 def days_kept(setting: Setting) -> int | None:

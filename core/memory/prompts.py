@@ -29,6 +29,10 @@ def save_prompt(name: str, text: str) -> Path:
         raise InvalidInputError("The prompt is empty: give a text, or pipe one in.")
     path = _path(name)
     try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError("The prompt is not valid UTF-8 text. Convert it to UTF-8 and save it again.") from None
+    try:
         write_atomically(path, text.strip() + "\n", private=True)
     except OSError as error:
         raise StoreError(

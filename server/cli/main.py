@@ -8,8 +8,10 @@ Nothing heavy is imported here: `--help` and `--version` need click alone.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -48,6 +50,7 @@ def run() -> None:
     if sys.stdout is None:
         sys.exit("moot: standard output is closed. Leave it open, or send it to a file.")
     take_all_text()
+    lose_no_answer_for_a_note()
     try:
         try:
             code = _main()
@@ -83,6 +86,24 @@ def take_all_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+class _Notes(io.FileIO):
+    """Standard error, which may be full or read by nobody."""
+
+    def write(self, data: Any) -> int:
+        with suppress(OSError):
+            return super().write(data) or 0
+        return len(data)
+
+
+def lose_no_answer_for_a_note() -> None:
+    """Have a note that cannot be written be lost alone, not the answer that is paid for."""
+    if sys.stderr is not None and not sys.stderr.isatty():
+        told = _Notes(2, "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(told), encoding=sys.stderr.encoding, errors="replace", line_buffering=True
+        )
 
 
 def _throw_away() -> None:

@@ -43,10 +43,22 @@ def listed(context: click.Context, option: click.Parameter, given: Sequence[str]
 
 
 def in_a_folder(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
-    """Complain of a path whose folder is missing now, not when all is paid for."""
-    if path is not None and not os.path.isdir(os.path.dirname(os.path.abspath(os.path.expanduser(path)))):
+    """Complain of a path that cannot be written now, not when all is paid for; `-` is standard output."""
+    if path == "-":
+        return None
+    if path == "":
+        raise click.BadParameter("the name of the file is empty. Name one, or leave the option out.")
+    if path is None:
+        return None
+    path = os.path.expanduser(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
         raise click.BadParameter(f"the folder of {path!r} does not exist. Create it, or correct the path.")
-    return None if path is None else os.path.expanduser(path)
+    if os.path.isdir(path):
+        raise click.BadParameter(f"{path!r} is a folder. Name a file in it.")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise click.BadParameter(f"{path!r} may not be written. Name another file, or allow it.")
+    return path
 
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -92,7 +104,6 @@ SAVED = together(
     click.option("-p", "--prompt", "saved", metavar="NAME", shell_complete=complete_prompts, help="A saved prompt."),
     click.option("--var", "variables", multiple=True, metavar="NAME=TEXT", help="A variable of it; repeatable."),
 )
-ALONG = together(FILES, THREAD, CONTINUE, SAVED, SECRETS)
 ROLE = click.option(
     "-r", "--role", metavar="ROLE", shell_complete=complete_roles, help="How to work, such as reviewer or debugger."
 )
@@ -125,7 +136,7 @@ SHOWN = together(
         "--output",
         "to",
         metavar="FILE",
-        type=click.Path(dir_okay=False),
+        type=click.Path(readable=False),
         callback=in_a_folder,
         help="Write the answer to FILE.",
     ),
@@ -133,7 +144,41 @@ SHOWN = together(
     click.option("--raw", is_flag=True, help="Print plain text in a terminal too."),
     JSON,
 )
-RUNNING = together(ON_PARTIAL, DRY_RUN, BACKGROUND, SHOWN)
+_OF_RECIPES = {
+    "role": ROLE,
+    "system": SYSTEM,
+    "files": FILES,
+    "images": IMAGES,
+    "thread": together(THREAD, CONTINUE),
+    "temperature": TEMPERATURE,
+    "max_tokens": MAX_TOKENS,
+    "effort": EFFORT,
+    "timeout_s": TIMEOUT,
+    "on_partial": ON_PARTIAL,
+    "dry_run": DRY_RUN,
+}
+"""What recipes take, and the option of every command whose recipe takes it."""
+
+
+_PANEL = ("files", "thread", "max_tokens", "on_partial", "dry_run")
+TAKEN = {
+    "ask_many": (*_PANEL, "role", "system", "images", "temperature", "effort", "timeout_s"),
+    "debate": _PANEL,
+    "consensus": (*_PANEL, "timeout_s"),
+    "judge": ("max_tokens", "timeout_s", "on_partial", "dry_run"),
+    "review": ("files", "max_tokens", "on_partial", "dry_run"),
+}
+"""Which of the shared arguments each recipe takes; to look would import it, and `--help` imports nothing heavy."""
+
+
+def asking(*taken: str, saved: bool = True) -> Decorator:
+    """The options of a command that asks: of what its recipe has *taken*, of secrets, jobs and what is printed."""
+    return together(of_recipes(*taken), *([SAVED] if saved else []), SECRETS, BACKGROUND, SHOWN)
+
+
+def of_recipes(*taken: str) -> Decorator:
+    """The options of the arguments *taken*."""
+    return together(*(option for name, option in _OF_RECIPES.items() if name in taken))
 
 
 def whom(ais: Sequence[str], models: Sequence[str], everybody: bool) -> list[str]:
@@ -169,6 +214,7 @@ _WORDS = (
     (r"raise max_tokens", "raise --max-tokens"),
     (r"^PARTIAL: (\d+) of \1 AIs", r"PARTIAL RESULT: all \1 AIs"),
     (r"--judges", "--judge"),
+    (r"'[^']*standard-input' is no", "What is piped in for -i - is no"),
     (r'jobs\(action="get", id="([^"]*)", wait_s=50\) or `(moot jobs show [^`]*)`', r"`\2`"),
 )
 """Arguments of the tools, which hosts know, and what they are called at the command line."""

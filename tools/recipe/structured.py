@@ -21,6 +21,17 @@ def keeps_schema(roster: Roster, ai: str) -> bool:
     return native and (seat.provider.dialect != "openai_chat" or seat.provider.quirks.json_schema)
 
 
+async def check_schema(schema: Mapping[str, Any] | None) -> None:
+    """Complain of a *schema* that is none before anybody is paid to follow it.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if schema is not None:
+        records = await load("ai.batch.records")
+        await anyio.to_thread.run_sync(records.Schema, schema)
+
+
 async def fitting(reply: Reply, schema: dict[str, Any] | None) -> Reply:
     """*reply*, which is no good one when its text is not in *schema*."""
     if schema is None or not reply.ok:

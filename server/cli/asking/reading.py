@@ -27,6 +27,8 @@ def question(
     Raises:
         click.UsageError: That is nothing.
     """
+    if variables and not saved:
+        raise click.UsageError("--var fills in a saved prompt: name that with -p. To list them: moot prompt list")
     parts = [_saved(saved, variables) if saved else "", " ".join(words), standard_input() if piped else ""]
     text = "\n\n".join(part.strip() for part in parts if part.strip())
     if not text:

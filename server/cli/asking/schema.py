@@ -19,7 +19,7 @@ _TYPES = {
     "bool": "boolean",
     "boolean": "boolean",
 }
-_FIELD = re.compile(r"([A-Za-z_]\w*)(?:\s+(\[?)(\w+)\]?)?")
+_FIELD = re.compile(r"([A-Za-z_]\w*)(?:\s+(\[)?(\w+)(?(2)\]))?")
 
 
 def read_schema(given: str) -> dict[str, Any]:

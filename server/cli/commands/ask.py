@@ -18,20 +18,12 @@ _STANCES = click.option("--stance", "stances", multiple=True, metavar="NAME=SIDE
 @click.command()
 @opt.PROMPT
 @opt.WHOM
-@opt.ROLE
-@opt.SYSTEM
-@opt.ALONG
-@opt.IMAGES
 @click.option("--schema", metavar="SCHEMA", help="Answer in JSON: a schema, a file with one, or 'name, age int'.")
 @click.option(
     "--synthesize", type=click.Choice(("merge", "vote", "best"), case_sensitive=False), help="Make one answer of all."
 )
 @click.option("--samples", type=click.IntRange(1, 16), metavar="N", help="Ask each AI so often; take its majority.")
-@opt.TEMPERATURE
-@opt.MAX_TOKENS
-@opt.EFFORT
-@opt.TIMEOUT
-@opt.RUNNING
+@opt.asking(*opt.TAKEN["ask_many"])
 def ask(prompt: tuple[str, ...], schema: str | None, **options: Any) -> None:
     """Ask one AI, several (-a x,y), or all (--all).
 
@@ -59,9 +51,7 @@ def ask(prompt: tuple[str, ...], schema: str | None, **options: Any) -> None:
 @click.option("--rounds", type=click.IntRange(0, 4), default=1, show_default=True, help="Rounds after the openings.")
 @click.option("--judge", metavar="NAME", shell_complete=complete_ais, help="Who gives the verdict.")
 @_STANCES
-@opt.ALONG
-@opt.MAX_TOKENS
-@opt.RUNNING
+@opt.asking(*opt.TAKEN["debate"])
 def debate(prompt: tuple[str, ...], stances: tuple[str, ...], **options: Any) -> None:
     """Let AIs debate PROMPT and come to a verdict."""
     sides = dict(_stance(text) for text in stances) or None
@@ -73,10 +63,7 @@ def debate(prompt: tuple[str, ...], stances: tuple[str, ...], **options: Any) ->
 @opt.WHOM
 @click.option("--threshold", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="Share that agrees.")
 @click.option("--referee", metavar="NAME", shell_complete=complete_ais, help="Who matches open answers.")
-@opt.ALONG
-@opt.MAX_TOKENS
-@opt.TIMEOUT
-@opt.RUNNING
+@opt.asking(*opt.TAKEN["consensus"])
 def consensus(prompt: tuple[str, ...], **options: Any) -> None:
     """Measure whether AIs agree on PROMPT: independent answers, one critique round if they do not."""
     _panel("consensus", _Given(prompt, options))
@@ -92,11 +79,7 @@ def consensus(prompt: tuple[str, ...], **options: Any) -> None:
     "--judge", "judges", multiple=True, metavar="NAME", callback=opt.listed, help="Who judges; repeat, or a,b."
 )
 @click.option("--method", type=click.Choice(("pairwise", "ranked")), help="Default: pairwise up to three answers.")
-@opt.SAVED
-@opt.SECRETS
-@opt.MAX_TOKENS
-@opt.TIMEOUT
-@opt.RUNNING
+@opt.asking(*opt.TAKEN["judge"])
 def judge(prompt: tuple[str, ...], candidates: tuple[TextIO, ...], **options: Any) -> None:
     """Find the best answer to PROMPT: of files (-c), or of answers that AIs are asked for first."""
     meant = bool(options["send_secrets"])
@@ -115,19 +98,16 @@ def judge(prompt: tuple[str, ...], candidates: tuple[TextIO, ...], **options: An
     metavar="FILE",
     help="A diff instead of what git says; - for standard input.",
 )
-@opt.FILES
 @click.option("--focus", metavar="TEXT", help="What to look for above all.")
-@opt.SECRETS
 @click.option(
     "--sarif",
     "sarif_to",
-    type=click.Path(dir_okay=False),
+    type=click.Path(readable=False),
     metavar="FILE",
     callback=opt.in_a_folder,
     help="Also write SARIF here.",
 )
-@opt.MAX_TOKENS
-@opt.RUNNING
+@opt.asking(*opt.TAKEN["review"], saved=False)
 def review(diff: TextIO | None, sarif_to: str | None, **options: Any) -> None:
     """Let AIs review what git says has changed, a diff, or files; findings are checked against the code."""
     text = no_secret(diff, diff.read(), bool(options["send_secrets"]), within=False) if diff else None

@@ -9,16 +9,15 @@ import click
 
 from server.cli import options as opt
 
+_ASKED = ("system", "temperature", "max_tokens", "effort", "timeout_s")
+
 
 @click.command()
 @opt.WHOM
 @click.option(
     "--panel", type=click.Choice(("consensus", "debate"), case_sensitive=False), help="Answer by a panel instead."
 )
-@opt.ROLE
-@opt.FILES
-@click.option("--thread", metavar="NAME", help="Continue, or start, the conversation of that name.")
-@opt.CONTINUE
+@opt.of_recipes(*_ASKED, "role", "files", "thread")
 @opt.SECRETS
 def chat(**given: Any) -> None:
     """Talk with an AI, with several, or with a panel; /help inside says what else there is."""
@@ -31,5 +30,10 @@ def chat(**given: Any) -> None:
 
         _, found = opt.reporting(lambda: go_on("ask_many", {"ais": names or None, "thread": thread}))
         names, thread = found.get("ais") or names, found["thread"]
-    state = Talk(names, thread, panel=given["panel"], role=given["role"], files=list(given["files"]))
+    asked = {name: given[name] for name in _ASKED if given[name] is not None}
+    state = Talk(names, thread, panel=given["panel"], role=given["role"], files=list(given["files"]), asked=asked)
+    if given["panel"] and (left := state.left_out):
+        raise click.UsageError(
+            f"A {given['panel']} takes no {' and no '.join(left)}. Leave it out, or leave out --panel."
+        )
     sys.exit(talk(state, send_secrets=given["send_secrets"]))

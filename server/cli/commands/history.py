@@ -52,6 +52,10 @@ def clean(run: str | None, older_than: float | None, yes: bool) -> None:
     what = run or (f"what is older than {older_than:g} days" if older_than is not None else "everything that was asked")
     if not opt.confirmed(f"Forget {what} for good?", "--yes", yes=yes):
         return
+    if run is None and older_than is None:
+        from core.memory.history import chat_lines
+
+        chat_lines().unlink(missing_ok=True)
     gone = _use(lambda kept: kept.forget(name=run, older_than_days=older_than))
     click.echo(f"{gone} {'run' if gone == 1 else 'runs'} forgotten.", err=True)
 
@@ -61,7 +65,9 @@ def clean(run: str | None, older_than: float | None, yes: bool) -> None:
 @opt.SHOWN
 def show(run: str, **shown: Any) -> None:
     """Print what RUN answered: an id of moot history or of a job, or the beginning of one; default: the last."""
-    past = _use(lambda kept: _past_or_none(kept, run))
+    if not run.strip():
+        raise click.UsageError("RUN is empty: give an id, or leave it out for the last run. To list them: moot history")
+    past = _use(lambda kept: _past_or_none(kept, run), shown["as_json"])
     if past is None:
         jobs_show(run, shown)
         return
@@ -152,7 +158,10 @@ def jobs_show(id: str, shown: dict[str, Any]) -> None:
     from server.cli.running.terminal import run_recipe
     from server.cli.showing.printing import Shown
 
-    sys.exit(run_recipe("jobs", {"action": "get", "id": id}, Shown(**shown)))
+    code = run_recipe("jobs", {"action": "get", "id": id}, Shown(**shown))
+    if code in (opt.NONE, opt.USAGE) and not shown["as_json"]:
+        opt.note(f"there is no run {id!r} either. To list them: moot history")
+    sys.exit(code)
 
 
 def _past_or_none(kept: History, run: str) -> PastRun | None:

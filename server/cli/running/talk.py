@@ -12,12 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.config import load_config
 from core.errors import InvalidInputError, MootError
+from core.files.atomic import private_folder
+from core.memory.history import chat_lines, days_kept
 from core.memory.threads import Threads, check_name
-from core.paths import data_dir
+from core.paths import credentials_path
 from server.cli.complete import complete_names
 from server.cli.interrupt import keyboard_interrupts
-from server.cli.options import INTERRUPTED, OK, in_words, note
+from server.cli.options import INTERRUPTED, OK, TAKEN, in_words, note
 from server.cli.running.terminal import Last, run_recipe
 from server.cli.showing.printing import Shown
 
@@ -42,6 +45,8 @@ class Talk:
     panel: str | None = None
     role: str | None = None
     files: list[str] = field(default_factory=list)
+    asked: dict[str, Any] = field(default_factory=dict)
+    """What goes with every question, such as a system prompt."""
     usd: float = 0.0
     complete: bool = True
     """Whether the cost of everything is known."""
@@ -52,11 +57,20 @@ class Talk:
         files, self.files = self.files, []
         asked |= {"files": files} if files else {}
         if self.panel:
+            asked |= {name: value for name, value in self.asked.items() if name in TAKEN[self.panel]}
             return self.panel, asked | {"question": text} | ({"ais": self.ais} if self.ais else {})
-        asked |= {"prompt": text} | ({"role": self.role} if self.role else {})
+        asked |= self.asked | {"prompt": text} | ({"role": self.role} if self.role else {})
         if len(self.ais) > 1 or any(name.startswith("@") or name == "all" for name in self.ais):
             return "ask_many", asked | {"ais": self.ais}
         return "ask_one", asked | ({"ai": self.ais[0]} if self.ais else {})
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the panel does not take of what was said to go with every question."""
+        given = [*self.asked, *(["role"] if self.role else [])] if self.panel else []
+        return [
+            f"--{name.removesuffix('_s').replace('_', '-')}" for name in given if name not in TAKEN[self.panel or ""]
+        ]
 
     @property
     def name(self) -> str:
@@ -144,7 +158,8 @@ def _set_panel(state: Talk, said: str) -> str:
     if said not in ("consensus", "debate", "off"):
         return "use /panel consensus, /panel debate or /panel off."
     state.panel = None if said == "off" else said
-    return f"answers come from {'a panel: ' + said if state.panel else 'single AIs'}."
+    without = f", without {', '.join(state.left_out)}" if state.left_out else ""
+    return f"answers come from {'a panel: ' + said if state.panel else 'single AIs'}{without}."
 
 
 def _set_role(state: Talk, said: str) -> str:
@@ -165,7 +180,10 @@ def _save(state: Talk, said: str) -> str:
         text = threads.markdown(state.name)
     finally:
         threads.close()
-    Path(said).expanduser().write_text(text, encoding="utf-8")
+    try:
+        Path(said).expanduser().write_text(text, encoding="utf-8")
+    except OSError as error:
+        return f"{said!r} cannot be written ({error.strerror}). Name another file."
     return f"written to {said}"
 
 
@@ -208,15 +226,16 @@ def _resume(thread: str) -> None:
 
 @contextmanager
 def _editing() -> Iterator[None]:
-    """Editing of the line, Tab, and the lines of earlier conversations, where Python has readline."""
+    """Editing of the line, Tab, and the lines of earlier conversations where they are kept and Python has readline."""
     try:
         import readline
     except ImportError:
         yield
         return
-    path = data_dir() / "chat_lines"
-    with suppress(OSError):
-        readline.read_history_file(path)
+    path = chat_lines() if days_kept(load_config(credentials_path()).defaults.history) != 0 else None
+    if path is not None:
+        with suppress(OSError):
+            readline.read_history_file(path)
     readline.set_history_length(_REMEMBERED)
     readline.set_completer_delims(" ,")
     readline.set_completer(_completer)
@@ -224,10 +243,12 @@ def _editing() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            path.touch(mode=0o600)
-            readline.write_history_file(path)
-            os.chmod(path, 0o600)
+        if path is not None:
+            with suppress(OSError):
+                private_folder(path.parent)
+                path.touch(mode=0o600)
+                readline.write_history_file(path)
+                os.chmod(path, 0o600)
 
 
 def _completer(begun: str, number: int) -> str | None:

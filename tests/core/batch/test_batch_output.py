@@ -163,6 +163,13 @@ def test_a_file_that_is_of_no_batch_is_never_written_over(tmp_path: Path) -> Non
         find_run(tmp_path / "no" / "out.jsonl", {})
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_what_is_no_file_is_never_replaced_by_an_output(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInputError, match="'pipe' is a device or a pipe"):
+        find_run(tmp_path / "pipe", {})
+
+
 def test_of_two_starts_at_once_one_gets_the_output(tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     first, second = Sidecar({}, job="first"), Sidecar({}, job="second")

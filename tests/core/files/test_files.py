@@ -122,3 +122,18 @@ def test_what_others_have_made_is_closed_to_others(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     close_to_others(tmp_path / "a")
     assert [mode(path) for path in (tmp_path, tmp_path / "a", inner, inner / "program")] == [0o755, 0o700, 0o700, 0o700]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_what_is_no_file_is_written_into_and_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for path in (pipe, tmp_path / "link"):
+            write_atomically(path, "new")
+            assert os.read(reader, 10) == b"new"
+            assert stat.S_ISFIFO(pipe.stat().st_mode)
+    finally:
+        os.close(reader)
