@@ -127,7 +127,8 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         raise LinkRefusedError(f"{_told(url)} is no address. Correct it.") from None
     if parts.username or parts.password:
-        raise LinkRefusedError(f"{_told(url)} has a password in it. Leave that out.")
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise LinkRefusedError(f"{_told(bare)} was given with a password in it. Leave that out.")
     if not parts.hostname or not url.isascii() or any(letter.isspace() for letter in url):
         raise LinkRefusedError(f"{_told(url)} is no address. Correct it, with %-codes for what is not ASCII.")
     if port not in (None, *_PORTS.values()):

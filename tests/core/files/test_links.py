@@ -81,7 +81,7 @@ def test_a_redirect_is_followed_and_the_last_address_is_told(site: None) -> None
         ("http://bees.example/to=file:///etc/passwd", "leads away from the web"),
         ("http://bees.example/to=/to=/to=/to=/to=/to=/to=/page", "redirects more than 5 times"),
         ("http://bees.example:22/", "ports 80 and 443 alone"),
-        ("http://me:secret@bees.example/", "has a password in it"),
+        ("http://me:secret@bees.example/", "with a password in it"),
         ("http://bees.example/picture", "image/png, which is no text"),
         ("http://bees.example/gone", "it answers 404"),
         ("http://bees.example/large", "larger than 5 MB"),
@@ -89,8 +89,9 @@ def test_a_redirect_is_followed_and_the_last_address_is_told(site: None) -> None
     ],
 )
 def test_what_is_not_read_is_told_in_a_sentence(site: None, url: str, told: str) -> None:
-    with pytest.raises(LinkRefusedError, match=told):
+    with pytest.raises(LinkRefusedError, match=told) as refused:
         read(url)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
