@@ -29,7 +29,7 @@ def measure(rounds: int) -> list[Figure]:
     llm = _llm()
     with fake_provider() as url, tempfile.TemporaryDirectory() as folder:
         homes = _configured(Path(folder), url)
-        moot = [sys.executable, str(ROOT / "moot_entry.py"), "ask", "-a", "gpt", "hi"]
+        moot = [sys.executable, str(ROOT / "moot" / "__main__.py"), "ask", "-a", "gpt", "hi"]
         subjects = {
             "moot": partial(_asked, moot, homes),
             "llm": partial(_asked, [llm, "-m", "fake", "--key", "k", "hi"], homes),

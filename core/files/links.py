@@ -113,7 +113,8 @@ def _get(url: str, look_up: Resolve, allowed: Callable[[str], bool]) -> _Reply:
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", path, headers={"Accept": "text/html, text/*, */*;q=0.5", "User-Agent": "moot"})
-        return _read(url, connection.getresponse())
+        with connection.getresponse() as response:
+            return _read(url, response)
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise LinkRefusedError(f"{_told(url)} cannot be read ({type(error).__name__}). Check the address.") from error
     finally:

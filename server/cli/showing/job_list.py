@@ -51,7 +51,7 @@ def _far(job: Job) -> str:
         failed = job.progress.get("failed")
         return f"{job.progress['done']:,} of {job.total or 0:,} rows{f', {failed:,} failed' if failed else ''}"
     if job.total is not None:
-        return f"{job.calls} of {job.total} calls"
+        return f"{min(job.calls, job.total)} of {job.total} calls"
     return f"{job.calls} {'call' if job.calls == 1 else 'calls'}"
 
 

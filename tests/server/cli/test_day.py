@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from moot_program import ENTRY
 from provider_process import provider_process
 from samples import PNG
 
@@ -67,7 +68,7 @@ def desk(tmp_path: Path, base_url: str) -> dict[str, str]:
     programs, project = tmp_path / "bin", tmp_path / "project"
     programs.mkdir()
     moot = programs / "moot"
-    moot.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "moot_entry.py"}" "$@"\n')
+    moot.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ENTRY}" "$@"\n')
     moot.chmod(0o755)
     row = {"provider": "openai_compatible", "base_url": base_url, "api_key": "k-123456"}
     ais = {"gpt": row | {"model": "tokens=3"}, "claude": row | {"model": "tokens=2"}}

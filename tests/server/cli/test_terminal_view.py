@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from moot_program import ENTRY
 from provider_process import provider_process
 from rich.console import Console
 
@@ -118,7 +119,7 @@ def test_the_beginning_of_a_key_waits_until_it_is_none() -> None:
 
 def moot(home: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "MOOT_HOME": str(home), **more}
-    command = [sys.executable, str(ROOT / "moot_entry.py"), *arguments]
+    command = [sys.executable, ENTRY, *arguments]
     return subprocess.Popen(
         command,
         env=environment,
@@ -161,7 +162,7 @@ def test_output_that_takes_no_unicode_or_nothing_at_all_is_no_traceback(tmp_path
             said, told = process.communicate(timeout=60)
         assert (process.returncode, said.strip(), told) == (0, "?? ??", "")
         for arguments in (("usage",), ("ask", "hi"), ("status",)):
-            command = f'"{sys.executable}" "{ROOT / "moot_entry.py"}" {" ".join(arguments)} <&- > /dev/full'
+            command = f'"{sys.executable}" "{ENTRY}" {" ".join(arguments)} <&- > /dev/full'
             environment = {"PATH": os.environ["PATH"], "MOOT_HOME": str(tmp_path), "HOME": str(tmp_path)}
             done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 1 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
