@@ -18,6 +18,7 @@ from server.entry import command_for_hosts
 from server.setup.host_file import Change, HostFileError, apply, connecting, disconnecting, snippet
 from server.setup.hosts import HOSTS, Host
 from server.setup.programs import programs_on_path, version_of
+from server.streams import is_terminal
 
 _DONE, _NOT_DONE = 0, 1
 _PASSING = ("archive-v", "builds-v", "pipx/.cache", "pipx\\.cache")
@@ -89,7 +90,7 @@ def _carry_out(host: Host, change: Change, wish: Wish) -> dict[str, Any]:
 
 def _agreed(host: Host, wish: Wish) -> bool:
     """Ask, where there is somebody to ask."""
-    if wish.as_json or not sys.stdin.isatty():
+    if wish.as_json or not is_terminal(sys.stdin):
         return False
     return click.confirm(f"{host.title}: write this?", default=True, err=True)
 

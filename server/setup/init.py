@@ -19,6 +19,7 @@ from core.paths import credentials_path
 from server.setup.connect import Wish, connect
 from server.setup.credentials_file import change_rows, rows
 from server.setup.hosts import HOSTS
+from server.streams import is_terminal
 
 _LOOK_S = 1.0
 _LARGEST_LIST = 1_000_000
@@ -106,4 +107,4 @@ def _offer_hosts(*, yes: bool) -> int:
 
 
 def _agreed(question: str) -> bool:
-    return sys.stdin.isatty() and click.confirm(question, default=True, err=True)
+    return is_terminal(sys.stdin) and click.confirm(question, default=True, err=True)

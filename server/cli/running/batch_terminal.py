@@ -31,6 +31,7 @@ from server.cli.options import INTERRUPTED, NONE, OK, SOME, TERMINATED, USAGE, c
 from server.cli.running.batch_pace import Pace
 from server.jobs.worker import keep_batches, serving_jobs, start_worker
 from server.side_tasks import tasks_beside
+from server.streams import is_terminal
 from tools.batching.mend import damage
 from tools.batching.spec import BatchReport, Prepared, check_endpoints, estimated, prepare, report
 from tools.batching.start import start_batch
@@ -172,7 +173,7 @@ async def _agreed(app: App, batch: Prepared, wishes: Wishes) -> bool:
 async def _confirmed(question: str, flag: str, wishes: Wishes) -> bool:
     if wishes.yes:
         return True
-    if wishes.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if wishes.as_json or not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         raise InvalidInputError(f"{question} Nothing was sent. Say yes with {flag}.")
     return await anyio.to_thread.run_sync(lambda: click.confirm(question, err=True))
 
@@ -269,7 +270,7 @@ def _finished(outcome: BatchReport, wishes: Wishes) -> int:
 def _progress(batch: Prepared, wishes: Wishes) -> AbstractContextManager[Show]:
     if wishes.as_json:
         return nullcontext(lambda job: None)
-    return _bar(batch) if sys.stderr.isatty() else nullcontext(_lines(batch))
+    return _bar(batch) if is_terminal(sys.stderr) else nullcontext(_lines(batch))
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import anyio.to_thread
 from core.events import Subscription
 from core.redact import held_back, without_secrets
 from core.view import CallView, RunView
-from server.cli.showing.printing import is_terminal
 from server.progress import report
+from server.streams import is_terminal
 
 Show = Callable[[Subscription], Coroutine[Any, Any, None]]
 

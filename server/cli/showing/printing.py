@@ -17,6 +17,7 @@ from typing import Any
 from core.errors import StoreError
 from core.untrusted import clean
 from server.cli.options import in_words, note
+from server.streams import is_terminal
 from tools.recipe.result import Result
 
 _BLOCK = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -46,10 +47,6 @@ class Shown:
     def streamed(self) -> bool:
         """Whether the words of one AI are to be written as they arrive."""
         return not (self.as_json or self.to or self.extract or (self.rendered and not self.live))
-
-
-def is_terminal(stream: Any) -> bool:
-    return stream is not None and stream.isatty()
 
 
 def print_result(result: Result, shown: Shown, *, written: str = "") -> None:
