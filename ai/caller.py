@@ -40,7 +40,7 @@ from core.values import Answer, Failure, Outcome, Request, RequestOptions, Usage
 if TYPE_CHECKING:
     from ai.roster.configured_ai import ConfiguredAI
     from ai.roster.roster import Roster
-    from core.limits.budget import Hold
+    from core.limits.budget_rows import Hold
     from core.usage.ledger import Ledger
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ import anyio
 
 from core.errors import StoreError
 from core.memory.history import History, PastRun, State, days_kept
+from core.people.person import acting
 
 if TYPE_CHECKING:
     from ai.runs.app import App
@@ -54,7 +55,7 @@ async def keep_run(
         thread=arguments.get("thread"),
         door=door,
     )
-    history = History()
+    history = History(acting().folder() / "history.db")
     try:
         return await asyncio.wrap_future(history.add(past, days=days))
     except StoreError:

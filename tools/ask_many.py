@@ -33,6 +33,7 @@ from tools.recipe.kit import (
     MISFIT,
     AINames,
     AnswerSchema,
+    Before,
     Cost,
     DryRun,
     EffortLevel,
@@ -130,6 +131,7 @@ async def ask_many(
     timeout_s: TimeoutS = None,
     on_partial: OnPartial = "return",
     schema: AnswerSchema = None,
+    history: Before = None,
     dry_run: DryRun = False,
 ) -> Replies:
     """Ask several AIs the same question at once, independently, and return every answer with its author. n AIs x
@@ -151,6 +153,7 @@ async def ask_many(
         )
     names = choose(run.roster, ais)
     context = await gather(run, names, role=role, system=system, files=files, images=images, thread=thread)
+    context = context.after(history)
     asking = _Asking(prompt, names, samples, synthesize, options, context)
     if synthesize == "best":
         _check_judges(run, asking.names)

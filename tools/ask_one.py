@@ -10,6 +10,7 @@ from tools.recipe.context import gather
 from tools.recipe.kit import (
     AIName,
     AnswerSchema,
+    Before,
     DryRun,
     EffortLevel,
     Files,
@@ -47,12 +48,14 @@ async def ask_one(
     effort: EffortLevel = None,
     timeout_s: TimeoutS = None,
     schema: AnswerSchema = None,
+    history: Before = None,
     dry_run: DryRun = False,
 ) -> Reply:
     """Get a second opinion: ask one other AI (GPT, Claude, Gemini, Grok, ...) and return its answer."""
     await check_schema(schema)
     name = only_one(run.roster, ai)
     context = await gather(run, [name], role=role, system=system, files=files, images=images, thread=thread)
+    context = context.after(history)
     make = partial(
         build_request,
         roster=run.roster,

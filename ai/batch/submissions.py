@@ -35,7 +35,7 @@ from core.errors import (
     RequestRejectedError,
 )
 from core.jobs.provider_chunks import REMOTE, Step, remote_key
-from core.limits.budget import Estimate, Hold
+from core.limits.budget_rows import Estimate, Hold
 from core.values import Answer, Failure, Outcome, Request
 
 T = TypeVar("T")

@@ -16,7 +16,8 @@ from core.values import Answer, Request, Response, Usage
 
 if TYPE_CHECKING:
     from ai.roster.configured_ai import ConfiguredAI
-    from core.limits.budget import Budget, Hold
+    from core.limits.budget import Budget
+    from core.limits.budget_rows import Hold
 
 _SEARCHED = 500_000
 """Tokens that a provider's own tools may add to what was sent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import AIError
-from core.limits.budget import Estimate
+from core.limits.budget_rows import Estimate
 from core.usage.prices import cost_usd
 from core.usage.tokens import input_tokens
 from core.values import Request, Usage

@@ -40,6 +40,7 @@ from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
 from core.naming import module_name
 from core.paths import data_dir
+from core.people.person import acting
 from core.stores.sqlite import Store
 
 
@@ -77,8 +78,8 @@ class Roster:
 
     @property
     def names(self) -> list[str]:
-        """The AIs that can be asked."""
-        return [name for name in self.seats if name not in self.unlisted]
+        """The AIs that can be asked, by whoever asks now."""
+        return acting().allowed([name for name in self.seats if name not in self.unlisted])
 
     def warnings(self) -> list[str]:
         """Of AIs that the configuration names and that are not there; a sentence for each."""
@@ -107,6 +108,8 @@ class Roster:
             ConfigError: It is configured, but cannot be used; the message says why.
         """
         found = self.resolve(name)
+        if not acting().may_ask(found):
+            raise self.unknown(name)
         if found in self.problems:
             raise ConfigError(self.problems[found])
         return self.seats[found]
@@ -179,11 +182,11 @@ class Roster:
 
     def default(self) -> ConfiguredAI:
         """The AI to ask when none is named: `defaults.ai`, else the first."""
-        if self.config.defaults.ai:
+        if self.config.defaults.ai and acting().may_ask(self.config.defaults.ai):
             return self.seat(self.config.defaults.ai)
-        if not self.seats:
+        if not self.names:
             raise self._nobody()
-        return next(iter(self.seats.values()))
+        return self.seats[self.names[0]]
 
     async def aclose(self) -> None:
         """Close every connection and the embedded model."""
@@ -259,7 +262,7 @@ class Roster:
         """The error for a name nobody has, listing those that are known."""
         if not self.config.readable:
             return UnknownAIError(f"No AI named {name!r}: {' '.join(self.config.problems)}")
-        known = [*self.names, *self.problems]
+        known = [*self.names, *acting().allowed(self.problems)]
         near = closest(name, known)
         hint = f" Did you mean {near!r}?" if near else ""
         return UnknownAIError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,14 +23,21 @@ from ai.runs.run import Materials, Run, new_run_id, open_run
 from ai.wire.transport import SharedHTTP
 from core.config import Config, load_config
 from core.events import EventBus
+from core.files.atomic import private_folder
 from core.files.workspace import Workspace
 from core.jobs.jobs import Jobs
+from core.memory.threads import Threads
 from core.paths import credentials_path
+from core.people.person import Person, acting
 from core.usage.ledger import Ledger
 from core.usage.metrics import Metrics
 
 if TYPE_CHECKING:
     from ai.runs.memo import Memo
+
+
+UPLOADS = "uploads"
+"""The folder, among what is a person's own, with the files that they brought along."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,22 @@ class App:
     ledger: Ledger = field(default_factory=Ledger, kw_only=True)
     materials: Materials = field(default_factory=Materials, kw_only=True)
     jobs: Jobs = field(default_factory=Jobs, kw_only=True)
+    others: dict[str, Materials] = field(default_factory=dict, kw_only=True)
+    """What people other than the owner work with, by their names; made when they come."""
+
+    def materials_of(self, person: Person) -> Materials:
+        """What *person* works with: their own threads, and of files those that they brought. Blocks for a moment."""
+        if person.owns:
+            return self.materials
+        if person.name not in self.others:
+            folder = person.folder()
+            uploads = private_folder(folder / UPLOADS)
+            self.others[person.name] = replace(
+                self.materials,
+                workspace=Workspace(local_only=self.materials.workspace.local_only).with_uploads(uploads),
+                threads=Threads(folder / "threads.db"),
+            )
+        return self.others[person.name]
 
     def warnings(self) -> list[str]:
         """What a user should mend though nothing stops for it: bad rows, models that are switched off."""
@@ -62,7 +85,7 @@ class App:
         self, tool: str, *, run_id: str | None = None, memo: Memo | None = None, materials: Materials | None = None
     ) -> AbstractAsyncContextManager[Run]:
         """A run of *tool*; a *run_id* is given to subscribe before it starts, a *memo* and a *materials* by a job."""
-        materials = materials or self.materials
+        materials = materials or self.materials_of(acting())
         return open_run(
             run_id or new_run_id(), tool, self.caller, self.bus, materials=materials, memo=memo, jobs=self.jobs
         )
@@ -94,17 +117,20 @@ async def open_app(
     bus.add_sink(Metrics(), tokens=False)
     caller = Caller(roster, bus)
     materials = Materials(workspace, unrecorded=ledger.check)
-    jobs = Jobs()
+    app = App(config, roster, bus, caller, ledger=ledger, materials=materials)
     try:
         with used(caller):
-            yield App(config, roster, bus, caller, ledger=ledger, materials=materials, jobs=jobs)
+            yield app
     finally:
         with anyio.CancelScope(shield=True):
-            await _close(roster, ledger, materials, jobs)
+            await _close(app)
 
 
-async def _close(roster: Roster, ledger: Ledger, materials: Materials, jobs: Jobs) -> None:
+async def _close(app: App) -> None:
+    roster, ledger, materials, jobs = app.roster, app.ledger, app.materials, app.jobs
     async with AsyncExitStack() as stack:  # each is closed, whatever the others do
+        for other in app.others.values():
+            stack.push_async_callback(anyio.to_thread.run_sync, other.threads.close)
         stack.push_async_callback(anyio.to_thread.run_sync, ledger.close)
         stack.push_async_callback(anyio.to_thread.run_sync, materials.threads.close)
         stack.push_async_callback(anyio.to_thread.run_sync, materials.track_record.close)

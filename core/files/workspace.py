@@ -65,6 +65,7 @@ class Workspace:
         local_only: Patterns such as `clients/*` for files that may go only to AIs on this machine.
         here: The folder in which a person typed the paths. They may name any file of theirs, then; None: a model did.
         send_secrets: That person said that what looks like a secret is meant to be sent.
+        uploads: The one of the roots that lies among Moot's own files: what somebody brought along.
     """
 
     roots: tuple[Path, ...] = ()
@@ -73,6 +74,7 @@ class Workspace:
     """Why configured roots are not used, for `status`."""
     here: Path | None = None
     send_secrets: bool = False
+    uploads: Path | None = None
 
     @classmethod
     def open(
@@ -98,13 +100,21 @@ class Workspace:
     def place(self) -> dict[str, Any]:
         """Where paths are looked for and who typed them, as JSON: a job goes on in a process that stands elsewhere."""
         here = str(self.here) if self.here else None
-        return {"roots": [str(root) for root in self.roots], "here": here, "send_secrets": self.send_secrets}
+        uploads = str(self.uploads) if self.uploads else None
+        roots = [str(root) for root in self.roots]
+        return {"roots": roots, "here": here, "send_secrets": self.send_secrets, "uploads": uploads}
+
+    def with_uploads(self, folder: Path) -> Workspace:
+        """This workspace with *folder* of uploads, which exists, as a further root."""
+        uploads = folder.resolve()
+        return replace(self, roots=(*self.roots, uploads), uploads=uploads)
 
     def at(self, place: Mapping[str, Any]) -> Workspace:
         """This workspace at *place*, as `place()` told it."""
         here = Path(place["here"]) if place["here"] else None
         roots = tuple(Path(root) for root in place["roots"])
-        return replace(self, roots=roots, here=here, send_secrets=bool(place["send_secrets"]))
+        uploads = Path(place["uploads"]) if place.get("uploads") else None
+        return replace(self, roots=roots, here=here, send_secrets=bool(place["send_secrets"]), uploads=uploads)
 
     def read_text(self, given: str) -> TextFile:
         """The text of one file.
@@ -259,7 +269,7 @@ class Workspace:
             except (OSError, RuntimeError, ValueError) as error:
                 raise FileRefusedError(f"{given!r} cannot be resolved ({type(error).__name__}).") from None
             if path.is_relative_to(root):
-                if path.is_relative_to(data_dir().resolve()):
+                if path.is_relative_to(data_dir().resolve()) and not self._is_upload(path):
                     raise FileRefusedError(f"{given!r} is one of Moot's own files, which are not sent.")
                 return root, path
         if missing:
@@ -268,6 +278,9 @@ class Workspace:
             f"{given!r} lies outside of {self._told_roots()}. Give a path below it, or add its folder to files.roots "
             "in credentials.json."
         )
+
+    def _is_upload(self, path: Path) -> bool:
+        return self.uploads is not None and path.is_relative_to(self.uploads)
 
     def _find_by_hand(self, given: str, here: Path) -> tuple[Path, Path]:
         """Find a path that a person typed: it may lie anywhere, and is called by where it is below a root."""

@@ -85,16 +85,23 @@ class JobEngine(Journal, Protocol):
     def problem(self) -> str | None:
         """Why nothing can be written at the moment, in one sentence; None when it can."""
 
-    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
-        """Accept a job; it is durable when this returns."""
+    async def submit(
+        self, kind: str, arguments: Mapping[str, Any], *, person: str = "", request_key: str | None = None
+    ) -> Job:
+        """Accept a job of *person*; it is durable when this returns.
+
+        Where they have made the request called *request_key* before, that is the job which began with it.
+        """
 
     async def get(self, id: str) -> Job: ...
 
     async def result(self, id: str) -> JobResult | None:
         """What a job that is done returned; None before."""
 
-    async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
-        """The newest jobs first, of *states* or of all."""
+    async def list_jobs(
+        self, states: Collection[JobState] = (), *, limit: int = 50, person: str | None = None
+    ) -> list[Job]:
+        """The newest jobs first, of *states* or of all, of *person* or of everybody."""
 
     async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """By id, the arguments with which jobs were submitted, of those whose words are still there."""

@@ -16,6 +16,7 @@ from core.jobs.kinds import CALL_OFF
 from core.jobs.provider_chunks import REMOTE, open_at_provider
 from core.jobs.questions import Questions
 from core.paths import data_dir
+from core.people.person import acting, for_acting
 from core.stores.choose import require_extra, store_url
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ class NoWorker:
 
 
 class Jobs:
-    """Jobs, wherever they run. The methods raise what `JobEngine` says."""
+    """The jobs of whoever asks, wherever they run. The methods raise what `JobEngine` says.
+
+    Of somebody else's job nobody hears, not even that there is one.
+    """
 
     def __init__(self, open_engine: Callable[[], JobEngine] = open_engine) -> None:
         self._open_engine = open_engine
@@ -140,13 +144,22 @@ class Jobs:
                 self._engine.keep(self._keeps)
             return self._engine
 
-    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
-        job = await (await self.engine()).submit(kind, arguments)
+    async def submit(self, kind: str, arguments: Mapping[str, Any], *, request_key: str | None = None) -> Job:
+        engine, whole = await self.engine(), {**arguments, **for_acting()}
+        job = await engine.submit(kind, whole, person=acting().name, request_key=request_key)
         self._local.wake()
         return job
 
     async def get(self, id: str) -> Job:
-        return await (await self.engine()).get(id)
+        job = await (await self.engine()).get(id)
+        if job.person != acting().name:
+            raise UnknownJobError(id)
+        return job
+
+    async def _own(self, id: str) -> JobEngine:
+        """The engine, for something to be done with a job that is known to be of whoever asks."""
+        await self.get(id)
+        return await self.engine()
 
     async def named(self, said: str) -> str:
         """The id of the job that *said* is, or is the beginning of.
@@ -166,23 +179,24 @@ class Jobs:
         return found[0]
 
     async def result(self, id: str) -> JobResult | None:
-        return await (await self.engine()).result(id)
+        return await (await self._own(id)).result(id)
 
     async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """By id, the arguments of jobs that `list_jobs` or `get` told of."""
         return await (await self.engine()).asked(ids)
 
     async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
-        return await (await self.engine()).list_jobs(states, limit=limit)
+        return await (await self.engine()).list_jobs(states, limit=limit, person=acting().name)
 
     async def calls(self, id: str, *, after: int = 0, limit: int = 100) -> list[KeptCall]:
-        return await (await self.engine()).calls(id, after=after, limit=limit)
+        return await (await self._own(id)).calls(id, after=after, limit=limit)
 
     async def cancel(self, id: str, mode: CancelMode = "abort") -> Job:
         """Cancel it; what an aborted one has at a provider is called off there by a job of its own.
 
         That job is accepted first: however this process ends, nothing goes on at a provider unknown to everybody.
         """
-        engine = await self.engine()
+        engine = await self._own(id)
         goes_on = mode == "abort" and open_at_provider(await engine.kept(id, REMOTE))
         if goes_on and (await engine.get(id)).state not in ("done", "failed"):
             await self.submit(CALL_OFF, {"job": id})
@@ -191,12 +205,12 @@ class Jobs:
         return job
 
     async def resume(self, id: str) -> Job:
-        job = await (await self.engine()).resume(id)
+        job = await (await self._own(id)).resume(id)
         self._local.wake()
         return job
 
     async def retry(self, id: str) -> Job:
-        job = await (await self.engine()).retry(id)
+        job = await (await self._own(id)).retry(id)
         self._local.wake()
         return job
 
@@ -214,8 +228,8 @@ class Jobs:
 
     async def forget(self, id: str) -> None:
         """Delete a job that is over, with its words. It has served its purpose: an error of the store is none here."""
-        with suppress(StoreError):
-            await (await self.engine()).forget(id)
+        with suppress(StoreError, UnknownJobError):
+            await (await self._own(id)).forget(id)
 
     async def forget_words(self) -> int:
         return await (await self.engine()).forget_words()

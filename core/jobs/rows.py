@@ -17,7 +17,7 @@ from core.jobs.values import MOST_ATTEMPTS, WORN_OUT, Job, JobClaim, JobResult, 
 
 _COLUMNS = (
     "id, kind, state, reason, creator, owner, fence, attempts, cancel, calls, total, progress, created, started, "
-    "finished"
+    "finished, person"
 )
 _FORGET_CALLS = "DELETE FROM calls WHERE job = ?"
 FORGOTTEN = "null"
@@ -35,12 +35,25 @@ class SQL(Protocol):
     def execute(self, query: str, parameters: Any = ..., /) -> Any: ...
 
 
-def insert_job(connection: SQL, job: Job, arguments: str) -> None:
-    connection.execute(
-        "INSERT INTO jobs (id, kind, state, creator, created, bytes) VALUES (?, ?, 'queued', ?, ?, ?)",
-        (job.id, job.kind, job.creator, job.created, len(arguments)),
+def insert_job(connection: SQL, job: Job, arguments: str, request_key: str | None = None) -> bool:
+    """Add *job*; False where its person has made the same request before, which is one of their jobs already."""
+    added = connection.execute(
+        "INSERT INTO jobs (id, kind, state, creator, created, bytes, person, request_key) "
+        "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?) ON CONFLICT (person, request_key) DO NOTHING",
+        (job.id, job.kind, job.creator, job.created, len(arguments), job.person, request_key),
     )
-    connection.execute("INSERT INTO texts (job, arguments) VALUES (?, ?)", (job.id, arguments))
+    if added.rowcount:
+        connection.execute("INSERT INTO texts (job, arguments) VALUES (?, ?)", (job.id, arguments))
+    return bool(added.rowcount)
+
+
+def requested(connection: SQL, person: str, request_key: str) -> Job:
+    """The job that *person* began with the request of that key."""
+    query = f"SELECT {_COLUMNS} FROM jobs WHERE person = ? AND request_key = ?"  # noqa: S608 - ours
+    row = connection.execute(query, (person, request_key)).fetchone()
+    if row is None:
+        raise UnknownJobError(request_key)
+    return _job(row)
 
 
 def get(connection: SQL, id: str) -> Job:
@@ -57,11 +70,19 @@ def result(connection: SQL, id: str) -> JobResult | None:
     return JobResult(**json.loads(row["result"])) if row["result"] else None
 
 
-def list_jobs(connection: SQL, states: Collection[JobState], limit: int, *, only: str = "TRUE") -> list[Job]:
-    """The newest jobs of *states*, or of all, that also meet *only*, a condition of ours."""
-    where = f"state IN ({_marks(states)}) AND {only}" if states else only
-    query = f"SELECT {_COLUMNS} FROM jobs WHERE {where} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608 - ours
-    return [_job(row) for row in connection.execute(query, (*states, limit))]
+def list_jobs(
+    connection: SQL, states: Collection[JobState], limit: int, *, person: str | None = None, only: str = "TRUE"
+) -> list[Job]:
+    """The newest jobs of *states* and of *person*, or of all, that also meet *only*, a condition of ours."""
+    where, values = [only], list[Any]()
+    if states:
+        where.append(f"state IN ({_marks(states)})")
+        values += states
+    if person is not None:
+        where.append("person = ?")
+        values.append(person)
+    query = f"SELECT {_COLUMNS} FROM jobs WHERE {' AND '.join(where)} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608
+    return [_job(row) for row in connection.execute(query, (*values, limit))]
 
 
 def asked(connection: SQL, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

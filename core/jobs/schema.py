@@ -42,4 +42,11 @@ CREATE INDEX calls_in_order ON calls (job, seq)
 
 _PROGRESS = "ALTER TABLE jobs ADD COLUMN progress TEXT"
 
-MIGRATIONS: tuple[str, ...] = (_JOBS, _PROGRESS, KEPT)
+_PERSON = """
+ALTER TABLE jobs ADD COLUMN person TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN request_key TEXT;
+CREATE INDEX jobs_by_person ON jobs (person, created);
+CREATE UNIQUE INDEX jobs_by_request ON jobs (person, request_key)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_JOBS, _PROGRESS, KEPT, _PERSON)

@@ -77,12 +77,16 @@ class SQLiteJobs:
     def exists(self) -> bool:
         return self._path.exists()
 
-    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
+    async def submit(
+        self, kind: str, arguments: Mapping[str, Any], *, person: str = "", request_key: str | None = None
+    ) -> Job:
         text = rows.dump_arguments(arguments)
         await anyio.to_thread.run_sync(self._register)
-        job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=now())
-        await self._write(partial(rows.insert_job, job=job, arguments=text))
-        return job
+        job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=now(), person=person)
+        new = await self._write(partial(rows.insert_job, job=job, arguments=text, request_key=request_key))
+        if new or request_key is None:
+            return job
+        return await self._read(partial(rows.requested, person=person, request_key=request_key))
 
     async def get(self, id: str) -> Job:
         return await self._read(lambda connection: self._shown(rows.get(connection, id)), UnknownJobError(id))
@@ -90,12 +94,14 @@ class SQLiteJobs:
     async def result(self, id: str) -> JobResult | None:
         return await self._read(partial(rows.result, id=id), UnknownJobError(id))
 
-    async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
+    async def list_jobs(
+        self, states: Collection[JobState] = (), *, limit: int = 50, person: str | None = None
+    ) -> list[Job]:
         if not await anyio.to_thread.run_sync(self.exists):
             return []
         return await self._read(
             lambda connection: [
-                self._shown(job) for job in rows.list_jobs(connection, states=tuple(states), limit=limit)
+                self._shown(job) for job in rows.list_jobs(connection, states=tuple(states), limit=limit, person=person)
             ]
         )
 

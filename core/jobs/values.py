@@ -54,6 +54,8 @@ class Job:
     created: float = 0.0
     started: float | None = None
     finished: float | None = None
+    person: str = ""
+    """Whose it is; empty: the owner of this installation."""
 
     @property
     def over(self) -> bool:

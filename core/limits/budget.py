@@ -22,7 +22,9 @@ from typing import Any, TypeVar
 
 from core.config import BudgetLimits
 from core.errors import BudgetExceededError, StoreError
+from core.limits.budget_rows import MIGRATIONS, Estimate, Hold, close_holds, open_hold, spent_in
 from core.limits.budget_spool import Closing, Closings, HoldSpool
+from core.people.person import Person, acting
 from core.stores.answers import Answer, tell
 from core.stores.choose import Presence, open_presence, open_store
 
@@ -30,61 +32,6 @@ _KEPT_DAYS = 2
 """No limit looks further back than a day, and no run lasts longer than two."""
 _CALM_S = 0.01
 """A commit costs as much CPU as half a call. Calls that begin within so short a time share one."""
-
-MIGRATIONS = (
-    """
-    CREATE TABLE holds (
-        id TEXT PRIMARY KEY, owner TEXT NOT NULL, open INTEGER NOT NULL,
-        day TEXT NOT NULL, run TEXT NOT NULL, ai TEXT NOT NULL, usd REAL NOT NULL, tokens INTEGER NOT NULL
-    );
-    CREATE INDEX holds_by_day ON holds (day, ai);
-    CREATE INDEX holds_by_run ON holds (run, ai);
-    CREATE INDEX holds_open ON holds (owner) WHERE open
-    """,
-    # Sums that are kept instead of made, so that a reservation costs the same after a million calls as after ten.
-    """
-    CREATE TABLE totals (
-        span TEXT NOT NULL, value TEXT NOT NULL, ai TEXT NOT NULL,
-        day TEXT NOT NULL, usd REAL NOT NULL, tokens INTEGER NOT NULL,
-        PRIMARY KEY (span, value, ai)
-    ) WITHOUT ROWID;
-    INSERT INTO totals SELECT 'day', day, ai, day, SUM(usd), SUM(tokens) FROM holds GROUP BY day, ai;
-    INSERT INTO totals SELECT 'run', run, ai, MAX(day), SUM(usd), SUM(tokens) FROM holds GROUP BY run, ai;
-    DROP INDEX holds_by_day;
-    DROP INDEX holds_by_run;
-    DELETE FROM holds WHERE NOT open
-    """,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What one call may take: `low_usd` for a short answer, `high_usd` for the longest; None: price unknown."""
-
-    ai: str
-    model: str
-    input_tokens: int
-    output_tokens: int
-    low_usd: float | None
-    high_usd: float | None
-
-    @property
-    def tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
-
-    @property
-    def payer(self) -> str:
-        """Whose budget it takes from: `gpt/gpt-6-mini` is on the bill of `gpt`."""
-        return self.ai.partition("/")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A reservation that waits for what the call really cost."""
-
-    id: str
-    estimate: Estimate
-
 
 Waiting = TypeVar("Waiting", Future[list[Hold]], asyncio.Future[list[Hold]])
 
@@ -96,6 +43,7 @@ class _Wish:
     run: str
     holds: list[Hold]
     answer: Answer[list[Hold]]
+    person: Person
     refusal: BudgetExceededError | None = None
 
 
@@ -115,7 +63,7 @@ class _Scope:
 
 
 class Budget:
-    """Holds the limits of a configuration. Without any, it costs nothing and touches no file."""
+    """Holds the limits of a configuration, and of whoever asks. Without any, it costs nothing and touches no file."""
 
     def __init__(self, folder: Path, everyone: BudgetLimits | None, by_ai: dict[str, BudgetLimits]) -> None:
         scopes = [_Scope(everyone, None)] if everyone else []
@@ -136,7 +84,7 @@ class Budget:
             BudgetExceededError: It would go over a limit; the message names estimate, limit and setting.
             StoreError: The reservations cannot be read, so nothing can be promised.
         """
-        if not self._scopes:
+        if not self._limited:
             return []
         reserving = self._reserve(run, estimates, asyncio.get_running_loop().create_future())
         try:
@@ -151,10 +99,12 @@ class Budget:
         Args:
             each: Whether each of them is one call; else only their sum counts.
         """
-        if not self._scopes:
+        if not self._limited:
             return None
+        person = acting()
 
         def look(connection: Any) -> None:
+            _check_person(connection, person, _today(), estimates)
             for scope in self._scopes:
                 _check_sums(connection, scope, run, _today(), [e for e in estimates if scope.covers(e)])
 
@@ -174,7 +124,12 @@ class Budget:
     def reserve_blocking(self, run: str, estimates: Sequence[Estimate]) -> list[Hold]:
         """Reserve for code without an event loop. Blocks."""
         answer: Future[list[Hold]] = Future()
-        return self._reserve(run, estimates, answer).result() if self._scopes else []
+        return self._reserve(run, estimates, answer).result() if self._limited else []
+
+    @property
+    def _limited(self) -> bool:
+        """Whether there is a limit for whoever asks now."""
+        return bool(self._scopes) or acting().per_day_usd is not None
 
     def settle(self, hold: Hold, *, usd: float | None, tokens: int | None) -> None:
         """Replace the reservation by what was really taken; an unknown figure keeps the estimate."""
@@ -189,7 +144,7 @@ class Budget:
     def _close_hold(self, hold: Hold, usd: float, tokens: int) -> None:
         closing = Closing(hold.id, hold.estimate.payer, usd, tokens)
         if self._spool.put(closing):
-            closings = Closings(self._spool, _close_holds)
+            closings = Closings(self._spool, close_holds)
             self._store.submit(closings, patient=True, hurried=False).add_done_callback(closings.committed)
 
     def close(self) -> None:
@@ -208,7 +163,7 @@ class Budget:
             _check_calls(scope, [estimate for estimate in estimates if scope.covers(estimate)])
         run = run.partition(".")[0]  # the parts of a job spend what the job may
         holds = [Hold(f"{self._owner.name}.{next(self._numbers):x}", estimate) for estimate in estimates]
-        wish = _Wish(run, holds, answer)
+        wish = _Wish(run, holds, answer, acting())
         with self._lock:
             self._wishes.append(wish)
             if len(self._wishes) > 1:
@@ -244,7 +199,7 @@ class Budget:
         self._spool.open()
         found: list[Path] = []
         if _void_the_dead(self._owner, connection) or not self._settled:
-            found = self._spool.settle_dead(connection, partial(_alive, self._owner, connection), _close_holds)
+            found = self._spool.settle_dead(connection, partial(_alive, self._owner, connection), close_holds)
         if first:
             connection.execute("DELETE FROM totals WHERE day < ?", (_days_ago(_KEPT_DAYS),))
             connection.execute("DELETE FROM holds WHERE day < ? AND NOT open", (_days_ago(_KEPT_DAYS),))
@@ -259,10 +214,11 @@ class Budget:
         try:
             for scope in self._scopes:
                 _check_sums(connection, scope, wish.run, day, [e for e in estimates if scope.covers(e)])
+            _check_person(connection, wish.person, day, estimates)
         except BudgetExceededError as error:
             return error
         for hold in holds:
-            _open_hold(connection, hold, self._owner.name, day, wish.run)
+            open_hold(connection, hold, self._owner.name, day, wish.run, wish.person.name)
         return None
 
 
@@ -312,55 +268,32 @@ def _check_sums(connection: Any, scope: _Scope, run: str, day: str, estimates: S
         if usd_limit is None and token_limit is None:
             continue
         spent = (
-            _spent(connection, span, value, scope.ai) if value else (0, 0)
+            spent_in(connection, span, value, scope.ai) if value else (0, 0)
         )  # a call outside of a run is a run by itself
         _refuse_above(scope, f"per_{span}_usd", usd_limit, spent[0], usd, estimates[0].ai)
         _refuse_above(scope, f"per_{span}_tokens", token_limit, spent[1], tokens, estimates[0].ai)
 
 
-def _spent(connection: Any, span: str, value: str, ai: str | None) -> tuple[float, int]:
-    row = connection.execute(
-        "SELECT COALESCE(SUM(usd) FILTER (WHERE usd > 0), 0), COALESCE(SUM(tokens) FILTER (WHERE tokens > 0), 0) "
-        "FROM totals WHERE span = ? AND value = ? AND (? IS NULL OR ai = ?)",
-        (span, value, ai, ai),
-    ).fetchone()
-    return row[0], row[1]
-
-
-def _open_hold(connection: Any, hold: Hold, owner: str, day: str, run: str) -> None:
-    estimate = hold.estimate
-    usd, tokens = estimate.high_usd or 0, estimate.tokens
-    row = (hold.id, owner, True, day, run, estimate.payer, usd, tokens)
-    connection.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    _add(connection, day, run, estimate.payer, usd, tokens)
-
-
-def _close_holds(connection: Any, closings: Sequence[Closing]) -> None:
-    """Put what was taken in place of what was held. A hold that was voided meanwhile counts by what was taken."""
-    sums: dict[tuple[str, str, str], tuple[float, int]] = {}
-    for one in closings:
-        query = "SELECT day, run, usd, tokens FROM holds WHERE id = ?"
-        if (found := connection.execute(query, (one.hold,)).fetchone()) is None:
-            continue  # closed by now: committed, and the connection was lost before we heard of it
-        day, run, held_usd, held_tokens = found
-        connection.execute("DELETE FROM holds WHERE id = ?", (one.hold,))
-        usd, tokens = sums.get((day, run, one.ai), (0.0, 0))
-        sums[day, run, one.ai] = usd + one.usd - held_usd, tokens + one.tokens - held_tokens
-    for (day, run, ai), (usd, tokens) in sums.items():
-        _add(connection, day, run, ai, usd, tokens)
-
-
-def _add(connection: Any, day: str, run: str, ai: str, usd: float, tokens: int) -> None:
-    rows = [("day", day, ai, day, usd, tokens), *([("run", run, ai, day, usd, tokens)] if run else [])]
-    for row in rows:
-        connection.execute(_UPSERT, row)
-
-
-_UPSERT = (
-    "INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (span, value, ai) DO UPDATE "
-    "SET day = CASE WHEN totals.day < excluded.day THEN excluded.day ELSE totals.day END, "
-    "usd = totals.usd + excluded.usd, tokens = totals.tokens + excluded.tokens"
-)
+def _check_person(connection: Any, person: Person, day: str, estimates: Sequence[Estimate]) -> None:
+    """Refuse what is more than *person* may spend in a day. What has no price cannot be kept to it."""
+    limit = person.per_day_usd
+    if limit is None or not estimates:
+        return
+    if unpriced := next((estimate for estimate in estimates if estimate.high_usd is None), None):
+        raise BudgetExceededError(
+            f"The price of {unpriced.model!r} is unknown, so the ${limit:.2f} a day of {person.name!r} cannot be kept. "
+            "Ask another AI, or ask whoever runs this Moot for a token without a limit.",
+            ai=unpriced.ai,
+        )
+    wanted = sum(estimate.high_usd or 0 for estimate in estimates)
+    spent, _ = spent_in(connection, "person", f"{person.name} {day}", None)
+    if spent + wanted > limit:
+        raise BudgetExceededError(
+            f"Over budget: this may take up to {_dollars(wanted)}, and {person.name!r} may spend {_dollars(limit)} a "
+            f"day, of which {_dollars(spent)} is spent or reserved. Nothing was sent. Ask fewer AIs, set a smaller "
+            "max_tokens, or wait until tomorrow (UTC).",
+            ai=estimates[0].ai,
+        )
 
 
 def _refuse_above(scope: _Scope, setting: str, limit: float | None, spent: float, wanted: float, ai: str) -> None:

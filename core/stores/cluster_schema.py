@@ -109,10 +109,29 @@ ALTER TABLE jobs ADD COLUMN leased double precision NOT NULL DEFAULT 0;
 CREATE INDEX jobs_open ON jobs (id) WHERE state IN ('queued', 'running')
 """
 
+_PERSON = """
+ALTER TABLE jobs ADD COLUMN person text NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN request_key text;
+CREATE INDEX jobs_by_person ON jobs (person, created);
+CREATE UNIQUE INDEX jobs_by_request ON jobs (person, request_key)
+"""
+
+_LEDGER_PERSON = "ALTER TABLE calls ADD COLUMN person text NOT NULL DEFAULT ''"
+
+_BUDGET_PERSON = "ALTER TABLE holds ADD COLUMN person text NOT NULL DEFAULT ''"
+
+_PEOPLE = """
+CREATE TABLE tokens (
+    name text PRIMARY KEY, hash text NOT NULL UNIQUE, created text NOT NULL,
+    ais text NOT NULL, per_day_usd double precision, admin bigint NOT NULL
+)
+"""
+
 SCHEMAS: dict[str, tuple[str, ...]] = {
-    "moot": (_LEDGER, _LEDGER_SPOOLED),
+    "moot": (_LEDGER, _LEDGER_SPOOLED, _LEDGER_PERSON),
     "limits": (_LIMITS, _SLOTS),
-    "budget": (_BUDGET,),
-    "jobs": (_JOBS, _PROGRESS, _APART, _LEASES),
+    "budget": (_BUDGET, _BUDGET_PERSON),
+    "jobs": (_JOBS, _PROGRESS, _APART, _LEASES, _PERSON),
+    "people": (_PEOPLE,),
 }
 """Migrations by the name of the store, which on one machine is a file `NAME.db`."""

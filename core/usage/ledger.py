@@ -29,13 +29,14 @@ from core.usage.spool import LedgerSpool, LeftBehind, Line
 
 log = logging.getLogger(__name__)
 
-By = Literal["day", "ai", "tool", "model"]
+By = Literal["day", "ai", "tool", "model", "person"]
 
 _GROUPS: dict[By, str] = {
     "day": "substr(at, 1, 10)",
     "ai": "COALESCE(answered_by, ai)",
     "tool": "tool",
     "model": "model",
+    "person": "person",
 }
 _FLUSH_S, _CLOSE_S, _CHECK_S = 30.0, 2.0, 1.0
 _SPACING_S = 0.25

@@ -17,6 +17,7 @@ from core.errors import (
     ProviderError,
 )
 from core.events import CallFailed, CallStarted
+from core.people.person import acting
 from core.untrusted import in_whole_characters
 from core.values import Answer
 
@@ -44,11 +45,15 @@ class Entry(NamedTuple):
     first_token_s: float | None = None
     answered_by: str | None = None
     cached: bool = False
+    person: str = ""
+    """Who had it asked; empty: the owner of this installation."""
 
 
 _INSERT = f"INSERT INTO calls ({', '.join(Entry._fields)})"
 _MARKS = f"({', '.join('?' * len(Entry._fields))})"
-_ROWS_AT_ONCE = 50
+_DEFAULTS = tuple(Entry._field_defaults.get(name) for name in Entry._fields)
+_FIRST_COLUMNS = Entry._fields.index("person")
+_ROWS_AT_ONCE = 40
 """SQLite takes a thousand values in one statement."""
 
 
@@ -57,8 +62,14 @@ def insert(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         connection.execute(
-            f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}", [_kept(value) for row in some for value in row]
+            f"{_INSERT} VALUES {', '.join([_MARKS] * len(some))}",
+            [_kept(value) for row in some for value in _whole(row)],
         )
+
+
+def _whole(row: Sequence[Any]) -> Sequence[Any]:
+    """*row* with the columns that came later."""
+    return (*row, *_DEFAULTS[len(row) :])
 
 
 def _kept(value: Any) -> Any:
@@ -67,10 +78,10 @@ def _kept(value: Any) -> Any:
 
 
 def is_row(value: Any) -> bool:
-    """Whether *value*, which was read from a file, can be a row."""
+    """Whether *value*, which was read from a file, can be a row; the last columns may be missing, as they once were."""
     return (
         isinstance(value, list)
-        and len(value) == len(Entry._fields)
+        and _FIRST_COLUMNS <= len(value) <= len(Entry._fields)
         and all(each is None or isinstance(each, str | int | float) for each in value)
     )
 
@@ -97,6 +108,7 @@ def answered(started: CallStarted, tool: str, answer: Answer) -> Entry:
         outcome="ok",
         answered_by=answer.answered_by,
         cached=answer.cached,
+        person=acting().name,
     )
 
 
@@ -115,6 +127,7 @@ def failed(started: CallStarted, tool: str, event: CallFailed) -> Entry:
         cost_usd=_cost_of_failure(error) if sent else 0.0,
         latency_s=event.failure.latency_s,
         outcome="cancelled" if event.cancelled else error.kind,
+        person=acting().name,
     )
 
 

@@ -35,4 +35,6 @@ CREATE TABLE spooled (owner TEXT PRIMARY KEY, number INTEGER NOT NULL)
 """
 """Up to which line of its spool the rows of a process are in `calls`."""
 
-MIGRATIONS: tuple[str, ...] = (_CALLS, _SPOOLED)
+_PERSON = "ALTER TABLE calls ADD COLUMN person TEXT NOT NULL DEFAULT ''"
+
+MIGRATIONS: tuple[str, ...] = (_CALLS, _SPOOLED, _PERSON)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ai.layers import cache
 from core.jobs import schema as jobs_schema
-from core.limits import bucket, budget
-from core.memory import threads
+from core.limits import bucket, budget_rows
+from core.memory import history, threads
+from core.people import tokens
 from core.stores.sqlite import DAMAGED, explain, result_code
 from core.usage import schema, track_record
 from server.doctor.diagnosis import Diagnosis
@@ -23,8 +24,10 @@ _MIGRATIONS: dict[str, Sequence[str]] = {
     "threads.db": threads.MIGRATIONS,
     "track.db": track_record.MIGRATIONS,
     "limits.db": bucket.MIGRATIONS,
-    "budget.db": budget.MIGRATIONS,
+    "budget.db": budget_rows.MIGRATIONS,
     "cache.db": cache.MIGRATIONS,
+    "history.db": history.MIGRATIONS,
+    "people.db": tokens.MIGRATIONS,
 }
 
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 from pydantic import ConfigDict
 
 from ai.runs.app import App
 from core.errors import MootError
 from core.events import Subscription
+from core.people.person import acting
 from core.untrusted import quoted
 from server.jobs.worker import PLACE, read_arguments
 from server.leaving import is_leaving
@@ -97,8 +99,11 @@ async def attended(app: App, job: Job, seconds: float, send: Send) -> Job:
     return job
 
 
-async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:
+async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, request_key: str | None = None) -> Job:
     """Accept *recipe* as a job. Names of AIs are checked first, so that a slip of the pen does not become one.
+
+    Args:
+        request_key: A name that whoever asks gave this request: the same one again gives the same job.
 
     Raises:
         MootError: The job cannot be accepted; the message says why.
@@ -107,7 +112,8 @@ async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any]) -> Job:
     await recipe.load()
     read_arguments(recipe, given)
     _check_names(app, given)
-    return await app.jobs.submit(recipe.name, given | {PLACE: app.materials.workspace.place()})
+    workspace = (await anyio.to_thread.run_sync(app.materials_of, acting())).workspace
+    return await app.jobs.submit(recipe.name, given | {PLACE: workspace.place()}, request_key=request_key)
 
 
 async def finished(app: App, recipe: Recipe, job: Job) -> Result:

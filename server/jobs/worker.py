@@ -30,6 +30,7 @@ from core.files.atomic import private_folder
 from core.jobs.jobs import NoWorker, done_here, may_exist
 from core.jobs.kinds import BATCH
 from core.paths import data_dir
+from core.people.person import OWNER, PERSON, Person, acting_as
 from server.entry import own_command
 from server.side_tasks import tasks_beside
 from server.toolbox import KINDS, Recipe
@@ -208,12 +209,33 @@ async def _drainable(app: App, job: Job, memo: Memo, drain: anyio.Event) -> JobR
 
 
 async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
-    from core.jobs.values import JobResult
-
     recipe = KINDS[job.kind]
     await recipe.load()
     given = dict(job.arguments)
-    materials = _materials(app, given.pop(PLACE, None))
+    person = _person(job, given.pop(PERSON, None))
+    with acting_as(person):
+        return await _recipe_for(person, app, job, memo, recipe, given)
+
+
+def _person(job: Job, told: Mapping[str, Any] | None) -> Person:
+    """Whom *job* is for, with what they may.
+
+    Raises:
+        InvalidInputError: That cannot be told.
+    """
+    person = OWNER if told is None else Person.of_json(told)
+    if person.name != job.person:
+        raise InvalidInputError("It cannot be told for whom this job is. Start it anew.")
+    return person
+
+
+async def _recipe_for(
+    person: Person, app: App, job: Job, memo: Memo, recipe: Recipe, given: dict[str, Any]
+) -> JobResult:
+    from core.jobs.values import JobResult
+
+    materials = await anyio.to_thread.run_sync(app.materials_of, person)
+    materials = _at(materials, given.pop(PLACE, None))
     arguments = read_arguments(recipe, given)
     async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo, materials=materials) as run:
         if job.calls:
@@ -222,11 +244,11 @@ async def _recipe(app: App, job: Job, memo: Memo) -> JobResult:
     return JobResult(result.markdown(), result.model_dump(mode="json"))
 
 
-def _materials(app: App, place: Mapping[str, Any] | None) -> Materials:
+def _at(materials: Materials, place: Mapping[str, Any] | None) -> Materials:
     """What the job works with: files are looked for where it was accepted, unless that was on another machine."""
     if place is None or not done_here():
-        return app.materials
-    return replace(app.materials, workspace=app.materials.workspace.at(place))
+        return materials
+    return replace(materials, workspace=materials.workspace.at(place))
 
 
 def read_arguments(recipe: Recipe, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from tools.recipe.kit import Background
 from tools.recipe.result import Result, shown
 
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
-UNLISTED = frozenset({"schema"})
+UNLISTED = frozenset({"schema", "history"})
 """Taken by ask_one and ask_many, and hardly ever wanted by a model."""
 EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
 """Arguments of several tools, which the server's instructions explain."""

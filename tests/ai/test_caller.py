@@ -20,7 +20,8 @@ from ai.wire.transport import SharedHTTP
 from core.config import BudgetLimits
 from core.errors import AIError, AITimeoutError, AsyncUnavailableError, InvalidInputError, ServerError, UnknownAIError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, Token
-from core.limits.budget import Budget, Estimate
+from core.limits.budget import Budget
+from core.limits.budget_rows import Estimate
 from core.usage.ledger import Ledger
 from core.values import Answer, Failure, Request, Response
 from core.view import RunView

@@ -24,6 +24,7 @@ from ai.runs.run import Run
 from core.errors import AIError, ConfigError
 from core.jobs.kinds import SLICE
 from core.jobs.values import Job
+from core.people.person import for_acting
 from core.values import Failure, Message, Request
 from tools.batching.spec import BatchSpec
 from tools.recipe.kit import build_request
@@ -206,7 +207,7 @@ class Slices:
 
     async def _queue(self, asks: Sequence[SliceAsk]) -> None:
         spec = self._common.model_copy(update={"asks": list(asks)})
-        part = await self._parts.add(self._job, SLICE, {"spec": spec.model_dump(mode="json")})
+        part = await self._parts.add(self._job, SLICE, {"spec": spec.model_dump(mode="json"), **for_acting()})
         if part is None:
             self._stopped = True
         else:

@@ -22,7 +22,7 @@ from core.batch.input import BatchInput, Survey, survey
 from core.batch.output import Results, Sidecar, Tally, find_run
 from core.batch.records import Record
 from core.batch.template import Template
-from core.limits.budget import Estimate
+from core.limits.budget_rows import Estimate
 from core.untrusted import one_line, quoted
 from tools.recipe.kit import Cost, build_request, counted, price_range
 from tools.recipe.result import Result

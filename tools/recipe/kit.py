@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from ai.lazy import load
 from ai.request import check_request
 from ai.roster.roster import Roster
 from ai.runs.run import Run
 from core.errors import InvalidInputError, MootError, NoAnswerError
-from core.limits.budget import Estimate
+from core.limits.budget_rows import Estimate
 from core.untrusted import quoted
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 from tools.recipe.result import Part, Prose, Result
@@ -43,6 +43,16 @@ Background = bool
 RoleName = Annotated[str | None, Field(description="E.g. reviewer, architect.")]
 Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
 Images = Annotated[list[str] | None, Field(description="Picture files.", max_length=10)]
+class Said(BaseModel):
+    """What was said before in a conversation that its user keeps."""
+
+    author: Annotated[str, Field(max_length=100)]
+    """`user`, `assistant` for whoever is asked, or another AI's name."""
+    text: Annotated[str, Field(max_length=4_000_000)]
+
+
+MOST_SAID = 1_000
+Before = Annotated[list[Said] | None, Field(max_length=MOST_SAID)]
 Thread = Annotated[str | None, Field(description="Conversation to continue, by name.")]
 
 

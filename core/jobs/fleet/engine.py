@@ -91,11 +91,15 @@ class PostgresJobs:
     def problem(self) -> str | None:
         return self._store.problem or self._queue.problem or (_LOST_SPOOL if self._spool.failed else None)
 
-    async def submit(self, kind: str, arguments: Mapping[str, Any]) -> Job:
-        job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock())
-        add = partial(pg_rows.submit, job=job, arguments=rows.dump_arguments(arguments), kept_s=self._kept_s(kind))
-        await self.write(add)
-        return job
+    async def submit(
+        self, kind: str, arguments: Mapping[str, Any], *, person: str = "", request_key: str | None = None
+    ) -> Job:
+        job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock(), person=person)
+        text, kept_s = rows.dump_arguments(arguments), self._kept_s(kind)
+        new = await self.write(partial(pg_rows.submit, job=job, arguments=text, kept_s=kept_s, request_key=request_key))
+        if new or request_key is None:
+            return job
+        return await self.read(partial(rows.requested, person=person, request_key=request_key))
 
     async def get(self, id: str) -> Job:
         job, gone, workers = await self.read(partial(self._around, find=partial(rows.get, id=id)))
@@ -104,8 +108,10 @@ class PostgresJobs:
     async def result(self, id: str) -> JobResult | None:
         return await self.read(partial(rows.result, id=id))
 
-    async def list_jobs(self, states: Collection[JobState] = (), *, limit: int = 50) -> list[Job]:
-        find = partial(rows.list_jobs, states=tuple(states), limit=limit, only=WHOLE)
+    async def list_jobs(
+        self, states: Collection[JobState] = (), *, limit: int = 50, person: str | None = None
+    ) -> list[Job]:
+        find = partial(rows.list_jobs, states=tuple(states), limit=limit, person=person, only=WHOLE)
         found, gone, workers = await self.read(partial(self._around, find=find))
         return [self._shown(job, gone, workers) for job in found]
 

@@ -117,7 +117,8 @@ def _add(connection: Connection, job: str, fence: int, part: Job, arguments: str
     if connection.execute("SELECT 1 FROM jobs WHERE id = ?", (part.id,)).fetchone() is not None:
         return True  # the answer to its commit got lost
     rows.insert_job(connection, part, arguments)
-    connection.execute("UPDATE jobs SET parent = ? WHERE id = ?", (job, part.id))
+    whose = "(SELECT person FROM jobs WHERE id = ?)"
+    connection.execute(f"UPDATE jobs SET parent = ?, person = {whose} WHERE id = ?", (job, job, part.id))  # noqa: S608
     defer(connection, part.id, part.kind, PRIORITY)
     return True
 

@@ -31,12 +31,18 @@ class Busy:
     seconds: float
 
 
-def submit(connection: Connection, job: Job, arguments: str, kept_s: float | None) -> None:
-    """Args:
-    kept_s: For how long its creator is to take it up itself, before it is for anybody; None: it is from the start.
+def submit(
+    connection: Connection, job: Job, arguments: str, kept_s: float | None, request_key: str | None = None
+) -> bool:
+    """Whether it is a new job, and not one that its person began before with the same request.
+
+    Args:
+        kept_s: For how long its creator is to take it up itself, before it is for anybody; None: it is from the start.
     """
-    rows.insert_job(connection, job, arguments)
-    _queue(connection, job, kept_s)
+    new = rows.insert_job(connection, job, arguments, request_key)
+    if new:
+        _queue(connection, job, kept_s)
+    return new
 
 
 def _queue(connection: Connection, job: Job, kept_s: float | None) -> None:

@@ -17,7 +17,7 @@ from ai.roster.roster import Roster, open_seat
 from core.config import Config, load_config
 from core.errors import ConfigError, MissingKeyError, UnknownAIError
 from core.events import EventBus
-from core.limits.budget import Estimate
+from core.limits.budget_rows import Estimate
 from core.values import Answer, Request
 
 LOCAL = [seat.name for seat in PERSONAS]

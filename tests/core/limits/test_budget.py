@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from core.config import BudgetLimits
 from core.errors import BudgetExceededError
 from core.limits import budget as budget_module
-from core.limits.budget import Budget, Estimate
+from core.limits.budget import Budget
+from core.limits.budget_rows import Estimate
 
 ROOT = Path(__file__).parents[3]
 
@@ -102,7 +103,8 @@ import asyncio, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from core.config import BudgetLimits
-from core.limits.budget import Budget, Estimate
+from core.limits.budget import Budget
+from core.limits.budget_rows import Estimate
 async def main():
     budget = Budget(Path({str(folder)!r}), BudgetLimits(per_day_usd=1.0), {{}})
     await budget.reserve("r", [Estimate("a", "m", 1, 0, 1.0, 1.0)])

@@ -11,7 +11,8 @@ from postgres_server import PostgresServer
 
 from core.config import BudgetLimits
 from core.errors import BudgetExceededError
-from core.limits.budget import Budget, Estimate
+from core.limits.budget import Budget
+from core.limits.budget_rows import Estimate
 
 ONE = Estimate("a", "m", 1, 0, 0.5, 1.0)
 

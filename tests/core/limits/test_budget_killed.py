@@ -13,7 +13,8 @@ import pytest
 
 from core.config import BudgetLimits
 from core.errors import BudgetExceededError
-from core.limits.budget import Budget, Estimate
+from core.limits.budget import Budget
+from core.limits.budget_rows import Estimate
 
 ROOT = Path(__file__).parents[3]
 HELD, TAKEN, LIMIT, KILLS = 20, 9, 6_000, 20
@@ -21,7 +22,8 @@ CHILD = f"""
 import asyncio, os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from core.limits.budget import Budget, Estimate
+from core.limits.budget import Budget
+from core.limits.budget_rows import Estimate
 from core.config import BudgetLimits
 from core.errors import BudgetExceededError
 async def main():

@@ -16,7 +16,8 @@ from core.errors import BudgetExceededError, StoreError
 from core.events import CallFinished, CallStarted
 from core.limits.bucket import MIGRATIONS, Limit
 from core.limits.buckets import Buckets, open_buckets
-from core.limits.budget import Budget, Estimate
+from core.limits.budget import Budget
+from core.limits.budget_rows import Estimate
 from core.stores.choose import open_store
 from core.stores.postgres import PostgresStore
 from core.usage.ledger import Ledger

@@ -90,6 +90,7 @@ def test_a_call_is_recorded_with_everything_that_is_known(ledger: Ledger) -> Non
         "outcome": "ok",
         "answered_by": "b",
         "cached": 0,
+        "person": "",
     }
 
 

@@ -1,0 +1,30 @@
+"""What the rooms of the HTTP door share: the running Moot, who may come in, and what happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.people.tokens import Tokens
+from server.web.access.address import Address
+from server.web.access.doors import Doors
+from server.web.stream.hub import Hub
+
+if TYPE_CHECKING:
+    from ai.runs.app import App
+
+
+@dataclass
+class House:
+    """One HTTP door while it is open. `app` is there once the application has started."""
+
+    address: Address
+    tokens: Tokens
+    doors: Doors
+    hub: Hub = field(default_factory=Hub)
+    opened: App | None = None
+
+    @property
+    def app(self) -> App:
+        assert self.opened is not None, "nothing is served before the application has started"
+        return self.opened
