@@ -8,6 +8,7 @@ import anyio.to_thread
 
 from ai.roster.configured_ai import ConfiguredAI
 from ai.runs.run import Run
+from core.people.person import acting
 from tools.recipe.result import Part, Result
 
 KEPT = (
@@ -70,11 +71,14 @@ class Status(Result):
 async def status(run: Run) -> Status:
     """List the AIs that can be asked, with model, state and any problem. Sends nothing."""
     roster = run.roster
-    ready = await anyio.to_thread.run_sync(lambda: [_ready(seat) for seat in roster.seats.values()])
+    ready = await anyio.to_thread.run_sync(lambda: [_ready(roster.seats[ai]) for ai in acting().allowed(roster.seats)])
     broken = [
         AIStatus(name=name, provider="", model="", ready=False, problem=reason)
         for name, reason in roster.problems.items()
+        if acting().may_ask(name)
     ]
+    if not acting().owns:  # what is wrong with the installation is for whoever can mend it
+        return Status(ais=ready + broken, problems=[])
     general = [problem for problem in roster.config.problems if problem not in roster.problems.values()]
     unrecorded = await run.unrecorded()
     problems = [*general, *roster.warnings(), *([unrecorded] if unrecorded else [])]

@@ -84,6 +84,11 @@ def new_id() -> str:
     return "-".join("".join(signs[start : start + 5]) for start in (0, 5, 10))
 
 
+def is_job(run: str) -> bool:
+    """Whether *run* can be a job's: the runs of no job have ids of another form."""
+    return "-" in run
+
+
 def part_id(job: str) -> str:
     """An id for a part of *job*; those of later parts sort behind it."""
     return f"{job}.{time.time_ns() // 1_000_000:011x}{secrets.token_hex(8)}"

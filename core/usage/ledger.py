@@ -23,6 +23,7 @@ from core.events import CallAnswered, CallFailed, CallFinished, CallStarted, Eve
 from core.paths import data_dir
 from core.stores.choose import AnyStore, open_store
 from core.stores.sqlite import Store
+from core.usage.activity import Activity, Wish, activities
 from core.usage.rows import Entry, answered, failed, insert, is_row, stamp, values
 from core.usage.schema import MIGRATIONS
 from core.usage.spool import LedgerSpool, LeftBehind, Line
@@ -117,8 +118,11 @@ class Ledger:
             return str(error)
         return None
 
-    def usage(self, since: datetime, until: datetime, *, by: By) -> list[UsageRow]:
+    def usage(self, since: datetime, until: datetime, *, by: By, person: str | None = None) -> list[UsageRow]:
         """What was used from *since* until just before *until*; blocks. An AI is the one that really answered.
+
+        Args:
+            person: Whose calls; None: everybody's.
 
         Raises:
             StoreError: The ledger cannot be read; the message says why.
@@ -126,12 +130,24 @@ class Ledger:
         if not self.exists():
             return []
         self._take_over()
-        query = _QUERY.format(group=_GROUPS[by])
-        found = self._store.read(lambda c: c.execute(query, (stamp(since), stamp(until))).fetchall())
+        query = _QUERY.format(group=_GROUPS[by], whose="TRUE" if person is None else "person = ?")
+        values = (stamp(since), stamp(until), *([] if person is None else [person]))
+        found = self._store.read(lambda c: c.execute(query, values).fetchall())
         rows = [_fold(key, days) for key, days in _by_key(found)]
         if by == "day":
             return rows
         return sorted(rows, key=lambda row: (-(row.cost_usd or 0), -row.calls, row.key))
+
+    def activities(self, wish: Wish) -> list[Activity]:
+        """Single calls or runs, newest first; blocks.
+
+        Raises:
+            StoreError: The ledger cannot be read.
+        """
+        if not self.exists():
+            return []
+        self._take_over()
+        return self._store.read(lambda connection: activities(connection, wish))
 
     def _take_over(self) -> None:
         """Add the rows of processes that were killed before they could write them. Blocks."""
@@ -209,7 +225,7 @@ class Ledger:
             return due
 
 
-def usage_report(ledger: Ledger, now: datetime) -> dict[str, Any]:
+def usage_report(ledger: Ledger, now: datetime, person: str | None = None) -> dict[str, Any]:
     """The last 30 days by day and by AI, ready for JSON; blocks.
 
     Raises:
@@ -220,8 +236,8 @@ def usage_report(ledger: Ledger, now: datetime) -> dict[str, Any]:
     return {
         "since": stamp(since),
         "until": stamp(now),
-        "by_day": [as_json(row, "day") for row in ledger.usage(since, until, by="day")],
-        "by_ai": [as_json(row, "ai") for row in ledger.usage(since, until, by="ai")],
+        "by_day": [as_json(row, "day") for row in ledger.usage(since, until, by="day", person=person)],
+        "by_ai": [as_json(row, "ai") for row in ledger.usage(since, until, by="ai", person=person)],
         "problem": ledger.check(),
     }
 
@@ -253,7 +269,7 @@ SELECT {group} AS key, substr(at, 1, 10) AS day,
     COALESCE(SUM(latency_s) FILTER (WHERE outcome = 'ok'), 0) AS latency_s,
     COALESCE(SUM(first_token_s) FILTER (WHERE outcome = 'ok'), 0) AS first_token_s,
     COUNT(first_token_s) FILTER (WHERE outcome = 'ok') AS first_tokens
-FROM calls WHERE at >= ? AND at < ?
+FROM calls WHERE at >= ? AND at < ? AND {whose}
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 

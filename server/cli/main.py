@@ -25,6 +25,7 @@ from server.cli.commands import jobs as jobs_cli
 from server.cli.commands import setup as setup_commands
 from server.cli.commands import shells
 from server.cli.commands import threads as thread_commands
+from server.cli.commands import web as web_commands
 from server.cli.groups import Commands
 from server.cli.interrupt import end_on_interrupt
 from server.cli.options import JSON, NONE, PIPE_CLOSED, note, reporting
@@ -123,6 +124,8 @@ for _command in (
     setup_commands.connect,
     setup_commands.keys,
     setup_commands.init,
+    web_commands.web,
+    web_commands.tokens,
     shells.completion,
 ):
     cli.add_command(_command)
@@ -139,7 +142,7 @@ def status(as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--by", type=click.Choice(("day", "ai", "tool", "model")), default="ai", show_default=True)
+@click.option("--by", type=click.Choice(("day", "ai", "tool", "model", "person")), default="ai", show_default=True)
 @click.option("--since", default="30d", show_default=True, help="A number of days such as 7d, or a date.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON object.")
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
@@ -171,8 +174,15 @@ def demo(question: str | None, svg: str | None) -> None:
 
 
 @cli.command()
-def serve() -> None:
-    """Run the MCP server on stdin and stdout; this is what hosts start."""
+@click.option("--http", is_flag=True, help="Serve over HTTP instead: /mcp, /v1, /api and the page of moot web.")
+@web_commands.placed
+def serve(http: bool, **place: Any) -> None:
+    """Run the MCP server on stdin and stdout; this is what hosts start. With --http for many at once."""
+    if http:
+        from server.web.serve import Place
+        from server.web.serve import serve as serve_http
+
+        sys.exit(reporting(lambda: serve_http(Place(**place), browser=False)))
     from server.stdio.serve import serve as serve_stdio
 
     serve_stdio()

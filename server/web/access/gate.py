@@ -7,11 +7,11 @@ What answers below it runs as that person (`core.people.person.acting`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,13 +58,11 @@ _UNKNOWN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal(Exception):  # noqa: N818
+class Refusal(HTTPException):
     """Why a request goes no further."""
 
-    status: int
-    message: str
-    headers: tuple[tuple[str, str], ...] = ()
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(status, message, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 class Gate:
@@ -123,13 +121,13 @@ class Gate:
         try:
             person = await self._people.who(Credentials.of(headers), client)
         except TooManyGuesses:
-            raise Refusal(429, "Too many wrong tokens. Wait a minute.", (("retry-after", "60"),)) from None
+            raise Refusal(429, "Too many wrong tokens. Wait a minute.", retry_after="60") from None
         except StoreError as error:
-            raise Refusal(503, str(error), (("retry-after", "5"),)) from error
+            raise Refusal(503, str(error), retry_after="5") from error
         scope["moot.person"] = person
         if person is None:
             if not self._is_public(path):
-                raise Refusal(401, _UNKNOWN, (("www-authenticate", self._challenge(path)),))
+                raise Refusal(401, _UNKNOWN, www_authenticate=self._challenge(path))
             await self._app(scope, receive, send)
             return
         with acting_as(person):
@@ -173,9 +171,9 @@ def _check_address(scope: Scope) -> None:
 
 
 def _refused(refusal: Refusal) -> JSONResponse:
-    kind = "authentication_error" if refusal.status == 401 else "invalid_request_error"
-    error = {"message": refusal.message, "type": kind, "param": None, "code": None}
-    return JSONResponse({"error": error}, refusal.status, headers=dict(refusal.headers))
+    kind = "authentication_error" if refusal.status_code == 401 else "invalid_request_error"
+    error = {"message": refusal.detail, "type": kind, "param": None, "code": None}
+    return JSONResponse({"error": error}, refusal.status_code, headers=refusal.headers)
 
 
 def _with_headers(send: Send) -> Send:

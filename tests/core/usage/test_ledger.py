@@ -154,7 +154,7 @@ def test_days_come_in_order_and_a_report_has_them_and_the_ais(ledger: Ledger) ->
     ledger.flush()
     with sqlite3.connect(_path(ledger)) as connection:
         connection.execute("INSERT INTO calls SELECT NULL, '2026-01-02T10:00:00.000Z', run, tool, ai, provider, model, "
-                           "key_alias, role, 1, 1, 0, 0, 5.0, 1, 1, 'ok', NULL, 0 FROM calls")  # fmt: skip
+                           "key_alias, role, 1, 1, 0, 0, 5.0, 1, 1, 'ok', NULL, 0, person FROM calls")  # fmt: skip
         connection.execute("UPDATE calls SET at = '2026-01-03T23:59:59.999Z' WHERE id = 1")
     days = ledger.usage(*ALWAYS, by="day")
     assert [(day.key, day.calls, day.cost_usd) for day in days] == [("2026-01-02", 1, 5.0), ("2026-01-03", 1, 0.25)]

@@ -1,0 +1,84 @@
+"""`moot tokens`: who else may use this Moot over HTTP."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import anyio
+import click
+
+from core.errors import InvalidInputError
+from core.jobs.jobs import Jobs
+from core.people.person import Person, acting_as
+from core.people.tokens import Tokens
+from core.untrusted import one_line
+
+
+def add_token(name: str, per_day_usd: float | None, ais: str, *, admin: bool, as_json: bool) -> int:
+    """Make a token and print it. Exit code 0."""
+    listed = tuple(dict.fromkeys(part.strip() for part in ais.split(",") if part.strip()))
+    tokens = Tokens()
+    try:
+        token = tokens.add(Person(name, listed, per_day_usd, admin))
+    finally:
+        tokens.close()
+    if as_json:
+        click.echo(json.dumps({"name": name, "token": token}))
+        return 0
+    click.echo(token)
+    click.echo("It is not shown again. Send it as: Authorization: Bearer TOKEN", err=True)
+    return 0
+
+
+def list_tokens(*, as_json: bool) -> int:
+    """Print who has a token. Exit code 0."""
+    tokens = Tokens()
+    try:
+        found = tokens.all()
+    finally:
+        tokens.close()
+    if as_json:
+        click.echo(json.dumps([asdict(one.person) | {"created": one.created} for one in found]))
+        return 0
+    if not found:
+        click.echo("Nobody has a token. Make one: moot tokens add NAME", err=True)
+    for one in found:
+        click.echo(f"{one.person.name}  since {one.created[:10]}  {_may(one.person)}")
+    return 0
+
+
+def revoke_token(name: str) -> int:
+    """Take the token of *name* back, and cancel what is under way for them. Exit code 0.
+
+    Raises:
+        InvalidInputError: They have none.
+    """
+    tokens = Tokens()
+    try:
+        person = tokens.named(name)
+        if person is None or not tokens.revoke(name):
+            raise InvalidInputError(f"{one_line(name, 80)!r} has no token. To list them: moot tokens list")
+    finally:
+        tokens.close()
+    cancelled = anyio.run(_cancel_jobs, person)
+    click.echo(f"{name} is known no more; {cancelled} jobs were cancelled.", err=True)
+    return 0
+
+
+async def _cancel_jobs(person: Person) -> int:
+    jobs = Jobs()
+    try:
+        with acting_as(person):
+            open_ones = await jobs.list_jobs(("queued", "running", "paused"), limit=10_000)
+            for job in open_ones:
+                await jobs.cancel(job.id)
+        return len(open_ones)
+    finally:
+        await jobs.aclose()
+
+
+def _may(person: Person) -> str:
+    asks = f"asks {', '.join(person.ais)}" if person.ais else "asks all AIs"
+    spends = "" if person.per_day_usd is None else f", at most ${person.per_day_usd:.2f} a day"
+    return f"{asks}{spends}{', administrator' if person.admin else ''}"

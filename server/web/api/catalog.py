@@ -1,0 +1,36 @@
+"""Everything that can be asked below /api, and its description."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from server.web.api import activities, chats, events, files, jobs, overview, threads
+from server.web.api.endpoint import Endpoint, problem
+from server.web.api.openapi import describe
+from server.web.house import House
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *chats.ENDPOINTS,
+    *events.ENDPOINTS,
+    *activities.ENDPOINTS,
+    *jobs.ENDPOINTS,
+    *overview.ENDPOINTS,
+    *threads.ENDPOINTS,
+    *files.ENDPOINTS,
+)
+
+
+def routes(house: House) -> list[BaseRoute]:
+    """The routes of all endpoints, and /openapi.json."""
+    document = describe(ENDPOINTS, house.address.base_path)
+
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(document)
+
+    async def nothing(request: Request) -> Response:
+        return problem(404, "There is nothing here. What there is: /openapi.json")
+
+    made: list[BaseRoute] = [endpoint.route(house) for endpoint in ENDPOINTS]
+    return [*made, Route("/openapi.json", openapi), Route("/api/{rest:path}", nothing)]

@@ -1,0 +1,116 @@
+"""Puts the HTTP door together: every room's routes, the gate in front, and what has to be open while it serves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from ai.runs.app import App, open_app
+from core.limits.budget import Budget
+from core.paths import data_dir
+from core.people.person import OWNER
+from server.jobs.worker import serving_jobs
+from server.side_tasks import tasks_beside
+from server.web import people_pages
+from server.web.access.gate import Gate
+from server.web.access.people import People
+from server.web.api import catalog
+from server.web.api.files import uploads_of
+from server.web.house import House
+from server.web.page import assets
+from server.web.stream.watch import JobWatch
+
+OpenApp = Callable[[], AbstractAsyncContextManager[App]]
+_PUBLIC = ("/health", "/ready", "/enter", "/open/", "/page/", "/favicon.ico")
+_SMALLEST_ZIPPED = 600
+
+
+def create_application(
+    house: House,
+    open_moot: OpenApp = open_app,
+    *,
+    detach: Callable[[], None] | None = None,
+    rooms: Sequence[Callable[[House], list[BaseRoute]]] = (),
+    beside: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
+    public: Sequence[str] = (),
+) -> ASGIApp:
+    """The application of *house*; it opens the app when it starts and closes it when it stops.
+
+    Args:
+        detach: Starts a worker that carries on with jobs that are unfinished then.
+        rooms: Further routes.
+        beside: What else is open while it serves.
+        public: Further paths that everybody may ask for.
+    """
+    people = People(house.tokens, house.doors)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            house.opened = await stack.enter_async_context(_opened(open_moot))
+            house.opened.bus.add_sink(house.hub)
+            await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
+            await stack.enter_async_context(_watching(house))
+            for room in beside:
+                await stack.enter_async_context(room(house))
+            try:
+                yield
+            finally:
+                house.hub.close()
+
+    routes = [
+        Route("/health", _health),
+        Route("/ready", partial(_ready, house)),
+        *people_pages.routes(house, people),
+        *catalog.routes(house),
+        *[route for room in rooms for route in room(house)],
+        *assets.routes(house),
+    ]
+    base = house.address.base_path
+    whole: list[BaseRoute] = [Mount(base, routes=routes)] if base else routes
+    app = Starlette(
+        routes=whole,
+        lifespan=lifespan,
+        middleware=[Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=6)],
+    )
+    return Gate(app, address=house.address, people=people, public=(*_PUBLIC, *public))
+
+
+@asynccontextmanager
+async def _opened(open_moot: OpenApp) -> AsyncIterator[App]:
+    """The app, in which every person has an area for what they bring along, and may have a budget of their own."""
+    async with open_moot() as app:
+        uploads = await anyio.to_thread.run_sync(uploads_of, OWNER)
+        app.roster.budget = app.roster.budget or Budget(data_dir(), None, {})
+        yield replace(app, materials=replace(app.materials, workspace=app.materials.workspace.with_uploads(uploads)))
+
+
+@asynccontextmanager
+async def _watching(house: House) -> AsyncIterator[None]:
+    watch = JobWatch(house.app, house.hub)
+    house.hub.heard = watch.heard
+    async with tasks_beside() as tasks:
+        tasks.start_soon(watch.run)
+        yield
+
+
+async def _health(request: Request) -> Response:
+    """Whether this process serves."""
+    return JSONResponse({"status": "ok"})
+
+
+async def _ready(house: House, request: Request) -> Response:
+    """Whether it can do what it is asked: the store takes what is written."""
+    problem = await anyio.to_thread.run_sync(house.app.ledger.check) if house.opened else "It is starting."
+    return JSONResponse({"status": "not ready" if problem else "ready", "problem": problem}, 503 if problem else 200)
