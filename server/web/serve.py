@@ -49,7 +49,8 @@ class Place:
 
 def say(line: str) -> None:
     """Tell whoever started the server."""
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def serve(place: Place, *, browser: bool) -> int:
