@@ -91,9 +91,9 @@ def create_application(
 async def _opened(open_moot: OpenApp) -> AsyncIterator[App]:
     """The app, in which every person has an area for what they bring along, and may have a budget of their own."""
     async with open_moot() as app:
-        uploads = await anyio.to_thread.run_sync(uploads_of, OWNER)
+        workspace = await anyio.to_thread.run_sync(lambda: app.materials.workspace.with_uploads(uploads_of(OWNER)))
         app.roster.budget = app.roster.budget or Budget(data_dir(), None, {})
-        yield replace(app, materials=replace(app.materials, workspace=app.materials.workspace.with_uploads(uploads)))
+        yield replace(app, materials=replace(app.materials, workspace=workspace))
 
 
 @asynccontextmanager
