@@ -32,7 +32,7 @@ from server.web.page import assets
 from server.web.stream.watch import JobWatch
 
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
-_PUBLIC = ("/health", "/ready", "/enter", "/open/", "/page/", "/favicon.ico")
+_PUBLIC = ("/", "/health", "/ready", "/enter", "/open/", "/page/", "/favicon.ico")
 _SMALLEST_ZIPPED = 600
 
 
@@ -84,7 +84,7 @@ def create_application(
         lifespan=lifespan,
         middleware=[Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=6)],
     )
-    return Gate(app, address=house.address, people=people, public=(*_PUBLIC, *public))
+    return Gate(app, address=house.address, people=people, welcome=house.welcome, public=(*_PUBLIC, *public))
 
 
 @asynccontextmanager
