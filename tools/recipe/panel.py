@@ -97,7 +97,7 @@ def family(roster: Roster, ai: str) -> str:
     return _FAMILY_OF_PROVIDER.get(provider, provider)
 
 
-_CARRIERS = {"openrouter", "groq", "together", "ollama", "lmstudio", "openai_compatible", "command"}
+_CARRIERS = {"openrouter", "groq", "together", "ollama", "lmstudio", "openai_compatible", "command", "local"}
 _FAMILY_OF_PROVIDER = {"openai": "gpt", "anthropic": "claude", "xai": "grok", "perplexity": "sonar"}
 _MAKERS = {"codex": "gpt", "o1": "gpt", "o3": "gpt", "o4": "gpt", "mixtral": "mistral", "codestral": "mistral"} | {
     name: name
