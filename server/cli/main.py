@@ -55,6 +55,7 @@ def run() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is meant for us, and looking takes 7 ms
     if sys.stdout is None:
         sys.exit("moot: standard output is closed. Leave it open, or send it to a file.")
+    open_input()
     take_all_text()
     lose_no_answer_for_a_note()
     try:
@@ -71,6 +72,8 @@ def run() -> None:
         if error.errno not in (*NO_ROOM, errno.EIO, errno.EBADF):
             raise
         _throw_away()
+        if error.errno == errno.EBADF:
+            sys.exit("moot: standard input or output is open the wrong way round. Correct the redirection.")
         sys.exit(f"moot: the output cannot be written ({error.strerror}). Send it to another place.")
     sys.exit(code)
 
@@ -85,6 +88,12 @@ def _main() -> int:
     except click.Abort:
         note("nothing was done.")
         return NONE
+
+
+def open_input() -> None:
+    """Have a closed standard input be an empty one: else the next file that is opened would be taken for it."""
+    if sys.stdin is None:
+        sys.stdin = open(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")  # noqa: SIM115 - for as long as we run
 
 
 def take_all_text() -> None:
