@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from server.cli.options import INTERRUPTED
@@ -89,7 +89,24 @@ def end_on_interrupt() -> None:
         signal.signal(signal.SIGINT, end_at_once)
 
 
+_at_the_end: list[Callable[[], None]] = []
+
+
+@contextmanager
+def done_at_the_end(action: Callable[[], None]) -> Iterator[None]:
+    """Have *action* done when the block is left, also by a Ctrl-C that ends the program at once."""
+    _at_the_end.append(action)
+    try:
+        yield
+    finally:
+        _at_the_end.remove(action)
+        action()
+
+
 def end_at_once(*_: Any) -> None:
+    for action in _at_the_end:
+        with suppress(Exception):  # nothing may keep the program from ending
+            action()
     if sys.stderr is not None and sys.stderr.isatty():
         os.write(2, _AS_IT_WAS)
     os._exit(INTERRUPTED)
