@@ -23,24 +23,58 @@ _AS_IT_WAS = b"\x1b[?1049l\x1b[?25h"
 
 
 class Interruption:
-    """What Ctrl-C does: cancel `scope` once there is one, else end the program."""
+    """What Ctrl-C does: cancel what is reached, and where nothing is yet, end the program.
 
-    def __init__(self) -> None:
-        self.scope: anyio.CancelScope | None = None
+    Args:
+        goes_on: The program has more to do than this: what is not reached yet is cancelled then.
+    """
+
+    def __init__(self, *, goes_on: bool = False) -> None:
+        self._goes_on = goes_on
+        self._scope: anyio.CancelScope | None = None
         self.told = False
 
+    def reach(self, scope: anyio.CancelScope) -> None:
+        self._scope = scope
+        if self.told:
+            scope.cancel()
+
     def tell(self) -> None:
-        if self.told or self.scope is None:
+        if self.told or (self._scope is None and not self._goes_on):
             end_at_once()
-        else:
-            self.told = True
-            self.scope.cancel()
+        self.told = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+
+_held = threading.Event()
+"""Whether a Ctrl-C came that nothing has heard yet."""
+
+
+@contextmanager
+def one_interrupt_held() -> Iterator[None]:
+    """Have a Ctrl-C in the block wait for what it can cancel, and not end a program that has more to do."""
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _held.clear()
+
+
+def _hold(*_: Any) -> None:
+    if _held.is_set():
+        end_at_once()
+    _held.set()
 
 
 @asynccontextmanager
-async def interruptible() -> AsyncIterator[Interruption]:
+async def interruptible(*, goes_on: bool = False) -> AsyncIterator[Interruption]:
     """Hear Ctrl-C while the block runs."""
-    told = Interruption()
+    told = Interruption(goes_on=goes_on)
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield told
         return
@@ -49,6 +83,9 @@ async def interruptible() -> AsyncIterator[Interruption]:
     loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
     loop.add_signal_handler(signal.SIGINT, told.tell)
     try:
+        if _held.is_set():
+            _held.clear()
+            told.tell()
         yield told
     finally:
         loop.remove_signal_handler(signal.SIGINT)
