@@ -65,6 +65,11 @@ def one_interrupt_held() -> Iterator[None]:
         _held.clear()
 
 
+def forget_interrupt() -> None:
+    """Let go of what `one_interrupt_held` holds: what it was meant for is over."""
+    _held.clear()
+
+
 def _hold(*_: Any) -> None:
     if _held.is_set():
         end_at_once()

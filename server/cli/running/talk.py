@@ -19,7 +19,7 @@ from core.memory.history import chat_lines, days_kept
 from core.memory.threads import USER, Threads, Turn, check_name
 from core.paths import credentials_path
 from server.cli.complete import complete_names
-from server.cli.interrupt import keyboard_interrupts, one_interrupt_held
+from server.cli.interrupt import forget_interrupt, keyboard_interrupts, one_interrupt_held
 from server.cli.options import INTERRUPTED, OK, TAKEN, in_words, note
 from server.cli.running.terminal import Last, run_recipe
 from server.cli.showing.printing import Shown
@@ -92,13 +92,14 @@ def talk(state: Talk, *, send_secrets: bool) -> int:
     person = sys.stdin is not None and sys.stdin.isatty()
     if person:
         note(f"talking with {', '.join(state.ais) or 'the default AI'}. /help for more, Ctrl-D to end.")
-    with _editing() if person else nullcontext():
+    with _editing() if person else nullcontext(), one_interrupt_held():
         return _answer_lines(state, person, send_secrets)
 
 
 def _answer_lines(state: Talk, person: bool, send_secrets: bool) -> int:
     code = OK
     while True:
+        forget_interrupt()
         try:
             with keyboard_interrupts():
                 line = _line(person)
@@ -128,8 +129,7 @@ def _line(person: bool) -> str:
 def _ask(state: Talk, text: str, send_secrets: bool) -> int:
     recipe, arguments = state.call(text)
     last = Last()
-    with one_interrupt_held():
-        code = run_recipe(recipe, arguments, Shown(live=True), send_secrets=send_secrets, last=last)
+    code = run_recipe(recipe, arguments, Shown(live=True), send_secrets=send_secrets, last=last)
     state.usd += last.usd or 0
     state.complete = state.complete and last.usd is not None
     if code == INTERRUPTED:
