@@ -17,6 +17,7 @@ from pathlib import PurePath
 import anyio.to_thread
 from pydantic import SecretStr
 
+from ai.client import AsyncAIClient
 from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
 from ai.layers.cache import Cache
 from ai.local.engine import available_reason
@@ -33,15 +34,17 @@ from ai.roster.placing import dialect
 from ai.wire.raw.bounded import MEGABYTE
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
-from core import extensions
 from core.config import AIConfig, Config
 from core.errors import ConfigError, InvalidInputError, UnknownAIError
 from core.keys import environment_key
 from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
-from core.naming import module_name
+from core.names import extensions
+from core.names.naming import module_name
 from core.paths import data_dir
 from core.stores.sqlite import Store
+
+_MOST_UNLISTED = 128
 
 
 @dataclass
@@ -53,8 +56,11 @@ class Roster:
     engines: LocalEngines = field(default_factory=LocalEngines)
     seats: dict[str, ConfiguredAI] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    unlisted: set[str] = field(default_factory=set)
-    """Those of `seats` that are there since they were named: other models of an AI, and local personas."""
+    unlisted: dict[str, None] = field(default_factory=dict)
+    """Those of `seats` that are there since they were named: other models of an AI, and local personas. Whoever was
+    named last stands last."""
+    forgotten: list[ConfiguredAI] = field(default_factory=list)
+    """Those that were there once and have something to close in the end."""
     budget: Budget | None = None
     buckets: Buckets = field(default_factory=open_buckets)
     answers: Store = field(default_factory=lambda: Store(data_dir() / "cache.db", CACHE_MIGRATIONS, durability="OFF"))
@@ -124,7 +130,7 @@ class Roster:
         if not isinstance(name, str):
             raise InvalidInputError(f"An AI is called by its name, such as 'gpt', and not {name!r}.")
         if found := match(name, [*self.seats, *self.problems]):
-            return found
+            return self._named_again(found)
         if (face := match(name, [seat.name for seat in NAMED])) and (seat := persona(face)):
             return self._named_only(face, _row_of(seat))
         base, slash, model = (part.strip() for part in name.partition("/"))
@@ -175,8 +181,28 @@ class Roster:
 
     def _named_only(self, name: str, row: AIConfig) -> str:
         self.seats[name] = self.build(name, row)
-        self.unlisted.add(name)
+        self.unlisted[name] = None
+        self._forget_the_oldest()
         return name
+
+    def _named_again(self, name: str) -> str:
+        if name in self.unlisted:
+            self.unlisted[name] = self.unlisted.pop(name)
+        return name
+
+    def _forget_the_oldest(self) -> None:
+        """Keep no more of them than may be of use: a model can name ever new ones, and each is there when named again.
+
+        Whoever is being asked stays. Whoever holds one that is forgotten can go on asking it: nothing is closed here.
+        """
+        for name in [*self.unlisted][:-1]:
+            if len(self.unlisted) <= _MOST_UNLISTED:
+                return
+            if not self.seats[name].concurrency.wanted:
+                del self.unlisted[name]
+                seat = self.seats.pop(name)
+                if any(type(lane.key.client).aclose is not AsyncAIClient.aclose for lane in seat.lanes):
+                    self.forgotten.append(seat)
 
     def default(self) -> ConfiguredAI:
         """The AI to ask when none is named: `defaults.ai`, else the first."""
@@ -195,7 +221,7 @@ class Roster:
             stack.push_async_callback(anyio.to_thread.run_sync, self.answers.close)
             if self.budget is not None:
                 stack.push_async_callback(anyio.to_thread.run_sync, self.budget.close)
-            for seat in self.seats.values():
+            for seat in (*self.seats.values(), *self.forgotten):
                 stack.push_async_callback(seat.aclose)
 
     def close(self) -> None:

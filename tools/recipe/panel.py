@@ -12,7 +12,8 @@ from typing import Literal, TypedDict
 from ai.roster.roster import Roster
 from core.errors import PartialPanelError
 from core.untrusted import quoted
-from tools.recipe.kit import Cost, Reply
+from core.values import Answer, Outcome
+from tools.recipe.kit import Cost, Reply, counted
 
 OnPartial = Literal["return", "refuse"]
 TurnoutKind = Literal["full", "partial", "single voice", "none"]
@@ -62,6 +63,16 @@ def heading(turnout: Turnout, did: str, cost: Cost, *, then: str = "", incomplet
     }[turnout.kind]
     missing = f"Missing: {', '.join(turnout.missing)}; {warning}."
     return Heading(summary=f"PARTIAL: {whole} {missing}", partial=True)
+
+
+def cut_off(outcomes: Sequence[Outcome]) -> int:
+    """How many answers end where the provider, or a limit, cut them off: nobody knows what else they said."""
+    return sum(isinstance(one, Answer) and one.finish_reason == "length" for one in outcomes)
+
+
+def cut_told(cut: int) -> str:
+    """The clause that tells of *cut* such answers; empty where there are none."""
+    return f"; {counted(cut, 'answer')} cut off at the length limit: raise max_tokens" if cut else ""
 
 
 def refuse_partial(on_partial: str, turnout: Turnout, cost: Cost, known: Sequence[str], why: Sequence[str]) -> None:
