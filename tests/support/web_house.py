@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -115,3 +116,15 @@ def _opened(link: str) -> str:
     response = httpx2.get(link, follow_redirects=False, timeout=30)
     assert response.status_code == 303, response.text
     return response.headers["set-cookie"].partition(";")[0]
+
+
+def configured(home: Path, ais: dict[str, str]) -> None:
+    """Have *home* know *ais*, each by its base URL and, behind a blank, its model."""
+    home.mkdir(parents=True, exist_ok=True)
+    rows = {}
+    for name, told in ais.items():
+        base_url, _, model = told.partition(" ")
+        rows[name] = {"provider": "openai", "base_url": base_url, "api_key": f"key-{name}", "model": model}
+    path = home / "credentials.json"
+    path.write_text(json.dumps({"ais": rows}))
+    path.chmod(0o600)
