@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ class House:
     doors: Doors
     hub: Hub = field(default_factory=Hub)
     opened: App | None = None
+    leads: asyncio.Event | None = None
+    """Set where this is the process, of several, that does what only one should; None: there is only this one."""
 
     async def welcome(self, person: Person) -> None:
         """Have ready what *person* works with, which is made when they first come."""

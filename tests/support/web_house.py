@@ -23,8 +23,9 @@ from core.paths import data_dir
 from core.people.person import Person
 from core.people.tokens import Tokens
 from server.web.access.doors import COOKIE, Doors
+from server.web.assembly import Place, assemble
 from server.web.house import House
-from server.web.serve import Place, address_of, application, listen
+from server.web.serve import address_of, listen
 
 _LINK = re.compile(r"http://\S+/open/\S+")
 
@@ -53,7 +54,7 @@ async def open_house(open_moot: Any, place: Place = Place(port=0)) -> AsyncItera
     bound = await anyio.to_thread.run_sync(listen, place)
     tokens, doors = Tokens(), Doors(data_dir())
     house = House(address_of(place, bound), tokens, doors)
-    app = await anyio.to_thread.run_sync(application, house, place, open_moot)
+    app = await anyio.to_thread.run_sync(assemble, house, place, open_moot)
     config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     url = f"http://127.0.0.1:{house.address.port}"
