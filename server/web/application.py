@@ -105,6 +105,7 @@ async def _watching(house: House) -> AsyncIterator[None]:
     house.hub.heard = watch.heard
     async with tasks_beside() as tasks:
         tasks.start_soon(_watch_where_leading, house, watch)
+        tasks.start_soon(house.lag.watch)
         yield
 
 
