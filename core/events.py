@@ -206,6 +206,7 @@ class EventBus:
     def __init__(self) -> None:
         self._sinks: list[Sink] = []
         self._token_sinks: list[Sink] = []
+        self._of_runs: dict[str, list[Sink]] = {}
         self._subscriptions: list[Subscription] = []
 
     def add_sink(self, sink: Sink, *, tokens: bool = True) -> None:
@@ -217,7 +218,8 @@ class EventBus:
     @property
     def hears_tokens(self) -> bool:
         """Whether anybody is there to hear a token: they are by far the most events, and cost most where nobody is."""
-        return bool(self._token_sinks or self._subscriptions or any(tokens for _, tokens in _everywhere))
+        heard = self._token_sinks or self._of_runs or self._subscriptions
+        return bool(heard or any(tokens for _, tokens in _everywhere))
 
     def publish(self, event: Event) -> None:
         token = type(event) is Token
@@ -226,8 +228,22 @@ class EventBus:
         for sink, tokens in tuple(_everywhere):
             if tokens or not token:
                 _tell(sink, event)
+        for sink in tuple(self._of_runs.get(event.run, ())):
+            _tell(sink, event)
         for subscription in self._subscriptions:
             subscription.offer(event)
+
+    @contextmanager
+    def hearing(self, run: str, sink: Sink) -> Iterator[None]:
+        """Give *sink* every event of *run* while the block runs, tokens too, as it is published and without loss."""
+        sinks = self._of_runs.setdefault(run, [])
+        sinks.append(sink)
+        try:
+            yield
+        finally:
+            sinks.remove(sink)
+            if not sinks:
+                self._of_runs.pop(run, None)
 
     @contextmanager
     def subscribe(self, run: str | None = None) -> Iterator[Subscription]:

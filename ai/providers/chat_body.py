@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ai.providers.choices import openai_choice
 from ai.providers.efforts import nearest
 from ai.wire.settings import ClientSettings, Quirks
 from ai.wire.strict_schema import schema_rule, strict_schema
@@ -37,6 +38,11 @@ def build_body(request: Request, model: str, settings: ClientSettings, quirks: Q
             {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
             for t in request.tools
         ]
+        body |= openai_choice(request.tool_choice, nested=True)
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
     return body | dict(request.extra)
 
 
@@ -44,11 +50,15 @@ def check_request(request: Request, settings: ClientSettings, quirks: Quirks) ->
     """Refuse what this endpoint cannot do, before it is sent.
 
     Raises:
-        NotUsableError: It asks for several answers at once, or shows images to an endpoint that takes none.
+        NotUsableError: It asks for several answers at once, shows images to an endpoint that takes none, or names
+            words to stop at, which the Responses protocol cannot say.
     """
     who = settings.who
     if request.extra.get("n") not in (None, 1):
         text = f"{who.ai!r} is asked for several answers in one call ('n'). Leave it out, and ask several times."
+        raise NotUsableError(text, ai=who.ai, provider=who.provider)
+    if request.stop and quirks.api == "responses":
+        text = f"{who.ai!r} cannot be told where to stop. Leave out 'stop', or ask another AI."
         raise NotUsableError(text, ai=who.ai, provider=who.provider)
     shows = any(isinstance(part, Image) for message in request.messages for part in message.parts)
     if shows and not quirks.images:
