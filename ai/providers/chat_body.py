@@ -33,17 +33,22 @@ def build_body(request: Request, model: str, settings: ClientSettings, quirks: Q
             body["reasoning"] = {"effort": level}
     if request.json_schema is not None and (wanted := _response_format(request.json_schema, quirks)):
         body["response_format"] = wanted
-    if request.tools:
-        body["tools"] = [
-            {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
-            for t in request.tools
-        ]
-        body |= openai_choice(request.tool_choice, nested=True)
-    if request.stop:
-        body["stop"] = list(request.stop)
-    if request.top_p is not None:
-        body["top_p"] = request.top_p
-    return body | dict(request.extra)
+    return body | _tools(request) | _stops(request) | dict(request.extra)
+
+
+def _tools(request: Request) -> dict[str, Any]:
+    if not request.tools:
+        return {}
+    tools = [
+        {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+        for t in request.tools
+    ]
+    return {"tools": tools, **openai_choice(request.tool_choice, nested=True)}
+
+
+def _stops(request: Request) -> dict[str, Any]:
+    given = {"stop": list(request.stop) or None, "top_p": request.top_p}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def check_request(request: Request, settings: ClientSettings, quirks: Quirks) -> None:

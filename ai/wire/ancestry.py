@@ -1,6 +1,6 @@
 """How many runs stand behind a request: an AI whose address is Moot's own must not ask itself without end.
 
-A door that answers by asking sets `deepen` around a run; the shared HTTP client tells it to whoever is asked, and a Moot
+A door that answers by asking puts `deepen` around its run; the shared HTTP client tells whoever is asked, and a Moot
 that is asked too deep refuses.
 """
 

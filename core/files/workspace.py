@@ -306,7 +306,9 @@ def picture(data: bytes, name: str) -> Image:
         FileRefusedError: It is none that AIs read, or too large.
     """
     if len(data) > MAX_IMAGE_BYTES:
-        raise FileRefusedError(f"{name} has {len(data):,} bytes; at most {MAX_IMAGE_BYTES:,} are sent. Make it smaller.")
+        raise FileRefusedError(
+            f"{name} has {len(data):,} bytes; at most {MAX_IMAGE_BYTES:,} are sent. Make it smaller."
+        )
     kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
     if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         kind = "image/webp"
