@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from ai.runs.app import App, open_app
 from core.config import AIConfig, Config
+from server.side_tasks import tasks_beside
 from server.web.openai_api.routes import routes
 
 
@@ -24,7 +24,7 @@ async def served(app: Callable[[], App], listener: socket.socket | None = None) 
     config = uvicorn.Config(asgi, lifespan="off", log_level="critical", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     with listener or bound() as taken:
-        async with anyio.create_task_group() as tasks:
+        async with tasks_beside(until_done=True) as tasks:
             tasks.start_soon(server.serve, [taken])
             try:
                 yield f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
