@@ -148,7 +148,9 @@ class AsyncAIClient(ABC):
 
 
 class TextStream:
-    """One answer on its way: awaited it is the whole text, iterated its tokens. Once; a second use raises.
+    """One answer on its way: awaited it is the whole text, iterated its pieces. Once; a second use raises.
+
+    A piece is a token, or the tokens that arrived together.
 
     `async with client.stream(...) as stream` cancels the request when the block is left early. So does dropping
     the last reference, a moment later.

@@ -21,6 +21,7 @@ from ai.lazy import load
 from ai.providers import chat_body, responses_body
 from ai.providers.chat_body import check_request
 from ai.providers.learned import MOST_STEPS, Learned, lasting
+from ai.providers.plain_chunk import plain_text
 from ai.providers.responses_reader import ResponsesReader, is_event
 from ai.wire.classify.failure import Who, error_in_answer, not_an_answer, unavailable
 from ai.wire.raw.reading import count, decode, first, is_json, items, mapping, position, text
@@ -66,6 +67,13 @@ class ChatFold(SSEFold):
             self._reader.event(data)
         else:
             self._chunk(data)
+
+    def plain(self, data: dict[str, Any]) -> bool:
+        said = "" if self.terminated else plain_text(data)
+        if said:
+            self.model = text(data.get("model")) or self.model
+            self.add_text(said)
+        return bool(said)
 
     @property
     def _reader(self) -> ResponsesReader:
