@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -37,6 +38,8 @@ LITELLM_CPU, LITELLM_MEMORY = 0.25, 0.35
 _LITELLM = "litellm[proxy]>=1.100,<2"
 _SERVE = "--serve"
 _IN_FLIGHT = 8
+_TOKEN = f"sk-{secrets.token_hex(32)}"
+"""LiteLLM's proxy does not start without one."""
 _START_S = 120
 MODELS = {"short": "tokens=1", "whole": "tokens=100", "burst": "tokens=400", "singly": "tokens=100,gap=0.002"}
 """By name as the gateways know it: how the fake provider behaves."""
@@ -81,7 +84,7 @@ class Gateway:
 async def _ask(url: str, body: bytes, requests: int) -> None:
     import aiohttp
 
-    headers = {"content-type": "application/json", "authorization": "Bearer sk-bench"}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {_TOKEN}"}
     left = iter(range(requests))
     async with aiohttp.ClientSession() as session:
 
@@ -146,7 +149,7 @@ def _litellm(base_url: str) -> Iterator[Gateway]:
             }
             for name, model in MODELS.items()
         ]
-        (place / "config.yaml").write_text(json.dumps({"model_list": rows, "litellm_settings": {"telemetry": False}}))
+        (place / "config.yaml").write_text(json.dumps({"model_list": rows, "general_settings": {"master_key": _TOKEN}}))
         command = [str(place / "venv" / "bin" / "litellm"), "--config", str(place / "config.yaml")]
         with _process([*command, "--host", "127.0.0.1", "--port", str(port)]) as process:
             url = f"http://127.0.0.1:{port}"

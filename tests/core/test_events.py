@@ -54,6 +54,20 @@ async def test_a_reader_that_waits_is_woken_by_the_next_event() -> None:
     assert received == [StepDone("r", "x")]
 
 
+def test_who_hears_a_run_gets_all_its_tokens_and_nothing_of_other_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "_MAX_QUEUED_TOKENS", 2)
+    bus, heard = EventBus(), list[Event]()
+    assert not bus.hears_tokens
+    with bus.hearing("r", heard.append), bus.hearing("r", heard.append):
+        assert bus.hears_tokens
+        for number in range(3):
+            bus.publish(Token("r", "c", str(number)))
+            bus.publish(Token("other", "c", str(number)))
+    bus.publish(Token("r", "c", "after"))
+    assert heard == [Token("r", "c", str(number)) for number in (0, 0, 1, 1, 2, 2)]
+    assert not bus.hears_tokens
+
+
 def test_a_sink_that_raises_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     bus = EventBus()
     seen: list[Event] = []

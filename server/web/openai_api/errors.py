@@ -111,6 +111,8 @@ class Problem:
 
 def problem_of(error: Exception, failures: Sequence[AIError] = ()) -> Problem:
     """What *error* means for who asked; *failures* are those of a panel's members."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        (error,) = error.exceptions
     if not isinstance(error, MootError):
         log.exception("A request of the endpoint failed unexpectedly", exc_info=error)
         text = "Moot failed unexpectedly. Its log says more (MOOT_LOG=debug); ask again if you want it anyway."

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import anyio
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.web.openai_api.errors import Problem, problem_of
@@ -41,6 +41,11 @@ def event(data: Mapping[str, Any], name: str = "") -> bytes:
     """One server-sent event."""
     head = f"event: {name}\n" if name else ""
     return f"{head}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def whole_reply(data: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """*data* as JSON; escaped, since what a model wrote may hold halves of characters, which no encoding takes."""
+    return Response(json.dumps(data, separators=(",", ":")), status, headers, "application/json")
 
 
 class Reply(Response):
@@ -109,12 +114,12 @@ class Reply(Response):
         if ending is None:
             return self._failed()
         cost = {} if ending.cost_usd is None else {"x-moot-cost-usd": f"{ending.cost_usd:.6f}"}
-        return JSONResponse(self._shape.whole(ending), headers={"x-moot-run": self._flow.id, **cost})
+        return whole_reply(self._shape.whole(ending), headers={"x-moot-run": self._flow.id, **cost})
 
     def _failed(self) -> Response:
         problem = self._problem()
         headers = {"x-moot-run": self._flow.id, **problem.headers()}
-        return JSONResponse(self._shape.refusal(problem), problem.status, headers)
+        return whole_reply(self._shape.refusal(problem), problem.status, headers)
 
     def _problem(self) -> Problem:
         assert self._flow.error is not None, "only a run without an answer has one"

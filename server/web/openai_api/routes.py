@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ai.runs.app import App
 from server.web.openai_api import chat_completions, embeddings, messages, models, responses
 from server.web.openai_api.asking import Door
 from server.web.openai_api.errors import Problem, RefusedRequestError, problem_of
+from server.web.openai_api.reply import whole_reply
 
 Handler = Callable[[Door, Request], Awaitable[Response]]
 
@@ -42,7 +43,7 @@ def _endpoint(
             return await handle(door, request)
         except Exception as error:  # the outermost edge: whoever asked is told in their protocol's words
             problem = problem_of(error)
-            return JSONResponse(shape(problem), problem.status, problem.headers())
+            return whole_reply(shape(problem), problem.status, problem.headers())
 
     return endpoint
 

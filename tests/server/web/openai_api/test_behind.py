@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,13 @@ import pytest
 from endpoint_server import bound, config_of, endpoint, served
 from fake_provider import FakeProvider
 from scripted_ai import scripted_app
+from starlette.routing import Route
 
 from ai.runs.app import open_app
 from core.config import AIConfig, Config, Defaults
 from core.paths import data_dir
+from server.web.openai_api.routes import routes
+from server.web.openai_api.targets import PANELS
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 
@@ -132,3 +138,23 @@ async def test_how_deep_a_run_is_goes_out_with_its_requests_alone(provider: Fake
 
                 await run.ask("gpt", Request.of("Hi"))
     assert [headers.get("x-moot-depth") for headers in provider.headers] == ["1", "2", None]
+
+
+async def test_the_program_of_the_documentation_works() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "endpoint.md").read_text("utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    said = json.dumps({"argument": "By four years.", "answer": "Python", "confidence": 0.9})
+    with anyio.fail_after(60):
+        async with scripted_app({"gpt": [said], "claude": [said]}) as app, served(lambda: app) as url:
+            here = program.replace("http://127.0.0.1:8765/v1", url)
+            done = await anyio.run_process([sys.executable, "-c", here])
+    assert done.stdout.decode().split() == ["Python", "1.0", "[]"]
+
+
+async def test_every_panel_and_address_of_the_documentation_is_there() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "endpoint.md").read_text("utf-8")
+    told = set(re.findall(r"`((?:moot/ask-many|moot/consensus|moot/debate)?(?::\w+)?)`", page))
+    assert all(name in told or name.partition("ask-many")[2] in told for name in PANELS)
+    paths = {route.path for route in routes(list) if isinstance(route, Route)}  # type: ignore[arg-type]
+    for path in ("/models", "/chat/completions", "/responses", "/messages", "/embeddings"):
+        assert path in paths and f"/v1{path}" in page
