@@ -118,7 +118,7 @@ def _take(said: Conversation, turn: _Turn, where: str) -> None:
         case "assistant":
             text = text_of(turn.content, f"{where}.content", ("text", "refusal"))
             calls = [_called(said, call, f"{where}.tool_calls[{n}]") for n, call in enumerate(turn.tool_calls or ())]
-            said.say("assistant", [*([Text(text)] if text else []), *calls])
+            said.say("assistant", [*([Text(text)]), *calls])
         case "tool":
             if not turn.tool_call_id:
                 raise RefusedRequestError(f"{where}.tool_call_id is missing: say which call this answers.", param=where)

@@ -83,14 +83,16 @@ class Conversation:
             self._system.append(text)
 
     def say(self, role: Literal["user", "assistant"], parts: Sequence[Part]) -> None:
+        parts = [part for part in parts if part != Text("")]  # some protocols refuse a text that is empty
         if not parts:
             return
         if not self._said or self._said[-1][0] != role:
             self._said.append((role, []))
-        said = self._said[-1][1]
-        if said and isinstance(said[-1], Text) and isinstance(parts[0], Text):
-            said.append(Text("\n\n"))
-        said.extend(parts)
+        said, first = self._said[-1][1], parts[0]
+        if said and isinstance(before := said[-1], Text) and isinstance(first, Text):
+            said[-1:] = [Text(f"{before.text}\n\n{first.text}"), *parts[1:]]
+        else:
+            said.extend(parts)
 
     def called(self, id: str, name: str, arguments: object, where: str) -> ToolCall:
         """A function call of the past, with what its provider wants back with it."""
@@ -178,6 +180,8 @@ def tool_choice(said: object, *, parallel: bool | None, tools: Sequence[ToolSpec
         RefusedRequestError: It names a function that is not offered, or is of another form.
     """
     choice = ToolChoice(parallel=parallel is not False)
+    if said == "required" and not tools:
+        raise RefusedRequestError("'tool_choice' is 'required' without 'tools'. Offer a function.", param="tool_choice")
     match said:
         case None:
             return choice if tools and parallel is False else None

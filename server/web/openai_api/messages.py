@@ -106,18 +106,17 @@ def _take(said: Conversation, turn: _Turn, where: str) -> None:
     if turn.role not in ("user", "assistant"):
         raise RefusedRequestError(f"{where}.role is neither user nor assistant. Correct it.", param=f"{where}.role")
     blocks = [{"type": "text", "text": turn.content}] if isinstance(turn.content, str) else turn.content
-    for number, block in enumerate(blocks):
-        place = f"{where}.content[{number}]"
-        if turn.role == "user":
-            said.say("user", _users(said, block, place))
-        else:
-            said.say("assistant", _assistants(said, block, place))
+    places = [(block, f"{where}.content[{number}]") for number, block in enumerate(blocks)]
+    if turn.role == "user":
+        said.say("user", [part for block, place in places for part in _users(said, block, place)])
+    else:
+        said.say("assistant", [part for block, place in places for part in _assistants(said, block, place)])
 
 
 def _users(said: Conversation, block: Mapping[str, Any], where: str) -> list[Part]:
     match block:
         case {"type": "text", "text": str(text)}:
-            return [Text(text)] if text else []
+            return [Text(text)]
         case {"type": "image", "source": {"type": "base64", "data": data}}:
             return [said.picture(data, where)]
         case {"type": "image"}:
@@ -143,7 +142,7 @@ def _result(said: Conversation, id_: str, block: Mapping[str, Any], where: str) 
 def _assistants(said: Conversation, block: Mapping[str, Any], where: str) -> list[Part]:
     match block:
         case {"type": "text", "text": str(text)}:
-            return [Text(text)] if text else []
+            return [Text(text)]
         case {"type": "tool_use", "id": str(id_), "name": str(name)}:
             return [said.called(id_, name, block.get("input"), f"{where}.input")]
         case {"type": "thinking" | "redacted_thinking"}:

@@ -119,7 +119,7 @@ def _take(said: Conversation, item: Mapping[str, Any], where: str) -> None:
             said.instruct(text_of(content, f"{where}.content", _TEXTS))
         case {"role": "assistant", "content": content}:
             text = text_of(content, f"{where}.content", _TEXTS)
-            said.say("assistant", [Text(text)] if text else [])
+            said.say("assistant", [Text(text)])
         case {"role": "user", "content": content}:
             said.say("user", _parts(said, content, f"{where}.content"))
         case _:

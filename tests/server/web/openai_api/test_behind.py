@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx2
 import openai
 import pytest
 from endpoint_server import bound, config_of, endpoint, served
@@ -158,3 +159,49 @@ async def test_every_panel_and_address_of_the_documentation_is_there() -> None:
     paths = {route.path for route in routes(list) if isinstance(route, Route)}  # type: ignore[arg-type]
     for path in ("/models", "/chat/completions", "/responses", "/messages", "/embeddings"):
         assert path in paths and f"/v1{path}" in page
+
+
+_ODD: list[Any] = [
+    None,
+    True,
+    7,
+    -1,
+    1e400,
+    "",
+    "x" * 2_000,
+    [],
+    [[]],
+    [None],
+    {},
+    {"type": "text"},
+    [{"type": "text"}],
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "good"),
+    [
+        ("chat/completions", {"model": "gpt", "messages": HI}),
+        ("responses", {"model": "gpt", "input": "Hi"}),
+        ("messages", {"model": "gpt", "messages": HI, "max_tokens": 9}),
+        ("embeddings", {"model": "gpt", "input": "Hi"}),
+    ],
+)
+async def test_no_odd_body_is_a_failure_of_the_endpoint(
+    provider: FakeProvider, path: str, good: dict[str, Any]
+) -> None:
+    fields = ("model", "messages", "input", "tools", "tool_choice", "stop", "moot", "system", "instructions", "text")
+    with anyio.fail_after(60):
+        async with endpoint(provider.base_url, {"gpt": "tokens=1"}) as (url, _), httpx2.AsyncClient() as http:
+            for field in fields:
+                for value in _ODD:
+                    body = json.dumps(good | {field: value})
+                    reply = await http.post(f"{url}/{path}", content=body)
+                    assert reply.status_code in (200, 400, 404), (field, value, reply.text)
+                    assert "message" in reply.text or reply.status_code == 200
+            for role in ("user", "assistant", "tool", "system", 7, None):
+                for value in _ODD:
+                    turns = [{"role": role, "content": value}, *HI]
+                    body = json.dumps(good | {"messages" if "messages" in good else "input": turns})
+                    reply = await http.post(f"{url}/{path}", content=body)
+                    assert reply.status_code in (200, 400), (role, value, reply.text)

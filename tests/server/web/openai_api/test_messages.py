@@ -96,6 +96,18 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+async def test_blocks_of_one_turn_stay_apart_and_turns_of_one_speaker_are_joined() -> None:
+    said: list[Any] = [
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+        {"role": "user", "content": ""},
+        {"role": "user", "content": "c"},
+    ]
+    async with asked(claude=["x"]) as (client, app):
+        await client.messages.create(model="claude", max_tokens=9, messages=said)
+        (message,) = app.clients["claude"].requests[0].messages
+    assert message.parts == (Text("a"), Text("b\n\nc"))
+
+
 async def test_errors_have_anthropics_shape() -> None:
     limited = RateLimitedError("'claude' is rate limited.", retry_after=900)
     async with asked(claude=[limited], opus=[OverloadedError("'opus' broke off.", partial="half")]) as (client, _):
