@@ -94,8 +94,8 @@ async def test_a_wrong_option_is_a_type_error_before_anything_is_sent() -> None:
             await moot.ask()  # type: ignore[call-arg]
         with pytest.raises(TypeError, match="'max_tokenz'. Did you mean 'max_tokens'"):
             await moot.call_ai_async("a", "x", max_tokenz=1)  # type: ignore[call-arg]
-        with pytest.raises(TypeError, match=r"'top_k'. A field of the provider's own goes into extra=\{...\}"):
-            await moot.call_multiple_ais(["a"], "x", top_k=1)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"'seed'. A field of the provider's own goes into extra=\{...\}"):
+            await moot.call_multiple_ais(["a"], "x", seed=1)  # type: ignore[call-arg]
         with pytest.raises(TypeError, match="'sytem'. Did you mean 'system'"):
             await (await moot.create_async_ai_client("a")).generate("x", sytem="y")  # type: ignore[call-arg]
 
