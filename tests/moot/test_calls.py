@@ -110,8 +110,8 @@ async def test_a_wrong_value_names_the_option() -> None:
 
 async def test_what_is_the_providers_own_goes_into_extra() -> None:
     with scripted(a=ScriptedAI("yes")) as ais:
-        assert await moot.call_ai_async("a", "x", extra={"top_p": 0.1}, system="Be brief.") == "yes"
-    assert (ais["a"].requests[0].extra, ais["a"].requests[0].system) == ({"top_p": 0.1}, "Be brief.")
+        assert await moot.call_ai_async("a", "x", extra={"seed": 7}, system="Be brief.") == "yes"
+    assert (ais["a"].requests[0].extra, ais["a"].requests[0].system) == ({"seed": 7}, "Be brief.")
 
 
 async def test_an_ais_failure_is_raised_as_what_it_is() -> None:

@@ -16,7 +16,7 @@ import anyio
 from ai.runs.app import App
 from ai.wire.ancestry import deepen
 from core.errors import AIError
-from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted, Token
+from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted, Thought, Token
 from core.untrusted import one_line
 from core.usage.tokens import input_tokens, text_tokens
 from core.values import Answer, FinishReason, Request, ToolCall
@@ -114,17 +114,13 @@ class Flow:
 
     async def _ask(self, ai: str) -> Ending:
         bus, request = self._app.bus, self._wish.request
-        if not self._hears:
+        with bus.hearing(self.id, self._hear_one, tokens=self._hears):
             async with self._app.run("ask_one", run_id=self.id) as run:
                 answer = await run.ask(ai, request)
-        else:
-            with bus.hearing(self.id, self._hear_one):
-                async with self._app.run("ask_one", run_id=self.id) as run:
-                    answer = await run.ask(ai, request)
         self._write(answer.text[self._sent :])
         return Ending(
             text=answer.text,
-            thoughts="",
+            thoughts="".join(self._told),
             finish=answer.finish_reason,
             calls=answer.tool_calls,
             tokens=_counted([answer], request),
@@ -132,9 +128,11 @@ class Flow:
             moot=_about(answer, self.id),
         )
 
-    def _hear_one(self, event: Event) -> None:
+    def _hear_one(self, event: Event | Thought) -> None:
         if type(event) is Token:
             self._write(event.text)
+        elif type(event) is Thought and event.text:
+            self._think(event.text)
 
     def _write(self, text: str) -> None:
         if text:
@@ -143,7 +141,7 @@ class Flow:
             self._wake.set()
 
     async def _ask_panel(self, panel: Panel) -> Ending:
-        with self._app.bus.hearing(self.id, self._hear_panel):
+        with self._app.bus.hearing(self.id, self._hear_panel, tokens=False):
             async with self._app.run(panel.recipe, run_id=self.id) as run:
                 asked = PanelRun(run, panel, self._wish.request, self._wish.options)
                 said = await run_panel(asked)
@@ -162,9 +160,9 @@ class Flow:
             moot={"run": self.id, **said.moot, **cost},
         )
 
-    def _hear_panel(self, event: Event) -> None:
+    def _hear_panel(self, event: Event | Thought) -> None:
         match event:
-            case Token() | RunStarted() | RunFinished():
+            case Token() | Thought() | RunStarted() | RunFinished():
                 return
             case CallFinished():
                 self._answers.append(event.answer)

@@ -14,9 +14,10 @@ import openai
 import pytest
 from endpoint_server import endpoint, said, served
 from fake_provider import FakeProvider
-from scripted_ai import ScriptedApp, Step, scripted_app
+from scripted_ai import ScriptedApp, ScriptedClient, Step, scripted_app, scripted_seat
 
-from core.values import Image, Response, ToolCall, ToolResult, Usage
+from ai.client import Emit, Thinking
+from core.values import Image, Request, Response, ToolCall, ToolResult, Usage
 from server.web.openai_api import reply
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
@@ -332,6 +333,24 @@ async def test_silence_is_filled_with_comments(provider: FakeProvider, monkeypat
             provider.gate.set()
             rest = [line async for line in lines]
     assert rest[-2:] == ["data: [DONE]", ""]
+
+
+async def test_what_a_model_shows_of_its_reasoning_goes_out_as_such() -> None:
+    class Thinker(ScriptedClient):
+        async def complete(self, request: Request, emit: Emit) -> Response:
+            emit(Thinking("Let me "))
+            emit(Thinking("see."))
+            return await super().complete(request, emit)
+
+    async with asked(gpt=[]) as (client, app):
+        app.roster.seats["deep"] = scripted_seat("deep", Thinker("four", "four"), buckets=app.roster.buckets)
+        whole = await client.chat.completions.create(model="deep", messages=HI)
+        assert whole.choices[0].message.model_extra == {"reasoning_content": "Let me see."}
+        assert whole.choices[0].message.content == "four"
+        stream = await client.chat.completions.create(model="deep", messages=HI, stream=True)
+        chunks = [chunk async for chunk in stream]
+    thoughts = [(chunk.choices[0].delta.model_extra or {}).get("reasoning_content", "") for chunk in chunks]
+    assert "".join(thoughts) == "Let me see." and said(chunks).strip() == "four"
 
 
 async def test_an_unexpected_failure_says_nothing_of_its_inside(caplog: pytest.LogCaptureFixture) -> None:
