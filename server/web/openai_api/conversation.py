@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from ai.wire.raw.reading import decode
 from core.errors import InvalidInputError
 from core.files.workspace import MAX_IMAGE_BYTES, picture
 from core.values import Effort, Image, Message, Part, Text, ToolCall, ToolChoice, ToolResult, ToolSpec
@@ -135,7 +136,7 @@ class Conversation:
 
 def _arguments(said: object, where: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(said or "{}") if isinstance(said, str) else said
+        value = decode(said or "{}") if isinstance(said, str) else said
     except ValueError:
         value = None
     if not isinstance(value, dict):

@@ -14,6 +14,7 @@ import openai
 import pytest
 from endpoint_server import endpoint, said, served
 from fake_provider import FakeProvider
+from pydantic import BaseModel
 from scripted_ai import ScriptedApp, ScriptedClient, Step, scripted_app, scripted_seat
 
 from ai.client import Emit, Thinking
@@ -203,6 +204,30 @@ async def test_function_calls_are_streamed_as_deltas() -> None:
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 
+def _calling(arguments: str) -> dict[str, Any]:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return {"role": "assistant", "tool_calls": [call]}
+
+
+async def test_the_sdks_own_helpers_read_a_stream_and_a_schema() -> None:
+    class Sum(BaseModel):
+        value: int
+
+    async with asked(gpt=["one two", CALLS, '{"value":4}']) as (client, _):
+        async with client.chat.completions.stream(model="gpt", messages=HI) as stream:
+            async for _event in stream:
+                pass
+            final = await stream.get_final_completion()
+        assert (final.choices[0].message.content or "").strip() == "one two"
+        async with client.chat.completions.stream(model="gpt", messages=HI, tools=[WEATHER]) as stream:  # type: ignore[list-item]
+            async for _event in stream:
+                pass
+            called = await stream.get_final_completion()
+        assert [call.id for call in called.choices[0].message.tool_calls or ()] == ["c1", "c2"]
+        parsed = await client.chat.completions.parse(model="gpt", messages=HI, response_format=Sum)
+        assert parsed.choices[0].message.parsed == Sum(value=4)
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [
@@ -221,6 +246,8 @@ async def test_function_calls_are_streamed_as_deltas() -> None:
         ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content", "valid string"),
         ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages[0].content[0]", "neither"),
         ({"messages": "Hi"}, "messages", "valid array"),
+        ({"messages": [*HI, _calling("[" * 5_000)]}, "messages[1].tool_calls[0].function.arguments", "no JSON object"),
+        ({"messages": [*HI, _calling("[1]")]}, "messages[1].tool_calls[0].function.arguments", "no JSON object"),
         ({"tools": [{"type": "web_search"}]}, "tools", "no function"),
         ({"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice", "'x'"),
         ({"response_format": {"type": "xml"}}, "response_format", "none of the types"),
@@ -239,7 +266,10 @@ async def test_what_cannot_be_done_is_refused_with_the_field_and_the_fix(
     assert words in refused.value.message
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'"x"', b'{"model": 1}', b'{"model":"gpt"}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'"x"', b'{"model": 1}', b'{"model":"gpt"}', b'{"a":' + b"[" * 100_000],
+)
 async def test_an_odd_body_is_a_400_in_openais_shape(body: bytes) -> None:
     async with asked(gpt=[]) as (client, _):
         async with httpx2.AsyncClient() as http:
