@@ -7,7 +7,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+import openai
 import uvicorn
+from fake_provider import FakeProvider
+from scripted_ai import ScriptedApp, Step, scripted_app
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -51,6 +55,24 @@ async def endpoint(base_url: str, models: dict[str, str], **more: Any) -> AsyncI
     """The endpoint in front of *models* at the fake provider, and the app behind it."""
     async with open_app(config_of(base_url, models, **more)) as app, served(lambda: app) as url:
         yield url, app
+
+
+@asynccontextmanager
+async def asked(**ais: list[Step]) -> AsyncIterator[tuple[openai.AsyncOpenAI, ScriptedApp]]:
+    """The SDK at the endpoint, in front of scripted AIs."""
+    with anyio.fail_after(20):
+        async with scripted_app(ais) as app, served(lambda: app) as url:
+            async with openai.AsyncOpenAI(base_url=url, api_key="t", max_retries=0) as client:
+                yield client, app
+
+
+@asynccontextmanager
+async def through(provider: FakeProvider, **models: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    """The SDK at the endpoint, in front of the fake provider."""
+    with anyio.fail_after(20):
+        async with endpoint(provider.base_url, models) as (url, _):
+            async with openai.AsyncOpenAI(base_url=url, api_key="t", max_retries=0) as client:
+                yield client
 
 
 def said(chunks: Sequence[Any]) -> str:
