@@ -8,12 +8,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from ai.runs.app import open_app
 from server.web.application import OpenApp, create_application
 from server.web.house import House
 from server.web.mcp_endpoint import McpEndpoint, Style
+from server.web.openai_api.routes import routes as openai_routes
 
 _STREAMS_S = 5
 """How long streams may take to be told that the server ends."""
@@ -55,9 +57,12 @@ def assemble(
     """
     # A session lives in one process, and the next request may come to another
     endpoint = McpEndpoint(house, Style(place.stateless or place.workers > 1, place.json))
-    return create_application(
-        house, open_moot, detach=detach, rooms=[endpoint.routes], beside=[endpoint.open], first=first
-    )
+    rooms = [endpoint.routes, _openai]
+    return create_application(house, open_moot, detach=detach, rooms=rooms, beside=[endpoint.open], first=first)
+
+
+def _openai(house: House) -> list[BaseRoute]:
+    return [Mount("/v1", routes=openai_routes(lambda: house.app))]
 
 
 def uvicorn_settings() -> dict[str, Any]:
