@@ -25,7 +25,7 @@ from core.errors import AIError, AITimeoutError, InvalidInputError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, StepDone
 from core.files.workspace import Workspace
 from core.jobs.questions import Question
-from core.limits.budget import Estimate
+from core.limits.budget_rows import Estimate
 from core.memory.threads import Threads
 from core.usage.tokens import text_tokens
 from core.usage.track_record import TrackRecord

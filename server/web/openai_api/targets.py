@@ -10,7 +10,6 @@ from ai.roster.names import closest
 from ai.roster.roster import Roster
 from server.web.openai_api.errors import RefusedRequestError
 
-_MOST_NAMED = 1_000
 """Other models of AIs that may be named; each stays open until the program ends."""
 
 
@@ -51,7 +50,7 @@ def target(roster: Roster, model: str) -> Panel | str:
 
     Raises:
         UnknownAIError: There is none of that name; the message says which was probably meant.
-        RefusedRequestError: There is no such panel, or too many models were named.
+        RefusedRequestError: There is no such panel.
     """
     if panel := PANELS.get(model):
         return panel
@@ -60,16 +59,13 @@ def target(roster: Roster, model: str) -> Panel | str:
         hint = f" Did you mean {near!r}?" if near else ""
         text = f"There is no panel {model!r}.{hint} There are: {', '.join(PANELS)}."
         raise RefusedRequestError(text, param="model", status=404, code="model_not_found")
-    if len(roster.unlisted) >= _MOST_NAMED and model not in roster.seats and "/" in model:
-        text = f"{_MOST_NAMED:,} other models were named already. Configure the AI that you want, and name that."
-        raise RefusedRequestError(text, param="model")
     return roster.resolve(model)
 
 
 def listed(roster: Roster) -> Iterator[tuple[str, str]]:
     """The id of every model that can be asked, and whose it is."""
-    for name, seat in roster.seats.items():
-        yield name, seat.provider.name
+    for name in roster.names:
+        yield name, roster.seats[name].provider.name
     if len(roster.names) > 1:
         for name in PANELS:
             yield name, "moot"
