@@ -49,16 +49,20 @@ def assemble(
     *,
     detach: Callable[[], None] | None = None,
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
+    works: bool = True,
 ) -> ASGIApp:
     """The whole application of *house*, with every room there is.
 
     Args:
         first: What is open before anything happens.
+        works: Whether it also works on jobs; False where whoever opens the app does.
     """
     # A session lives in one process, and the next request may come to another
     endpoint = McpEndpoint(house, Style(place.stateless or place.workers > 1, place.json))
     rooms = [endpoint.routes, _openai]
-    return create_application(house, open_moot, detach=detach, rooms=rooms, beside=[endpoint.open], first=first)
+    return create_application(
+        house, open_moot, detach=detach, rooms=rooms, beside=[endpoint.open], first=first, works=works
+    )
 
 
 def _openai(house: House) -> list[BaseRoute]:
