@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 from mcp.server.extension import Extension
@@ -53,6 +53,7 @@ def create_mcp_server(
     roles: Mapping[str, Role] | None = None,
     recipes: Sequence[Recipe] | None = None,
     extensions: Sequence[Extension] = (),
+    works: bool = True,
 ) -> MCPServer[App]:
     """A server that opens its app when it starts to serve and closes it when it stops.
 
@@ -61,6 +62,7 @@ def create_mcp_server(
         roles: Every role that is offered as a prompt; None: the built-in ones.
         recipes: What is offered as tools; None: all of Moot's, and what other packages add.
         extensions: Of MCP, around the one for tasks.
+        works: Whether the server also works on jobs; False where whoever opens the app does.
     """
     results = LongResults()
     tools = Tools(all_recipes() if recipes is None else recipes, results)
@@ -74,7 +76,7 @@ def create_mcp_server(
             for sentence in app.warnings():
                 log.warning("%s", sentence)
             opened[:] = [app]
-            async with serving_jobs(app, detach=detach), subscriptions.open():
+            async with serving_jobs(app, detach=detach) if works else nullcontext(), subscriptions.open():
                 yield app
 
     def furnish() -> None:

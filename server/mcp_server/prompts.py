@@ -21,6 +21,7 @@ from mcp.types import (
 from pydantic import Field
 
 from ai.runs.app import App
+from core.people.person import acting
 from core.roles import Role
 from server.mcp_server.resources import EVENTS, JOB
 
@@ -57,7 +58,7 @@ def add_completion(server: MCPServer[App], app: Callable[[], App]) -> None:
             case "rounds":
                 return complete(argument.name, argument.value, "01234")
             case "name" if isinstance(ref, ResourceTemplateReference):
-                listed = await anyio.to_thread.run_sync(app().materials.threads.all)
+                listed = await anyio.to_thread.run_sync(lambda: app().materials_of(acting()).threads.all())
                 return complete(argument.name, argument.value, [thread.name for thread in listed])
             case "id" if isinstance(ref, ResourceTemplateReference) and ref.uri in (JOB, EVENTS):
                 return complete(argument.name, argument.value, [job.id for job in await app().jobs.list_jobs()])

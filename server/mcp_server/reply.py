@@ -13,6 +13,7 @@ from typing import Any
 from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
 from core.errors import InvalidInputError
+from core.people.person import acting
 from core.usage.tokens import text_tokens
 from tools.recipe.result import Result
 
@@ -26,10 +27,11 @@ class LongResults:
     """The full texts of the last results that were too long to be sent."""
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._texts: OrderedDict[tuple[str, str], str] = OrderedDict()
+        """By the person they are for, and the id."""
 
     def keep(self, id: str, text: str) -> None:
-        self._texts[id] = text
+        self._texts[acting().name, id] = text
         while len(self._texts) > _KEPT:
             self._texts.popitem(last=False)
 
@@ -39,9 +41,10 @@ class LongResults:
         Raises:
             InvalidInputError: It is not kept (any more).
         """
-        if id not in self._texts:
+        text = self._texts.get((acting().name, id))
+        if text is None:
             raise InvalidInputError(f"The result {id!r} is not kept: only the last {_KEPT} of this process are.")
-        return self._texts[id]
+        return text
 
 
 def as_reply(result: Result, id: str, results: LongResults) -> CallToolResult:

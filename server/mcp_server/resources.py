@@ -11,6 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceError
 
 from ai.runs.app import App
 from core.errors import MootError
+from core.people.person import acting
 from core.usage.ledger import usage_report
 from server.mcp_server.reply import LongResults
 from tools.jobs import FinishedCall, JobView, read_job
@@ -33,7 +34,9 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: LongR
         mime_type="application/json",
     )
     def usage() -> dict[str, Any]:
-        return _read(lambda: usage_report(app().ledger, datetime.now(UTC)))
+        person = acting()
+        whose = None if person.owns else person.name
+        return _read(lambda: usage_report(app().ledger, datetime.now(UTC), whose))
 
     @server.resource(
         "moot://threads",
@@ -43,7 +46,7 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: LongR
         mime_type="application/json",
     )
     def threads() -> list[dict[str, Any]]:
-        listed = _read(app().materials.threads.all)
+        listed = _read(lambda: app().materials_of(acting()).threads.all())
         return [
             {"name": one.name, "turns": one.turns, "updated": one.updated, "opening": one.opening} for one in listed
         ]
@@ -52,7 +55,7 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: LongR
         THREAD, name="thread", title="Thread", description="A conversation as Markdown.", mime_type="text/markdown"
     )
     def thread(name: str) -> str:
-        return _read(lambda: app().materials.threads.markdown(name))
+        return _read(lambda: app().materials_of(acting()).threads.markdown(name))
 
     @server.resource(
         "moot://jobs",

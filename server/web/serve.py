@@ -22,6 +22,7 @@ from server.web.access.address import Address, check_base_path, check_names, che
 from server.web.access.doors import Doors
 from server.web.application import create_application
 from server.web.house import House
+from server.web.mcp_endpoint import McpEndpoint, Style
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Place:
     Args:
         port: 0: any that is free.
         allowed: Further hosts by which the server may be called.
+        stateless, json: How MCP is answered, see `server/web/mcp_endpoint.py`.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +47,8 @@ class Place:
     public_url: str = ""
     base_path: str = ""
     allowed: Sequence[str] = ()
+    stateless: bool = False
+    json: bool = False
 
 
 def say(line: str) -> None:
@@ -70,7 +74,9 @@ def serve(place: Place, *, browser: bool) -> int:
     try:
         house = House(address_of(place, bound), tokens, doors)
         _tell(house, browser=browser)
-        return _run(create_application(house, detach=start_worker), bound)
+        endpoint = McpEndpoint(house, Style(place.stateless, place.json))
+        app = create_application(house, detach=start_worker, rooms=[endpoint.routes], beside=[endpoint.open])
+        return _run(app, bound)
     finally:
         bound.close()
         tokens.close()
