@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, RunFinished, Token
+from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, RunFinished, RunStarted, Token
 from core.people.person import acting
 from server.web.stream.frames import described
 from server.web.stream.subscription import Subscription, Wanted
@@ -69,6 +69,7 @@ class Hub:
         self._watching: set[Subscription] = set()
         self._calls: dict[str, LiveCall] = {}
         self._spent: dict[str, tuple[float, bool]] = {}
+        self._under_way: set[str] = set()
         self._gathering: asyncio.TimerHandle | None = None
         self.heard: Callable[[str, str], None] = lambda *_: None
         """Told the type and run of every event but tokens."""
@@ -97,12 +98,15 @@ class Hub:
             self._void(event.call)
         elif isinstance(event, CallFinished | CallFailed):
             self._calls.pop(event.call, None)
+        elif isinstance(event, RunStarted):
+            self._under_way.add(event.run)
         type_, fields = told
         self.publish(type_, event.run, {"call": call, **fields} if call else fields)
         if isinstance(event, CallFinished):
             self._tell_cost(event)
         elif isinstance(event, RunFinished):
             self._spent.pop(event.run, None)
+            self._under_way.discard(event.run)
 
     def publish(self, type: str, run: str, fields: dict[str, Any], *, person: str | None = None) -> None:
         """Give an event its number and tell everybody who wants it."""
@@ -119,15 +123,17 @@ class Hub:
     def subscribe(self, wanted: Wanted, *, after: str = "") -> Iterator[Subscription]:
         """Watch what *wanted* says: behind the event called *after*, else from now on, or a run from its start.
 
-        Where *after* cannot be continued, the first event is `reset`.
+        Where *after* cannot be continued, the first event is `reset`. Whoever begins now can have told what is under
+        way so far (`Wanted.under_way`).
         """
         subscription = Subscription(wanted, self.live)
         start = self._start(wanted, after)
         if start is None:
             subscription.reset(f"{self.name}-{self._number}")
             start = self._number
+        begins = start == self._number and not wanted.runs
         for entry in self._entries:
-            if entry.number > start:
+            if entry.number > start or (begins and wanted.under_way and self._tells_of_now(entry)):
                 subscription.offer(entry)
         self._watching.add(subscription)
         try:
@@ -160,6 +166,10 @@ class Hub:
         if name != self.name or not number.isdecimal() or not first - 1 <= int(number) <= self._number:
             return None
         return int(number)
+
+    def _tells_of_now(self, entry: Entry) -> bool:
+        """Whether *entry* is of a run that goes on; its text is told by what is written next."""
+        return entry.run in self._under_way and entry.type != "token"
 
     def _keep(self, entry: Entry) -> None:
         self._entries.append(entry)

@@ -30,12 +30,14 @@ class Wanted:
         runs: Of these runs, or chats; empty: of all.
         types: These alone; empty: all.
         blocks: Whether text comes as drawable blocks (`blocks.py`) instead of as it was written.
+        under_way: Whether one that begins now is first told how far the runs are that go on.
     """
 
     person: str
     runs: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
     blocks: bool = False
+    under_way: bool = False
 
     def takes(self, entry: Entry) -> bool:
         if entry.person != self.person or (self.runs and entry.run not in self.runs):

@@ -1,0 +1,143 @@
+// One conversation: its turns, what this browser keeps of it, and what the AIs are told of what was said before.
+
+import { recentTalks } from "./chat.js";
+import { button, h } from "./dom.js";
+import { asksOf, unsent } from "./ask.js";
+import { api } from "./server.js";
+import { Turn, shuffled } from "./turn.js";
+
+const MOST_TALKS = 40;
+const SHOWN_TURNS = 8;
+const TOLD_TURNS = 20;
+const LONGEST_TITLE = 80;
+const PANELS = { ask_many: "moot/ask-many", consensus: "moot/consensus", debate: "moot/debate", judge: "moot/judge",
+  review: "moot/review" };
+
+export const newTalk = (question, chat) => new Talk({ id: crypto.randomUUID().slice(0, 8), title: titled(question), turns: [] }, chat);
+
+/** The conversation of that id, which the browser keeps, or of a job, as `job-ID`. */
+export async function openTalk(id, chat) {
+  const kept = localStorage.getItem(`moot.talk.${id}`);
+  if (kept) return new Talk(JSON.parse(kept), chat);
+  if (!id.startsWith("job-")) throw new Error("This browser does not keep that chat any more. The jobs are under Jobs.");
+  const { job } = await api("GET", `/api/jobs/${id.slice(4)}`);
+  const way = PANELS[job.kind] ?? "side";
+  const turn = { text: job.question || job.id, way, ais: job.ais, options: {}, along: [], pace: "sync", blind: false,
+    asks: [{ agent: way === "side" ? job.ais[0] ?? "the AI" : way, id: job.id }] };
+  return new Talk({ id, title: titled(turn), turns: [turn] }, chat);
+}
+
+const titled = ({ shown, text }) => (shown ?? text).replaceAll(/\s+/g, " ").slice(0, LONGEST_TITLE);
+
+class Talk {
+  constructor(kept, chat) {
+    this.kept = kept;
+    this.chat = chat;
+    this.onbusy = () => {};
+    this.list = h("div", { class: "talk" });
+    this.earlier = button("", () => this.#showEarlier(), { class: "quiet earlier", hidden: true });
+    this.node = h("div", {}, this.earlier, this.list);
+    this.turns = [];
+    for (const turn of kept.turns.slice(-SHOWN_TURNS)) this.#add(turn);
+    this.#countEarlier();
+    this.heard = (event) => event.key === `moot.talk.${this.id}` && event.newValue && this.#follow(JSON.parse(event.newValue));
+    addEventListener("storage", this.heard);
+  }
+
+  get id() {
+    return this.kept.id;
+  }
+
+  async ask(question) {
+    if (question.blind) question.ais = shuffled(question.ais);
+    const asks = [];
+    for (const body of asksOf(question)) asks.push(unsent({ ...body, chat_history: await this.#before(body, question) }));
+    const turn = { ...question, at: new Date().toISOString(), asks };
+    this.kept.turns.push(turn);
+    this.save();
+    this.#add(turn);
+    if (this.turns.length > SHOWN_TURNS) this.turns.shift().remove();
+    this.#countEarlier();
+    this.toEnd();
+  }
+
+  save() {
+    const all = [{ id: this.id, title: this.kept.title }, ...recentTalks().filter((one) => one.id !== this.id)];
+    for (const old of all.splice(MOST_TALKS)) localStorage.removeItem(`moot.talk.${old.id}`);
+    for (;;) {
+      try {
+        localStorage.setItem(`moot.talk.${this.id}`, JSON.stringify(this.kept));
+        localStorage.setItem("moot.talks", JSON.stringify(all));
+        return;
+      } catch { // the browser's room is used up: the oldest conversation goes
+        if (all.length < 2) return;
+        localStorage.removeItem(`moot.talk.${all.pop().id}`);
+      }
+    }
+  }
+
+  async stop() {
+    await Promise.all(this.turns.flatMap((turn) => turn.asks).map((ask) => ask.cancel().catch(() => {})));
+  }
+
+  busy() {
+    this.onbusy(this.turns.some((turn) => turn.asks.some((ask) => !ask.over)));
+  }
+
+  toEnd() {
+    const scroller = this.node.parentElement;
+    if (scroller) scroller.scrollTop = scroller.scrollHeight;
+  }
+
+  close() {
+    removeEventListener("storage", this.heard);
+    for (const turn of this.turns) turn.close();
+  }
+
+  #add(kept, first = false) {
+    const number = this.kept.turns.indexOf(kept) + 1;
+    const turn = new Turn(kept, this, number);
+    if (first) this.list.prepend(turn.node);
+    else this.list.append(turn.node);
+    this.turns[first ? "unshift" : "push"](turn);
+    turn.begin();
+    return turn;
+  }
+
+  #showEarlier() {
+    const hidden = this.kept.turns.length - this.turns.length;
+    for (const turn of this.kept.turns.slice(Math.max(0, hidden - SHOWN_TURNS), hidden).reverse()) this.#add(turn, true);
+    this.#countEarlier();
+    this.list.querySelector("h2")?.focus();
+  }
+
+  #countEarlier() {
+    const hidden = this.kept.turns.length - this.turns.length;
+    this.earlier.hidden = hidden === 0;
+    this.earlier.textContent = `Show earlier questions (${hidden})`;
+  }
+
+  /** Adds what was asked in another tab. */
+  #follow(kept) {
+    for (const turn of kept.turns.slice(this.kept.turns.length)) {
+      this.kept.turns.push(turn);
+      if (turn.asks.every((ask) => ask.id)) this.#add(turn);
+      else this.kept.turns.pop();
+    }
+  }
+
+  /** What was said before between the user and whom *body* is for. A thread keeps that on the server itself. */
+  async #before({ agent_id: agent }, { options }) {
+    if (options.thread) return [];
+    const said = [];
+    for (const turn of this.kept.turns.slice(-TOLD_TURNS)) {
+      const ask = this.#drawnTurn(turn)?.asks.find((one) => one.kept.agent === agent);
+      if (ask?.text) said.push({ role: "user", content: turn.text }, { role: "assistant", content: ask.text });
+    }
+    return said;
+  }
+
+  #drawnTurn(kept) {
+    return this.turns.find((turn) => turn.kept === kept);
+  }
+}
