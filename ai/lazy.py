@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from core.naming import module_name
+from core.names.naming import module_name
 
 _loaded: dict[str, ModuleType] = {}
 _READ_LATE = {"openai": ("openai.types", "openai.types.responses", "openai.types.shared")}

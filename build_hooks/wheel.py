@@ -2,7 +2,7 @@
 
 A clone has the folders `ai`, `core`, `server` and `tools` at its top, names that belong to everybody. In the wheel they
 are `moot.ai`, `moot.core` and so on, and every import of them says so: found by syntax tree, changed by one word, the
-rest byte for byte. Module paths in strings need no change, since `core/naming.py` reads them.
+rest byte for byte. Module paths in strings need no change, since `core/names/naming.py` reads them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-from core.naming import module_name
+from core.names.naming import module_name
 from core.redact import redact
 from core.untrusted import clean
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict, Unpack
 
 from core.errors import AIError
-from core.misspelt import check_options
+from core.names.misspelt import check_options
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "max"]
 FinishReason = Literal["stop", "length", "tool_calls"]

@@ -359,7 +359,7 @@ if not TYPE_CHECKING:  # who has a checker is told of names that are not there
         home = next((module for module, names in _HOMES.items() if name in names), None)
         if home is None:
             raise AttributeError(f"module 'moot' has no attribute {name!r}")
-        from core.naming import module_name
+        from core.names.naming import module_name
 
         found = globals()[name] = getattr(import_module(module_name(home)), name)
         return found

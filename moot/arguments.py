@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import InvalidInputError
-from core.misspelt import check_options
+from core.names.misspelt import check_options
 
 F = TypeVar("F", bound=FunctionType)
 

@@ -18,8 +18,8 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 from pydantic_core import PydanticSerializationError, to_json
 
 from ai.runs.run import Run
-from core import extensions
 from core.errors import MootError
+from core.names import extensions
 from core.untrusted import clean
 from server.toolbox import KINDS, RECIPES, Recipe
 from tools.recipe.result import Prose, Result

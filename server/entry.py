@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from core.naming import PREFIX
+from core.names.naming import PREFIX
 
 _FOLDER = Path(__file__).resolve().parents[1]
 ENTRY = (_FOLDER if PREFIX else _FOLDER / "moot") / "__main__.py"

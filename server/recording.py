@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KEPT_TOOLS = frozenset({"ask_one", "ask_many", "consensus", "debate", "judge", "review"})
 _LONGEST = 1_000_000
 """Characters of a question, above which its end is not kept."""
+CUT_OFF = "[cut off here by the user]"
 _CONTENTS = frozenset({"diff", "candidates", "dry_run", "background"})
 """Arguments that hold what stood in files, or say how to run: not kept."""
 
@@ -74,6 +75,15 @@ def said_in(view: RunView) -> list[tuple[str, str]]:
     """Every answer of a run, whole or not, with its author."""
     calls = [call for call in view.calls.values() if call.text.strip()]
     return [(f"{call.ai} ({call.role})" if call.role else call.ai, call.text) for call in calls]
+
+
+def cut_off_in(view: RunView) -> list[tuple[str, str]]:
+    """As `said_in`, with a word at the end of every answer that is not whole."""
+    finished = [call.answer is not None for call in view.calls.values() if call.text.strip()]
+    return [
+        (author, text if whole else f"{text.rstrip()} {CUT_OFF}")
+        for (author, text), whole in zip(said_in(view), finished, strict=True)
+    ]
 
 
 def cost_of(view: RunView) -> float | None:

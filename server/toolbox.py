@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from ai.lazy import load
 from core.jobs.kinds import BATCH, CALL_OFF, SLICE
-from core.naming import module_name
+from core.names.naming import module_name
 
 if TYPE_CHECKING:
     from tools.recipe.result import Result

@@ -100,7 +100,7 @@ def test_the_quick_start_has_exactly_two_commands_of_one_line() -> None:
     section = README[README.index("## Quick start") : README.index("## Install")]
     commands = re.findall(r"^```\w*\n(.*?)^```", section, re.M | re.S)
     assert [command.count("\n") for command in commands] == [1, 1]
-    assert commands[0].rstrip().endswith("uv run moot demo")
+    assert commands[0].rstrip().endswith("uv run --no-dev moot demo")
     assert commands[1].rstrip().endswith("uv run pytest")
 
 

@@ -52,7 +52,7 @@ from tools.recipe.kit import (
     refusal,
 )
 from tools.recipe.off_loop import off_loop
-from tools.recipe.panel import Heading, OnPartial, Turnout, heading, refuse_partial, said
+from tools.recipe.panel import Heading, OnPartial, Turnout, cut_off, cut_told, heading, refuse_partial, said
 from tools.recipe.result import Part, Result
 from tools.recipe.structured import structured_request
 
@@ -393,4 +393,6 @@ def _heading(table: _Table, ruling: Ruling | None, judge: Reply | None, asked: l
     seat = " (who also debated)" if judge.ai in asked else ""
     gave = "gave the verdict" if ruling.verdict else "gave no verdict that could be read"
     gave += f"; {counted(unread, 'position')} not read, since none is marked" if unread else ""
-    return heading(turnout, "debated", cost, then=f"; {judge.ai}{seat} {gave}", incomplete=incomplete)
+    cut = cut_off(table.outcomes)
+    then = f"; {judge.ai}{seat} {gave}{cut_told(cut)}"
+    return heading(turnout, "debated", cost, then=then, incomplete=incomplete or cut > 0)

@@ -30,7 +30,7 @@ from tools.recipe.kit import (
     price_range,
     refusal,
 )
-from tools.recipe.panel import OnPartial, Turnout, default_judges, heading, refuse_partial
+from tools.recipe.panel import OnPartial, Turnout, cut_off, cut_told, default_judges, heading, refuse_partial
 from tools.recipe.result import Result
 
 MOST_CANDIDATES = 16
@@ -108,8 +108,8 @@ async def judge(
         heard,
         "answered" if names else "judged",
         Cost.of(every),
-        then=f"; {judgement.verdict.rstrip('.')}",
-        incomplete=bool(judging.failed),
+        then=f"; {judgement.verdict.rstrip('.')}{cut_told(cut_off(every))}",
+        incomplete=bool(judging.failed) or cut_off(every) > 0,
     )
     return Judged(**head, judgement=judgement, answers=replies, failed=failed, calls=len(every), cost=Cost.of(every))
 

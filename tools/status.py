@@ -17,6 +17,8 @@ KEPT = (
     "batches: the rows given to the tool batch and their answers, for 30 days.",
     "threads.db: what was said in named threads, until `moot threads delete NAME`.",
     "history.db: what was asked at the command line, until `moot history clean` (or `history` in defaults says).",
+    "chat_lines: the last 1,000 lines typed in `moot chat`, until `moot history clean`; none with `history` off.",
+    "prompts: saved prompts, until they are deleted.",
     "cache.db: answers of AIs with a cache_ttl, for at most a year; delete the file at any time.",
     "moot.db, track.db, the other files: usage, limits and how panels went, without words.",
 )
@@ -91,9 +93,9 @@ def _ready(seat: ConfiguredAI) -> AIStatus:
     paused = f"The provider asked for a pause of {pause_s:,.0f} s more." if pause_s >= 1 else None
     problem = missing or paused or seat.warning(date.today())
     if seat.local and not missing:
-        from ai.local.personas import TINY
+        from ai.local.personas import NICKNAME
 
-        problem = f"{TINY}: set an API key for real answers."
+        problem = f"{NICKNAME}: set an API key for real answers."
     return AIStatus(
         name=seat.name,
         provider=seat.provider.name,

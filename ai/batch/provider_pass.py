@@ -20,7 +20,7 @@ from ai.batch.submissions import Chunk, Errand
 from ai.request import result_key
 from ai.runs.run import Run
 from core.errors import AIError, InvalidInputError, MootError
-from core.naming import module_name
+from core.names.naming import module_name
 
 if TYPE_CHECKING:
     from ai.roster.roster import Roster

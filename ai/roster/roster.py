@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,14 +17,16 @@ from pathlib import PurePath
 import anyio.to_thread
 from pydantic import SecretStr
 
+from ai.client import AsyncAIClient
 from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
 from ai.layers.cache import Cache
-from ai.local.engine import LocalEngine, available_reason
-from ai.local.personas import PERSONAS, persona
+from ai.local.engine import available_reason
+from ai.local.engines import LocalEngines
+from ai.local.personas import NAMED, PERSONAS, Persona, persona
 from ai.providers.added import include_added
 from ai.providers.catalog import PROVIDERS, Provider
 from ai.roster.build import build_ai
-from ai.roster.client_settings import client_settings, provider_of
+from ai.roster.client_settings import client_settings, embedded_model, provider_of
 from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.key_lane import Key
 from ai.roster.names import closest, expanded, match, without_model
@@ -32,16 +34,18 @@ from ai.roster.placing import dialect
 from ai.wire.raw.bounded import MEGABYTE
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
-from core import extensions
 from core.config import AIConfig, Config
 from core.errors import ConfigError, InvalidInputError, UnknownAIError
 from core.keys import environment_key
 from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
-from core.naming import module_name
+from core.names import extensions
+from core.names.naming import module_name
 from core.paths import data_dir
 from core.people.person import acting
 from core.stores.sqlite import Store
+
+_MOST_UNLISTED = 128
 
 
 @dataclass
@@ -50,11 +54,14 @@ class Roster:
 
     config: Config
     http: SharedHTTP = field(default_factory=SharedHTTP)
-    engine: LocalEngine = field(default_factory=LocalEngine)
+    engines: LocalEngines = field(default_factory=LocalEngines)
     seats: dict[str, ConfiguredAI] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    unlisted: set[str] = field(default_factory=set)
-    """Those of `seats` that are there since they were named: other models of an AI, and local personas."""
+    unlisted: dict[str, None] = field(default_factory=dict)
+    """Those of `seats` that are there since they were named: other models of an AI, and local personas. Whoever was
+    named last stands last."""
+    forgotten: list[ConfiguredAI] = field(default_factory=list)
+    """Those that were there once and have something to close in the end."""
     budget: Budget | None = None
     buckets: Buckets = field(default_factory=open_buckets)
     answers: Store = field(default_factory=lambda: Store(data_dir() / "cache.db", CACHE_MIGRATIONS, durability="OFF"))
@@ -73,7 +80,7 @@ class Roster:
                 roster.problems[name] = str(error)
         if not roster.seats and not roster.problems and config.readable:
             for seat in PERSONAS:
-                roster.seats[seat.name] = roster.build(seat.name, AIConfig(provider="local"))
+                roster.seats[seat.name] = roster.build(seat.name, _row_of(seat))
         return roster
 
     @property
@@ -126,9 +133,9 @@ class Roster:
         if not isinstance(name, str):
             raise InvalidInputError(f"An AI is called by its name, such as 'gpt', and not {name!r}.")
         if found := match(name, [*self.seats, *self.problems]):
-            return found
-        if face := match(name, [seat.name for seat in PERSONAS]):
-            return self._named_only(face, AIConfig(provider="local"))
+            return self._named_again(found)
+        if (face := match(name, [seat.name for seat in NAMED])) and (seat := persona(face)):
+            return self._named_only(face, _row_of(seat))
         base, slash, model = (part.strip() for part in name.partition("/"))
         if not slash or not model:
             raise self.unknown(name)
@@ -177,8 +184,28 @@ class Roster:
 
     def _named_only(self, name: str, row: AIConfig) -> str:
         self.seats[name] = self.build(name, row)
-        self.unlisted.add(name)
+        self.unlisted[name] = None
+        self._forget_the_oldest()
         return name
+
+    def _named_again(self, name: str) -> str:
+        if name in self.unlisted:
+            self.unlisted[name] = self.unlisted.pop(name)
+        return name
+
+    def _forget_the_oldest(self) -> None:
+        """Keep no more of them than may be of use: a model can name ever new ones, and each is there when named again.
+
+        Whoever is being asked stays. Whoever holds one that is forgotten can go on asking it: nothing is closed here.
+        """
+        for name in [*self.unlisted][:-1]:
+            if len(self.unlisted) <= _MOST_UNLISTED:
+                return
+            if not self.seats[name].concurrency.wanted:
+                del self.unlisted[name]
+                seat = self.seats.pop(name)
+                if any(type(lane.key.client).aclose is not AsyncAIClient.aclose for lane in seat.lanes):
+                    self.forgotten.append(seat)
 
     def default(self) -> ConfiguredAI:
         """The AI to ask when none is named: `defaults.ai`, else the first."""
@@ -191,19 +218,19 @@ class Roster:
     async def aclose(self) -> None:
         """Close every connection and the embedded model."""
         async with AsyncExitStack() as stack:  # each is closed, whatever the others do
-            stack.push_async_callback(anyio.to_thread.run_sync, self.engine.close)
+            stack.push_async_callback(anyio.to_thread.run_sync, self.engines.close)
             stack.push_async_callback(self.http.aclose)
             stack.push_async_callback(anyio.to_thread.run_sync, self.buckets.close)
             stack.push_async_callback(anyio.to_thread.run_sync, self.answers.close)
             if self.budget is not None:
                 stack.push_async_callback(anyio.to_thread.run_sync, self.budget.close)
-            for seat in self.seats.values():
+            for seat in (*self.seats.values(), *self.forgotten):
                 stack.push_async_callback(seat.aclose)
 
     def close(self) -> None:
         """Close what code without an event loop may have opened."""
         self.http.close()
-        self.engine.close()
+        self.engines.close()
         self.buckets.close()
         self.answers.close()
         if self.budget is not None:
@@ -229,7 +256,7 @@ class Roster:
             find=lambda other: self.seat(other).without_fallback,
             buckets=self.buckets,
             system=face.system if face and provider.embedded else None,
-            check=available_reason if provider.embedded else partial(_missing_program, row) if row.command else None,
+            check=_check(name, row, provider),
             cache=self._cache(name, row, provider),
         )
 
@@ -241,7 +268,7 @@ class Roster:
         """
         ai = self.seat(name)
         row = ai.row.model_copy(update={"api_key": SecretStr(ai.row.keys[0][1])}) if ai.row.keys else ai.row
-        return client_settings(name, row, ai.provider, self.config.defaults, self.engine)
+        return client_settings(name, row, ai.provider, self.config.defaults, self.engines)
 
     def _cache(self, name: str, row: AIConfig, provider: Provider) -> Cache | None:
         if row.cache_ttl is None:
@@ -252,7 +279,7 @@ class Roster:
         return Cache(identity, row.cache_ttl, self.answers)
 
     def _key(self, name: str, alias: str, row: AIConfig, provider: Provider) -> Key:
-        settings = client_settings(name, row, provider, self.config.defaults, self.engine)
+        settings = client_settings(name, row, provider, self.config.defaults, self.engines)
         module = importlib.import_module(provider.module or module_name(f"ai.providers.{dialect(row, provider)}"))
         endpoint = settings.endpoint
         id_ = key_id(endpoint.base_url, endpoint.api_key) if endpoint else key_id(name)
@@ -298,7 +325,8 @@ def open_seat(
     if owner not in roster.seats and owner not in roster.problems and owner not in PROVIDERS and not persona(owner):
         raise roster.unknown(owner)
     given = {"api_key": api_key, "model": model or other or None, "base_url": base_url}
-    base = config.rows.get(owner) or AIConfig(provider="local" if persona(owner) else owner)
+    face = persona(owner)
+    base = config.rows.get(owner) or (_row_of(face) if face else AIConfig(provider=owner))
     if api_key is not None:
         base = base.model_copy(update={"api_keys": []})
     if wrong := [key for key, value in given.items() if not isinstance(value, str | None)]:
@@ -326,6 +354,17 @@ def _configured(config: Config) -> Iterator[tuple[str, AIConfig]]:
         wanted = provider.needs_key and provider.from_environment and provider.name not in named | set(config.bad_rows)
         if wanted and environment_key(provider.env_keys):
             yield provider.name, AIConfig(provider=provider.name)
+
+
+def _row_of(seat: Persona) -> AIConfig:
+    return AIConfig(provider="local", model=seat.model.name)
+
+
+def _check(name: str, row: AIConfig, provider: Provider) -> Callable[[], str | None] | None:
+    """What says why an AI cannot be asked here; None where only asking tells."""
+    if provider.embedded:
+        return partial(available_reason, embedded_model(name, row, provider))
+    return partial(_missing_program, row) if row.command else None
 
 
 def _missing_program(row: AIConfig) -> str | None:

@@ -55,7 +55,7 @@ class App:
     """What people other than the owner work with, by their names; made when they come."""
 
     def materials_of(self, person: Person) -> Materials:
-        """What *person* works with: their own threads, and of files those that they brought. Blocks for a moment."""
+        """What *person* works with: their own threads, and of files those that they brought. Blocks the first time."""
         if person.owns:
             return self.materials
         if person.name not in self.others:

@@ -135,6 +135,8 @@ class Tally:
 
     ok: int = 0
     failed: int = 0
+    cut: int = 0
+    """Of those that are ok, how many end where the provider, or a limit, cut them off."""
     cost_usd: float = 0.0
     cost_complete: bool = True
     first_errors: list[str] = field(default_factory=list)
@@ -147,6 +149,7 @@ class Tally:
         failed = record["status"] != "ok"
         self.failed += failed
         self.ok += not failed
+        self.cut += not failed and record.get("finish_reason") == "length"
         cost = record.get("cost_usd")
         if cost is None:
             self.cost_complete = self.cost_complete and failed

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -33,6 +34,7 @@ _KINDS = (
     "application/pdf",
     "application/yaml",
 )
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _PORTS = {"http": 80, "https": 443}
 
 Resolve = Callable[[str, int], Sequence[str]]
@@ -51,15 +53,43 @@ class Page:
     notes: tuple[str, ...] = ()
 
 
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that is given out of IPv6; whatever lies beside it is somebody's own, or for special use."""
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "2001::/23",  # Teredo, and what protocols were given
+            "3fff::/20",  # documentation
+            "192.0.0.0/24",  # what protocols were given
+            "192.88.99.0/24",  # relays that are no more
+        ),
+    )
+)
+"""Where nobody has a site, though Python calls some of it global; RFC 6890 and its registry."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
 def is_public(address: str) -> bool:
     """Whether *address* is one of the open internet: not of this machine, its network, or for special use."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    if inner is None and ip.version == 6 and (teredo := ip.teredo):
-        inner = teredo[1]
-    if inner is None and ip in ipaddress.ip_network("64:ff9b::/96" if ip.version == 6 else "255.255.255.255/32"):
-        inner = ipaddress.ip_address(int(ip) & 0xFFFFFFFF)
-    return ip.is_global and not ip.is_multicast and (inner is None or is_public(str(inner)))
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not ip.is_multicast and not _special(ip)
+    if ip.scope_id is not None:  # an address of one of this machine's networks
+        return False
+    inner = ip.ipv4_mapped or ip.sixtofour
+    if ip in _NAT64:
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if inner is not None:
+        return is_public(str(inner))
+    return ip in _UNICAST and ip.is_global and not _special(ip)
+
+
+def _special(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return any(ip in network for network in _SPECIAL)
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -78,10 +108,16 @@ def fetch(url: str, *, look_up: Resolve = resolve, allowed: Callable[[str], bool
         reply = _get(url, look_up, allowed)
         if reply.location is None:
             return _page(url, reply)
-        url = urljoin(url, reply.location)
-        if urlsplit(url).scheme not in _PORTS:
-            raise LinkRefusedError(f"{_told(url)} is not read: it leads away from the web. Give the address itself.")
+        url = _joined(url, reply.location)
     raise LinkRefusedError(f"{_told(url)} is not read: it redirects more than {_MOST_REDIRECTS} times.")
+
+
+def _joined(url: str, location: str) -> str:
+    """Where a page leads to."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise LinkRefusedError(f"{_told(url)} is not read: it leads to no address. Open it in a browser.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +163,12 @@ def _parts(url: str) -> SplitResult:
         port = parts.port
     except ValueError:
         raise LinkRefusedError(f"{_told(url)} is no address. Correct it.") from None
+    if parts.scheme not in _PORTS:
+        raise LinkRefusedError(f"{_told(url)} is not read: it leads away from the web. Give the address itself.")
     if parts.username or parts.password:
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         raise LinkRefusedError(f"{_told(bare)} was given with a password in it. Leave that out.")
-    if not parts.hostname or not url.isascii() or any(letter.isspace() for letter in url):
+    if not _HOST.fullmatch(parts.hostname or "") or not url.isascii() or any(letter.isspace() for letter in url):
         raise LinkRefusedError(f"{_told(url)} is no address. Correct it, with %-codes for what is not ASCII.")
     if port not in (None, *_PORTS.values()):
         raise LinkRefusedError(f"{_told(url)} is not read: pages are at ports 80 and 443 alone.")

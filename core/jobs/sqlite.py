@@ -32,7 +32,7 @@ from core.jobs.values import Job, JobClaim, JobResult, KeptCall, new_id
 from core.paths import network_folder
 from core.stores.owners import Owner
 from core.stores.spool import Segment, Spool, left_behind, read_spool
-from core.stores.sqlite import Store, explain, now
+from core.stores.sqlite import Store, now
 
 log = logging.getLogger(__name__)
 
@@ -296,13 +296,13 @@ class SQLiteJobs:
         try:
             return await asyncio.shield(asyncio.wrap_future(written))  # it is written all the same
         except sqlite3.Error as error:
-            raise StoreError(explain(error)) from error
+            raise StoreError(self._store.explain(error)) from error
 
     def _submit_now(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return self._store.submit(operation).result()
         except sqlite3.Error as error:
-            raise StoreError(explain(error)) from error
+            raise StoreError(self._store.explain(error)) from error
 
     async def _read(self, operation: Callable[[sqlite3.Connection], T], nothing: Exception | None = None) -> T:
         """Read in a thread; *nothing* is raised where there is no store yet."""

@@ -110,7 +110,7 @@ class Spool:
                 self.failed = not self._written(segment, line)
             except OSError as error:
                 if not self.failed:
-                    log.warning("A finished call could not be spooled: %s", error.strerror)
+                    log.warning("A finished call could not be kept in %r: %s", segment.path.name, error.strerror)
                 self.failed = True
             return segment
 

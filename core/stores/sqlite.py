@@ -75,6 +75,10 @@ class Store:
         """Writes dropped because the queue was full."""
         return self._writer.lost
 
+    def explain(self, error: Exception) -> str:
+        """One sentence for what *error* says of this file, with the next step."""
+        return self._file.explain(error)
+
     def exists(self) -> bool:
         """Whether anything was ever written. Blocks for a moment."""
         return self.path.exists() and self.path.stat().st_size > 0
@@ -101,7 +105,7 @@ class Store:
                 connection.close()
         except sqlite3.Error as error:
             self._current = False
-            raise StoreError(explain(error)) from error
+            raise StoreError(self.explain(error)) from error
 
 
 class _File:
@@ -131,7 +135,7 @@ class _File:
         connection.execute("BEGIN IMMEDIATE")
 
     def explain(self, error: Exception) -> str:
-        return explain(error)
+        return explain(error, self.path.name)
 
     def open(self) -> sqlite3.Connection:
         """A connection to a file of the current version, migrated if need be."""
@@ -176,20 +180,22 @@ class _File:
         return connection
 
 
-def explain(error: Exception) -> str:
-    """One sentence for what went wrong with the file, with the next step."""
+def explain(error: Exception, name: str) -> str:
+    """One sentence for what went wrong with the file called *name* in the data folder, with the next step."""
     code = result_code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return "The store is locked by another program: try again in a moment. What is not recorded yet will be."
+        return (
+            f"The store {name} is locked by another program: try again in a moment. What is not recorded yet will be."
+        )
     if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno in NO_ROOM):
-        return "The disk is full, so nothing can be recorded. Free some space; what is waiting will be recorded then."
+        return f"The disk is full, so {name} cannot be written. Free some space; what is waiting will be recorded then."
     if code in _NOT_WRITABLE or isinstance(error, OSError):
-        return "The store cannot be written. Check the permissions of Moot's data folder, or set MOOT_HOME."
+        return f"The store {name} cannot be written. Check the permissions of Moot's data folder, or set MOOT_HOME."
     if code in DAMAGED:
-        return "The store is damaged. Run: moot doctor; it says how to set it aside and start a new one."
+        return f"The store {name} is damaged. Run: moot doctor; it says how to set it aside and start a new one."
     if isinstance(error, NewerStoreError):
-        return "The store was written by a newer version of Moot. Update Moot; until then nothing is recorded."
-    return f"The store cannot be used ({type(error).__name__}). Run: moot doctor"
+        return f"The store {name} was written by a newer version of Moot. Update Moot; until then nothing is recorded."
+    return f"The store {name} cannot be used ({type(error).__name__}). Run: moot doctor"
 
 
 def result_code(error: Exception) -> int | None:

@@ -113,7 +113,10 @@ class Ledger:
         try:
             self._store.submit(lambda connection: None).result(_CHECK_S)
         except TimeoutError:
-            return self.problem or "The store does not answer, so the last calls may not be recorded. Run: moot doctor"
+            return (
+                self.problem
+                or "The usage ledger does not answer, so the last calls may not be recorded. Run: moot doctor"
+            )
         except StoreError as error:
             return str(error)
         return None
@@ -169,7 +172,9 @@ class Ledger:
         closing.start()
         closing.join(_CLOSE_S)
         if closing.is_alive():
-            log.warning("The store does not take the last calls, so `moot usage` may not show them. Run: moot doctor")
+            log.warning(
+                "The usage ledger does not take the last calls, so `moot usage` may not show them. Run: moot doctor"
+            )
 
     def _close(self) -> None:
         self._store.close()

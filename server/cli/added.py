@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from core import extensions
+from core.names import extensions
 
 if TYPE_CHECKING:
     from server.toolbox import Recipe

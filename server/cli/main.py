@@ -30,6 +30,12 @@ from server.cli.groups import Commands
 from server.cli.interrupt import end_on_interrupt
 from server.cli.options import JSON, NONE, PIPE_CLOSED, note, reporting
 
+BETTER = click.option(
+    "--better",
+    is_flag=True,
+    help="With Qwen2.5-Coder-0.5B-Instruct, a better model: fetched once, 478 MB, 491 MB on disk.",
+)
+
 
 @click.group(
     cls=Commands,
@@ -50,6 +56,7 @@ def run() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is meant for us, and looking takes 7 ms
     if sys.stdout is None:
         sys.exit("moot: standard output is closed. Leave it open, or send it to a file.")
+    open_input()
     take_all_text()
     lose_no_answer_for_a_note()
     try:
@@ -66,6 +73,8 @@ def run() -> None:
         if error.errno not in (*NO_ROOM, errno.EIO, errno.EBADF):
             raise
         _throw_away()
+        if error.errno == errno.EBADF:
+            sys.exit("moot: standard input or output is open the wrong way round. Correct the redirection.")
         sys.exit(f"moot: the output cannot be written ({error.strerror}). Send it to another place.")
     sys.exit(code)
 
@@ -80,6 +89,12 @@ def _main() -> int:
     except click.Abort:
         note("nothing was done.")
         return NONE
+
+
+def open_input() -> None:
+    """Have a closed standard input be an empty one: else the next file that is opened would be taken for it."""
+    if sys.stdin is None:
+        sys.stdin = open(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")  # noqa: SIM115 - for as long as we run
 
 
 def take_all_text() -> None:
@@ -165,12 +180,13 @@ def doctor(probe: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("question", required=False)
+@BETTER
 @click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Also save what is shown as a picture.")
-def demo(question: str | None, svg: str | None) -> None:
+def demo(question: str | None, better: bool, svg: str | None) -> None:
     """See a panel of tiny local AIs answer and vote, through the MCP server. Needs no key."""
     from server.cli.running.demo import show_demo
 
-    sys.exit(show_demo(question, svg))
+    sys.exit(show_demo(question, svg, better=better))
 
 
 @cli.command()
@@ -194,22 +210,10 @@ def local() -> None:
 
 
 @local.command("install")
-def local_install() -> None:
-    """Download the embedded model (130 MB), check it and put it in place."""
-    from ai.local.engine import LocalEngine
-    from ai.local.install import install_local_model
-    from core.errors import MootError
-    from server.cli.interrupt import keyboard_interrupts
+@BETTER
+def local_install(better: bool) -> None:
+    """Download the embedded model (130 MB with its engine), check it and put it in place."""
+    from ai.local import weights
+    from server.cli.running.embedded import install
 
-    engine = LocalEngine()
-    try:
-        with keyboard_interrupts():
-            install_local_model(lambda line: click.echo(line, err=True))
-            engine.locate()  # a missing system library shows now, not at the first question
-        click.echo("The embedded model starts. Try: moot demo", err=True)
-    except MootError as error:
-        raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        raise click.ClickException("stopped. Run it again: what was downloaded is not kept half.") from None
-    finally:
-        engine.close()
+    install(weights.BETTER if better else weights.TINY)

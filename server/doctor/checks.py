@@ -29,6 +29,7 @@ import anyio
 import click
 
 from ai.local.engine import LocalEngine, available_reason
+from ai.local.weights import MODELS, TINY, Model
 from ai.providers import retirements
 from ai.roster.roster import Roster
 from core.config import Config, load_config
@@ -185,19 +186,24 @@ def _probe(patient: Patient) -> Iterator[Diagnosis]:
         yield from anyio.run(ask_everybody, patient.config)
 
 
-def _embedded_model(patient: Patient) -> Iterator[Diagnosis]:
-    reason = available_reason()
-    if reason:
-        needed = any(seat.local for seat in patient.roster.seats.values())
-        yield Diagnosis("embedded model", "warn" if needed else "ok", f"Not there: {reason}")
-        return
-    engine = LocalEngine()
+def _embedded_models(patient: Patient) -> Iterator[Diagnosis]:
+    used = {seat.model for seat in patient.roster.seats.values() if seat.local}
+    for model in MODELS.values():
+        if model is TINY or model.name in used:
+            yield _embedded_model(model, needed=model.name in used)
+
+
+def _embedded_model(model: Model, *, needed: bool) -> Diagnosis:
+    what = "embedded model" if model is TINY else f"embedded model {model.name}"
+    if reason := available_reason(model):
+        return Diagnosis(what, "warn" if needed else "ok", f"Not there: {reason}")
+    engine = LocalEngine(model)
     started = time.perf_counter()
     try:
         engine.locate()
-        yield Diagnosis("embedded model", "ok", "It starts.", time.perf_counter() - started)
+        return Diagnosis(what, "ok", "It starts.", time.perf_counter() - started)
     except LocalModelError as error:
-        yield Diagnosis("embedded model", "warn", str(error))
+        return Diagnosis(what, "warn", str(error))
     finally:
         engine.close()
 
@@ -343,7 +349,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Diagnosis]], ...] = (
     _credentials,
     _ais,
     _probe,
-    _embedded_model,
+    _embedded_models,
     _store,
     _fleet,
     _disk,

@@ -22,11 +22,11 @@ _MIGRATIONS: dict[str, Sequence[str]] = {
     "moot.db": schema.MIGRATIONS,
     "jobs.db": jobs_schema.MIGRATIONS,
     "threads.db": threads.MIGRATIONS,
+    "history.db": history.MIGRATIONS,
     "track.db": track_record.MIGRATIONS,
     "limits.db": bucket.MIGRATIONS,
     "budget.db": budget_rows.MIGRATIONS,
     "cache.db": cache.MIGRATIONS,
-    "history.db": history.MIGRATIONS,
     "people.db": tokens.MIGRATIONS,
 }
 
@@ -49,7 +49,7 @@ def examine_database(path: Path) -> Diagnosis:
         code = result_code(error)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Diagnosis(name, "warn", f"{path} is locked by another program; calls are recorded when it lets go.")
-        return Diagnosis(name, "fail", _set_aside(path) if code in DAMAGED else f"{path}: {explain(error)}")
+        return Diagnosis(name, "fail", _set_aside(path) if code in DAMAGED else f"{path}: {explain(error, path.name)}")
     if path.name in _MIGRATIONS and written_by > len(_MIGRATIONS[path.name]):
         return Diagnosis(name, "fail", f"{path} was written by a newer Moot (version {written_by}). Update this one.")
     return Diagnosis(name, "ok", f"{path} is whole, free to write, version {written_by}.")

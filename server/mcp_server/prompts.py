@@ -21,6 +21,7 @@ from mcp.types import (
 from pydantic import Field
 
 from ai.runs.app import App
+from core.memory.threads import ThreadInfo
 from core.people.person import acting
 from core.roles import Role
 from server.mcp_server.resources import EVENTS, JOB
@@ -58,12 +59,17 @@ def add_completion(server: MCPServer[App], app: Callable[[], App]) -> None:
             case "rounds":
                 return complete(argument.name, argument.value, "01234")
             case "name" if isinstance(ref, ResourceTemplateReference):
-                listed = await anyio.to_thread.run_sync(lambda: app().materials_of(acting()).threads.all())
+                listed = await anyio.to_thread.run_sync(threads_of, app())
                 return complete(argument.name, argument.value, [thread.name for thread in listed])
             case "id" if isinstance(ref, ResourceTemplateReference) and ref.uri in (JOB, EVENTS):
                 return complete(argument.name, argument.value, [job.id for job in await app().jobs.list_jobs()])
             case _:
                 return None
+
+
+def threads_of(app: App) -> list[ThreadInfo]:
+    """The threads of whoever asks. Blocks."""
+    return app.materials_of(acting()).threads.all()
 
 
 def complete(argument: str, value: str, names: Iterable[str]) -> Completion:

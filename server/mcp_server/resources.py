@@ -46,7 +46,7 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: LongR
         mime_type="application/json",
     )
     def threads() -> list[dict[str, Any]]:
-        listed = _read(lambda: app().materials_of(acting()).threads.all())
+        listed = _read(app().materials_of(acting()).threads.all)
         return [
             {"name": one.name, "turns": one.turns, "updated": one.updated, "opening": one.opening} for one in listed
         ]

@@ -17,6 +17,7 @@ from core.keys import environment_key
 from core.redact import register_secret
 from core.secrecy.config_row import bare_key
 from server.setup.credentials_file import change_rows, rows
+from server.setup.keys import read_key
 from server.streams import is_terminal
 
 _LONGEST_KEY = 4096
@@ -115,11 +116,9 @@ def _key(name: str, provider: Provider, variable: str | None, base_url: str | No
         return _checked(value)
     if not provider.needs_key or environment_key(provider.env_keys):
         return None
-    if sys.stdin is None:
-        raise InvalidInputError(f"No key for {name!r}: pipe it in, or add --key-from-env VARIABLE.")
     if is_terminal(sys.stdin):
         return _checked(click.prompt(f"Key of {name}", hide_input=True, err=True))
-    return _checked(sys.stdin.read(_LONGEST_KEY + 1))
+    return _checked(read_key())
 
 
 def _checked(given: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from core.untrusted import clean
 from server.setup.credentials_file import change_rows, rows
 
 _LONGEST_KEY = 4096
+_MOST_READ = 1_000_000
 
 
 def set_key(name: str, key: str, *, keyring: bool = False) -> str:
@@ -44,6 +46,18 @@ def set_key(name: str, key: str, *, keyring: bool = False) -> str:
 
     change_rows(change)
     return f"The key of {name!r} is in {'the keyring' if keyring else FILE}. Try it: moot keys test {name}"
+
+
+def read_key() -> str:
+    """The key that is piped in; empty where standard input is closed or empty.
+
+    Raises:
+        InvalidInputError: What is piped in is no text.
+    """
+    try:
+        return "" if sys.stdin is None else sys.stdin.read(_MOST_READ)
+    except UnicodeDecodeError:
+        raise InvalidInputError("That is no key: it is no text. Pipe in the key alone.") from None
 
 
 def remove_key(name: str) -> str:

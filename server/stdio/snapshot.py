@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from core.extensions import announced
+from core.names.extensions import announced
 
 TYPE_CHECKING = False  # `typing` alone costs a third of a bare interpreter
 if TYPE_CHECKING:

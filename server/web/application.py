@@ -32,7 +32,7 @@ from server.web.page import assets
 from server.web.stream.watch import JobWatch
 
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
-_PUBLIC = ("/health", "/ready", "/enter", "/open/", "/page/", "/favicon.ico")
+_PUBLIC = ("/", "/health", "/ready", "/enter", "/open/", "/page/", "/favicon.ico")
 _SMALLEST_ZIPPED = 600
 
 
@@ -84,16 +84,16 @@ def create_application(
         lifespan=lifespan,
         middleware=[Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=6)],
     )
-    return Gate(app, address=house.address, people=people, public=(*_PUBLIC, *public))
+    return Gate(app, address=house.address, people=people, welcome=house.welcome, public=(*_PUBLIC, *public))
 
 
 @asynccontextmanager
 async def _opened(open_moot: OpenApp) -> AsyncIterator[App]:
     """The app, in which every person has an area for what they bring along, and may have a budget of their own."""
     async with open_moot() as app:
-        uploads = await anyio.to_thread.run_sync(uploads_of, OWNER)
+        workspace = await anyio.to_thread.run_sync(lambda: app.materials.workspace.with_uploads(uploads_of(OWNER)))
         app.roster.budget = app.roster.budget or Budget(data_dir(), None, {})
-        yield replace(app, materials=replace(app.materials, workspace=app.materials.workspace.with_uploads(uploads)))
+        yield replace(app, materials=replace(app.materials, workspace=workspace))
 
 
 @asynccontextmanager

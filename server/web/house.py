@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
+
+from core.people.person import Person
 from core.people.tokens import Tokens
 from server.web.access.address import Address
 from server.web.access.doors import Doors
@@ -23,6 +26,11 @@ class House:
     doors: Doors
     hub: Hub = field(default_factory=Hub)
     opened: App | None = None
+
+    async def welcome(self, person: Person) -> None:
+        """Have ready what *person* works with, which is made when they first come."""
+        if self.opened is not None and not person.owns and person.name not in self.opened.others:
+            await anyio.to_thread.run_sync(self.opened.materials_of, person)
 
     @property
     def app(self) -> App:

@@ -8,19 +8,20 @@ import os
 import socket
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
+from ai.runs.app import open_app
 from core.errors import ConfigError, InvalidInputError
 from core.paths import data_dir
 from core.people.tokens import Tokens
 from server.jobs.worker import start_worker
 from server.web.access.address import Address, check_base_path, check_names, check_public_url, is_loopback
 from server.web.access.doors import Doors
-from server.web.application import create_application
+from server.web.application import OpenApp, create_application
 from server.web.house import House
 from server.web.mcp_endpoint import McpEndpoint, Style
 
@@ -74,12 +75,18 @@ def serve(place: Place, *, browser: bool) -> int:
     try:
         house = House(address_of(place, bound), tokens, doors)
         _tell(house, browser=browser)
-        endpoint = McpEndpoint(house, Style(place.stateless, place.json))
-        app = create_application(house, detach=start_worker, rooms=[endpoint.routes], beside=[endpoint.open])
-        return _run(app, bound)
+        return _run(application(house, place, detach=start_worker), bound)
     finally:
         bound.close()
         tokens.close()
+
+
+def application(
+    house: House, place: Place, open_moot: OpenApp = open_app, *, detach: Callable[[], None] | None = None
+) -> ASGIApp:
+    """The whole application of *house*, with every room there is."""
+    endpoint = McpEndpoint(house, Style(place.stateless, place.json))
+    return create_application(house, open_moot, detach=detach, rooms=[endpoint.routes], beside=[endpoint.open])
 
 
 def address_of(place: Place, bound: socket.socket) -> Address:
@@ -170,7 +177,7 @@ def _tell(house: House, *, browser: bool) -> None:
         say("No browser could be started here. Open the link yourself.")
 
 
-def _run(app: Any, bound: socket.socket) -> int:
+def _run(app: ASGIApp, bound: socket.socket) -> int:
     config = uvicorn.Config(
         app,
         log_level="warning",

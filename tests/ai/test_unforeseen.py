@@ -26,7 +26,7 @@ from core.config import BudgetLimits, Config
 from core.errors import BadResponseError, EmptyAnswerError, NotLocalError, StoreError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus
 from core.limits.budget import Budget
-from core.naming import module_name
+from core.names.naming import module_name
 from core.values import Answer, Failure, Request, Response, ToolCall, Usage
 from tools.ask_many import ask_many
 from tools.consensus import consensus

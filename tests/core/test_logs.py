@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.logs import RedactingFormatter, configure_logging
-from core.naming import module_name
+from core.names.naming import module_name
 from core.redact import register_secret
 
 OURS = tuple(map(module_name, ("ai", "core", "server", "tools")))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import moot
-from core.naming import module_name
+from core.names.naming import module_name
 
 SOURCE = Path(moot.__file__)
 FUNCTIONS = ["ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]
@@ -22,7 +22,11 @@ def imported_for_checkers() -> dict[str, set[str]]:
     """The names under TYPE_CHECKING, by the module they come from."""
     found: dict[str, set[str]] = {}
     for node in ast.walk(ast.parse(SOURCE.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module not in ("typing", "importlib", module_name("core.naming")):
+        if isinstance(node, ast.ImportFrom) and node.module not in (
+            "typing",
+            "importlib",
+            module_name("core.names.naming"),
+        ):
             found.setdefault(node.module or "", set()).update(alias.name for alias in node.names)
     return found
 

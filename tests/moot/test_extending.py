@@ -20,7 +20,7 @@ from moot_program import ENTRY
 from provider_process import provider_process
 from pydantic import Field
 
-from core import extensions
+from core.names import extensions
 from server.added import _recipe
 from server.mcp_server.adapter import as_tool
 from server.mcp_server.reply import LongResults

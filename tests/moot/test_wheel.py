@@ -80,14 +80,14 @@ READ_BY_NAMING = {
     "ai/roster/billing.py",
     "ai/roster/warm.py",
     "ai/runs/run.py",
-    "core/naming.py",
+    "core/names/naming.py",
     "moot/__init__.py",
     "server/jobs/worker.py",
     "server/toolbox.py",
     "tools/batching/spec.py",
     "tools/recipe/kit.py",
 }
-"""Files with names of modules as data, each of which goes through `core.naming.module_name` or `ai.lazy.load`."""
+"""Files with names of modules as data, each of which goes through `core.names.naming.module_name` or `ai.lazy.load`."""
 
 
 def test_names_of_modules_that_are_data_stand_only_where_they_are_translated() -> None:

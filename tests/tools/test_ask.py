@@ -219,7 +219,17 @@ async def test_status_says_what_is_kept_where_and_how_long_as_the_readme_does() 
         found = await status(run)
     assert "Kept on this machine" in found.markdown()
     page = (Path(__file__).parents[2] / "SECURITY.md").read_text()
-    for name in ("jobs.db", "batches", "threads.db", "cache.db", "moot.db", "track.db"):
+    for name in (
+        "jobs.db",
+        "batches",
+        "threads.db",
+        "history.db",
+        "chat_lines",
+        "prompts",
+        "cache.db",
+        "moot.db",
+        "track.db",
+    ):
         assert f"`{name}`" in page
         assert any(name in line.partition(":")[0] for line in found.kept)
     assert "(SECURITY.md)" in (Path(__file__).parents[2] / "README.md").read_text()

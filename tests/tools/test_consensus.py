@@ -47,6 +47,13 @@ async def test_equal_answers_however_written_are_a_consensus_after_one_call_each
     assert result.positions[0].ais == ["a", "b", "c"] and not result.flips
 
 
+async def test_a_consensus_of_which_an_answer_was_cut_off_is_partial_and_says_so() -> None:
+    cut = Response(says("5 km"), "m", finish_reason="length")
+    result = await ask({"a": [cut], "b": [says("5 km")]})
+    assert result.partial and result.summary.startswith("PARTIAL: 2 of 2 AIs answered: consensus on “5 km”")
+    assert "; 1 answer cut off at the length limit: raise max_tokens (" in result.summary
+
+
 async def test_no_seat_sees_another_before_it_has_answered() -> None:
     async with scripted_app({"a": [says("1", why="SECRET")], "b": [says("1")]}) as app, app.run("consensus") as run:
         await consensus(run, "What?")

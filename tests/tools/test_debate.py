@@ -10,7 +10,7 @@ from scripted_ai import scripted_app
 from ai.providers.catalog import PROVIDERS
 from core.errors import MootError, PartialPanelError, ServerError
 from core.events import StepDone
-from core.values import Request
+from core.values import Request, Response
 from core.view import RunView
 from tools.debate import debate
 from tools.debating.prompts import Ruling, Statement, changed_mind, fenced
@@ -47,6 +47,15 @@ async def test_a_debate_has_openings_rebuttals_a_verdict_and_its_dissent() -> No
     assert outcome.summary.startswith("2 of 2 AIs debated; judge gave the verdict")
     steps = [event.step for event in app.events if isinstance(event, StepDone)]
     assert steps == ["opening statements: 2 of 2", "round 1", "verdict by judge"]
+
+
+async def test_a_debate_with_a_statement_that_was_cut_off_is_partial_and_says_so() -> None:
+    cut = Response(TESTS_FIRST, "m", finish_reason="length")
+    ais = {"a": [cut], "b": [CODE_FIRST], "judge": [letter_of("Code first.")]}
+    async with scripted_app(ais) as app, app.run("debate", run_id="r") as run:  # type: ignore[arg-type]
+        outcome = await debate(run, "When to write tests?", ais=["a", "b"], rounds=0)
+    assert outcome.partial and outcome.summary.startswith("PARTIAL: 2 of 2 AIs debated; judge gave the verdict")
+    assert "; 1 answer cut off at the length limit: raise max_tokens" in outcome.summary
 
 
 async def test_debaters_see_letters_and_never_names() -> None:

@@ -93,6 +93,15 @@ async def test_ais_are_asked_and_judged_by_one_that_did_not_answer() -> None:
     assert "> two" in result.markdown()
 
 
+async def test_a_judgement_of_an_answer_that_was_cut_off_is_partial_and_says_so() -> None:
+    cut = Response("one", "m", finish_reason="length")
+    result = await ask({"a": [cut], "b": ["two"], "c": [prefers("two", "one")] * 2})
+    assert result.partial and result.summary == (
+        "PARTIAL: 2 of 2 AIs answered; b is the best; 1 answer cut off at the length limit: raise max_tokens "
+        "(cost unknown)."
+    )
+
+
 async def test_no_ai_judges_its_own_answer() -> None:
     rule = prefers("one", "two", "three")
     ais: dict[str, list[Step]] = {"a": ["one", rule, rule], "b": ["two", rule, rule], "c": ["three", rule, rule]}

@@ -194,11 +194,6 @@ def read_unit(written: str) -> Unit | None:
     return Unit(tuple(sorted((name, power) for name, power in dimensions.items() if power)), factor, known=known)
 
 
-def is_known(written: str) -> bool:
-    unit = read_unit(written)
-    return unit is not None and unit.known
-
-
 def _temperature(text: str) -> Unit | None:
     match = re.fullmatch(
         r"(?:°|degrees?|deg\.?)\s*(C|F|Celsius|Fahrenheit|centigrade)|(celsius|fahrenheit)", text, re.I

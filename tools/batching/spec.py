@@ -211,14 +211,17 @@ def report(spec: BatchSpec, tally: Tally) -> BatchReport:
     total, name = spec.total * len(spec.ais), Path(spec.output).name
     cost = Cost(known_usd=tally.cost_usd, complete=tally.cost_complete)
     words = f"{tally.ok:,} of {total:,} answered ({cost})"
-    words = f"PARTIAL: {words}, {tally.failed:,} failed." if tally.ok < total else f"{words}."
+    words += f", {tally.failed:,} failed" if tally.ok < total else ""
+    words += f", {tally.cut:,} cut off at the length limit: raise max_tokens for the rest" if tally.cut else ""
+    partial = tally.ok < total or bool(tally.cut)
+    words = f"PARTIAL: {words}." if partial else f"{words}."
     sidecar = Sidecar.of(Path(spec.output))
     if sidecar is not None and sidecar.kept:
         words = f"{words} What could not be placed of an earlier state is in {', '.join(sidecar.kept)}."
     rows = list(islice(Results(Path(spec.output), spec.ais).records(), _SHOWN_ROWS)) if spec.shown else []
     return BatchReport(
         summary=words if spec.shown else f"{words} The results are in {name}.",
-        partial=tally.ok < total,
+        partial=partial,
         total=total,
         done=tally.done,
         failed=tally.failed,

@@ -43,6 +43,8 @@ Background = bool
 RoleName = Annotated[str | None, Field(description="E.g. reviewer, architect.")]
 Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
 Images = Annotated[list[str] | None, Field(description="Picture files.", max_length=10)]
+
+
 class Said(BaseModel):
     """What was said before in a conversation that its user keeps."""
 

@@ -12,7 +12,8 @@ from typing import Literal, TypedDict
 from ai.roster.roster import Roster
 from core.errors import PartialPanelError
 from core.untrusted import quoted
-from tools.recipe.kit import Cost, Reply
+from core.values import Answer, Outcome
+from tools.recipe.kit import Cost, Reply, counted
 
 OnPartial = Literal["return", "refuse"]
 TurnoutKind = Literal["full", "partial", "single voice", "none"]
@@ -64,6 +65,16 @@ def heading(turnout: Turnout, did: str, cost: Cost, *, then: str = "", incomplet
     return Heading(summary=f"PARTIAL: {whole} {missing}", partial=True)
 
 
+def cut_off(outcomes: Sequence[Outcome]) -> int:
+    """How many answers end where the provider, or a limit, cut them off: nobody knows what else they said."""
+    return sum(isinstance(one, Answer) and one.finish_reason == "length" for one in outcomes)
+
+
+def cut_told(cut: int) -> str:
+    """The clause that tells of *cut* such answers; empty where there are none."""
+    return f"; {counted(cut, 'answer')} cut off at the length limit: raise max_tokens" if cut else ""
+
+
 def refuse_partial(on_partial: str, turnout: Turnout, cost: Cost, known: Sequence[str], why: Sequence[str]) -> None:
     """End the recipe when somebody is missing and the caller wants all or nothing.
 
@@ -97,7 +108,7 @@ def family(roster: Roster, ai: str) -> str:
     return _FAMILY_OF_PROVIDER.get(provider, provider)
 
 
-_CARRIERS = {"openrouter", "groq", "together", "ollama", "lmstudio", "openai_compatible", "command"}
+_CARRIERS = {"openrouter", "groq", "together", "ollama", "lmstudio", "openai_compatible", "command", "local"}
 _FAMILY_OF_PROVIDER = {"openai": "gpt", "anthropic": "claude", "xai": "grok", "perplexity": "sonar"}
 _MAKERS = {"codex": "gpt", "o1": "gpt", "o3": "gpt", "o4": "gpt", "mixtral": "mistral", "codestral": "mistral"} | {
     name: name

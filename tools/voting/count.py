@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ai.runs.run import Run
 from core.values import Outcome
 from tools.recipe.kit import Cost, Reply
-from tools.recipe.panel import Turnout, family
+from tools.recipe.panel import Turnout, cut_off, family
 from tools.voting.past_panels import weighted
 from tools.voting.prompts import Take
 from tools.voting.referee import Refereeing, match
@@ -41,6 +41,11 @@ class Panel:
     @property
     def turnout(self) -> Turnout:
         return Turnout(self.asked, [member.ai for member in self.members])
+
+    @property
+    def cut(self) -> int:
+        """How many answers end where the provider, or a limit, cut them off."""
+        return cut_off(self.outcomes)
 
     @property
     def cost(self) -> Cost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tools.recipe.panel import heading
+from tools.recipe.panel import cut_told, heading
 from tools.voting.count import Count, Member, Panel
 from tools.voting.past_panels import Past
 from tools.voting.result import Assertion, Consensus, ConsensusOutcome, Flip, Position, Seat
@@ -28,8 +28,8 @@ def report(panel: Panel, count: Count | None, threshold: float, past: Past) -> C
             panel.turnout,
             "answered",
             panel.cost,
-            then=_then(panel, count, how, verdict, past),
-            incomplete=silent or unmatched or unread or bool(panel.failed),
+            then=_then(panel, count, how, verdict, past) + cut_told(panel.cut),
+            incomplete=silent or unmatched or unread or bool(panel.failed) or panel.cut > 0,
         ),
         outcome=how,
         verdict=verdict,

@@ -7,16 +7,10 @@ Source: https://docs.mistral.ai/capabilities/batch and the API reference's secti
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import Any
 
-import anyio.to_thread
-
-from ai.batch.endpoint import BatchHTTP, RemoteResult, RemoteStatus, Terms, encoded, refused
-from ai.batch.endpoints.openai import chat_outcome, plain_body, with_words
-from ai.providers.learned import Learned
-from ai.wire.settings import ClientSettings
-from ai.wire.transport import SharedHTTP
+from ai.batch.endpoint import RemoteResult, RemoteStatus, Terms, encoded, refused
+from ai.batch.endpoints.chat_batches import ChatBatches, chat_outcome, plain_body, with_words
 from core.values import Request
 
 _MARK = "moot"
@@ -28,21 +22,12 @@ _REASONS = {
 }
 
 
-class Batches:
+class Batches(ChatBatches):
     """The batch endpoint of a Mistral account."""
 
     # "Files": at most 512 MB a file. A job may have a million requests; more and smaller ones end sooner.
     terms = Terms(requests=50_000, bytes=512_000_000, price=0.5)
     marks = True
-
-    def __init__(self, settings: ClientSettings, http: SharedHTTP) -> None:
-        assert settings.endpoint is not None
-        self._settings = settings
-        self._http = BatchHTTP(settings, http, {"authorization": f"Bearer {settings.endpoint.api_key}"})
-
-    async def open(self) -> None:
-        known = await anyio.to_thread.run_sync(Learned.of(self._settings).load)
-        self._settings = replace(self._settings, quirks=known)
 
     def line(self, custom_id: str, request: Request) -> bytes:
         body = plain_body(request, self._settings)

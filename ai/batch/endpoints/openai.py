@@ -7,21 +7,11 @@ request of a batch costs half of an ordinary one ("Overview: 50% cost discount c
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import Any
 
-import anyio.to_thread
-
-from ai.batch.endpoint import BatchHTTP, RemoteResult, RemoteStatus, Terms, encoded, folded, refused, unanswered
-from ai.client import ignore
-from ai.providers.chat_body import build_body
-from ai.providers.learned import Learned
-from ai.providers.openai_chat import ChatFold
-from ai.wire.settings import ClientSettings
-from ai.wire.transport import SharedHTTP
-from core.errors import AIError
-from core.redact import redact
-from core.values import Request, Response
+from ai.batch.endpoint import RemoteResult, RemoteStatus, Terms, encoded, refused, unanswered
+from ai.batch.endpoints.chat_batches import ChatBatches, chat_outcome, plain_body, with_words
+from core.values import Request
 
 _ENDPOINT = "/v1/chat/completions"
 _MARK = "moot"
@@ -33,28 +23,12 @@ _REASONS = {
 }
 
 
-def plain_body(request: Request, settings: ClientSettings) -> dict[str, Any]:
-    """The body of an ordinary call, without what is for streams."""
-    assert settings.model is not None
-    body = build_body(request, settings.model, settings)
-    return {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
-
-
-class Batches:
+class Batches(ChatBatches):
     """The batch endpoint of an OpenAI account."""
 
     # API reference, "Create batch": input_file_id ("up to 50,000 requests, and can be up to 200 MB in size").
     terms = Terms(requests=50_000, bytes=200_000_000, price=0.5)
     marks = True
-
-    def __init__(self, settings: ClientSettings, http: SharedHTTP) -> None:
-        assert settings.endpoint is not None
-        self._settings = settings
-        self._http = BatchHTTP(settings, http, {"authorization": f"Bearer {settings.endpoint.api_key}"})
-
-    async def open(self) -> None:
-        known = await anyio.to_thread.run_sync(Learned.of(self._settings).load)
-        self._settings = replace(self._settings, quirks=known)
 
     def line(self, custom_id: str, request: Request) -> bytes:
         body = plain_body(request, self._settings)
@@ -104,17 +78,3 @@ class Batches:
         if error:
             return RemoteResult(row["custom_id"], refused(who, error))
         return RemoteResult(row["custom_id"], chat_outcome(self._settings, response))
-
-
-def with_words(reason: str, errors: list[dict[str, Any]] | None) -> str:
-    """*reason* and the first of the provider's own words."""
-    said = errors[0].get("message") if errors else None
-    return f"{reason}: {redact(str(said or 'no reason given'))[:300]}."
-
-
-def chat_outcome(settings: ClientSettings, response: dict[str, Any]) -> Response | AIError:
-    """The answer or the error in what an ordinary call would have been answered with."""
-    status, body = response.get("status_code", 200), response.get("body") or {}
-    if status >= 300:
-        return refused(settings.who, body.get("error") or body, status)
-    return folded(ChatFold(settings.who, settings.model, ignore), body)

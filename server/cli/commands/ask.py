@@ -160,6 +160,8 @@ def finish(recipe: str, arguments: dict[str, Any], given: _Given, *, save: tuple
 
     with ExitStack() as stack:
         if given.picture_in:
+            if given.background and not arguments.get("dry_run"):
+                raise click.UsageError("A job reads its pictures later. Save what is piped in, and give it: -i FILE")
             from server.cli.asking.pictures import picture_from_input
 
             path = stack.enter_context(picture_from_input())

@@ -54,12 +54,12 @@ def keys() -> None:
 @click.option("--keyring", is_flag=True, help="Into the system's keyring instead of credentials.json.")
 def keys_set(name: str, keyring: bool) -> None:
     """Store the key of the AI or provider NAME, typed without echo or piped in."""
-    from server.setup.keys import check_name, set_key
+    from server.setup.keys import check_name, read_key, set_key
+    from server.streams import is_terminal
 
     opt.reporting(lambda: check_name(name))
-    if sys.stdin is None:
-        raise click.UsageError("Standard input is closed. Pipe the key in, or run this in a terminal and type it.")
-    key = sys.stdin.read() if not sys.stdin.isatty() else click.prompt(f"Key of {name}", hide_input=True, err=True)
+    typed = is_terminal(sys.stdin)
+    key = click.prompt(f"Key of {name}", hide_input=True, err=True) if typed else opt.reporting(read_key)
     click.echo(opt.reporting(lambda: set_key(name, key, keyring=keyring)), err=True)
 
 

@@ -262,7 +262,7 @@ def _finished(outcome: BatchReport, wishes: Wishes) -> int:
         print(outcome.markdown())
         if outcome.failed:
             print("moot: ask the failed rows again with --retry-failed.", file=sys.stderr)
-    if outcome.failed == 0:
+    if outcome.failed == 0 and not outcome.partial:
         return OK
     return NONE if outcome.failed == outcome.total else SOME
 

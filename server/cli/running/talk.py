@@ -16,10 +16,10 @@ from core.config import load_config
 from core.errors import InvalidInputError, MootError
 from core.files.atomic import private_folder
 from core.memory.history import chat_lines, days_kept
-from core.memory.threads import Threads, check_name
+from core.memory.threads import USER, Threads, Turn, check_name
 from core.paths import credentials_path
 from server.cli.complete import complete_names
-from server.cli.interrupt import keyboard_interrupts
+from server.cli.interrupt import forget_interrupt, keyboard_interrupts, one_interrupt_held
 from server.cli.options import INTERRUPTED, OK, TAKEN, in_words, note
 from server.cli.running.terminal import Last, run_recipe
 from server.cli.showing.printing import Shown
@@ -92,13 +92,14 @@ def talk(state: Talk, *, send_secrets: bool) -> int:
     person = sys.stdin is not None and sys.stdin.isatty()
     if person:
         note(f"talking with {', '.join(state.ais) or 'the default AI'}. /help for more, Ctrl-D to end.")
-    with _editing() if person else nullcontext():
+    with _editing() if person else nullcontext(), one_interrupt_held():
         return _answer_lines(state, person, send_secrets)
 
 
 def _answer_lines(state: Talk, person: bool, send_secrets: bool) -> int:
     code = OK
     while True:
+        forget_interrupt()
         try:
             with keyboard_interrupts():
                 line = _line(person)
@@ -131,7 +132,24 @@ def _ask(state: Talk, text: str, send_secrets: bool) -> int:
     code = run_recipe(recipe, arguments, Shown(live=True), send_secrets=send_secrets, last=last)
     state.usd += last.usd or 0
     state.complete = state.complete and last.usd is not None
-    return OK if code == INTERRUPTED else code
+    if code == INTERRUPTED:
+        _keep_cut_off(state.name, text, last)
+        return OK
+    return code
+
+
+def _keep_cut_off(thread: str, text: str, last: Last) -> None:
+    """Have the conversation go on from what was there when Ctrl-C came."""
+    if not last.cut_off:
+        return
+    threads = Threads()
+    try:
+        said = [Turn(author, words) for author, words in last.cut_off]
+        threads.add(thread, [Turn(USER, text), *said]).result()
+    except MootError as error:  # it was shown all the same
+        note(in_words(str(error)))
+    finally:
+        threads.close()
 
 
 def _command(state: Talk, line: str) -> bool:

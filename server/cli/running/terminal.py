@@ -28,7 +28,7 @@ from server.cli.options import INTERRUPTED, NONE, OK, SOME, USAGE, code_of, comp
 from server.cli.running.watching import Show, Streamer, display
 from server.cli.showing.printing import Shown, notes, print_result
 from server.progress import watched
-from server.recording import cost_of, keep_run, said_in
+from server.recording import cost_of, cut_off_in, keep_run, said_in
 from server.toolbox import Recipe
 from tools.recipe.result import Result
 
@@ -52,9 +52,11 @@ class _Going:
 
 @dataclass
 class Last:
-    """What is known of a run that is over."""
+    """What is known of a run that is over, for a conversation that goes on after it."""
 
     usd: float | None = None
+    cut_off: list[tuple[str, str]] = field(default_factory=list)
+    """Who said what until Ctrl-C came; nothing where nothing may be kept."""
 
 
 def run_recipe(
@@ -71,11 +73,13 @@ def run_recipe(
     *save* names a field of the result, and the file to write it to as JSON instead; *last* is told what it cost.
     """
     try:
-        going = anyio.run(_run, name, arguments, shown, send_secrets)
+        going = anyio.run(_run, name, arguments, shown, send_secrets, last is not None)
     except MootError as error:
         return complain(error, shown.as_json, code_of(error))
     if last is not None:
         last.usd = cost_of(going.view)
+        if going.interrupted and going.run is not None and not going.run.local_only:
+            last.cut_off = cut_off_in(going.view)
     if going.interrupted:
         with nobody_need_read():
             _print_what_there_is(going, shown)
@@ -130,10 +134,10 @@ def _saved(result: Result, field: str, path: str) -> tuple[Result, bool]:
     return result.model_copy(update={field: None}), True
 
 
-async def _run(name: str, arguments: dict[str, Any], shown: Shown, send_secrets: bool) -> _Going:
+async def _run(name: str, arguments: dict[str, Any], shown: Shown, send_secrets: bool, goes_on: bool) -> _Going:
     recipe = await anyio.to_thread.run_sync(find, name)
     going = _Going()
-    async with interruptible() as interruption:
+    async with interruptible(goes_on=goes_on) as interruption:
         await recipe.load()
         config = load_config(credentials_path())
         http = SharedHTTP(FewCalls(), longest_response=config.defaults.longest_response_mb * MEGABYTE)
@@ -141,7 +145,7 @@ async def _run(name: str, arguments: dict[str, Any], shown: Shown, send_secrets:
             if name not in _STEERING and not shown.as_json:
                 _warn(app)
             with anyio.CancelScope() as scope:
-                interruption.scope = scope
+                interruption.reach(scope)
                 await _run_in(app, recipe, arguments, shown, going, scope)
             going.interrupted = interruption.told and going.result is None
             going.kept = await _keep(app, name, arguments, going)

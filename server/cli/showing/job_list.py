@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -15,16 +13,15 @@ from core.jobs.jobs import Jobs
 from core.jobs.values import Job
 from core.untrusted import one_line
 from server.cli.options import OK, note
-from server.cli.showing.past import age, cut
+from server.cli.showing.past import age, cut, list_width
 
-_PIPED_WIDTH = 160
 _LISTED = 50
 
 
 def show_jobs() -> int:
     """Print the newest jobs."""
     found, asked = anyio.run(_read)
-    width = shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns if sys.stdout.isatty() else _PIPED_WIDTH
+    width = list_width()
     for line in lines(found, asked, datetime.now(UTC)):
         print(cut(line, width))
     if not found:

@@ -26,7 +26,7 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 def lines(found: Sequence[Found], now: datetime | None = None) -> Iterator[str]:
     """A line for each run: id, age, tool, AIs, cost and what was asked, as wide as the terminal."""
     now = now or datetime.now(UTC)
-    width = shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns if sys.stdout.isatty() else _PIPED_WIDTH
+    width = list_width()
     for one in found:
         cost = "" if one.usd is None else f" {dollars(one.usd)}"
         state = "" if one.state == "done" else f" [{one.state}]"
@@ -38,6 +38,11 @@ def lines(found: Sequence[Found], now: datetime | None = None) -> Iterator[str]:
         yield cut(f"{head}  {clean(one.question)}", width)
         if one.excerpt:
             yield cut(f"       {clean(one.excerpt)}", width)
+
+
+def list_width() -> int:
+    """How wide a line of a list may be: as the terminal; wider where it goes into a file or a program."""
+    return shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns if sys.stdout.isatty() else _PIPED_WIDTH
 
 
 def age(at: str, now: datetime) -> str:

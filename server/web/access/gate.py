@@ -6,7 +6,7 @@ What answers below it runs as that person (`core.people.person.acting`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import parse_qsl
 
 import anyio
@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import StoreError
-from core.people.person import acting_as
+from core.people.person import Person, acting_as
 from server.web.access.address import Address
 from server.web.access.people import Credentials, People, TooManyGuesses
 
@@ -70,6 +70,7 @@ class Gate:
 
     Args:
         public: Paths, below the base path, that everybody may ask for; one that ends with a slash means all below it.
+        welcome: Called with everybody who comes in, before anything is done for them.
         challenge: What the header WWW-Authenticate says for a path, where it says more than `Bearer`.
     """
 
@@ -80,6 +81,7 @@ class Gate:
         address: Address,
         people: People,
         public: Iterable[str] = (),
+        welcome: Callable[[Person], Awaitable[None]],
         challenge: Callable[[str], str] | None = None,
         most_body: int = MOST_BODY,
     ) -> None:
@@ -87,6 +89,7 @@ class Gate:
         self._address = address
         self._people = people
         self._public = tuple(public)
+        self._welcome = welcome
         self._challenge = challenge or (lambda path: "Bearer")
         self._most_body = most_body
 
@@ -116,7 +119,7 @@ class Gate:
             raise Refusal(403, "A page elsewhere may not call this server.")
 
     async def _let_in(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        path = scope["path"].removeprefix(self._address.base_path) or "/"
         client = scope["client"][0] if scope.get("client") else ""
         try:
             person = await self._people.who(Credentials.of(headers), client)
@@ -130,6 +133,7 @@ class Gate:
                 raise Refusal(401, _UNKNOWN, www_authenticate=self._challenge(path))
             await self._app(scope, receive, send)
             return
+        await self._welcome(person)
         with acting_as(person):
             await self._app(scope, receive, send)
 

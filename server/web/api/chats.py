@@ -97,6 +97,7 @@ class ChatStatus(BaseModel):
     progress: list[Progress]
     result: ChatResult | None
     error: str | None
+    """Why it failed, or what it waits for."""
     created_at: str
     updated_at: str
 
@@ -237,7 +238,7 @@ async def status_of(app: App, job: Job) -> ChatStatus:
         status=_STATUS[job.state],
         progress=story.progress(),
         result=told,
-        error=job.reason if job.state == "failed" else None,
+        error=job.reason or None,
         created_at=stamp(job.created),
         updated_at=stamp(story.last),
     )

@@ -19,6 +19,8 @@ from server.web.api.chats import ChatAsk, chat_for
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
 from tools.status import AIStatus, status
 
+_VERSION = version("moot-mcp")
+
 
 class AgentInfo(BaseModel):
     """Whom a chat can be with."""
@@ -136,7 +138,7 @@ async def server_status(asked: Asked[Query, Body]) -> ServerStatus:
     house, person = asked.house, asked.person
     problems = await anyio.to_thread.run_sync(house.app.warnings) if person.owns else []
     return ServerStatus(
-        version=version("moot-mcp"),
+        version=_VERSION,
         person=person.name,
         admin=person.admin,
         per_day_usd=person.per_day_usd,

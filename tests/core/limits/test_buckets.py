@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.limits.bucket import MIGRATIONS, Bucket, Grant, Limit
 from core.limits.buckets import LONGEST_REST_S, Buckets, key_id
-from core.naming import module_name
+from core.names.naming import module_name
 from core.stores.sqlite import Store
 from core.values import Priority
 

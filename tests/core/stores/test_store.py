@@ -158,6 +158,20 @@ def test_a_folder_that_cannot_be_written_is_one_sentence_and_nobody_waits_for_ev
     store.close()
 
 
+@pytest.mark.parametrize("name", ["moot.db", "jobs.db", "history.db", "threads.db", "cache.db", "limits.db"])
+def test_what_cannot_be_written_is_called_by_its_name_and_never_by_its_path(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / name).mkdir()
+    store = Store(tmp_path / name, NOTES)
+    with pytest.raises(StoreError) as caught:
+        store.submit(add("one")).result(5)  # type: ignore[arg-type]
+    store.close()
+    told = f"The store {name} cannot be written. Check the permissions of Moot's data folder, or set MOOT_HOME."
+    assert str(caught.value) == store.problem == told
+    assert [record.getMessage() for record in caplog.records] == [told]
+
+
 def test_a_full_disk_under_a_new_file_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, *arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -169,4 +169,4 @@ def test_a_ledger_that_takes_nothing_is_told_beside_what_it_holds(record: Callab
     assert result.exit_code == 0
     found = json.loads(result.stdout)
     assert "newer version of Moot" in found["problem"] and found["rows"][0]["ai"] == "gpt"
-    assert "moot: The store was written by a newer version" in result.stderr
+    assert "moot: The store moot.db was written by a newer version" in result.stderr

@@ -217,7 +217,7 @@ def test_a_store_that_lost_a_table_is_damaged(home: Path) -> None:
     found = examine_database(data_dir() / "budget.db")
     assert found.state == "fail" and "is damaged. Set it aside" in found.sentence
     store = Store(data_dir() / "budget.db", budget.MIGRATIONS)
-    with pytest.raises(StoreError, match="The store is damaged"):
+    with pytest.raises(StoreError, match="The store budget.db is damaged"):
         store.read(lambda connection: connection.execute("SELECT * FROM totals").fetchall())
     store.close()
 

@@ -15,7 +15,7 @@ from mcp.types import CallToolResult, TextContent
 from scripted_ai import Hold, ScriptedApp, Step, scripted_app
 
 from core.errors import QuotaExceededError, ServerError
-from core.naming import module_name
+from core.names.naming import module_name
 from core.values import Response, Usage
 from server.mcp_server.app import INSTRUCTIONS, create_mcp_server
 from server.toolbox import RECIPES

@@ -22,7 +22,7 @@ from core.errors import AuthenticationError, InvalidInputError, ServerError
 from core.files.workspace import Workspace
 from core.jobs.values import Job
 from core.limits.budget import Budget
-from core.values import Request
+from core.values import Request, Response
 from server.jobs.worker import serving_jobs
 from tools.batch import BatchReport, batch
 from tools.batching.spec import Prepared, estimated, prepare
@@ -87,6 +87,15 @@ async def test_prompts_given_inline_are_answered_at_once() -> None:
         report = await told(app, items=[{"who": "y"}], ais=["a"], template="Hi {who}")
     assert report.rows[0]["text"] == "re Hi y" and "> re Hi y" in report.markdown()
     assert report.output == "" and report.job
+
+
+async def test_a_batch_with_an_answer_that_was_cut_off_is_partial_and_says_so(tmp_path: Path) -> None:
+    cut = Response("the beginning", "m", finish_reason="length")
+    async with working({"a": [cut, "two"]}, tmp_path) as app:
+        report = await told(app, items=["one", "two"], ais=["a"])
+    assert report.partial and (report.done, report.failed) == (2, 0)
+    assert report.summary.startswith("PARTIAL: 2 of 2 answered (")
+    assert "), 1 cut off at the length limit: raise max_tokens for the rest." in report.summary
 
 
 async def test_a_file_below_the_roots_is_answered_beside_it(tmp_path: Path) -> None:

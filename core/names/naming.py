@@ -5,7 +5,7 @@ Imports need none of this: the build leads them to the right place. It is for na
 
 from __future__ import annotations
 
-_HERE = "core.naming"
+_HERE = "core.names.naming"
 _FOLDERS = frozenset({"ai", "core", "server", "tools"})
 
 PREFIX = __name__.removesuffix(_HERE)
