@@ -8,10 +8,10 @@ const LEFT = 52;
 const BOTTOM = 24;
 const TOP = 10;
 
-/** Round steps from 0 to at least *most*. */
-export function ticks(most, wanted = 4) {
+/** Round steps from 0 to at least *most*; *least* is the smallest that makes sense. */
+export function ticks(most, least = 0, wanted = 4) {
   if (!(most > 0)) return [0, 1];
-  const rough = most / wanted;
+  const rough = Math.max(most / wanted, least);
   const size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].find((one) => one * size >= rough) * size;
   const count = Math.ceil(most / step - 1e-9);
@@ -39,17 +39,17 @@ export function bars(title, rows, below) {
   return figure(title, picture(label, Math.max(1, rows.length) * 30 + 6, shapes), null, below);
 }
 
-function grid(most, told) {
-  const steps = ticks(most);
+function grid(most, told, least) {
+  const steps = ticks(most, least);
   const y = (value) => TOP + (HIGH - BOTTOM - TOP) * (1 - value / steps.at(-1));
   return [y, steps.map((step) => s("g", {}, s("line", { x1: LEFT, x2: WIDE - 4, y1: y(step), y2: y(step), class: "grid" }),
     text(LEFT - 8, y(step) + 4, told(step), "end")))];
 }
 
 /** A column for each day from `days[0]` on; *series*: [name, {day: value}], one upon the other. */
-export function columns(title, days, series, told, below) {
+export function columns(title, days, series, { told, least }, below) {
   const sums = days.map((day) => series.reduce((sum, [, values]) => sum + (values[day] ?? 0), 0));
-  const [y, lines] = grid(Math.max(...sums), told);
+  const [y, lines] = grid(Math.max(...sums), told, least);
   const step = (WIDE - LEFT - 8) / days.length;
   const every = Math.ceil(days.length / 6);
   const shapes = days.map((day, place) => {
@@ -70,7 +70,7 @@ export function columns(title, days, series, told, below) {
 /** A line for each of *series*, [name, colour, values], all of one length; *from* and *to* name the ends. */
 export function lines(title, series, from, to, below) {
   const most = Math.max(1, ...series.flatMap(([, , values]) => values));
-  const [y, marks] = grid(most, String);
+  const [y, marks] = grid(most, String, 1);
   const size = Math.max(2, ...series.map(([, , values]) => values.length));
   const x = (place) => LEFT + ((WIDE - LEFT - 8) * place) / (size - 1);
   const paths = series.map(([, colour, values]) => s("path", { class: `line ${colour}`,

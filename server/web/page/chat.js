@@ -1,6 +1,6 @@
 // The chat: what is asked, of whom and how. The conversation above it is `talk.js`, which comes with its first question.
 
-import { button, fill, h, icon, say, signed } from "./dom.js";
+import { button, fill, h, hue, icon, say, signed } from "./dom.js";
 import { agents, api } from "./server.js";
 
 /** How a question can be answered: its sign for the server, its name, and what it does. */
@@ -118,6 +118,7 @@ class ChatView {
     const before = kept("ais", "").split("\n").filter((name) => able.includes(name));
     for (const name of before.length ? before : [this.known.default ?? able[0]]) if (name) this.chosen.add(name);
     this.able = able;
+    for (const name of able) hue(name);
     this.#drawWho();
   }
 

@@ -32,7 +32,7 @@ export class Column {
     const call = this.#call;
     const follows = this.turn.kept.pace !== "async" || this.ask.over;
     if (event.type === "blocks") {
-      if (follows && call) this.#write(call.blocks, event.from);
+      if (follows && call) this.writing.draw(call.blocks, event.from);
       this.#tellState(call);
       return;
     }
@@ -41,19 +41,12 @@ export class Column {
     this.node.setAttribute("aria-label", named);
     this.dot.className = `dot ${this.turn.veiled ? "" : hue(named)}`;
     this.#tellState(call);
-    if (follows && call?.blocks) this.#write(call.blocks, 0);
+    if (follows && call?.blocks) this.writing.draw(call.blocks, 0);
     else if (this.ask.over && !call) this.#writeKept();
     this.#tellSteps(call);
     this.#tellEnd(call);
     this.#offer();
     if (event.type === "status" && this.ask.over) this.#ended(named);
-  }
-
-  #write(blocks, from) {
-    const scroller = this.node.closest(".turns");
-    const atEnd = scroller && scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
-    this.writing.draw(blocks, from);
-    if (atEnd && !this.ask.over) scroller.scrollTop = scroller.scrollHeight;
   }
 
   /** Draws an answer that was not followed, from its text. */
@@ -87,10 +80,10 @@ export class Column {
     const told = [];
     if (this.ask.problem) told.push(h("p", { class: "bad" }, this.ask.problem));
     if (data?.error) told.push(h("p", { class: "bad" }, data.error));
-    const figures = data ?? (call?.state === "done" ? call : null);
+    const figures = data ?? (call?.latency_s ? call : null);
     if (figures && !this.turn.veiled) {
       const tokens = figures.output_tokens && count(figures.output_tokens, "token");
-      const first = call?.first_token_s && `first word after ${seconds(call.first_token_s)}`;
+      const first = call?.first_token_s >= 0.05 && `first word after ${seconds(call.first_token_s)}`;
       const parts = [figures.model, seconds(figures.latency_s), first, tokens, dollars(figures.cost_usd)];
       told.push(h("p", { class: "dim" }, parts.filter(Boolean).join(" · ")));
     }

@@ -110,11 +110,12 @@ export const icon = (name) => s("svg", { viewBox: "0 0 24 24", class: "icon", "a
 export const signed = (sign, name, onclick, props) =>
   h("button", { type: "button", class: "sign", title: name, "aria-label": name, onclick, ...props }, icon(sign));
 
-/** Which of the eight colours is that of the AI called *name*. */
+const hues = new Map();
+
+/** Which of the eight colours is that of the AI called *name*: the next one, where it has none yet. */
 export function hue(name) {
-  let sum = 0;
-  for (const letter of name) sum = (sum * 31 + letter.codePointAt(0)) % 9973;
-  return `c${sum % 8}`;
+  if (!hues.has(name)) hues.set(name, `c${hues.size % 8}`);
+  return hues.get(name);
 }
 
 const spoken = [];

@@ -1,6 +1,6 @@
 // Jobs: everything in the background, with how far it is and what can be done about it.
 
-import { button, dollars, fill, h, say, table, when } from "./dom.js";
+import { button, count, dollars, fill, h, say, table, when } from "./dom.js";
 import { api, onEvent } from "./server.js";
 import { drawResult } from "./results.js";
 
@@ -122,7 +122,7 @@ const TONES = { done: "good", failed: "bad", paused: "warn", running: "on" };
 
 function progressOf(job) {
   const done = job.progress.done ?? job.calls;
-  const text = job.total ? `${done} of ${job.total}` : `${done} calls`;
+  const text = job.total ? `${done} of ${job.total}` : count(done, "call");
   const cost = job.progress.cost_usd !== undefined && ` · ${dollars(job.progress.cost_usd, job.progress.cost_complete)}`;
   return [job.total && h("progress", { value: done, max: job.total, "aria-label": `${text} finished` }), h("small", {}, text, cost)];
 }

@@ -99,6 +99,7 @@ export class Panel {
       const { drawResult } = await import("./results.js");
       fill(this.result, await drawResult(ask.kept.agent, ask.result));
       this.how.open = false;
+      if (this.turn.talk.follows && this.turn.kept.pace !== "async") this.turn.node.scrollIntoView({ block: "start" });
     }
     say(`${this.#name}: ${ask.problem || ask.result?.data.verdict || ask.result?.data.summary || "done"}`);
   }

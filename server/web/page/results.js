@@ -41,7 +41,7 @@ const tag = (text, kind = "") => h("span", { class: `tag ${kind}` }, text);
 const fact = (name, value, about) => h("div", { class: "fact", title: about }, h("dt", {}, name), h("dd", {}, value));
 const facts = (...all) => h("dl", { class: "facts" }, all);
 const section = (name, ...inside) => h("section", {}, h("h4", {}, name), inside);
-const costs = (cost) => fact("Cost", dollars(cost.known_usd, cost.complete));
+const costs = (cost) => fact("Cost", dollars(cost.known_usd, cost.complete).replace("cost ", ""));
 const heading = (data) => h("p", { class: "summary" }, data.summary);
 
 function bar(share, name) {

@@ -42,6 +42,9 @@ class Talk {
     this.#countEarlier();
     this.heard = (event) => event.key === `moot.talk.${this.id}` && event.newValue && this.#follow(JSON.parse(event.newValue));
     addEventListener("storage", this.heard);
+    this.follows = true;
+    this.grown = new ResizeObserver(() => this.follows && this.isBusy && this.toEnd());
+    this.grown.observe(this.list);
   }
 
   get id() {
@@ -80,16 +83,24 @@ class Talk {
     await Promise.all(this.turns.flatMap((turn) => turn.asks).map((ask) => ask.cancel().catch(() => {})));
   }
 
+  get isBusy() {
+    return this.turns.some((turn) => turn.kept.pace !== "async" && turn.asks.some((ask) => !ask.over));
+  }
+
   busy() {
     this.onbusy(this.turns.some((turn) => turn.asks.some((ask) => !ask.over)));
   }
 
+  /** Goes to the newest, and on with it until the reader scrolls away. */
   toEnd() {
     const scroller = this.node.parentElement;
-    if (scroller) scroller.scrollTop = scroller.scrollHeight;
+    if (!scroller) return;
+    scroller.scrollTop = scroller.scrollHeight;
+    scroller.onscroll = () => (this.follows = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60);
   }
 
   close() {
+    this.grown.disconnect();
     removeEventListener("storage", this.heard);
     for (const turn of this.turns) turn.close();
   }

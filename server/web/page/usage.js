@@ -56,18 +56,23 @@ class UsageView {
     const most = [...rows].sort((one, other) => other.calls - one.calls).slice(0, SHOWN);
     const days = daysSince(since);
     const plain = (value) => value.toLocaleString("en");
+    const whole = { told: plain, least: 1 };
+    const money = { told: (value) => `$${Number(value.toPrecision(3))}` };
+    const priced = rows.some((row) => row.cost_usd > 0);
     const cell = (label, heads, of) => h("details", {}, h("summary", {}, "As a table"), table(label, [name, ...heads.map((one) => [one, "num"])], rows.map((row) => [String(row[by]), ...of(row)])));
     const charts = [];
     if (by !== "day") {
-      charts.push(columns("Calls", days, most.map((row) => [row[by], row.calls_by_day]), plain,
+      charts.push(columns("Calls", days, most.map((row) => [row[by], row.calls_by_day]), whole,
         cell("Calls", ["Calls", "Tokens in", "Tokens out"], (row) => [row.calls, row.input_tokens, row.output_tokens].map(plain))));
-      charts.push(columns("Cost", days, most.map((row) => [row[by], row.cost_by_day]), (value) => dollars(value),
+      if (priced) charts.push(columns("Cost", days, most.map((row) => [row[by], row.cost_by_day]), money,
         cell("Cost", ["Cost"], (row) => [dollars(row.cost_usd, row.cost_complete)])));
     } else {
       const of = (key) => [["all", Object.fromEntries(rows.map((row) => [row.day, row[key] ?? 0]))]];
-      charts.push(columns("Calls", days, of("calls"), plain, cell("Calls", ["Calls"], (row) => [plain(row.calls)])));
-      charts.push(columns("Cost", days, of("cost_usd"), (value) => dollars(value), cell("Cost", ["Cost"], (row) => [dollars(row.cost_usd, row.cost_complete)])));
+      charts.push(columns("Calls", days, of("calls"), whole, cell("Calls", ["Calls"], (row) => [plain(row.calls)])));
+      if (priced) charts.push(columns("Cost", days, of("cost_usd"), money, cell("Cost", ["Cost"], (row) => [dollars(row.cost_usd, row.cost_complete)])));
     }
+    if (!priced) charts.push(h("figure", {}, h("figcaption", {}, "Cost"), h("p", { class: "dim" },
+      rows.every((row) => row.cost_complete) ? "All of it was free." : "No price is known for what was asked; the AIs' providers say it.")));
     const time = (value) => (value === null ? "unknown" : seconds(value));
     charts.push(bars("Time to an answer", most.map((row) => ({ name: String(row[by]), value: row.latency_s, told: time(row.latency_s) })),
       cell("Time to an answer", ["Whole answer", "First word"], (row) => [time(row.latency_s), time(row.first_token_s)])));

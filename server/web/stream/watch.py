@@ -37,6 +37,8 @@ class _Seen:
 
     told: dict[str, Any]
     cursor: int = 0
+    here: bool = False
+    """Whether this process runs it, so that its calls are told as they happen."""
 
 
 class JobWatch:
@@ -51,7 +53,7 @@ class JobWatch:
     def heard(self, type: str, run: str) -> None:
         """Something happened here: look soon, also where it is over by then."""
         if type in ("run_started", "run_finished") and is_job(run):
-            self._seen.setdefault(run, _Seen({}))
+            self._seen.setdefault(run, _Seen({})).here = True
             self._poke.set()
 
     def poke(self) -> None:
@@ -85,7 +87,9 @@ class JobWatch:
         seen = self._seen.get(job.id)
         if seen is None:
             seen = self._seen[job.id] = _Seen({})
-        if job.owner != engine.owner and job.calls:
+        if job.owner not in (None, engine.owner):
+            seen.here = False
+        if not seen.here and job.calls:
             await self._tell_calls(engine, job, seen)
         view = JobView.of(job).model_dump()
         if view != seen.told:
