@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,11 +117,11 @@ class Served:
             self.kill()
 
 
-def until(found: Any, what: str, patience_s: float = _PATIENCE_S) -> Any:
-    """What *found* returns once it is something."""
+def until(found: Callable[[], Any], what: Callable[[], str] | str, patience_s: float = _PATIENCE_S) -> Any:
+    """What *found* returns once it is something; *what* says what did not come."""
     deadline = time.monotonic() + patience_s
     while not (value := found()):
-        assert time.monotonic() < deadline, f"never came: {what}"
+        assert time.monotonic() < deadline, f"never came: {what if isinstance(what, str) else what()}"
         time.sleep(0.05)
     return value
 
@@ -154,7 +154,12 @@ class Tab:
 
     def until(self, script: str, patience_s: float = _PATIENCE_S) -> Any:
         """What *script* gives once it is something; the page itself may not wait for strings, which are eval."""
-        return until(lambda: self.page.evaluate(script), f"{script} in {self.text()[:2000]}", patience_s)
+        return until(
+            lambda: self.page.evaluate(script), f"{script} in {self.text()[:1500]}, {self.complaints}", patience_s
+        )
+
+    def _seen(self, script: str) -> str:
+        return f"{script} in {self.text()[:1500]}, {self.complaints}"
 
     def until_said(self, words: str) -> None:
         self.until(f"document.querySelector('main').innerText.includes({json.dumps(words)})")
@@ -183,4 +188,7 @@ class Tab:
         """The texts of *number* answers of the last question, once they are whole."""
         last = "[...document.querySelectorAll('.turn')].at(-1)"
         self.until(f"{last}?.querySelectorAll('.answer[data-state=done]').length === {number}")
-        return [str(text) for text in self.page.evaluate(f"[...{last}.querySelectorAll('.answer')].map(one => one.innerText)")]
+        return [
+            str(text)
+            for text in self.page.evaluate(f"[...{last}.querySelectorAll('.answer')].map(one => one.innerText)")
+        ]

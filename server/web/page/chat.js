@@ -41,6 +41,7 @@ class ChatView {
     this.thread = "";
     this.turns = h("div", { class: "turns" });
     this.node = h("section", { class: "view chat", "aria-labelledby": "chat-title" }, this.#head(), this.turns, this.#form());
+    this.node.addEventListener("escape", (event) => this.talk?.narrow() && event.preventDefault());
     this.ready = this.#meet();
   }
 

@@ -59,9 +59,10 @@ export class Column {
     const { ask } = this;
     const job = ask.run?.job;
     this.node.setAttribute("aria-busy", String(!ask.over));
-    this.node.dataset.state = ask.over ? (ask.problem ? "failed" : "done") : call?.state ?? "waiting";
+    this.node.dataset.state = ask.over ? (ask.problem ? "failed" : "done") : call?.state === "writing" ? "writing" : "waiting";
     if (ask.over) this.state.textContent = "";
     else if (call?.state === "writing") this.state.textContent = count(call.words, "word");
+    else if (call?.state === "done") this.state.textContent = "keeping it";
     else if (call?.note) this.state.textContent = call.note;
     else if (job?.state === "paused") this.state.textContent = `paused: ${job.reason}`;
     else this.state.textContent = ask.id ? "thinking" : "asking";

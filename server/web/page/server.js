@@ -87,6 +87,7 @@ function fold(event) {
     if (runs.size > MOST_RUNS) runs.delete(runs.keys().next().value);
   }
   const run = runs.get(event.run);
+  if (event.kept && [...run.calls.values()].some((call) => isKept(call, event))) return;
   if (event.call && event.type !== "cost" && !run.calls.has(event.call)) run.calls.set(event.call, newCall(event));
   FOLDS[event.type]?.(run, run.calls.get(event.call), event);
 }
@@ -121,6 +122,10 @@ const FOLDS = {
     run.job = event.job;
   },
 };
+
+/** Whether *event*, of a call that another process finished, tells of *call*, which was seen as it happened. */
+const isKept = (call, event) =>
+  call.state === "done" && !call.kept && event.ai === (call.role ? `${call.ai} (${call.role})` : call.ai);
 
 function void_(call, state, note) {
   Object.assign(call, { state, note, blocks: [], words: 0 });

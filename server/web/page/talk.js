@@ -83,6 +83,11 @@ class Talk {
     await Promise.all(this.turns.flatMap((turn) => turn.asks).map((ask) => ask.cancel().catch(() => {})));
   }
 
+  /** Makes a wide answer narrow again; whether there was one. */
+  narrow() {
+    return this.turns.map((turn) => turn.narrow()).some(Boolean);
+  }
+
   get isBusy() {
     return this.turns.some((turn) => turn.kept.pace !== "async" && turn.asks.some((ask) => !ask.over));
   }

@@ -16,7 +16,6 @@ export class Turn {
       h("div", { class: "question" }, h("h2", { tabIndex: -1 }, kept.shown ?? kept.text), along,
         kept.at && h("p", { class: "dim" }, when(kept.at))),
       this.answers, this.tools);
-    this.node.addEventListener("narrow", () => this.answers.removeAttribute("data-wide"));
     this.drawn = kept.asks.map((ask) => this.#draw(ask));
   }
 
@@ -70,6 +69,12 @@ export class Turn {
     const wide = this.answers.dataset.wide === undefined;
     for (const one of this.drawn) one.node.toggleAttribute("data-chosen", wide && one === drawn);
     this.answers.toggleAttribute("data-wide", wide);
+  }
+
+  narrow() {
+    const wide = this.answers.dataset.wide !== undefined;
+    this.answers.removeAttribute("data-wide");
+    return wide;
   }
 
   remove() {

@@ -17,7 +17,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, RunFinished, RunStarted, Token
+from core.events import (
+    CallFailed,
+    CallFellBack,
+    CallFinished,
+    CallRetrying,
+    CallStarted,
+    Event,
+    RunFinished,
+    RunStarted,
+    Token,
+)
 from core.people.person import acting
 from server.web.stream.frames import described
 from server.web.stream.subscription import Subscription, Wanted

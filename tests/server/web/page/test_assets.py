@@ -57,7 +57,7 @@ def test_every_file_is_served_compressed_and_once(client: TestClient, name: str)
 
     assert first.status_code == 200
     assert first.headers["content-encoding"] == "gzip"
-    assert first.text == text(name).replace("{base}", "/moot")
+    assert first.text == (text(name).replace("{base}", "/moot") if name == "index.html" else text(name))
     assert again.status_code == 304
     assert again.content == b""
 
