@@ -195,7 +195,7 @@ def demo(question: str | None, better: bool, svg: str | None) -> None:
 def serve(http: bool, **place: Any) -> None:
     """Run the MCP server on stdin and stdout; this is what hosts start. With --http for many at once."""
     if http:
-        from server.web.serve import Place
+        from server.web.assembly import Place
         from server.web.serve import serve as serve_http
 
         sys.exit(reporting(lambda: serve_http(Place(**place), browser=False)))

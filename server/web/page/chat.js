@@ -169,7 +169,10 @@ class ChatView {
       this.words.focus();
     };
     const talks = recentTalks().slice(0, 5);
+    const demo = this.known.ais.filter((one) => one.ready).every((one) => one.provider === "local");
     return h("div", { class: "welcome" }, h("h2", {}, "What would you like to know?"),
+      demo && h("p", { class: "dim" }, "Only the tiny demo model on this machine answers now; it is often wrong. Add AIs in a terminal: ",
+        h("code", {}, "moot init")),
       h("div", { class: "ways" }, WAYS.map(([value, name, about]) =>
         button([h("strong", {}, name), h("span", {}, about)], () => choose(value)))),
       talks.length > 0 && [h("h2", { class: "small" }, "Where you left off"),

@@ -167,9 +167,8 @@ async def test_text_of_an_attempt_that_failed_is_void() -> None:
         hub(Token("r", "c1", "wrong "))
         hub(CallRetrying("r", "c1", 2, 0.5, "broken"))
         hub(Token("r", "c1", "right "))
-        assert hub.live("c1") is not None
-        assert hub.live("c1")[0] == "right "  # type: ignore[index]
         told = await events(watching)
+        assert hub.live(told[0]["call"]) == ("right ", 4)
     assert [one["type"] for one in told] == ["call_started", "token", "retry", "token"]
 
 
@@ -277,3 +276,30 @@ def test_nothing_of_a_hostile_answer_can_run_or_be_fetched(text: str) -> None:
 
     for tree in trees(text):
         check(tree)
+
+
+async def test_whoever_begins_now_can_have_told_what_is_under_way() -> None:
+    hub = Hub()
+    talk(hub, "over", "c1")
+    hub(RunStarted("on", "debate"))
+    hub(CallStarted("on", "c2", "gpt", "m", "opening"))
+    hub(CallFinished("on", "c2", answer("First.")))
+    hub(StepDone("on", "opening statements"))
+    hub(CallStarted("on", "c3", "gpt", "m", "round 1"))
+    hub(Token("on", "c3", "So far "))
+    with hub.subscribe(Wanted("", blocks=True, under_way=True)) as told, hub.subscribe(ALL) as plain:
+        hub(Token("on", "c3", "and on."))
+        found, without = await events(told), await events(plain)
+
+    kinds = ["run_started", "call_started", "call_finished", "cost", "step", "call_started", "blocks"]
+    assert [one["type"] for one in found] == kinds
+    assert {one["run"] for one in found} == {"on"}
+    assert found[-1]["blocks"] == [[["p", "So far and on."]]]
+    assert [one["type"] for one in without] == ["token"]
+
+
+async def test_a_run_that_is_over_is_not_under_way() -> None:
+    hub = Hub()
+    talk(hub)
+    with hub.subscribe(Wanted("", under_way=True)) as told:
+        assert await events(told) == []

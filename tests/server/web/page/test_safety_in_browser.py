@@ -27,9 +27,9 @@ HOSTILE = (
     "<details open ontoggle='window.bad = 1'><object data='https://evil.example'></object><embed src=x></details>",
 )
 SEEN = """() => ({
-  tags: [...document.querySelectorAll('.md :is(script, img, iframe, form, input, style, link, meta, svg, base, object, embed,'
-    + ' details, [style])')].map(one => one.outerHTML),
-  on: [...document.querySelectorAll('.md *')].filter(one => one.getAttributeNames().some(a => a.startsWith('on'))).length,
+  tags: [...document.querySelectorAll('.md :is(script, img, iframe, form, input, style, link, meta, svg, base,'
+    + ' object, embed, details, [style])')].map(one => one.outerHTML),
+  on: [...document.querySelectorAll('.md *')].flatMap(one => one.getAttributeNames().filter(a => a.startsWith('on'))),
   links: [...document.querySelectorAll('.md a')].map(one => [new URL(one.href).protocol, one.rel, one.innerText]),
   bad: window.bad ?? null, shown: getComputedStyle(document.body).display })"""
 
@@ -40,7 +40,7 @@ def test_hostile_answers_are_inert(tab: Tab) -> None:
         tab.ask(f"ECHO: {text}", "alpha")
         tab.answers(1)
         seen = tab.page.evaluate(SEEN)
-        assert (seen["tags"], seen["on"], seen["bad"], seen["shown"]) == ([], 0, None, "grid"), text
+        assert (seen["tags"], seen["on"], seen["bad"], seen["shown"]) == ([], [], None, "grid"), text
         for protocol, rel, said in seen["links"]:
             assert protocol == "https:" and "noopener" in rel and "noreferrer" in rel
             assert "evil.example" in said
@@ -48,7 +48,7 @@ def test_hostile_answers_are_inert(tab: Tab) -> None:
     tab.until("document.querySelector('.panel[aria-busy=false] .result')?.innerText.length > 20")
     seen = tab.page.evaluate(SEEN)
 
-    assert (seen["tags"], seen["on"], seen["bad"]) == ([], 0, None)
+    assert (seen["tags"], seen["on"], seen["bad"]) == ([], [], None)
     assert [url for url in tab.asked if not url.startswith((tab.served.url, "data:", "blob:"))] == []
 
 

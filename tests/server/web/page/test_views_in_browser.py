@@ -106,9 +106,8 @@ def test_activity_is_filtered_and_paged(asked: Tab) -> None:
     asked.page.select_option("#activity-type", "ai_call")
     asked.page.select_option("#activity-ai", "beta")
     asked.page.select_option("#activity-time", "1")
-    asked.until(
-        "[...document.querySelectorAll('.view:not([hidden]) tbody tr')].every(row => /call[^]*beta/.test(row.innerText))"
-    )
+    rows = "[...document.querySelectorAll('.view:not([hidden]) tbody tr')]"
+    asked.until(f"{rows}.every(row => /call[^]*beta/.test(row.innerText))")
     asked.page.fill("#activity-chat", "none-such")
     asked.page.press("#activity-chat", "Enter")
 
@@ -196,7 +195,7 @@ def test_leaving_ends_the_session_and_forgets_the_chats(asked: Tab) -> None:
 
 @pytest.fixture
 def empty(provider: str, tmp_path: Path) -> Iterator[Served]:
-    one = Served(tmp_path / "empty", provider, {})
+    one = Served(tmp_path / "empty", provider, {}, {"ais": {"claude": {"provider": "anthropic"}}})
     one.start()
     yield one
     one.stop()
@@ -211,7 +210,7 @@ def test_an_installation_without_ais_says_what_to_do_everywhere(context: Any, em
         "activity": "ask something in",
         "usage": "ask something in",
         "history": "moot ask",
-        "ais": "moot init",
+        "ais": "No key for 'claude'",
     }.items():
         tab.open(view)
         tab.until_said(told)

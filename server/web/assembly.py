@@ -1,0 +1,73 @@
+"""Which rooms the HTTP door has, and how it is served: the same for one process and for several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from ai.runs.app import open_app
+from server.web.application import OpenApp, create_application
+from server.web.house import House
+from server.web.mcp_endpoint import McpEndpoint, Style
+
+_STREAMS_S = 5
+"""How long streams may take to be told that the server ends."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how to serve, as it was asked for.
+
+    Args:
+        port: 0: any that is free; None: the first that is free from 4747 on.
+        allowed: Further hosts by which the server may be called.
+        stateless, json: How MCP is answered, see `server/web/mcp_endpoint.py`.
+        workers: How many processes serve.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    public_url: str = ""
+    base_path: str = ""
+    allowed: Sequence[str] = ()
+    stateless: bool = False
+    json: bool = False
+    workers: int = 1
+
+
+def assemble(
+    house: House,
+    place: Place,
+    open_moot: OpenApp = open_app,
+    *,
+    detach: Callable[[], None] | None = None,
+    first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
+) -> ASGIApp:
+    """The whole application of *house*, with every room there is.
+
+    Args:
+        first: What is open before anything happens.
+    """
+    # A session lives in one process, and the next request may come to another
+    endpoint = McpEndpoint(house, Style(place.stateless or place.workers > 1, place.json))
+    return create_application(
+        house, open_moot, detach=detach, rooms=[endpoint.routes], beside=[endpoint.open], first=first
+    )
+
+
+def uvicorn_settings() -> dict[str, Any]:
+    """How uvicorn serves it."""
+    return {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": _STREAMS_S,
+        "lifespan": "on",
+        "ws": "none",
+        "forwarded_allow_ips": os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"),
+    }
