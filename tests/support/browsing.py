@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from git_repository import repository
 from moot_program import ENTRY
 
 CHROMIUM = os.environ.get("MOOT_TEST_CHROMIUM", "/usr/bin/chromium")
@@ -85,6 +86,7 @@ class Served:
         self.process = subprocess.Popen(
             [sys.executable, ENTRY, "serve", "--http", "--port", str(self.port)],
             env=self.environment,
+            cwd=self.workspace(),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -92,6 +94,20 @@ class Served:
         assert self.process.stderr
         self.said = [self.process.stderr.readline() for _ in range(3)]
         until(self._answers, "the server answers")
+
+    def workspace(self) -> Path:
+        """Where it runs: a repository with one change."""
+        folder = self.folder / "workspace"
+        if not folder.exists():
+            repository(folder, **{"store.py": "def total(rows):\n    return sum(rows)\n"})
+            (folder / "store.py").write_text("def total(rows):\n    return sum(rows) / len(rows)\n")
+        return folder
+
+    def token(self, name: str) -> str:
+        """A new token for *name*."""
+        command = [sys.executable, ENTRY, "tokens", "add", name, "--json"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True)
+        return str(json.loads(done.stdout)["token"])
 
     def _answers(self) -> bool:
         try:

@@ -70,7 +70,7 @@ class ChatView {
         pace("sync", "Sync", "Follow the answer as it is written"),
         pace("async", "Async", "Leave it as a job, and come back to it")),
       h("label", { class: "check", title: "Names are hidden until you have voted" }, this.blind, "Blind"),
-      h("div", { class: "push row" }, recent, h("a", { class: "button quiet", href: "#/chat/" }, "New chat")));
+      h("div", { class: "push row" }, recent, h("a", { class: "button quiet", href: "#/chat/" }, "New", h("span", { class: "roomy" }, " chat"))));
   }
 
   #form() {

@@ -43,7 +43,7 @@ export class Column {
     this.#tellState(call);
     if (follows && call?.blocks) this.writing.draw(call.blocks, 0);
     else if (this.ask.over && !call) this.#writeKept();
-    this.#tellSteps(call);
+    this.#tellSteps();
     this.#tellEnd(call);
     this.#offer();
     if (event.type === "status" && this.ask.over) this.#ended(named);
@@ -68,10 +68,9 @@ export class Column {
     else this.state.textContent = ask.id ? "thinking" : "asking";
   }
 
-  #tellSteps(call) {
+  #tellSteps() {
     if (this.steps.hidden) return;
     const told = ["Left as a job. You may close this page; it goes on."];
-    if (call) told.push(call.state === "writing" ? "Writing." : call.state === "waiting" ? "Asked." : "");
     for (const step of this.ask.status?.progress ?? []) told.push(step.message);
     fill(this.steps, (this.ask.over ? told.slice(1) : told).filter(Boolean).map((text) => h("li", {}, text)));
   }

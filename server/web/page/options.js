@@ -9,7 +9,7 @@ const TAKEN = {
   "moot/consensus": ["threshold", "referee", "max_tokens", "thread"],
   "moot/debate": ["rounds", "judge", "max_tokens", "thread"],
   "moot/judge": ["judges", "method", "max_tokens"],
-  "moot/review": ["base", "staged", "max_tokens"],
+  "moot/review": ["repo", "base", "staged", "max_tokens"],
 };
 
 export class Options {
@@ -61,6 +61,7 @@ function fieldsOf({ agents, roles }) {
     judge: { label: "Judge", choices: ais },
     judges: { label: "Judge", choices: ais },
     method: { label: "Method", choices: ["pairwise", "ranked"] },
+    repo: { label: "Folder", placeholder: "where it lies" },
     base: { label: "Compared with", placeholder: "a branch or commit" },
     staged: { label: "Only what is staged", type: "checkbox" },
   };

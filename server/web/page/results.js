@@ -58,12 +58,15 @@ const failed = (data) => data.failed?.length > 0 && section("Not heard", h("ul",
 const along = (data) => data.sent_along?.length > 0 && h("details", {}, h("summary", {}, `Sent along: ${data.sent_along.length}`),
   h("ul", {}, data.sent_along.map((line) => h("li", {}, line))));
 
+const OUTCOMES = { consensus: "They agree", converged: "They agree after reading each other",
+  "no consensus": "No consensus; the weighted vote gives", tie: "A tie", "single voice": "One voice alone" };
+
 function consensus(data, texts) {
   const first = data.first_agreement;
   const agreed = data.agreement === null ? "unknown"
     : first !== null && first !== data.agreement ? `${percent(first)} → ${percent(data.agreement)}` : percent(data.agreement);
   return [
-    verdict(data.outcome === "consensus" ? "They agree" : `Outcome: ${data.outcome}`, data.verdict ?? "No answer stands.", texts),
+    verdict(OUTCOMES[data.outcome] ?? `Outcome: ${data.outcome}`, data.verdict ?? "No answer stands.", texts),
     facts(fact("Agreement", agreed, "The share of the AIs that give the commonest answer"),
       fact("Effective votes", `${data.effective_votes.toFixed(1)} of ${data.seats.length}`,
         data.votes_known ? "What so many AIs are worth, from how often they erred alike" : "What so many AIs are worth, by a prior: too few panels are known yet"),

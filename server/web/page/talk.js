@@ -8,7 +8,6 @@ import { Turn, shuffled } from "./turn.js";
 
 const MOST_TALKS = 40;
 const SHOWN_TURNS = 8;
-const TOLD_TURNS = 20;
 const LONGEST_TITLE = 80;
 const PANELS = { ask_many: "moot/ask-many", consensus: "moot/consensus", debate: "moot/debate", judge: "moot/judge",
   review: "moot/review" };
@@ -54,7 +53,7 @@ class Talk {
   async ask(question) {
     if (question.blind) question.ais = shuffled(question.ais);
     const asks = [];
-    for (const body of asksOf(question)) asks.push(unsent({ ...body, chat_history: await this.#before(body, question) }));
+    for (const body of asksOf(question)) asks.push(unsent(await this.told(body, this.kept.turns.length)));
     const turn = { ...question, at: new Date().toISOString(), asks };
     this.kept.turns.push(turn);
     this.save();
@@ -142,18 +141,16 @@ class Talk {
     }
   }
 
-  /** What was said before between the user and whom *body* is for. A thread keeps that on the server itself. */
-  async #before({ agent_id: agent }, { options }) {
-    if (options.thread) return [];
+  /** *body* with what was said before turn *place* by the user and whom it is for. A thread keeps that on the server. */
+  async told(body, place) {
+    if (body.options.thread) return body;
     const said = [];
-    for (const turn of this.kept.turns.slice(-TOLD_TURNS)) {
-      const ask = this.#drawnTurn(turn)?.asks.find((one) => one.kept.agent === agent);
-      if (ask?.text) said.push({ role: "user", content: turn.text }, { role: "assistant", content: ask.text });
+    for (const turn of this.turns) {
+      if (this.kept.turns.indexOf(turn.kept) >= place) break;
+      await turn.begun;
+      const ask = turn.asks.find((one) => one.kept.agent === body.agent_id);
+      if (ask?.text) said.push({ role: "user", content: turn.kept.text }, { role: "assistant", content: ask.text });
     }
-    return said;
-  }
-
-  #drawnTurn(kept) {
-    return this.turns.find((turn) => turn.kept === kept);
+    return { ...body, chat_history: said };
   }
 }

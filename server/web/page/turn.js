@@ -1,14 +1,15 @@
 // One question and its answers: columns side by side, or a panel; and what can be done with them.
 
-import { Ask, unsent } from "./ask.js";
+import { Ask, asksOf, unsent } from "./ask.js";
 import { Column } from "./column.js";
-import { button, fill, h, signed, when } from "./dom.js";
+import { button, fill, h, when } from "./dom.js";
 import { agents } from "./server.js";
 
 export class Turn {
   constructor(kept, talk, number) {
     this.kept = kept;
     this.talk = talk;
+    this.place = number - 1;
     this.answers = h("div", { class: "answers" });
     this.tools = h("div", { class: "row tools" });
     const along = kept.along?.length > 0 && h("p", { class: "dim" }, `With ${kept.along.join(", ")}`);
@@ -24,7 +25,7 @@ export class Turn {
   }
 
   begin() {
-    for (const { ask } of this.drawn) ask.begin();
+    this.begun = Promise.all(this.drawn.map(({ ask }) => ask.begin()));
     this.changed();
   }
 
@@ -51,11 +52,9 @@ export class Turn {
     return this.#veiled;
   }
 
-  retry(drawn) {
-    const { agent } = drawn.ask.kept;
+  async retry(drawn) {
     const place = this.drawn.indexOf(drawn);
-    this.kept.asks[place] = unsent({ agent_id: agent, message: this.kept.text,
-      options: this.kept.way === "side" ? this.kept.options : { ...this.kept.options, ais: this.kept.ais } });
+    this.kept.asks[place] = await this.#anew(drawn.ask.kept.agent);
     this.talk.save();
     drawn.close();
     const next = this.#draw(this.kept.asks[place], drawn.node);
@@ -145,8 +144,14 @@ export class Turn {
     return adder;
   }
 
-  #addColumn(ai) {
-    const kept = unsent({ agent_id: ai, message: this.kept.text, options: this.kept.options });
+  /** What is sent to ask *agent* this question once more. */
+  async #anew(agent) {
+    const [body] = asksOf(this.kept.way === "side" ? { ...this.kept, ais: [agent] } : this.kept);
+    return unsent(await this.talk.told(body, this.place));
+  }
+
+  async #addColumn(ai) {
+    const kept = await this.#anew(ai);
     this.kept.asks.push(kept);
     this.talk.save();
     const column = this.#draw(kept);

@@ -26,8 +26,13 @@ def provider() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def served(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    settings = {"groups": {"trio": ["alpha", "beta", "gamma"]}, "defaults": {"ai": "alpha", "judge": "gamma"}}
-    one = Served(tmp_path_factory.mktemp("served"), provider, AIS, settings)
+    folder = tmp_path_factory.mktemp("served")
+    settings = {
+        "groups": {"trio": ["alpha", "beta", "gamma"]},
+        "defaults": {"ai": "alpha", "judge": "gamma"},
+        "files": {"roots": [str(folder / "workspace")]},
+    }
+    one = Served(folder, provider, AIS, settings)
     one.start()
     yield one
     one.stop()

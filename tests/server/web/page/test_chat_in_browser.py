@@ -72,6 +72,7 @@ def test_answers_are_merged_from_what_is_ticked(tab: Tab) -> None:
     tab.ask(QUESTION, "alpha", "beta")
     tab.answers(2)
     tab.page.click("text=Merge…")
+    tab.until("document.querySelector('dialog[open]')")
     parts = tab.page.locator("dialog .part").count()
     tab.page.locator("dialog .part input").first.uncheck()
     tab.page.select_option("#merge-by", "gamma")
@@ -81,6 +82,17 @@ def test_answers_are_merged_from_what_is_ticked(tab: Tab) -> None:
 
     assert answer.startswith("gamma")
     assert f"{parts - 1} of {parts} parts kept" in tab.page.locator(".question").last.inner_text()
+
+
+def test_an_answer_that_is_asked_again_is_told_what_was_said_before_it(tab: Tab) -> None:
+    for words in ("ECHO: birch", "ECHO: oak", "ECHO: elm"):
+        tab.ask(words, "alpha")
+        tab.answers(1)
+    with tab.page.expect_request("**/api/chat/async") as sent:
+        tab.page.locator("button[aria-label='Ask alpha again']").nth(1).click()
+    tab.answers(1)
+
+    assert [said["content"] for said in sent.value.post_data_json["chat_history"]] == ["ECHO: birch", "birch"]
 
 
 def test_what_was_said_before_is_told_to_the_same_ai(tab: Tab) -> None:
@@ -102,7 +114,7 @@ def test_a_question_left_async_comes_back_after_a_reload_and_in_another_tab(tab:
     tab.until("document.querySelector('.answer[data-state=done]')")
     tab.page.reload()
     tab.until_said("Left as a job")
-    assert tab.page.locator(".answer[aria-busy=true]").count() == 1
+    tab.until("document.querySelectorAll('.answer[aria-busy=true]').length === 1")
     other = Tab.of(context.new_page(), tab.served)
     other.page.goto(tab.page.url)
 
@@ -205,6 +217,7 @@ def test_a_long_answer_keeps_its_end_in_the_document_and_shows_the_rest_on_deman
         ("moot/debate", ["Verdict", "Changed their mind", "Reasons of the judge", "Opening", "Round 1"]),
         ("moot/judge", ["Judged by", "Points", "Turned by order"]),
         ("moot/ask-many", ["3 of 3 AIs answered", "Use SQLite"]),
+        ("moot/review", ["Findings", "Files read"]),
     ],
 )
 def test_a_panel_shows_its_rounds_as_they_happen_and_then_its_result(tab: Tab, way: str, told: list[str]) -> None:

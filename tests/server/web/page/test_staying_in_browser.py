@@ -100,3 +100,15 @@ def test_whoever_is_not_known_is_sent_to_come_in(context: Any, served: Served) -
 
     tab.page.wait_for_url("**/enter")
     assert "Token" in tab.page.inner_text("main")
+
+
+def test_a_token_lets_its_person_in_who_sees_nobody_elses_jobs(context: Any, served: Served) -> None:
+    token = served.token("bea")
+    tab = Tab.of(context.new_page(), served)
+    tab.page.goto(f"{served.url}/enter")
+    tab.page.fill("#token", token)
+    tab.page.press("#token", "Enter")
+    tab.until("document.querySelector('.ways')")
+    tab.open("jobs")
+
+    tab.until_said("There are no jobs yet.")
