@@ -170,9 +170,7 @@ class Tab:
 
     def until(self, script: str, patience_s: float = _PATIENCE_S) -> Any:
         """What *script* gives once it is something; the page itself may not wait for strings, which are eval."""
-        return until(
-            lambda: self.page.evaluate(script), f"{script} in {self.text()[:1500]}, {self.complaints}", patience_s
-        )
+        return until(lambda: self.page.evaluate(script), lambda: self._seen(script), patience_s)
 
     def _seen(self, script: str) -> str:
         return f"{script} in {self.text()[:1500]}, {self.complaints}"
