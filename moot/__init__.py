@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         Response,
         Text,
         ToolCall,
+        ToolChoice,
         ToolResult,
         ToolSpec,
         Usage,
@@ -105,7 +106,7 @@ if TYPE_CHECKING:
     from tools.debate import Debate
     from tools.judge import Judged
     from tools.judging.judgement import Judgement
-    from tools.recipe.kit import Cost, Reply
+    from tools.recipe.kit import Cost, Reply, Said
     from tools.recipe.result import Result
     from tools.review import Finding, Review
     from tools.voting.result import Consensus
@@ -186,6 +187,7 @@ __all__ = [
     "Run",
     "RunFinished",
     "RunStarted",
+    "Said",
     "ServerError",
     "Sink",
     "StepDone",
@@ -194,6 +196,7 @@ __all__ = [
     "TextStream",
     "Token",
     "ToolCall",
+    "ToolChoice",
     "ToolResult",
     "ToolSpec",
     "TruncatedError",
@@ -305,6 +308,7 @@ _HOMES = {
         "Response",
         "Text",
         "ToolCall",
+        "ToolChoice",
         "ToolResult",
         "ToolSpec",
         "Usage",
@@ -337,6 +341,7 @@ _HOMES = {
     "tools.recipe.kit": (
         "Cost",
         "Reply",
+        "Said",
     ),
     "tools.recipe.result": ("Result",),
     "tools.review": (

@@ -45,6 +45,7 @@ def create_application(
     beside: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     public: Sequence[str] = (),
+    works: bool = True,
 ) -> ASGIApp:
     """The application of *house*; it opens the app when it starts and closes it when it stops.
 
@@ -53,6 +54,7 @@ def create_application(
         rooms: Further routes.
         beside: What else is open while it serves; *first* before anything happens.
         public: Further paths that everybody may ask for.
+        works: Whether it also works on jobs; False where whoever opens the app does.
     """
     people = People(house.tokens, house.doors)
 
@@ -63,7 +65,8 @@ def create_application(
                 await stack.enter_async_context(room(house))
             house.opened = await stack.enter_async_context(_opened(open_moot))
             house.opened.bus.add_sink(house.hub)
-            await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
+            if works:
+                await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
             await stack.enter_async_context(_watching(house))
             for room in beside:
                 await stack.enter_async_context(room(house))

@@ -8,12 +8,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from ai.runs.app import open_app
 from server.web.application import OpenApp, create_application
 from server.web.house import House
 from server.web.mcp_endpoint import McpEndpoint, Style
+from server.web.openai_api.routes import routes as openai_routes
 
 _STREAMS_S = 5
 """How long streams may take to be told that the server ends."""
@@ -47,17 +49,24 @@ def assemble(
     *,
     detach: Callable[[], None] | None = None,
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
+    works: bool = True,
 ) -> ASGIApp:
     """The whole application of *house*, with every room there is.
 
     Args:
         first: What is open before anything happens.
+        works: Whether it also works on jobs; False where whoever opens the app does.
     """
     # A session lives in one process, and the next request may come to another
     endpoint = McpEndpoint(house, Style(place.stateless or place.workers > 1, place.json))
+    rooms = [endpoint.routes, _openai]
     return create_application(
-        house, open_moot, detach=detach, rooms=[endpoint.routes], beside=[endpoint.open], first=first
+        house, open_moot, detach=detach, rooms=rooms, beside=[endpoint.open], first=first, works=works
     )
+
+
+def _openai(house: House) -> list[BaseRoute]:
+    return [Mount("/v1", routes=openai_routes(lambda: house.app))]
 
 
 def uvicorn_settings() -> dict[str, Any]:
