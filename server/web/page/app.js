@@ -1,7 +1,7 @@
 // The page's frame: views by the address behind #, each made once and kept; keys, theme, and what a reader hears.
 
 import * as chat from "./chat.js";
-import { button, fill, h, icon, say } from "./dom.js";
+import { button, fill, h, icon, keep, kept, say } from "./dom.js";
 import { base, listen, onLink } from "./server.js";
 
 const VIEWS = {
@@ -16,18 +16,30 @@ const opened = new Map();
 let shown = "";
 
 const links = Object.entries(VIEWS).map(([key, view]) =>
-  h("a", { href: `#/${key}`, "data-view": key }, icon(key), h("span", {}, view.name)));
-const away = h("p", { class: "away", role: "status", hidden: true }, "The server is away. This page goes on when it is back.");
+  h("a", { href: `#/${key}`, "data-view": key }, icon(key), h("span", {}, view.name)),
+);
+const away = h(
+  "p",
+  { class: "away", role: "status", hidden: true },
+  "The server is away. This page goes on when it is back.",
+);
 const main = h("main", { id: "main", tabIndex: -1 }, away);
 
 function theme() {
-  const select = h("select", { id: "theme", onchange: () => set(select.value) },
-    [["", "System"], ["light", "Light"], ["dark", "Dark"]].map(([value, name]) => h("option", { value }, name)));
+  const select = h(
+    "select",
+    { id: "theme", onchange: () => set(select.value) },
+    [
+      ["", "System"],
+      ["light", "Light"],
+      ["dark", "Dark"],
+    ].map(([value, name]) => h("option", { value }, name)),
+  );
   const set = (value) => {
     document.documentElement.dataset.theme = value;
-    localStorage.setItem("moot.theme", value);
+    keep("theme", value);
   };
-  select.value = localStorage.getItem("moot.theme") ?? "";
+  select.value = kept("theme", "");
   set(select.value);
   return h("div", { class: "theme" }, h("label", { for: "theme" }, "Theme"), select);
 }
@@ -36,7 +48,11 @@ function leaving() {
   const forget = () => {
     for (const key of Object.keys(localStorage)) if (key.startsWith("moot.talk")) localStorage.removeItem(key);
   };
-  return h("form", { method: "post", action: `${base}/leave`, onsubmit: forget }, h("button", { class: "quiet" }, "Leave"));
+  return h(
+    "form",
+    { method: "post", action: `${base}/leave`, onsubmit: forget },
+    h("button", { class: "quiet" }, "Leave"),
+  );
 }
 
 /** Shows what the address names: `#/VIEW/REST?QUERY`. */
@@ -45,7 +61,11 @@ async function route() {
   const [, named, ...rest] = path.split("/").map(decodeURIComponent);
   const key = Object.hasOwn(VIEWS, named) ? named : "chat";
   const first = !opened.has(key);
-  if (first) opened.set(key, VIEWS[key].load().then((module) => module.open()));
+  if (first)
+    opened.set(
+      key,
+      VIEWS[key].load().then((module) => module.open()),
+    );
   let view;
   try {
     view = await opened.get(key);
@@ -90,22 +110,44 @@ function escape(event) {
   if (open) {
     open.open = false;
     open.querySelector("summary").focus();
-  } else if (!main.querySelector(".view:not([hidden])")?.dispatchEvent(new CustomEvent("escape", { cancelable: true }))) {
+  } else if (
+    !main.querySelector(".view:not([hidden])")?.dispatchEvent(new CustomEvent("escape", { cancelable: true }))
+  ) {
     event.preventDefault();
   } else if (event.target.matches("input, textarea, select")) event.target.blur();
 }
 
 function start() {
   document.body.replaceChildren(
-    h("a", { class: "skip", href: "#main", onclick: (event) => {
-      event.preventDefault();
-      main.focus();
-    } }, "Skip to the content"),
-    h("header", { class: "side" },
+    h(
+      "a",
+      {
+        class: "skip",
+        href: "#main",
+        onclick: (event) => {
+          event.preventDefault();
+          main.focus();
+        },
+      },
+      "Skip to the content",
+    ),
+    h(
+      "header",
+      { class: "side" },
       h("p", { class: "brand" }, h("i", {}), h("i", {}), h("i", {}), h("span", {}, "Moot")),
       h("nav", { "aria-label": "Views" }, links),
-      h("div", { class: "foot" }, theme(),
-        h("div", { class: "row" }, button("Keys", async () => (await import("./keys.js")).show(), { class: "quiet" }), leaving()))),
+      h(
+        "div",
+        { class: "foot" },
+        theme(),
+        h(
+          "div",
+          { class: "row" },
+          button("Keys", async () => (await import("./keys.js")).show(), { class: "quiet" }),
+          leaving(),
+        ),
+      ),
+    ),
     main,
     h("p", { id: "say", class: "unseen", role: "status", "aria-live": "polite" }),
   );

@@ -1,4 +1,4 @@
-// Files and pictures to be sent along: each goes to the server at once, and stands beside the question until it is asked.
+// Files and pictures to be sent along: each goes to the server at once, and stands beside the question until then.
 
 import { fill, h, signed } from "./dom.js";
 import { api } from "./server.js";
@@ -22,7 +22,12 @@ export class Attached {
   /** The arguments that name them. */
   named() {
     const paths = (image) => this.files.filter((file) => file.path && file.image === image).map((file) => file.path);
-    return Object.fromEntries([["files", paths(false)], ["images", paths(true)]].filter(([, all]) => all.length));
+    return Object.fromEntries(
+      [
+        ["files", paths(false)],
+        ["images", paths(true)],
+      ].filter(([, all]) => all.length),
+    );
   }
 
   labels() {
@@ -36,7 +41,13 @@ export class Attached {
 
   async #send(blob) {
     const image = /^image\/(png|jpeg|gif|webp)$/.test(blob.type);
-    const file = { name: blob.name || "pasted", bytes: blob.size, image, path: "", picture: image && URL.createObjectURL(blob) };
+    const file = {
+      name: blob.name || "pasted",
+      bytes: blob.size,
+      image,
+      path: "",
+      picture: image && URL.createObjectURL(blob),
+    };
     this.files.push(file);
     this.#draw();
     try {
@@ -55,11 +66,25 @@ export class Attached {
   }
 
   #draw() {
-    fill(this.place, this.files.map((file) => h("span", { class: "chip" },
-      file.picture && h("img", { src: file.picture, alt: "" }),
-      h("span", {}, file.name), h("small", {}, file.path ? size(file.bytes) : "sending"),
-      signed("close", `Take ${file.name} away`, () => this.#remove(file)))));
+    fill(
+      this.place,
+      this.files.map((file) =>
+        h(
+          "span",
+          { class: "chip" },
+          file.picture && h("img", { src: file.picture, alt: "" }),
+          h("span", {}, file.name),
+          h("small", {}, file.path ? size(file.bytes) : "sending"),
+          signed("close", `Take ${file.name} away`, () => this.#remove(file)),
+        ),
+      ),
+    );
   }
 }
 
-const size = (bytes) => (bytes < 1024 ? `${bytes} B` : bytes < 1048576 ? `${Math.round(bytes / 1024)} KB` : `${(bytes / 1048576).toFixed(1)} MB`);
+const size = (bytes) =>
+  bytes < 1024
+    ? `${bytes} B`
+    : bytes < 1048576
+      ? `${Math.round(bytes / 1024)} KB`
+      : `${(bytes / 1048576).toFixed(1)} MB`;

@@ -1,7 +1,7 @@
-// The chat: what is asked, of whom and how. The conversation above it is `talk.js`, which comes with its first question.
+// The chat: what is asked, of whom and how. The conversation above it is `talk.js`, which comes with its first one.
 
-import { button, fill, h, hue, icon, say, signed } from "./dom.js";
-import { agents, api } from "./server.js";
+import { button, fill, h, hue, icon, keep, kept, oneOf, say, signed } from "./dom.js";
+import { agents } from "./server.js";
 
 /** How a question can be answered: its sign for the server, its name, and what it does. */
 export const WAYS = [
@@ -13,19 +13,8 @@ export const WAYS = [
   ["moot/review", "Review", "The AIs review what has changed in the workspace."],
 ];
 
-const kept = (name, otherwise) => localStorage.getItem(`moot.${name}`) ?? otherwise;
-const keep = (name, value) => localStorage.setItem(`moot.${name}`, value);
-
 /** The conversations that this browser keeps, the latest first. */
 export const recentTalks = () => JSON.parse(kept("talks", "[]"));
-
-/** What is to be done before anything can be asked. */
-const nobody = () => h("div", { class: "welcome" }, h("h2", {}, "No AI can be asked yet"),
-  h("p", {}, "Moot asks the AIs you have a key for. In a terminal:"),
-  h("ol", {}, h("li", {}, h("code", {}, "moot init"), " finds or takes your keys;"),
-    h("li", {}, h("code", {}, "moot doctor"), " says what is wrong, if anything;"),
-    h("li", {}, "then reload this page.")),
-  h("p", {}, h("a", { href: "#/ais" }, "See the AIs that are configured")));
 
 export function open() {
   const view = new ChatView();
@@ -36,11 +25,15 @@ class ChatView {
   constructor() {
     this.talk = null;
     this.chosen = new Set();
-    this.options = null;
-    this.attached = null;
     this.thread = "";
     this.turns = h("div", { class: "turns" });
-    this.node = h("section", { class: "view chat", "aria-labelledby": "chat-title" }, this.#head(), this.turns, this.#form());
+    this.node = h(
+      "section",
+      { class: "view chat", "aria-labelledby": "chat-title" },
+      this.#head(),
+      this.turns,
+      this.#form(),
+    );
     this.node.addEventListener("escape", (event) => this.talk?.narrow() && event.preventDefault());
     this.ready = this.#meet();
   }
@@ -58,53 +51,96 @@ class ChatView {
   }
 
   #head() {
-    const pace = (value, name, about) => h("label", { title: about },
-      h("input", { type: "radio", name: "pace", value, checked: kept("pace", "sync") === value,
-        onchange: () => keep("pace", value) }), h("span", {}, name));
+    const paces = [
+      ["sync", "Sync", "Follow the answer as it is written"],
+      ["async", "Async", "Leave it as a job, and come back to it"],
+    ];
     this.blind = h("input", { type: "checkbox" });
     this.recent = h("div", { class: "menu recent" });
-    const recent = h("details", { class: "pop", ontoggle: () => recent.open && this.#listRecent() },
-      h("summary", {}, "Recent"), this.recent);
-    return h("div", { class: "head" }, h("h1", { id: "chat-title", tabIndex: -1 }, "Chat"),
-      h("fieldset", { class: "switch" }, h("legend", { class: "unseen" }, "How to wait"),
-        pace("sync", "Sync", "Follow the answer as it is written"),
-        pace("async", "Async", "Leave it as a job, and come back to it")),
+    const recent = h(
+      "details",
+      { class: "pop", ontoggle: () => recent.open && this.#listRecent() },
+      h("summary", {}, "Recent"),
+      this.recent,
+    );
+    return h(
+      "div",
+      { class: "head" },
+      h("h1", { id: "chat-title", tabIndex: -1 }, "Chat"),
+      oneOf("pace", "How to wait", paces, kept("pace", "sync"), (pace) => keep("pace", pace)),
       h("label", { class: "check", title: "Names are hidden until you have voted" }, this.blind, "Blind"),
-      h("div", { class: "push row" }, recent, h("a", { class: "button quiet", href: "#/chat/" }, "New", h("span", { class: "roomy" }, " chat"))));
+      h(
+        "div",
+        { class: "push row" },
+        recent,
+        h("a", { class: "button quiet", href: "#/chat/" }, "New", h("span", { class: "roomy" }, " chat")),
+      ),
+    );
   }
 
   #form() {
-    this.words = h("textarea", { id: "question", rows: 1, placeholder: "Ask anything", "data-first": "",
-      oninput: () => this.#grow(), onkeydown: (event) => this.#onKey(event),
-      onpaste: (event) => event.clipboardData.files.length && this.#attach([...event.clipboardData.files]) });
-    this.way = h("select", { id: "way", "aria-label": "How it is answered", onchange: () => this.#setWay(this.way.value) },
-      WAYS.map(([value, name]) => h("option", { value }, name)));
+    this.words = h("textarea", {
+      id: "question",
+      rows: 1,
+      placeholder: "Ask anything",
+      "data-first": "",
+      oninput: () => this.#grow(),
+      onkeydown: (event) => this.#onKey(event),
+      onpaste: (event) => event.clipboardData.files.length && this.#attach([...event.clipboardData.files]),
+    });
+    this.way = h(
+      "select",
+      { id: "way", "aria-label": "How it is answered", onchange: () => this.#setWay(this.way.value) },
+      WAYS.map(([value, name]) => h("option", { value }, name)),
+    );
     this.way.value = kept("way", "side");
     this.who = h("details", { class: "pop who" }, h("summary", {}, "Who"), h("div", { class: "menu" }));
     this.note = h("div", { class: "note", role: "alert" });
     this.beside = h("div", { class: "beside" });
     this.more = h("div", { class: "more", hidden: true });
-    this.chooser = h("input", { type: "file", multiple: true, hidden: true, "aria-label": "Files to send along",
-      onchange: () => this.#attach([...this.chooser.files]) });
+    this.chooser = h("input", {
+      type: "file",
+      multiple: true,
+      hidden: true,
+      "aria-label": "Files to send along",
+      onchange: () => this.#attach([...this.chooser.files]),
+    });
     this.halt = button("Stop", () => this.talk?.stop(), { class: "stop", hidden: true });
     const setting = signed("set", "Options", () => this.#toggleOptions(setting), { "aria-expanded": "false" });
-    return h("form", { class: "composer", "aria-label": "Your question",
-      onsubmit: (event) => {
-        event.preventDefault();
-        this.send();
+    return h(
+      "form",
+      {
+        class: "composer",
+        "aria-label": "Your question",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.send();
+        },
+        ondragover: (event) => event.preventDefault(),
+        ondrop: (event) => {
+          event.preventDefault();
+          this.#attach([...event.dataTransfer.files]);
+        },
       },
-      ondragover: (event) => event.preventDefault(),
-      ondrop: (event) => {
-        event.preventDefault();
-        this.#attach([...event.dataTransfer.files]);
-      } },
-    this.note, this.beside, this.more,
-    h("label", { for: "question", class: "unseen" }, "Your question"), this.words,
-    h("div", { class: "row" }, this.way, this.who,
-      signed("file", "Send files along", () => this.chooser.click()), this.chooser, setting,
-      button("Price", () => this.#price(), { class: "quiet", title: "What it would cost; nothing is sent" }),
-      h("span", { class: "push" }), this.halt,
-      h("button", { class: "send", title: "Ask" }, icon("send"), h("span", {}, "Ask"))));
+      this.note,
+      this.beside,
+      this.more,
+      h("label", { for: "question", class: "unseen" }, "Your question"),
+      this.words,
+      h(
+        "div",
+        { class: "row" },
+        this.way,
+        this.who,
+        signed("file", "Send files along", () => this.chooser.click()),
+        this.chooser,
+        setting,
+        button("Price", () => this.#price(), { class: "quiet", title: "What it would cost; nothing is sent" }),
+        h("span", { class: "push" }),
+        this.halt,
+        h("button", { class: "send", title: "Ask" }, icon("send"), h("span", {}, "Ask")),
+      ),
+    );
   }
 
   /** Learns who can be asked, and draws the list to choose from. */
@@ -116,7 +152,7 @@ class ChatView {
       throw error;
     }
     const able = this.known.agents.filter((one) => one.kind === "ai" && one.ready).map((one) => one.id);
-    const before = kept("ais", "").split("\n").filter((name) => able.includes(name));
+    const before = able.filter((name) => kept("ais", "").split("\n").includes(name));
     for (const name of before.length ? before : [this.known.default ?? able[0]]) if (name) this.chosen.add(name);
     this.able = able;
     for (const name of able) hue(name);
@@ -129,15 +165,33 @@ class ChatView {
       this.chosen = new Set(names);
       this.#drawWho();
     };
-    const box = (name) => h("label", {}, h("input", { type: "checkbox", checked: this.chosen.has(name), onchange: (event) => {
-      if (event.target.checked) this.chosen.add(name);
-      else this.chosen.delete(name);
-      this.#named();
-    } }), h("span", {}, name), h("small", {}, this.known.agents.find((one) => one.id === name)?.model));
+    const box = (name) =>
+      h(
+        "label",
+        {},
+        h("input", {
+          type: "checkbox",
+          checked: this.chosen.has(name),
+          onchange: (event) => {
+            if (event.target.checked) this.chosen.add(name);
+            else this.chosen.delete(name);
+            this.#named();
+          },
+        }),
+        h("span", {}, name),
+        h("small", {}, this.known.agents.find((one) => one.id === name)?.model),
+      );
     const sets = [["All", this.able], ...Object.entries(groups)].filter(([, names]) => names.length > 1);
-    fill(this.who.lastChild, h("fieldset", {}, h("legend", {}, "Who answers"), this.able.map(box)),
-      h("div", { class: "row" }, sets.map(([name, names]) => button(name, () => choose(names), { class: "quiet" }))),
-      h("a", { href: "#/ais" }, "All AIs and what is wrong with some"));
+    fill(
+      this.who.lastChild,
+      h("fieldset", {}, h("legend", {}, "Who answers"), this.able.map(box)),
+      h(
+        "div",
+        { class: "row" },
+        sets.map(([name, names]) => button(name, () => choose(names), { class: "quiet" })),
+      ),
+      h("a", { href: "#/ais" }, "All AIs and what is wrong with some"),
+    );
     this.#named();
   }
 
@@ -160,7 +214,8 @@ class ChatView {
 
   async #welcome() {
     await this.ready.catch(() => {});
-    if (this.known && !this.talk) fill(this.turns, this.able.length ? this.#ways() : nobody());
+    if (!this.known || this.talk) return;
+    fill(this.turns, this.able.length ? this.#ways() : (await import("./nobody.js")).nobody());
   }
 
   #ways() {
@@ -170,18 +225,39 @@ class ChatView {
     };
     const talks = recentTalks().slice(0, 5);
     const demo = this.known.ais.filter((one) => one.ready).every((one) => one.provider === "local");
-    return h("div", { class: "welcome" }, h("h2", {}, "What would you like to know?"),
-      demo && h("p", { class: "dim" }, "Only the tiny demo model on this machine answers now; it is often wrong. Add AIs in a terminal: ",
-        h("code", {}, "moot init")),
-      h("div", { class: "ways" }, WAYS.map(([value, name, about]) =>
-        button([h("strong", {}, name), h("span", {}, about)], () => choose(value)))),
-      talks.length > 0 && [h("h2", { class: "small" }, "Where you left off"),
-        h("ul", { class: "plain" }, talks.map((one) => h("li", {}, h("a", { href: `#/chat/${one.id}` }, one.title))))]);
+    return h(
+      "div",
+      { class: "welcome" },
+      h("h2", {}, "What would you like to know?"),
+      demo &&
+        h(
+          "p",
+          { class: "dim" },
+          "Only the tiny demo model on this machine answers now; it is often wrong. Add AIs in a terminal: ",
+          h("code", {}, "moot init"),
+        ),
+      h(
+        "div",
+        { class: "ways" },
+        WAYS.map(([value, name, about]) => button([h("strong", {}, name), h("span", {}, about)], () => choose(value))),
+      ),
+      talks.length > 0 && [
+        h("h2", { class: "small" }, "Where you left off"),
+        h(
+          "ul",
+          { class: "plain" },
+          talks.map((one) => h("li", {}, h("a", { href: `#/chat/${one.id}` }, one.title))),
+        ),
+      ],
+    );
   }
 
   #listRecent() {
     const talks = recentTalks();
-    fill(this.recent, talks.length ? talks.map((one) => h("a", { href: `#/chat/${one.id}` }, one.title)) : "No chats yet.");
+    fill(
+      this.recent,
+      talks.length ? talks.map((one) => h("a", { href: `#/chat/${one.id}` }, one.title)) : "No chats yet.",
+    );
   }
 
   async #openTalk(id) {
@@ -216,8 +292,15 @@ class ChatView {
     const options = this.options?.values(this.way.value) ?? {};
     if (this.thread) options.thread = this.thread;
     for (const [name, paths] of Object.entries(this.attached?.named() ?? {})) options[name] = paths;
-    return { text: this.words.value.trim(), way: this.way.value, ais: [...this.chosen], options,
-      along: this.attached?.labels() ?? [], pace: kept("pace", "sync"), blind: this.blind.checked };
+    return {
+      text: this.words.value.trim(),
+      way: this.way.value,
+      ais: [...this.chosen],
+      options,
+      along: this.attached?.labels() ?? [],
+      pace: kept("pace", "sync"),
+      blind: this.blind.checked,
+    };
   }
 
   async send() {
@@ -260,11 +343,18 @@ class ChatView {
   #continue(thread) {
     this.#leaveTalk();
     this.thread = thread;
-    fill(this.beside, h("span", { class: "chip" }, `Continues the thread ${thread}`,
-      signed("close", "Leave the thread", () => {
-        this.thread = "";
-        this.beside.replaceChildren();
-      })));
+    fill(
+      this.beside,
+      h(
+        "span",
+        { class: "chip" },
+        `Continues the thread ${thread}`,
+        signed("close", "Leave the thread", () => {
+          this.thread = "";
+          this.beside.replaceChildren();
+        }),
+      ),
+    );
   }
 
   async #attach(files) {
@@ -284,13 +374,11 @@ class ChatView {
   }
 
   async #price() {
-    const { asksOf } = await import("./ask.js");
     const question = this.question();
     if (!question.text) return this.complain(new Error("Write the question first; its price depends on its length."));
+    const { priced } = await import("./price.js");
     try {
-      const plans = await Promise.all(asksOf(question).map((body) => api("POST", "/api/plan", body)));
-      const told = plans.map(({ data }) => [data.ai && `${data.ai}: `, data.summary ?? `${data.text} ${data.note ?? ""}`]);
-      fill(this.note, h("div", { class: "told" }, told.map((line) => h("p", {}, line))));
+      fill(this.note, await priced(question));
     } catch (error) {
       this.complain(error);
     }

@@ -12,9 +12,14 @@ export class Column {
     this.state = h("span", { class: "state" });
     this.actions = h("span", { class: "row push" });
     this.below = h("footer", {});
-    this.node = h("section", { class: "card answer" },
-      h("header", {}, this.dot = h("i", { class: "dot" }), this.name, this.state, this.actions),
-      this.steps = h("ol", { class: "steps", hidden: turn.kept.pace !== "async" }), this.writing.node, this.below);
+    this.node = h(
+      "section",
+      { class: "card answer" },
+      h("header", {}, (this.dot = h("i", { class: "dot" })), this.name, this.state, this.actions),
+      (this.steps = h("ol", { class: "steps", hidden: turn.kept.pace !== "async" })),
+      this.writing.node,
+      this.below,
+    );
     ask.changed.add((event) => this.paint(event));
     this.paint({ type: "status" });
   }
@@ -59,7 +64,13 @@ export class Column {
     const { ask } = this;
     const job = ask.run?.job;
     this.node.setAttribute("aria-busy", String(!ask.over));
-    this.node.dataset.state = ask.over ? (ask.problem ? "failed" : "done") : call?.state === "writing" ? "writing" : "waiting";
+    this.node.dataset.state = ask.over
+      ? ask.problem
+        ? "failed"
+        : "done"
+      : call?.state === "writing"
+        ? "writing"
+        : "waiting";
     if (ask.over) this.state.textContent = "";
     else if (call?.state === "writing") this.state.textContent = count(call.words, "word");
     else if (call?.state === "done") this.state.textContent = "keeping it";
@@ -72,7 +83,10 @@ export class Column {
     if (this.steps.hidden) return;
     const told = ["Left as a job. You may close this page; it goes on."];
     for (const step of this.ask.status?.progress ?? []) told.push(step.message);
-    fill(this.steps, (this.ask.over ? told.slice(1) : told).filter(Boolean).map((text) => h("li", {}, text)));
+    fill(
+      this.steps,
+      (this.ask.over ? told.slice(1) : told).filter(Boolean).map((text) => h("li", {}, text)),
+    );
   }
 
   #tellEnd(call) {
@@ -89,8 +103,18 @@ export class Column {
     }
     if (data?.note && !this.turn.veiled) told.push(h("p", { class: "dim" }, data.note));
     if (data?.sent_along?.length) {
-      told.push(h("details", {}, h("summary", {}, `Sent along: ${data.sent_along.length}`),
-        h("ul", {}, data.sent_along.map((line) => h("li", {}, line)))));
+      told.push(
+        h(
+          "details",
+          {},
+          h("summary", {}, `Sent along: ${data.sent_along.length}`),
+          h(
+            "ul",
+            {},
+            data.sent_along.map((line) => h("li", {}, line)),
+          ),
+        ),
+      );
     }
     fill(this.below, told);
   }
@@ -98,14 +122,18 @@ export class Column {
   #offer() {
     const { ask, turn } = this;
     const name = turn.nameOf(ask);
-    fill(this.actions,
-      !ask.over && signed("stop", `Stop ${name}`, () => ask.cancel().catch((error) => (this.state.textContent = error.message))),
+    fill(
+      this.actions,
+      !ask.over &&
+        signed("stop", `Stop ${name}`, () => ask.cancel().catch((error) => (this.state.textContent = error.message))),
       ask.over && signed("again", `Ask ${name} again`, () => turn.retry(this)),
-      ask.result && signed("copy", `Copy the answer of ${name}`, async () => {
-        await navigator.clipboard?.writeText(ask.text);
-        say("Copied.");
-      }),
-      turn.kept.asks.length > 1 && signed("wide", `Widen ${name}`, () => turn.widen(this)));
+      ask.result &&
+        signed("copy", `Copy the answer of ${name}`, async () => {
+          await navigator.clipboard?.writeText(ask.text);
+          say("Copied.");
+        }),
+      turn.kept.asks.length > 1 && signed("wide", `Widen ${name}`, () => turn.widen(this)),
+    );
   }
 
   #ended(name) {

@@ -39,10 +39,28 @@ export const button = (text, onclick, props) => h("button", { type: "button", on
 export function table(label, heads, rows) {
   const named = heads.map((head) => [].concat(head));
   const cells = (row) => row.map((cell, place) => h("td", { class: named[place][1] }, cell));
-  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": label },
-    h("table", {},
-      h("thead", {}, h("tr", {}, named.map(([name, kind]) => h("th", { scope: "col", class: kind }, name)))),
-      h("tbody", {}, rows.map((row) => (row instanceof Node ? row : h("tr", {}, cells(row)))))));
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "group", "aria-label": label },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          named.map(([name, kind]) => h("th", { scope: "col", class: kind }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) => (row instanceof Node ? row : h("tr", {}, cells(row)))),
+      ),
+    ),
+  );
 }
 
 /** What an AI wrote: each tree is a text or `[tag, ...inside]`; what is not known becomes a span. */
@@ -55,8 +73,12 @@ function element([tag, ...inside]) {
   if (tag === "pre") return listing(inside);
   const [name, side] = tag.split(".");
   if (/^h[1-6]$/.test(name)) return h("h4", { class: `said ${name}` }, drawn(inside));
-  if (name === "table") return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" },
-    h("table", {}, drawn(inside)));
+  if (name === "table")
+    return h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" },
+      h("table", {}, drawn(inside)),
+    );
   return h(WRITTEN.has(name) ? name : "span", { class: side && "num" }, drawn(inside));
 }
 
@@ -71,18 +93,33 @@ function link([address, ...inside]) {
   const said = drawn(inside);
   const text = said.map((node) => node.textContent).join("");
   const host = url.host || "mail";
-  return h("a", { href: url.href, rel: "noopener noreferrer nofollow", target: "_blank" }, said,
-    !text.includes(host) && h("small", { class: "host" }, ` (${host})`));
+  return h(
+    "a",
+    { href: url.href, rel: "noopener noreferrer nofollow", target: "_blank" },
+    said,
+    !text.includes(host) && h("small", { class: "host" }, ` (${host})`),
+  );
 }
 
 function listing([language, text]) {
-  const copy = button("Copy", async () => {
-    await navigator.clipboard?.writeText(text);
-    say("Copied.");
-  }, { class: "quiet", "aria-label": `Copy the ${language || "text"}` });
-  return h("div", { class: "listing" }, h("div", {}, h("span", {}, language), copy),
-    h("pre", { tabindex: "0", role: "group", "aria-label": language ? `Code in ${language}` : "Code" },
-      h("code", {}, text)));
+  const copy = button(
+    "Copy",
+    async () => {
+      await navigator.clipboard?.writeText(text);
+      say("Copied.");
+    },
+    { class: "quiet", "aria-label": `Copy the ${language || "text"}` },
+  );
+  return h(
+    "div",
+    { class: "listing" },
+    h("div", {}, h("span", {}, language), copy),
+    h(
+      "pre",
+      { tabindex: "0", role: "group", "aria-label": language ? `Code in ${language}` : "Code" },
+      h("code", {}, text),
+    ),
+  );
 }
 
 const ICONS = {
@@ -103,12 +140,19 @@ const ICONS = {
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
 };
 
-export const icon = (name) => s("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" },
-  s("path", { d: ICONS[name] }));
+export const icon = (name) =>
+  s("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, s("path", { d: ICONS[name] }));
 
 /** A button that shows a sign, with its name for whoever does not see it. */
 export const signed = (sign, name, onclick, props) =>
   h("button", { type: "button", class: "sign", title: name, "aria-label": name, onclick, ...props }, icon(sign));
+
+/** A switch between *choices*, `[value, name, about]`. */
+export function oneOf(name, legend, choices, chosen, onchange) {
+  const radio = (value) => ({ type: "radio", name, value, checked: value === chosen, onchange: () => onchange(value) });
+  const one = ([value, text, title]) => h("label", { title }, h("input", radio(value)), h("span", {}, text));
+  return h("fieldset", { class: "switch" }, h("legend", { class: "unseen" }, legend), choices.map(one));
+}
 
 const hues = new Map();
 
@@ -117,6 +161,10 @@ export function hue(name) {
   if (!hues.has(name)) hues.set(name, `c${hues.size % 8}`);
   return hues.get(name);
 }
+
+/** What this browser keeps under *name*. */
+export const kept = (name, otherwise) => localStorage.getItem(`moot.${name}`) ?? otherwise;
+export const keep = (name, value) => localStorage.setItem(`moot.${name}`, value);
 
 const spoken = [];
 let speaking = 0;
@@ -153,7 +201,11 @@ export function dollars(usd, complete = true) {
 /** How long ago *time*, in ISO 8601, was. */
 export function ago(time) {
   const past = (Date.now() - Date.parse(time)) / 1000;
-  for (const [size, name] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) {
+  for (const [size, name] of [
+    [86400, "day"],
+    [3600, "hour"],
+    [60, "minute"],
+  ]) {
     if (past >= size) return `${count(Math.floor(past / size), name)} ago`;
   }
   return "just now";

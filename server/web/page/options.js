@@ -21,26 +21,53 @@ export class Options {
   }
 
   draw(way) {
-    fill(this.place, h("fieldset", { class: "options" }, h("legend", {}, "Options"), TAKEN[way].map((name) => this.#field(name))));
+    fill(
+      this.place,
+      h(
+        "fieldset",
+        { class: "options" },
+        h("legend", {}, "Options"),
+        TAKEN[way].map((name) => this.#field(name)),
+      ),
+    );
   }
 
   /** What was given of those that *way* takes. */
   values(way) {
-    return Object.fromEntries(TAKEN[way].filter((name) => this.given[name] !== undefined)
-      .map((name) => [name, name === "judges" ? [this.given[name]] : this.given[name]]));
+    return Object.fromEntries(
+      TAKEN[way]
+        .filter((name) => this.given[name] !== undefined)
+        .map((name) => [name, name === "judges" ? [this.given[name]] : this.given[name]]),
+    );
   }
 
   #field(name) {
     const { label, choices, ...props } = this.fields[name];
     const id = `option-${name}`;
     const keep = ({ target }) => {
-      const value = target.type === "checkbox" ? target.checked || undefined : target.type === "number" ? target.valueAsNumber : target.value.trim();
+      const value =
+        target.type === "checkbox"
+          ? target.checked || undefined
+          : target.type === "number"
+            ? target.valueAsNumber
+            : target.value.trim();
       this.given[name] = value === "" || Number.isNaN(value) ? undefined : value;
     };
     const before = this.given[name];
     const input = choices
-      ? h("select", { id, onchange: keep }, h("option", { value: "" }, "default"), choices.map((one) => h("option", { value: one, selected: one === before }, one)))
-      : h("input", { id, onchange: keep, autocomplete: "off", ...props, ...(props.type === "checkbox" ? { checked: Boolean(before) } : { value: String(before ?? "") }) });
+      ? h(
+          "select",
+          { id, onchange: keep },
+          h("option", { value: "" }, "default"),
+          choices.map((one) => h("option", { value: one, selected: one === before }, one)),
+        )
+      : h("input", {
+          id,
+          onchange: keep,
+          autocomplete: "off",
+          ...props,
+          ...(props.type === "checkbox" ? { checked: Boolean(before) } : { value: String(before ?? "") }),
+        });
     return h("div", {}, h("label", { for: id }, label), input);
   }
 }

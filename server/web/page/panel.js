@@ -3,8 +3,15 @@
 import { Writing } from "./writing.js";
 import { count, dollars, fill, h, hue, say, signed } from "./dom.js";
 
-const ROLES = { answer: "Independent answers", critique: "After reading each other", opening: "Opening statements",
-  judge: "The judge", "": "Answers", referee: "The referee", merge: "Merging" };
+const ROLES = {
+  answer: "Independent answers",
+  critique: "After reading each other",
+  opening: "Opening statements",
+  judge: "The judge",
+  "": "Answers",
+  referee: "The referee",
+  merge: "Merging",
+};
 const UNDER_WAY = new Set(["waiting", "writing", "retrying"]);
 
 export class Panel {
@@ -19,9 +26,20 @@ export class Panel {
     this.steps = h("ol", { class: "steps", "aria-label": "Steps" });
     this.result = h("div", { class: "result" });
     this.way = h("div", { class: "rounds" });
-    this.how = h("details", { class: "how", open: turn.kept.pace !== "async" }, h("summary", {}, "How it went"), this.way);
-    this.node = h("section", { class: "card panel", "aria-label": this.#name },
-      h("header", {}, h("h3", { tabIndex: -1 }, this.#name), this.state, this.actions), this.steps, this.result, this.how);
+    this.how = h(
+      "details",
+      { class: "how", open: turn.kept.pace !== "async" },
+      h("summary", {}, "How it went"),
+      this.way,
+    );
+    this.node = h(
+      "section",
+      { class: "card panel", "aria-label": this.#name },
+      h("header", {}, h("h3", { tabIndex: -1 }, this.#name), this.state, this.actions),
+      this.steps,
+      this.result,
+      this.how,
+    );
     ask.changed.add((event) => this.paint(event));
     this.paint({ type: "status" });
   }
@@ -49,7 +67,10 @@ export class Panel {
     this.node.setAttribute("aria-busy", String(!ask.over));
     const busy = calls.filter((call) => UNDER_WAY.has(call.state));
     const cost = ask.run?.cost;
-    const parts = [calls.length && `${calls.length - busy.length} of ${count(calls.length, "call")}`, cost && dollars(cost.usd, cost.complete)];
+    const parts = [
+      calls.length && `${calls.length - busy.length} of ${count(calls.length, "call")}`,
+      cost && dollars(cost.usd, cost.complete),
+    ];
     if (!ask.over) parts.unshift(busy.length ? `${busy.map((call) => call.ai).join(", ")} at work` : "at work");
     this.state.textContent = parts.filter(Boolean).join(" · ");
     this.how.hidden = calls.length === 0;
@@ -60,15 +81,21 @@ export class Panel {
     const live = (ask.run?.steps ?? []).map((step) => step.step);
     const told = ask.over || live.length ? live : (ask.status?.progress ?? []).map((one) => one.message);
     if (!ask.over && this.turn.kept.pace === "async") told.unshift("left as a job; you may close this page");
-    fill(this.steps, told.map((text) => h("li", {}, text)));
+    fill(
+      this.steps,
+      told.map((text) => h("li", {}, text)),
+    );
     this.steps.hidden = told.length === 0;
   }
 
   #offer() {
     const { ask, turn } = this;
-    fill(this.actions,
-      !ask.over && signed("stop", "Stop the panel", () => ask.cancel().catch((error) => (this.state.textContent = error.message))),
-      ask.over && signed("again", "Ask the panel again", () => turn.retry(this.place)));
+    fill(
+      this.actions,
+      !ask.over &&
+        signed("stop", "Stop the panel", () => ask.cancel().catch((error) => (this.state.textContent = error.message))),
+      ask.over && signed("again", "Ask the panel again", () => turn.retry(this.place)),
+    );
   }
 
   #seat(id, call) {
@@ -110,12 +137,17 @@ class Seat {
   constructor(call) {
     this.writing = new Writing();
     this.state = h("small", {});
-    this.node = h("div", { class: "seat" }, h("p", { class: "by" }, h("i", { class: `dot ${hue(call.ai)}` }), h("strong", {}, call.ai), this.state),
-      this.writing.node);
+    this.node = h(
+      "div",
+      { class: "seat" },
+      h("p", { class: "by" }, h("i", { class: `dot ${hue(call.ai)}` }), h("strong", {}, call.ai), this.state),
+      this.writing.node,
+    );
   }
 
   paint(call, from) {
-    this.state.textContent = call.state === "done" ? "" : call.note || (call.words ? count(call.words, "word") : "thinking");
+    this.state.textContent =
+      call.state === "done" ? "" : call.note || (call.words ? count(call.words, "word") : "thinking");
     if (call.error || call.state === "failed") this.state.className = "bad";
     if (isForm(call.blocks)) this.writing.draw(read(call.blocks));
     else this.writing.draw(call.blocks, from);
@@ -123,9 +155,15 @@ class Seat {
 }
 
 /** Whether an answer is JSON, which panels ask for. */
-const isForm = (blocks) => flat(blocks[0] ?? []).trimStart().startsWith("{");
+const isForm = (blocks) =>
+  flat(blocks[0] ?? [])
+    .trimStart()
+    .startsWith("{");
 
-const flat = (tree) => (typeof tree === "string" ? tree : (Array.isArray(tree[0]) || !/^[a-z]\w{0,9}(\.r)?$/.test(tree[0]) ? tree : tree.slice(1)).map(flat).join(""));
+const flat = (tree) =>
+  typeof tree === "string"
+    ? tree
+    : (Array.isArray(tree[0]) || !/^[a-z]\w{0,9}(\.r)?$/.test(tree[0]) ? tree : tree.slice(1)).map(flat).join("");
 
 /** The fields of such an answer, as far as it is written, as blocks. */
 function read(blocks) {
@@ -133,7 +171,12 @@ function read(blocks) {
   const fields = text.split(/[{,]\s*"(\w+)":\s*/).slice(1);
   const found = [];
   for (let place = 0; place + 1 < fields.length; place += 2) {
-    const value = fields[place + 1].trim().replace(/^"/, "").replace(/"?\s*[\]}]*$/, "").replaceAll("\\n", "\n").replaceAll('\\"', '"');
+    const value = fields[place + 1]
+      .trim()
+      .replace(/^"/, "")
+      .replace(/"?\s*[\]}]*$/, "")
+      .replaceAll("\\n", "\n")
+      .replaceAll('\\"', '"');
     if (value) found.push([["p", ["strong", `${fields[place].replaceAll("_", " ")}: `], value]]);
   }
   return found;

@@ -73,7 +73,15 @@ export function onEvent(listener) {
 export const onLink = (listener) => links.add(listener);
 
 const newRun = () => ({ tool: "", calls: new Map(), steps: [], cost: null, outcome: "", job: null });
-const newCall = (event) => ({ ai: event.ai ?? "", model: "", role: "", state: "waiting", blocks: [], words: 0, note: "" });
+const newCall = (event) => ({
+  ai: event.ai ?? "",
+  model: "",
+  role: "",
+  state: "waiting",
+  blocks: [],
+  words: 0,
+  note: "",
+});
 
 /** Folds *event* into its run, so that it may come twice. */
 function fold(event) {
@@ -104,13 +112,15 @@ const FOLDS = {
     Object.assign(call, { state: "writing", words: event.words, note: "" });
   },
   waiting: (run, call, event) => void_(call, "waiting", `waits ${event.seconds.toFixed(1)} s: ${event.reason}`),
-  retry: (run, call, event) => void_(call, "retrying", `attempt ${event.attempt + 1} in ${event.wait_s.toFixed(1)} s: ${event.reason}`),
+  retry: (run, call, event) =>
+    void_(call, "retrying", `attempt ${event.attempt + 1} in ${event.wait_s.toFixed(1)} s: ${event.reason}`),
   fallback: (run, call, event) => void_(call, "waiting", `${event.to} takes over: ${event.reason}`),
   call_finished: (run, call, event) => Object.assign(call, event, { state: "done", note: "" }),
   call_failed: (run, call, event) =>
     Object.assign(call, event, { state: event.cancelled ? "cancelled" : "failed", note: event.message }),
   step: (run, call, event) => {
-    if (!run.steps.some((step) => step.id === event.id)) run.steps.push({ id: event.id, at: event.at, step: event.step });
+    if (!run.steps.some((step) => step.id === event.id))
+      run.steps.push({ id: event.id, at: event.at, step: event.step });
   },
   cost: (run, call, event) => {
     run.cost = { usd: event.run_usd, complete: event.complete };

@@ -9,20 +9,35 @@ import { Turn, shuffled } from "./turn.js";
 const MOST_TALKS = 40;
 const SHOWN_TURNS = 8;
 const LONGEST_TITLE = 80;
-const PANELS = { ask_many: "moot/ask-many", consensus: "moot/consensus", debate: "moot/debate", judge: "moot/judge",
-  review: "moot/review" };
+const PANELS = {
+  ask_many: "moot/ask-many",
+  consensus: "moot/consensus",
+  debate: "moot/debate",
+  judge: "moot/judge",
+  review: "moot/review",
+};
 
-export const newTalk = (question, chat) => new Talk({ id: crypto.randomUUID().slice(0, 8), title: titled(question), turns: [] }, chat);
+export const newTalk = (question, chat) =>
+  new Talk({ id: crypto.randomUUID().slice(0, 8), title: titled(question), turns: [] }, chat);
 
 /** The conversation of that id, which the browser keeps, or of a job, as `job-ID`. */
 export async function openTalk(id, chat) {
   const kept = localStorage.getItem(`moot.talk.${id}`);
   if (kept) return new Talk(JSON.parse(kept), chat);
-  if (!id.startsWith("job-")) throw new Error("This browser does not keep that chat any more. The jobs are under Jobs.");
+  if (!id.startsWith("job-"))
+    throw new Error("This browser does not keep that chat any more. The jobs are under Jobs.");
   const { job } = await api("GET", `/api/jobs/${id.slice(4)}`);
   const way = PANELS[job.kind] ?? "side";
-  const turn = { text: job.question || job.id, way, ais: job.ais, options: {}, along: [], pace: "sync", blind: false,
-    asks: [{ agent: way === "side" ? job.ais[0] ?? "the AI" : way, id: job.id }] };
+  const turn = {
+    text: job.question || job.id,
+    way,
+    ais: job.ais,
+    options: {},
+    along: [],
+    pace: "sync",
+    blind: false,
+    asks: [{ agent: way === "side" ? (job.ais[0] ?? "the AI") : way, id: job.id }],
+  };
   return new Talk({ id, title: titled(turn), turns: [turn] }, chat);
 }
 
@@ -39,7 +54,8 @@ class Talk {
     this.turns = [];
     for (const turn of kept.turns.slice(-SHOWN_TURNS)) this.#add(turn);
     this.#countEarlier();
-    this.heard = (event) => event.key === `moot.talk.${this.id}` && event.newValue && this.#follow(JSON.parse(event.newValue));
+    this.heard = (event) =>
+      event.key === `moot.talk.${this.id}` && event.newValue && this.#follow(JSON.parse(event.newValue));
     addEventListener("storage", this.heard);
     this.follows = true;
     this.grown = new ResizeObserver(() => this.follows && this.isBusy && this.toEnd());
@@ -71,7 +87,8 @@ class Talk {
         localStorage.setItem(`moot.talk.${this.id}`, JSON.stringify(this.kept));
         localStorage.setItem("moot.talks", JSON.stringify(all));
         return;
-      } catch { // the browser's room is used up: the oldest conversation goes
+      } catch {
+        // the browser's room is used up: the oldest conversation goes
         if (all.length < 2) return;
         localStorage.removeItem(`moot.talk.${all.pop().id}`);
       }
@@ -121,7 +138,8 @@ class Talk {
 
   #showEarlier() {
     const hidden = this.kept.turns.length - this.turns.length;
-    for (const turn of this.kept.turns.slice(Math.max(0, hidden - SHOWN_TURNS), hidden).reverse()) this.#add(turn, true);
+    for (const turn of this.kept.turns.slice(Math.max(0, hidden - SHOWN_TURNS), hidden).reverse())
+      this.#add(turn, true);
     this.#countEarlier();
     this.list.querySelector("h2")?.focus();
   }
@@ -141,7 +159,7 @@ class Talk {
     }
   }
 
-  /** *body* with what was said before turn *place* by the user and whom it is for. A thread keeps that on the server. */
+  /** *body* with what was said before turn *place* by the user and whom it is for. The server keeps a thread. */
   async told(body, place) {
     if (body.options.thread) return body;
     const said = [];

@@ -13,10 +13,19 @@ export class Turn {
     this.answers = h("div", { class: "answers" });
     this.tools = h("div", { class: "row tools" });
     const along = kept.along?.length > 0 && h("p", { class: "dim" }, `With ${kept.along.join(", ")}`);
-    this.node = h("article", { class: "turn", "aria-label": `Question ${number}` },
-      h("div", { class: "question" }, h("h2", { tabIndex: -1 }, kept.shown ?? kept.text), along,
-        kept.at && h("p", { class: "dim" }, when(kept.at))),
-      this.answers, this.tools);
+    this.node = h(
+      "article",
+      { class: "turn", "aria-label": `Question ${number}` },
+      h(
+        "div",
+        { class: "question" },
+        h("h2", { tabIndex: -1 }, kept.shown ?? kept.text),
+        along,
+        kept.at && h("p", { class: "dim" }, when(kept.at)),
+      ),
+      this.answers,
+      this.tools,
+    );
     this.drawn = kept.asks.map((ask) => this.#draw(ask));
   }
 
@@ -35,12 +44,23 @@ export class Turn {
     const over = this.asks.every((ask) => ask.over);
     const whole = this.drawn.filter(({ ask }) => ask.result);
     this.node.toggleAttribute("data-over", over);
-    fill(this.tools,
+    fill(
+      this.tools,
       over && this.kept.blind && !this.kept.vote && whole.length > 1 && this.#ballot(whole),
-      this.kept.vote && h("p", { class: "vote" }, this.kept.vote === "none" ? "You voted for none of them." : `You voted for ${this.kept.vote}.`),
+      this.kept.vote &&
+        h(
+          "p",
+          { class: "vote" },
+          this.kept.vote === "none" ? "You voted for none of them." : `You voted for ${this.kept.vote}.`,
+        ),
       over && button("Ask again", () => this.talk.chat.ask(this.#question()), { class: "quiet" }),
-      over && this.kept.way === "side" && whole.length > 1 && !this.#veiled && button("Merge…", () => this.#merge(whole), { class: "quiet" }),
-      this.kept.way === "side" && !this.#veiled && this.#adder());
+      over &&
+        this.kept.way === "side" &&
+        whole.length > 1 &&
+        !this.#veiled &&
+        button("Merge…", () => this.#merge(whole), { class: "quiet" }),
+      this.kept.way === "side" && !this.#veiled && this.#adder(),
+    );
   }
 
   /** What *drawn*'s AI is called here: by a letter until the vote, where it is blind. */
@@ -123,8 +143,13 @@ export class Turn {
       for (const one of this.drawn) one.paint();
       this.changed();
     };
-    return h("fieldset", { class: "ballot" }, h("legend", {}, "Which answer is best?"),
-      whole.map(({ ask }) => button(this.nameOf(ask), () => vote(ask.kept.agent))), button("None", () => vote("none")));
+    return h(
+      "fieldset",
+      { class: "ballot" },
+      h("legend", {}, "Which answer is best?"),
+      whole.map(({ ask }) => button(this.nameOf(ask), () => vote(ask.kept.agent))),
+      button("None", () => vote("none")),
+    );
   }
 
   async #merge(whole) {
@@ -136,11 +161,24 @@ export class Turn {
 
   #adder() {
     const list = h("div", { class: "menu" });
-    const adder = h("details", { class: "pop", ontoggle: async () => {
-      const { agents: all } = await agents();
-      const others = all.filter((one) => one.kind === "ai" && one.ready && !this.kept.asks.some((ask) => ask.agent === one.id));
-      fill(list, others.length ? others.map((one) => button(one.id, () => this.#addColumn(one.id))) : "Every AI was asked.");
-    } }, h("summary", {}, "Add an AI"), list);
+    const adder = h(
+      "details",
+      {
+        class: "pop",
+        ontoggle: async () => {
+          const { agents: all } = await agents();
+          const others = all.filter(
+            (one) => one.kind === "ai" && one.ready && !this.kept.asks.some((ask) => ask.agent === one.id),
+          );
+          fill(
+            list,
+            others.length ? others.map((one) => button(one.id, () => this.#addColumn(one.id))) : "Every AI was asked.",
+          );
+        },
+      },
+      h("summary", {}, "Add an AI"),
+      list,
+    );
     return adder;
   }
 
@@ -165,5 +203,8 @@ export class Turn {
 /** *names* in an order that nobody knows. */
 export function shuffled(names) {
   const drawn = crypto.getRandomValues(new Uint32Array(names.length));
-  return names.map((name, place) => [drawn[place], name]).sort(([a], [b]) => a - b).map(([, name]) => name);
+  return names
+    .map((name, place) => [drawn[place], name])
+    .sort(([a], [b]) => a - b)
+    .map(([, name]) => name);
 }
