@@ -234,3 +234,12 @@ async def test_the_ledgers_activities_are_bounded(base_url: str) -> None:
         await anyio.to_thread.run_sync(ledger.flush)
         found = await anyio.to_thread.run_sync(ledger.activities, Wish("", "ai_call", limit=1))
         assert len(found) == 1
+
+
+async def test_markdown_is_drawn_as_trees_in_the_order_it_came() -> None:
+    async with served({"gpt": []}) as house:
+        reply = await house.owner.post("/api/blocks", json={"texts": ["A **b**.", "", "<i>c</i>\u202e"]})
+        many = await house.owner.post("/api/blocks", json={"texts": ["a"] * 201})
+
+    assert reply.json() == {"blocks": [[["p", "A ", ["strong", "b"], "."]], [], [["p", "<i>c</i>"]]]}
+    assert many.status_code == 400

@@ -169,7 +169,7 @@ async def test_everything_tells_a_browser_to_be_careful() -> None:
             assert "default-src 'none'" in headers["content-security-policy"]
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
-            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["referrer-policy"] == "same-origin"
 
 
 async def test_below_a_path_all_of_it_lies_there() -> None:
