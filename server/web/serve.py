@@ -15,8 +15,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ai.runs.app import open_app
+from core.config import FILE, load_config
 from core.errors import ConfigError, InvalidInputError
-from core.paths import data_dir
+from core.paths import credentials_path, data_dir
 from core.people.tokens import Tokens
 from server.jobs.worker import start_worker
 from server.web.access.address import Address, check_base_path, check_names, check_public_url, is_loopback
@@ -24,6 +25,7 @@ from server.web.access.doors import Doors
 from server.web.application import OpenApp, create_application
 from server.web.house import House
 from server.web.mcp_endpoint import McpEndpoint, Style
+from server.web.oauth.room import OAuthRoom, check_address
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Place:
         port: 0: any that is free.
         allowed: Further hosts by which the server may be called.
         stateless, json: How MCP is answered, see `server/web/mcp_endpoint.py`.
+        oauth: Whether apps may be connected, see `server/web/oauth/`.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +53,7 @@ class Place:
     allowed: Sequence[str] = ()
     stateless: bool = False
     json: bool = False
+    oauth: bool = False
 
 
 def say(line: str) -> None:
@@ -74,7 +78,10 @@ def serve(place: Place, *, browser: bool) -> int:
     bound = listen(place)
     try:
         house = House(address_of(place, bound), tokens, doors)
+        warning = check_address(house.address) if place.oauth else ""
         _tell(house, browser=browser)
+        for line in [*filter(None, [warning]), *_auth_problems()]:
+            say(line)
         return _run(application(house, place, detach=start_worker), bound)
     finally:
         bound.close()
@@ -86,7 +93,18 @@ def application(
 ) -> ASGIApp:
     """The whole application of *house*, with every room there is."""
     endpoint = McpEndpoint(house, Style(place.stateless, place.json))
-    return create_application(house, open_moot, detach=detach, rooms=[endpoint.routes], beside=[endpoint.open])
+    oauth = OAuthRoom(house, apps=place.oauth, auth=load_config(credentials_path()).auth, tell=say)
+    return create_application(
+        house,
+        open_moot,
+        detach=detach,
+        rooms=[endpoint.routes, oauth.routes],
+        beside=[endpoint.open, oauth.open],
+        public=oauth.public,
+        at_root=oauth.at_root,
+        looks=oauth.looks,
+        challenge=oauth.challenge,
+    )
 
 
 def address_of(place: Place, bound: socket.socket) -> Address:
@@ -175,6 +193,11 @@ def _tell(house: House, *, browser: bool) -> None:
     say("Programs send a token: moot tokens add NAME. Ctrl-C ends it; jobs go on by themselves.")
     if browser and not webbrowser.open(link):
         say("No browser could be started here. Open the link yourself.")
+
+
+def _auth_problems() -> list[str]:
+    """What is wrong with whose JWTs are taken; those are not taken then."""
+    return [problem for problem in load_config(credentials_path()).problems if problem.startswith(f"{FILE}: auth")]
 
 
 def _run(app: ASGIApp, bound: socket.socket) -> int:
