@@ -275,10 +275,6 @@ class Apps:
         self._end(row["id"])
         return _grant(row)
 
-    def revoke_person(self, name: str) -> int:
-        """Take back whatever apps were allowed for the person called *name*; how many that were."""
-        return self._write("DELETE FROM app_grants WHERE person = ?", name) if self._store.exists() else 0
-
     def _granted(self, connection: Any, row: Any, person: str, now: float) -> str:
         key = secrets.token_hex(16)
         code = f"{CODE}{key}.{secrets.token_urlsafe(32)}"

@@ -75,11 +75,12 @@ class Tokens:
         ]
 
     def revoke(self, name: str) -> bool:
-        """Take the token of *name* back; whether there was one."""
+        """Take the token of *name* back, and what they allowed apps; whether there was one."""
         if not self._store.exists():
             return False
 
         def delete(connection: Any) -> bool:
+            connection.execute("DELETE FROM app_grants WHERE person = ? AND person <> ''", (name,))
             return bool(connection.execute("DELETE FROM tokens WHERE name = ?", (name,)).rowcount)
 
         return self._store.submit(delete).result()

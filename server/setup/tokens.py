@@ -76,7 +76,6 @@ def revoke_token(name: str) -> int:
         person = tokens.named(name)
         if person is None or not tokens.revoke(name):
             raise InvalidInputError(f"{one_line(name, 80)!r} has no token. To list them: moot tokens list")
-        apps.revoke_person(name)
     cancelled = anyio.run(_cancel_jobs, person)
     click.echo(f"{name} is known no more; {cancelled} jobs were cancelled.", err=True)
     return 0

@@ -51,11 +51,14 @@ class KnownClient(OAuthClientInformationFull):
         try:
             return super().validate_redirect_uri(redirect_uri)
         except InvalidRedirectUriError:
-            if redirect_uri is None or not _is_here(str(redirect_uri)):
+            uri = str(redirect_uri or "")
+            if (
+                not _is_here(uri)
+                or "#" in uri
+                or _but_port(uri) not in map(_but_port, map(str, self.redirect_uris or ()))
+            ):
                 raise
-            if not any(_but_port(str(redirect_uri)) == _but_port(str(uri)) for uri in self.redirect_uris or ()):
-                raise
-            return AnyUrl(checked_uri(str(redirect_uri)))
+            return AnyUrl(uri)
 
 
 def checked_client(id: str, name: object, redirect_uris: Iterable[object], grant_types: Iterable[object]) -> Client:

@@ -35,7 +35,7 @@ class CompanyTokens(TokenVerifier):
         """What *token* says, if it was signed by the issuer, for us, and is good now."""
         try:
             claims = await self._claims(token)
-        except (jwt.PyJWTError, ValueError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             if token.count(".") == 2:
                 log.info("A JWT is not taken: %s", one_line(str(error), 200))
             return None
@@ -65,7 +65,7 @@ class CompanyTokens(TokenVerifier):
             raise ValueError("it is none")
         header = jwt.get_unverified_header(token)
         algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
-        if algorithm not in ALGORITHMS:
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise ValueError(f"it is signed by {one_line(str(algorithm), 20)}; {' and '.join(ALGORITHMS)} are taken")
         if (kind.casefold() if isinstance(kind, str) else kind) not in _KINDS or "crit" in header:
             raise ValueError("it is of another kind")

@@ -104,12 +104,12 @@ def _where(issuer: str) -> str:
         f"{root}{path}/.well-known/openid-configuration",
         f"{root}/.well-known/oauth-authorization-server{path}",
     )
-    problem = KeysError("It has no metadata.")
+    problems = []
     for place in places:
         try:
             told = _read(place)
         except KeysError as error:
-            problem = error
+            problems.append(str(error))
             continue
         if told.get("issuer") != issuer:
             raise KeysError(f"Its metadata says that it is {one_line(str(told.get('issuer')), 200)}.")
@@ -117,7 +117,7 @@ def _where(issuer: str) -> str:
             return AuthConfig(issuer=issuer, audience="-", jwks_url=told.get("jwks_uri")).jwks_url or ""
         except ValueError:
             raise KeysError("Its metadata names no jwks_uri that begins with https://.") from None
-    raise problem
+    raise KeysError(" ".join(problems))
 
 
 def _read(url: str) -> dict[str, Any]:

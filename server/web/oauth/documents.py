@@ -80,11 +80,12 @@ def is_document(url: str) -> bool:
     """Whether *url* can be the address of such a document."""
     if len(url) > LONGEST_ID or not url.isascii() or not url.isprintable() or set(url) & set(' \\#?@"<>'):
         return False
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     steps = parts.path.split("/")
-    return (
-        parts.scheme == "https" and bool(parts.hostname) and parts.path not in ("", "/") and not {".", ".."} & {*steps}
-    )
+    return parts.scheme == "https" and bool(parts.hostname) and any(steps) and not {".", ".."} & {*steps}
 
 
 def described(url: str) -> Client:

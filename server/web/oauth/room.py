@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+import anyio
 import anyio.to_thread
 from mcp.server.auth.provider import ProviderTokenVerifier
 from mcp.server.auth.routes import create_auth_routes
@@ -75,8 +76,9 @@ class OAuthRoom:
         try:
             yield
         finally:
-            if self._apps is not None:
-                await anyio.to_thread.run_sync(self._apps.close)
+            with anyio.CancelScope(shield=True):
+                if self._apps is not None:
+                    await anyio.to_thread.run_sync(self._apps.close)
 
     def _add(self, made: tuple[list[BaseRoute], list[BaseRoute]]) -> None:
         self._below += made[0]
