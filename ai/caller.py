@@ -189,7 +189,9 @@ class Caller:
                     publish(Token(run, call, signal))
             elif isinstance(signal, Sent):
                 way.sent = True
-            elif not isinstance(signal, Thinking):
+            elif isinstance(signal, Thinking):
+                bus.think(run, call, signal.text)
+            else:
                 way.sent = way.sent and isinstance(signal, Waiting)  # what is tried again was not accepted
                 publish(notice(run, call, signal))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -18,8 +18,17 @@ from typing import Any, Self, Unpack
 import anyio
 import anyio.abc
 
-from core.errors import InvalidInputError
-from core.values import Request, RequestOptions, Response
+from core.errors import InvalidInputError, NotUsableError
+from core.values import Request, RequestOptions, Response, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What an endpoint made of texts: its own reply, word for word, and what is known of its price."""
+
+    body: bytes
+    model: str
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,14 @@ class AsyncAIClient(ABC):
         """The model ids the endpoint itself offers."""
         raise InvalidInputError("This AI cannot list models.")
 
+    async def embed(self, fields: Mapping[str, Any]) -> Embedded:
+        """What the endpoint makes of *fields*: `input`, and whatever else its protocol knows.
+
+        Raises:
+            AIError: It gave none; the subclass says why.
+        """
+        raise NotUsableError("This AI makes no embeddings: only OpenAI-compatible endpoints do. Name another one.")
+
     async def aclose(self) -> None:
         """Release what `complete` opened."""
         return
@@ -131,7 +148,9 @@ class AsyncAIClient(ABC):
 
 
 class TextStream:
-    """One answer on its way: awaited it is the whole text, iterated its tokens. Once; a second use raises.
+    """One answer on its way: awaited it is the whole text, iterated its pieces. Once; a second use raises.
+
+    A piece is a token, or the tokens that arrived together.
 
     `async with client.stream(...) as stream` cancels the request when the block is left early. So does dropping
     the last reference, a moment later.

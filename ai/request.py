@@ -52,11 +52,14 @@ def _check_values(request: Request) -> None:
 def request_key(identity: str, request: Request) -> str:
     """The same for the same request to the same AI, whatever its deadlines and priority; else different."""
     content = {name: getattr(request, name) for name in _ASKED}
+    content |= {name: value for name in _LATER if (value := getattr(request, name))}
     plain = json.dumps([identity, content], sort_keys=True, default=_plain)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-_ASKED = [field.name for field in fields(Request) if field.name not in ("deadlines", "priority")]
+_LATER = ("tool_choice", "stop", "top_p")
+"""Fields that came later: left out where they say nothing, so that what was kept before is found again."""
+_ASKED = [field.name for field in fields(Request) if field.name not in ("deadlines", "priority", *_LATER)]
 
 
 def _plain(value: object) -> object:

@@ -22,6 +22,7 @@ BENCHMARKS = (
     "wide",
     "overhead",
     "streaming",
+    "endpoint",
     "imports",
     "start",
     "ask",

@@ -12,13 +12,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import anyio
 
 from core.values import Answer, Failure
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _MAX_QUEUED_TOKENS = 1_000
 _MAX_QUEUED_EVENTS = 10_000
@@ -42,6 +44,15 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    run: str
+    call: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What a model shows of its reasoning, which is no part of its answer. Who hears its run is told, and no view."""
+
     run: str
     call: str
     text: str
@@ -135,6 +146,8 @@ Event = (
     | RunFinished
 )
 Sink = Callable[[Event], None]
+Hearer = Callable[[Event | Thought], None]
+"""Hears one run: all its events, and the thoughts of its calls."""
 
 
 class Subscription:
@@ -206,6 +219,8 @@ class EventBus:
     def __init__(self) -> None:
         self._sinks: list[Sink] = []
         self._token_sinks: list[Sink] = []
+        self._hearers: dict[str, list[tuple[Hearer, bool]]] = {}
+        """By run, each with whether it takes tokens."""
         self._subscriptions: list[Subscription] = []
 
     def add_sink(self, sink: Sink, *, tokens: bool = True) -> None:
@@ -217,7 +232,9 @@ class EventBus:
     @property
     def hears_tokens(self) -> bool:
         """Whether anybody is there to hear a token: they are by far the most events, and cost most where nobody is."""
-        return bool(self._token_sinks or self._subscriptions or any(tokens for _, tokens in _everywhere))
+        if self._token_sinks or self._subscriptions or any(tokens for _, tokens in _everywhere):
+            return True
+        return any(tokens for hearers in self._hearers.values() for _, tokens in hearers)
 
     def publish(self, event: Event) -> None:
         token = type(event) is Token
@@ -226,8 +243,28 @@ class EventBus:
         for sink, tokens in tuple(_everywhere):
             if tokens or not token:
                 _tell(sink, event)
+        for hearer, tokens in tuple(self._hearers.get(event.run, ())):
+            if tokens or not token:
+                _tell(hearer, event)
         for subscription in self._subscriptions:
             subscription.offer(event)
+
+    def think(self, run: str, call: str, text: str) -> None:
+        """Tell whoever hears *run* what a model shows of its reasoning."""
+        for hearer, _ in tuple(self._hearers.get(run, ())):
+            _tell(hearer, Thought(run, call, text))
+
+    @contextmanager
+    def hearing(self, run: str, hearer: Hearer, *, tokens: bool = True) -> Iterator[None]:
+        """Give *hearer* every event and thought of *run* while the block runs, as it happens and without loss."""
+        hearers = self._hearers.setdefault(run, [])
+        hearers.append((hearer, tokens))
+        try:
+            yield
+        finally:
+            hearers.remove((hearer, tokens))
+            if not hearers:
+                self._hearers.pop(run, None)
 
     @contextmanager
     def subscribe(self, run: str | None = None) -> Iterator[Subscription]:
@@ -241,7 +278,7 @@ class EventBus:
             subscription.close()
 
 
-def _tell(sink: Sink, event: Event) -> None:
+def _tell(sink: Callable[[T], None], event: T) -> None:
     try:
         sink(event)
     except Exception:  # a broken observer must not break the call it observes

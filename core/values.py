@@ -82,6 +82,15 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Whether a model may, must or must not call a function: the one called `name`, or any; and several at once."""
+
+    mode: Literal["auto", "none", "required"] = "auto"
+    name: str = ""
+    parallel: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Deadlines:
     """Seconds; each may be None for no limit.
 
@@ -108,6 +117,9 @@ class RequestOptions(TypedDict, total=False):
     deadlines: Deadlines | None
     priority: Priority
     local_only: bool
+    tool_choice: ToolChoice | None
+    stop: tuple[str, ...]
+    top_p: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,10 @@ class Request:
     """Who goes first where requests have to wait for a rate limit."""
     local_only: bool = False
     """Whether it may go only to AIs on this machine, also as a fallback."""
+    tool_choice: ToolChoice | None = None
+    stop: tuple[str, ...] = ()
+    """Texts before which the answer ends."""
+    top_p: float | None = None
 
     @classmethod
     def of(cls, prompt: str, **options: Unpack[RequestOptions]) -> Request:

@@ -79,12 +79,13 @@ class _Steps:
 async def _next_line(events: Subscription, view: RunView) -> str | None:
     async for event in events:
         view.apply(event)
-        if not isinstance(event, Token) and (line := _line(event, view)):
+        if not isinstance(event, Token) and (line := line_of(event, view)):
             return line
     return None
 
 
-def _line(event: Event, view: RunView) -> str | None:
+def line_of(event: Event, view: RunView) -> str | None:
+    """What is worth telling of *event*, which *view* has seen; None where nothing is."""
     match event:
         case CallFinished():
             return f"{_who(view.calls[event.call])} answered in {event.answer.latency_s:.1f} s {_count(view)}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.lazy import load
+from ai.providers.choices import anthropic_choice
 from ai.wire.classify.failure import not_an_answer, unavailable
 from ai.wire.raw.reading import count, items, mapping, position, text
 from ai.wire.response.finish import MESSAGES
@@ -59,6 +60,11 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
         body["tools"] = [
             {"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools
         ]
+        body |= anthropic_choice(request.tool_choice)
+    if request.stop:
+        body["stop_sequences"] = list(request.stop)
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
     return body | dict(request.extra)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ai.providers.choices import openai_choice
 from ai.providers.efforts import nearest
 from ai.wire.settings import ClientSettings, Quirks
 from ai.wire.strict_schema import schema_rule, strict_schema
@@ -32,23 +33,37 @@ def build_body(request: Request, model: str, settings: ClientSettings, quirks: Q
             body["reasoning"] = {"effort": level}
     if request.json_schema is not None and (wanted := _response_format(request.json_schema, quirks)):
         body["response_format"] = wanted
-    if request.tools:
-        body["tools"] = [
-            {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
-            for t in request.tools
-        ]
-    return body | dict(request.extra)
+    return body | _tools(request) | _stops(request) | dict(request.extra)
+
+
+def _tools(request: Request) -> dict[str, Any]:
+    if not request.tools:
+        return {}
+    tools = [
+        {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+        for t in request.tools
+    ]
+    return {"tools": tools, **openai_choice(request.tool_choice, nested=True)}
+
+
+def _stops(request: Request) -> dict[str, Any]:
+    given = {"stop": list(request.stop) or None, "top_p": request.top_p}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def check_request(request: Request, settings: ClientSettings, quirks: Quirks) -> None:
     """Refuse what this endpoint cannot do, before it is sent.
 
     Raises:
-        NotUsableError: It asks for several answers at once, or shows images to an endpoint that takes none.
+        NotUsableError: It asks for several answers at once, shows images to an endpoint that takes none, or names
+            words to stop at, which the Responses protocol cannot say.
     """
     who = settings.who
     if request.extra.get("n") not in (None, 1):
         text = f"{who.ai!r} is asked for several answers in one call ('n'). Leave it out, and ask several times."
+        raise NotUsableError(text, ai=who.ai, provider=who.provider)
+    if request.stop and quirks.api == "responses":
+        text = f"{who.ai!r} cannot be told where to stop. Leave out 'stop', or ask another AI."
         raise NotUsableError(text, ai=who.ai, provider=who.provider)
     shows = any(isinstance(part, Image) for message in request.messages for part in message.parts)
     if shows and not quirks.images:

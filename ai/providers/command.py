@@ -82,6 +82,8 @@ def build_prompt(request: Request, who: Who) -> str:
         raise _unsuitable(who, "takes no images")
     if request.tools:
         raise _unsuitable(who, "cannot call tools")
+    if request.stop:
+        raise _unsuitable(who, "cannot be told where to stop")
     blocks = [request.system] if request.system else []
     if request.json_schema is not None:
         schema = json.dumps(request.json_schema)

@@ -19,6 +19,7 @@ import anyio.to_thread
 import httpx2
 
 from ai.client import AIClient, AsyncAIClient, Emit
+from ai.providers.choices import gemini_choice
 from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error, unavailable
 from ai.wire.raw.reading import count, first, items, mapping, position, text
 from ai.wire.response.finish import GEMINI
@@ -89,6 +90,9 @@ def build_config(request: Request, settings: ClientSettings) -> dict[str, Any]:
                 ]
             }
         ]
+        config |= gemini_choice(request, settings.who)
+    config |= {"stop_sequences": list(request.stop)} if request.stop else {}
+    config |= {"top_p": request.top_p} if request.top_p is not None else {}
     if request.extra.get("candidate_count", request.extra.get("candidateCount")) not in (None, 1):
         who = settings.who
         text = f"{who.ai!r} is asked for several answers in one call ('candidate_count'). Leave it out, and ask often."

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 
 from ai.client import AIClient, AsyncAIClient, Emit
+from ai.providers.choices import refuse_forced
 from ai.wire.classify.failure import error_in_answer, not_an_answer, status_error, transport_error
 from ai.wire.raw.reading import count, decode, items, mapping, text
 from ai.wire.response.finish import CHAT
@@ -25,7 +26,7 @@ from ai.wire.sdk import first_model, model_ids, sdk_timeout, unforeseen
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
 from core.errors import AIError
-from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.values import Image, Message, Request, Response, Text, ToolCall, ToolChoice, ToolResult, Usage
 
 _PATH = "/api/chat"
 _LONGEST_LINE = 16 * 1024 * 1024
@@ -108,7 +109,12 @@ class OllamaFold(AnswerFold):
 
 def build_body(request: Request, model: str, settings: ClientSettings) -> dict[str, Any]:
     """The JSON body; a parameter that nobody set is not sent."""
-    given = {"temperature": request.temperature, "num_predict": request.max_tokens or settings.max_tokens}
+    given = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "num_predict": request.max_tokens or settings.max_tokens,
+        "stop": list(request.stop) or None,
+    }
     body: dict[str, Any] = {"model": model, "messages": list(_messages(request)), "stream": True}
     body |= {name: value for name, value in settings.native.items() if name != "options"}
     options = {name: value for name, value in given.items() if value is not None}
@@ -118,7 +124,9 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
         body["think"] = request.effort != "none"
     if request.json_schema is not None:
         body["format"] = dict(request.json_schema)
-    if request.tools:
+    choice = request.tool_choice or ToolChoice()
+    if request.tools and choice.mode != "none":
+        refuse_forced(choice, settings.who)
         body["tools"] = [
             {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
             for t in request.tools

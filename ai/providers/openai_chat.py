@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import httpx2
 
-from ai.client import AIClient, AsyncAIClient, Emit
+from ai.client import AIClient, AsyncAIClient, Embedded, Emit
 from ai.lazy import load
 from ai.providers import chat_body, responses_body
 from ai.providers.chat_body import check_request
 from ai.providers.learned import MOST_STEPS, Learned, lasting
+from ai.providers.plain_chunk import plain_text
 from ai.providers.responses_reader import ResponsesReader, is_event
-from ai.wire.classify.failure import error_in_answer, not_an_answer, unavailable
-from ai.wire.raw.reading import count, first, is_json, items, mapping, position, text
+from ai.wire.classify.failure import Who, error_in_answer, not_an_answer, unavailable
+from ai.wire.raw.reading import count, decode, first, is_json, items, mapping, position, text
 from ai.wire.response.finish import CHAT
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync
@@ -66,6 +67,13 @@ class ChatFold(SSEFold):
             self._reader.event(data)
         else:
             self._chunk(data)
+
+    def plain(self, data: dict[str, Any]) -> bool:
+        said = "" if self.terminated else plain_text(data)
+        if said:
+            self.model = text(data.get("model")) or self.model
+            self.add_text(said)
+        return bool(said)
 
     @property
     def _reader(self) -> ResponsesReader:
@@ -185,6 +193,16 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
+def read_embedding(who: Who, body: bytes, model: str) -> Embedded:
+    """What came back for `/embeddings`, which must hold a list of them."""
+    said = body.decode("utf-8", "replace")
+    data = mapping(decode(said)) if is_json(said) else {}
+    if not isinstance(data.get("data"), list):
+        raise not_an_answer(who, said)
+    inputs = count(mapping(data.get("usage")).get("prompt_tokens"))
+    return Embedded(body, text(data.get("model")) or model, Usage(inputs, None if inputs is None else 0))
+
+
 class AsyncClient(AsyncAIClient):
     """Calls the endpoint through `openai.AsyncOpenAI`, which is built by the first request."""
 
@@ -249,6 +267,17 @@ class AsyncClient(AsyncAIClient):
         with sdk_errors(await load("openai"), self._settings.who):
             reply = await sdk.models.with_raw_response.list(extra_headers=_without_bearer(self._settings))
             return model_ids(self._settings.who, reply.text)
+
+    async def embed(self, fields: Mapping[str, Any]) -> Embedded:
+        sdk, settings = await self._open(), self._settings
+        with sdk_errors(await load("openai"), settings.who):
+            reply = await sdk.post(
+                "/embeddings",
+                body={"model": self._model, **fields},
+                cast_to=httpx2.Response,
+                options=_options(settings, sdk_timeout(Request(()), settings)),
+            )
+            return read_embedding(settings.who, reply.content, self._model or "")
 
     async def _open(self) -> openai.AsyncOpenAI:
         settings = self._settings

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ai.providers.chat_body import told_first
+from ai.providers.choices import openai_choice
 from ai.providers.efforts import nearest
 from ai.wire.settings import ClientSettings, Quirks
 from ai.wire.strict_schema import schema_rule, strict_schema
@@ -46,6 +47,9 @@ def build_body(request: Request, model: str, settings: ClientSettings, quirks: Q
             | {"strict": False}
             for t in request.tools
         ]
+        body |= openai_choice(request.tool_choice, nested=False)
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
     return body | dict(request.extra)
 
 

@@ -115,8 +115,6 @@ class Roster:
             ConfigError: It is configured, but cannot be used; the message says why.
         """
         found = self.resolve(name)
-        if not acting().may_ask(found):
-            raise self.unknown(name)
         if found in self.problems:
             raise ConfigError(self.problems[found])
         return self.seats[found]
@@ -128,8 +126,14 @@ class Roster:
         called so; `/gpt-6-mini` one of the default AI. Those, and local personas, exist as soon as they are named.
 
         Raises:
-            UnknownAIError: There is none of that name.
+            UnknownAIError: There is none of that name, or whoever asks may not ask it.
         """
+        found = self._resolved(name)
+        if not acting().may_ask(found):
+            raise self.unknown(name)
+        return found
+
+    def _resolved(self, name: str) -> str:
         if not isinstance(name, str):
             raise InvalidInputError(f"An AI is called by its name, such as 'gpt', and not {name!r}.")
         if found := match(name, [*self.seats, *self.problems]):

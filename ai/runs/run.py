@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,18 +16,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from ai.call_ends import ended
 from ai.caller import Caller
+from ai.client import Embedded
 from ai.lazy import load
-from ai.roster.billing import attributed
-from core.errors import AIError, InvalidInputError
+from ai.roster.billing import attributed, settle, settle_failure
+from core.errors import AIError, AITimeoutError, InvalidInputError
 from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, StepDone
 from core.files.workspace import Workspace
 from core.jobs.questions import Question
+from core.limits.budget_rows import Estimate
 from core.memory.threads import Threads
+from core.usage.tokens import text_tokens
 from core.usage.track_record import TrackRecord
-from core.values import Answer, Failure, Outcome, Request, Response
+from core.values import Answer, Failure, Outcome, Request, Response, Usage
 
 if TYPE_CHECKING:
+    from ai.roster.configured_ai import ConfiguredAI
     from ai.roster.roster import Roster
     from ai.runs.memo import Memo
     from core.jobs.jobs import Jobs
@@ -179,6 +185,40 @@ class Run:
         self._bus.publish(ended)
         return made
 
+    async def embed(self, ai: str, fields: Mapping[str, Any]) -> Embedded:
+        """What the endpoint of *ai* makes of texts: asked once, within the budgets, and written into the ledger.
+
+        Raises:
+            AIError: It gave none, or a budget refuses it.
+            NotUsableError: It makes no embeddings.
+        """
+        seat, budget = self.roster.seat(ai), self.roster.budget
+        cost_usd = (await load("core.usage.prices")).cost_usd
+        inputs = text_tokens(json.dumps(fields.get("input")))
+        price = cost_usd(Usage(inputs, 0), model=seat.model, price_id=seat.provider.price_id)
+        wish = Estimate(seat.name, seat.model, inputs, 0, price, price)
+        hold = next(iter(await budget.reserve(self.id, [wish]) if budget else []), None)
+        call, started = f"e{next(_batch_ids)}", time.perf_counter()
+        self._bus.publish(CallStarted(self.id, call, seat.name, seat.model, "embedding"))
+        try:
+            made = await _embedded(seat, fields)
+        except AIError as error:
+            self._bus.publish(CallFailed(self.id, call, Failure(seat.name, error, time.perf_counter() - started)))
+            if hold:
+                settle_failure(budget, hold, error)
+            raise
+        except BaseException as raised:  # cut off by us, and perhaps on the bill
+            self._bus.publish(ended(self.id, call, seat.name, raised, time.perf_counter() - started))
+            if hold and budget:
+                budget.settle(hold, usd=None, tokens=None)
+            raise
+        response = Response("", made.model, usage=made.usage, key=seat.lanes[0].alias)
+        answer = attributed(seat, seat, response, time.perf_counter() - started, None, cost_usd)
+        self._bus.publish(CallFinished(self.id, call, answer))
+        if hold:
+            settle(budget, hold, answer.cost_usd, answer.usage)
+        return made
+
     def rng(self, *label: object) -> random.Random:
         """Chance for the step called *label*: the same again when this run is resumed, whatever came in between."""
         return random.Random(f"{self.id}:{label}")  # noqa: S311 - shuffles and fences; no other AI knows the run's id
@@ -191,6 +231,14 @@ class Run:
     def step(self, name: str) -> None:
         """Tell that a milestone of the recipe is reached."""
         self._bus.publish(StepDone(self.id, name))
+
+
+async def _embedded(seat: ConfiguredAI, fields: Mapping[str, Any]) -> Embedded:
+    total = seat.deadlines.total
+    with anyio.move_on_after(total):
+        return await seat.client.embed(fields)
+    text = f"{seat.name!r} did not finish within {total:g} s. Send fewer texts at once, or raise its 'timeout'."
+    raise AITimeoutError(text, phase="total", ai=seat.name, provider=seat.provider.name)
 
 
 def new_run_id() -> str:

@@ -19,6 +19,7 @@ import anyio.to_thread
 import httpx2
 
 from ai.lazy import load
+from ai.wire.ancestry import tell_depth
 from ai.wire.rate_headers import tell
 from ai.wire.raw.bounded import LONGEST_RESPONSE, bound
 from ai.wire.raw.redirects import check_redirect
@@ -69,7 +70,7 @@ class SharedHTTP:
                 transport=transport,
                 timeout=_DEFAULT_TIMEOUT,
                 follow_redirects=True,
-                event_hooks={"response": [self._received]},
+                event_hooks={"request": [_sent], "response": [self._received]},
             )
         return self._client
 
@@ -86,7 +87,7 @@ class SharedHTTP:
                 mounts={f"all://{f'[{host}]' if ':' in host else host}": None for host in _LOOPBACK},  # never by proxy
                 timeout=_DEFAULT_TIMEOUT,
                 follow_redirects=True,
-                event_hooks={"response": [self._take_in]},
+                event_hooks={"request": [tell_depth], "response": [self._take_in]},
             )
         return self._sync_client
 
@@ -109,6 +110,10 @@ class SharedHTTP:
         client, self._sync_client = self._sync_client, None
         if client is not None:
             client.close()
+
+
+async def _sent(request: httpx2.Request) -> None:
+    tell_depth(request)
 
 
 class _Client(httpx2.AsyncClient):

@@ -151,12 +151,7 @@ class Workspace:
         root, path = self._find(given)
         self._refuse_secret(given, root, path)
         data = self._bytes(given, root, path, MAX_IMAGE_BYTES)
-        kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
-        if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            kind = "image/webp"
-        if kind is None:
-            raise FileRefusedError(f"{given!r} is no picture that AIs read: use PNG, JPEG, GIF or WebP.")
-        return Image(data, kind), self._stays(root, path)
+        return picture(data, repr(given)), self._stays(root, path)
 
     def below(self, given: str) -> tuple[Path, Path]:
         """A root, and the file or folder *given* below it, which is not the root itself and no secret by its name.
@@ -315,6 +310,24 @@ class Workspace:
         patterns = [ending for pattern in self.local_only for ending in _endings(pattern) if set(ending) - set("*?/")]
         workspace = replace(self, local_only=(*self.local_only, *patterns))
         return any(workspace.is_local_only(ending) for ending in endings)
+
+
+def picture(data: bytes, name: str) -> Image:
+    """*data* as a picture, whose kind it says itself; *name* is what it is called in an error.
+
+    Raises:
+        FileRefusedError: It is none that AIs read, or too large.
+    """
+    if len(data) > MAX_IMAGE_BYTES:
+        raise FileRefusedError(
+            f"{name} has {len(data):,} bytes; at most {MAX_IMAGE_BYTES:,} are sent. Make it smaller."
+        )
+    kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
+    if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        kind = "image/webp"
+    if kind is None:
+        raise FileRefusedError(f"{name} is no picture that AIs read: use PNG, JPEG, GIF or WebP.")
+    return Image(data, kind)
 
 
 def is_link(given: str) -> bool:

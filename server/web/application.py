@@ -43,7 +43,9 @@ def create_application(
     detach: Callable[[], None] | None = None,
     rooms: Sequence[Callable[[House], list[BaseRoute]]] = (),
     beside: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
+    first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     public: Sequence[str] = (),
+    works: bool = True,
     at_root: Sequence[BaseRoute] = (),
     looks: Sequence[Look] = (),
     challenge: Callable[[str], str] | None = None,
@@ -53,8 +55,9 @@ def create_application(
     Args:
         detach: Starts a worker that carries on with jobs that are unfinished then.
         rooms: Further routes.
-        beside: What else is open while it serves.
+        beside: What else is open while it serves; *first* before anything happens.
         public: Further paths that everybody may ask for.
+        works: Whether it also works on jobs; False where whoever opens the app does.
         at_root: Routes that lie at the root of the host, whatever path all else lies below.
         looks: Find out whose a token is that is none of ours.
         challenge: What a request without a token is told of how to get one.
@@ -64,9 +67,12 @@ def create_application(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            for room in first:
+                await stack.enter_async_context(room(house))
             house.opened = await stack.enter_async_context(_opened(open_moot))
             house.opened.bus.add_sink(house.hub)
-            await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
+            if works:
+                await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
             await stack.enter_async_context(_watching(house))
             for room in beside:
                 await stack.enter_async_context(room(house))
@@ -110,8 +116,16 @@ async def _watching(house: House) -> AsyncIterator[None]:
     watch = JobWatch(house.app, house.hub)
     house.hub.heard = watch.heard
     async with tasks_beside() as tasks:
-        tasks.start_soon(watch.run)
+        tasks.start_soon(_watch_where_leading, house, watch)
+        tasks.start_soon(house.lag.watch)
         yield
+
+
+async def _watch_where_leading(house: House, watch: JobWatch) -> None:
+    """Watch the jobs in one of the processes of this server."""
+    if house.leads is not None:
+        await house.leads.wait()
+    await watch.run()
 
 
 async def _health(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from core.people.person import Person
 from core.people.tokens import Tokens
 from server.web.access.address import Address
 from server.web.access.doors import Doors
+from server.web.lag import LoopLag
 from server.web.stream.hub import Hub
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ class House:
     tokens: Tokens
     doors: Doors
     hub: Hub = field(default_factory=Hub)
+    lag: LoopLag = field(default_factory=LoopLag)
     opened: App | None = None
+    leads: asyncio.Event | None = None
+    """Set where this is the process, of several, that does what only one should; None: there is only this one."""
 
     async def welcome(self, person: Person) -> None:
         """Have ready what *person* works with, which is made when they first come."""

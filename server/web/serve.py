@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import socket
-import sys
 import webbrowser
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import uvicorn
-from starlette.types import ASGIApp
 
-from ai.runs.app import open_app
 from core.config import FILE, load_config
 from core.errors import ConfigError, InvalidInputError
 from core.paths import credentials_path, data_dir
@@ -22,44 +16,14 @@ from core.people.tokens import Tokens
 from server.jobs.worker import start_worker
 from server.web.access.address import Address, check_base_path, check_names, check_public_url, is_loopback
 from server.web.access.doors import Doors
-from server.web.application import OpenApp, create_application
+from server.web.assembly import Place, assemble, say, uvicorn_settings
 from server.web.house import House
-from server.web.mcp_endpoint import McpEndpoint, Style
-from server.web.oauth.room import OAuthRoom, check_address
+from server.web.oauth.room import check_address
 
 log = logging.getLogger(__name__)
 
 PORT = 4747
 _TRIED = 20
-_STREAMS_S = 5
-"""How long streams may take to be told that the server ends."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where to serve, as it was asked for.
-
-    Args:
-        port: 0: any that is free.
-        allowed: Further hosts by which the server may be called.
-        stateless, json: How MCP is answered, see `server/web/mcp_endpoint.py`.
-        oauth: Whether apps may be connected, see `server/web/oauth/`.
-    """
-
-    host: str = "127.0.0.1"
-    port: int | None = None
-    public_url: str = ""
-    base_path: str = ""
-    allowed: Sequence[str] = ()
-    stateless: bool = False
-    json: bool = False
-    oauth: bool = False
-
-
-def say(line: str) -> None:
-    """Tell whoever started the server."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 def serve(place: Place, *, browser: bool) -> int:
@@ -82,29 +46,10 @@ def serve(place: Place, *, browser: bool) -> int:
         _tell(house, browser=browser)
         for line in [*filter(None, [warning]), *_auth_problems()]:
             say(line)
-        return _run(application(house, place, detach=start_worker), bound)
+        return _run(house, place, bound)
     finally:
         bound.close()
         tokens.close()
-
-
-def application(
-    house: House, place: Place, open_moot: OpenApp = open_app, *, detach: Callable[[], None] | None = None
-) -> ASGIApp:
-    """The whole application of *house*, with every room there is."""
-    endpoint = McpEndpoint(house, Style(place.stateless, place.json))
-    oauth = OAuthRoom(house, apps=place.oauth, auth=load_config(credentials_path()).auth, tell=say)
-    return create_application(
-        house,
-        open_moot,
-        detach=detach,
-        rooms=[endpoint.routes, oauth.routes],
-        beside=[endpoint.open, oauth.open],
-        public=oauth.public,
-        at_root=oauth.at_root,
-        looks=oauth.looks,
-        challenge=oauth.challenge,
-    )
 
 
 def address_of(place: Place, bound: socket.socket) -> Address:
@@ -200,17 +145,12 @@ def _auth_problems() -> list[str]:
     return [problem for problem in load_config(credentials_path()).problems if problem.startswith(f"{FILE}: auth")]
 
 
-def _run(app: ASGIApp, bound: socket.socket) -> int:
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_STREAMS_S,
-        lifespan="on",
-        ws="none",
-        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"),
-    )
-    server = uvicorn.Server(config)
+def _run(house: House, place: Place, bound: socket.socket) -> int:
+    if place.workers > 1:
+        from server.web.workers import serve_with_workers
+
+        return serve_with_workers(place, house.address, bound, place.workers)
+    app = assemble(house, place, detach=start_worker)
+    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_settings()))
     server.run(sockets=[bound])
     return 0 if server.started else 1

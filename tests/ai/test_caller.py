@@ -232,7 +232,7 @@ async def test_an_app_closes_its_connections_also_when_it_is_cancelled(gateway: 
 async def test_a_client_made_by_hand_works_as_documented(gateway: FakeProvider) -> None:
     async with await create_async_ai_client("openai", "key-123456", "tokens=2", base_url=gateway.base_url) as client:
         assert await client.generate("Hello") == "tok tok "
-        assert [token async for token in client.stream("Hello")] == ["tok ", "tok "]
+        assert [piece async for piece in client.stream("Hello")] == ["tok tok "], "what comes together is told together"
         assert await client.list_models() == ["fake-1", "fake-2"]
     assert gateway.headers[0]["authorization"] == "Bearer key-123456"
 

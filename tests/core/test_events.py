@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from core import events as events_module
-from core.events import CallStarted, Event, EventBus, RunFinished, RunStarted, StepDone, Token
+from core.events import CallStarted, Event, EventBus, RunFinished, RunStarted, StepDone, Thought, Token
 from core.view import RunView
 
 
@@ -52,6 +52,33 @@ async def test_a_reader_that_waits_is_woken_by_the_next_event() -> None:
             await anyio.wait_all_tasks_blocked()
             bus.publish(StepDone("r", "x"))
     assert received == [StepDone("r", "x")]
+
+
+def test_who_hears_a_run_gets_all_its_tokens_and_nothing_of_other_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "_MAX_QUEUED_TOKENS", 2)
+    bus, heard = EventBus(), list[Event | Thought]()
+    assert not bus.hears_tokens
+    with bus.hearing("r", heard.append), bus.hearing("r", heard.append):
+        assert bus.hears_tokens
+        for number in range(3):
+            bus.publish(Token("r", "c", str(number)))
+            bus.publish(Token("other", "c", str(number)))
+    bus.publish(Token("r", "c", "after"))
+    bus.think("r", "c", "after")
+    assert heard == [Token("r", "c", str(number)) for number in (0, 0, 1, 1, 2, 2)]
+    assert not bus.hears_tokens
+
+
+def test_thoughts_reach_who_hears_the_run_and_no_view() -> None:
+    bus, heard, seen = EventBus(), list[Event | Thought](), list[Event]()
+    bus.add_sink(seen.append)
+    with bus.subscribe() as view, bus.hearing("r", heard.append, tokens=False):
+        bus.think("r", "c", "hm")
+        bus.publish(Token("r", "c", "x"))
+        bus.publish(StepDone("r", "y"))
+        view.close()
+    assert heard == [Thought("r", "c", "hm"), StepDone("r", "y")]
+    assert seen == [Token("r", "c", "x"), StepDone("r", "y")]
 
 
 def test_a_sink_that_raises_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:

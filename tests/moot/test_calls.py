@@ -94,8 +94,8 @@ async def test_a_wrong_option_is_a_type_error_before_anything_is_sent() -> None:
             await moot.ask()  # type: ignore[call-arg]
         with pytest.raises(TypeError, match="'max_tokenz'. Did you mean 'max_tokens'"):
             await moot.call_ai_async("a", "x", max_tokenz=1)  # type: ignore[call-arg]
-        with pytest.raises(TypeError, match=r"'top_p'. A field of the provider's own goes into extra=\{...\}"):
-            await moot.call_multiple_ais(["a"], "x", top_p=1)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"'seed'. A field of the provider's own goes into extra=\{...\}"):
+            await moot.call_multiple_ais(["a"], "x", seed=1)  # type: ignore[call-arg]
         with pytest.raises(TypeError, match="'sytem'. Did you mean 'system'"):
             await (await moot.create_async_ai_client("a")).generate("x", sytem="y")  # type: ignore[call-arg]
 
@@ -110,8 +110,8 @@ async def test_a_wrong_value_names_the_option() -> None:
 
 async def test_what_is_the_providers_own_goes_into_extra() -> None:
     with scripted(a=ScriptedAI("yes")) as ais:
-        assert await moot.call_ai_async("a", "x", extra={"top_p": 0.1}, system="Be brief.") == "yes"
-    assert (ais["a"].requests[0].extra, ais["a"].requests[0].system) == ({"top_p": 0.1}, "Be brief.")
+        assert await moot.call_ai_async("a", "x", extra={"seed": 7}, system="Be brief.") == "yes"
+    assert (ais["a"].requests[0].extra, ais["a"].requests[0].system) == ({"seed": 7}, "Be brief.")
 
 
 async def test_an_ais_failure_is_raised_as_what_it_is() -> None:

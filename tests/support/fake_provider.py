@@ -15,8 +15,8 @@ The model name is a list of settings, such as `delay=0.2,tokens=50,gap=0.01`:
     rpm     requests per minute and key, told in headers and enforced with 429
     tpm     tokens per minute and key, likewise; a request takes 7 and the pieces of its answer
 
-It speaks Chat Completions on any path that does not end in /models or /tally, streaming or not. GET /tally says how
-many requests were accepted and refused for their rate, and when.
+It speaks Chat Completions on any path that does not end in /models, /embeddings or /tally, streaming or not. GET /tally
+says how many requests were accepted and refused for their rate, and when.
 """
 
 from __future__ import annotations
@@ -207,6 +207,13 @@ class _Connection(asyncio.Protocol):
             self._json(200, self.provider.rates.tally())
             return
         asked = json.loads(body)
+        if line.split()[1].endswith("/embeddings"):
+            self.provider.requests.append(asked)
+            self.provider.headers.append(headers)
+            data = [{"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}]
+            usage = {"prompt_tokens": 4, "total_tokens": 4}
+            self._json(200, {"object": "list", "data": data, "model": asked["model"], "usage": usage})
+            return
         settings = dict(part.split("=", 1) for part in asked["model"].split(",") if "=" in part)
         plain = set(settings) <= {"delay", "tokens", "word", "rpm", "tpm"}
         provider = self.provider

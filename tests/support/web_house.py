@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -22,8 +23,9 @@ from core.paths import data_dir
 from core.people.person import Person
 from core.people.tokens import Tokens
 from server.web.access.doors import COOKIE, Doors
+from server.web.assembly import Place, assemble
 from server.web.house import House
-from server.web.serve import Place, address_of, application, listen
+from server.web.serve import address_of, listen
 
 _LINK = re.compile(r"http://\S+/open/\S+")
 
@@ -52,7 +54,7 @@ async def open_house(open_moot: Any, place: Place = Place(port=0)) -> AsyncItera
     bound = await anyio.to_thread.run_sync(listen, place)
     tokens, doors = Tokens(), Doors(data_dir())
     house = House(address_of(place, bound), tokens, doors)
-    app = await anyio.to_thread.run_sync(application, house, place, open_moot)
+    app = await anyio.to_thread.run_sync(assemble, house, place, open_moot)
     config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     url = f"http://127.0.0.1:{house.address.port}"
@@ -115,3 +117,15 @@ def _opened(link: str) -> str:
     response = httpx2.get(link, follow_redirects=False, timeout=30)
     assert response.status_code == 303, response.text
     return response.headers["set-cookie"].partition(";")[0]
+
+
+def configured(home: Path, ais: dict[str, str]) -> None:
+    """Have *home* know *ais*, each by its base URL and, behind a blank, its model."""
+    home.mkdir(parents=True, exist_ok=True)
+    rows = {}
+    for name, told in ais.items():
+        base_url, _, model = told.partition(" ")
+        rows[name] = {"provider": "openai", "base_url": base_url, "api_key": f"key-{name}", "model": model}
+    path = home / "credentials.json"
+    path.write_text(json.dumps({"ais": rows}))
+    path.chmod(0o600)

@@ -66,6 +66,8 @@ class AnswerFold:
         self._why_not = ""
         """Why the answer is not whole, although the protocol's end was seen."""
         self._emit = emit
+        self._gathered: list[str] | None = None
+        """What is told together, since it came together; None: each piece by itself."""
         self._half = ""
         """The first half of a surrogate pair, where a token broke off between the two."""
         self._thoughts: ThoughtSplitter | None = ThoughtSplitter()
@@ -99,6 +101,7 @@ class AnswerFold:
         self._thought += len(text)
         if self._thought > self.longest:
             raise self.too_long("thought without end")
+        self._tell_gathered()
         self._emit(Thinking(clean(text)))
 
     def add_tool_call(self, id: str, name: str, said: object, signature: bytes | None = None) -> None:
@@ -212,7 +215,16 @@ class AnswerFold:
             self._text.write(text[: self.longest - self._length])
             raise self.too_long("wrote without end")
         self._text.write(text)
-        self._emit(text)
+        if self._gathered is None:
+            self._emit(text)
+        else:
+            self._gathered.append(text)
+
+    def _tell_gathered(self) -> None:
+        if self._gathered:
+            text = "".join(self._gathered)
+            self._gathered.clear()
+            self._emit(text)
 
     def too_long(self, did: str) -> AnswerError:
         """The error for an answer that goes on past what may be kept."""

@@ -37,6 +37,10 @@ class SSEFold(AnswerFold, ABC):
     def event(self, data: dict[str, Any]) -> None:
         """Take in one event of the protocol."""
 
+    def plain(self, data: dict[str, Any]) -> bool:
+        """Take in an event that holds text and nothing else, if it is one, as most of a stream are."""
+        return False
+
     @abstractmethod
     def body(self, data: dict[str, Any]) -> None:
         """Take in a whole answer that came as one JSON object."""
@@ -50,12 +54,20 @@ class SSEFold(AnswerFold, ABC):
         self.done = True
 
     def feed(self, chunk: bytes) -> None:
-        """Take in bytes as they arrive.
+        """Take in bytes as they arrive; the text in them is told as one piece.
 
         Raises:
             BadResponseError: They are no events of this protocol.
             ProviderError: An event carries an error.
         """
+        self._gathered = []
+        try:
+            self._take(chunk)
+        finally:
+            self._tell_gathered()
+            self._gathered = None
+
+    def _take(self, chunk: bytes) -> None:
         try:
             for data in self._decoder.feed(chunk):
                 if self.done:
@@ -81,14 +93,17 @@ class SSEFold(AnswerFold, ABC):
         return super().finish()
 
     def _one(self, data: bytes) -> None:
-        if data.strip() == b"[DONE]":
+        said = data.strip()
+        if said == b"[DONE]":
             self.mark_end()
             return
-        if not data.strip():
+        if not said:
             return
         event = decode(data.decode("utf-8", "replace"))
         if not isinstance(event, dict):
             raise self._garbage(data)
+        if self._decoder.name != b"error" and self.plain(event):
+            return
         self._check(event)
         self.event(event)
 

@@ -19,6 +19,15 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--port", type=click.IntRange(0, 65_535), help="Port; default: the first free from 4747 on."),
             click.option("--public-url", default="", metavar="URL", help="Where it is reached from outside."),
             click.option("--base-path", default="", metavar="PATH", help="Below which path all of it lies."),
+            click.option(
+                "--workers",
+                type=click.IntRange(1, 64),
+                default=1,
+                envvar="WORKERS",
+                help="How many processes serve.",
+            ),
+            click.option("--stateless", is_flag=True, help="MCP without sessions, each request by itself."),
+            click.option("--json-replies", "json", is_flag=True, help="MCP with JSON instead of streams."),
             click.option("--allow-host", "allowed", multiple=True, metavar="HOST", help="It may also be called so."),
         )
     ):
@@ -35,7 +44,8 @@ def web(no_browser: bool, link: bool, **place: Any) -> None:
     if link:
         _print_link(place)
         return
-    from server.web.serve import Place, serve
+    from server.web.assembly import Place
+    from server.web.serve import serve
 
     sys.exit(opt.reporting(lambda: serve(Place(**place), browser=not no_browser)))
 

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.web.api import activities, chats, events, files, jobs, overview, threads
-from server.web.api.endpoint import Endpoint, problem
+from server.web.api.endpoint import Endpoint, problem, route_of
 from server.web.api.openapi import describe
 from server.web.house import House
 
@@ -32,5 +32,8 @@ def routes(house: House) -> list[BaseRoute]:
     async def nothing(request: Request) -> Response:
         return problem(404, "There is nothing here. What there is: /openapi.json")
 
-    made: list[BaseRoute] = [endpoint.route(house) for endpoint in ENDPOINTS]
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    made: list[BaseRoute] = [route_of(path, endpoints, house) for path, endpoints in by_path.items()]
     return [*made, Route("/openapi.json", openapi), Route("/api/{rest:path}", nothing)]

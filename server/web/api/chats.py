@@ -258,7 +258,13 @@ def stamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_KEY = {"Idempotency-Key": "The same key with the same request is the same chat, however often it is sent."}
+_KEY = {
+    "Idempotency-Key": {
+        "description": "The same key with the same request is the same chat, however often it is sent.",
+        "minLength": 1,
+        "maxLength": _LONGEST_KEY,
+    }
+}
 _UNKNOWN = {404: "There is no such chat, or it is somebody else's."}
 _REFUSED = {
     404: "There is no such agent.",

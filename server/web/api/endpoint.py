@@ -34,6 +34,7 @@ from server.web.house import House
 log = logging.getLogger(__name__)
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
+_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"]
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
 
@@ -88,7 +89,7 @@ class Endpoint:
         reply: The type of what comes back as JSON; None: nothing, or something that is no JSON (`media`).
         status: Of a reply that is what was asked for.
         also: Further statuses, with what they mean.
-        headers: Request headers that are read, with what they do.
+        headers: Request headers that are read, with their schemas.
         raw: Whether the body is a file instead of JSON.
     """
 
@@ -101,7 +102,7 @@ class Endpoint:
     body: type[BaseModel] | None = None
     media: str = "application/json"
     also: Mapping[int, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     raw: bool = False
 
     @property
@@ -112,20 +113,16 @@ class Endpoint:
     def says(self) -> str:
         return " ".join((self.answer.__doc__ or "").split())
 
-    def route(self, house: House) -> Route:
-        """The route that checks a request and has it answered from *house*."""
-
-        async def handle(request: Request) -> Response:
-            try:
-                return self._reply(await self.answer(await self._asked(house, request)))
-            except HTTPException as refusal:
-                return problem(refusal.status_code, refusal.detail, headers=refusal.headers)
-            except ClientDisconnect:
-                return Response(status_code=499)
-            except MootError as error:
-                return of_error(error)
-
-        return Route(self.path, handle, methods=[self.method], name=f"{self.method} {self.path}")
+    async def handle(self, house: House, request: Request) -> Response:
+        """Check *request* and have it answered from *house*."""
+        try:
+            return self._reply(await self.answer(await self._asked(house, request)))
+        except HTTPException as refusal:
+            return problem(refusal.status_code, refusal.detail, headers=refusal.headers)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except MootError as error:
+            return of_error(error)
 
     async def _asked(self, house: House, request: Request) -> Asked[Any, Any]:
         query = _checked(self.query, _said(request), "The address")
@@ -140,6 +137,19 @@ class Endpoint:
         if reply is None:
             return Response(status_code=204)
         return json_response(reply, self.status)
+
+
+def route_of(path: str, endpoints: Mapping[str, Endpoint], house: House) -> Route:
+    """The one route of *path*, whose *endpoints* are known by their methods."""
+
+    async def handle(request: Request) -> Response:
+        endpoint = endpoints.get(request.method)
+        if endpoint is None:
+            allowed = ", ".join(sorted(endpoints))
+            return problem(405, f"That cannot be done here; what can: {allowed}.", headers={"allow": allowed})
+        return await endpoint.handle(house, request)
+
+    return Route(path, handle, methods=_METHODS)
 
 
 def json_response(reply: Any, status: int = 200) -> Response:

@@ -51,6 +51,6 @@ ENDPOINTS = (
         events,
         query=EventsQuery,
         media="text/event-stream",
-        headers={"Last-Event-ID": "The id of the last event that arrived."},
+        headers={"Last-Event-ID": {"description": "The id of the last event that arrived."}},
     ),
 )

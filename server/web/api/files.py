@@ -45,7 +45,10 @@ async def upload(asked: Asked[UploadQuery, Body]) -> Uploaded:
         raise HTTPException(409, f"There are {_MOST_FILES:,} files of yours. Delete some: DELETE /api/files/NAME")
     path = folder / f"{secrets.token_hex(4)}-{name}"
     try:
-        return Uploaded(path=path.name, bytes=await _written(asked, path))
+        size = await _written(asked, path)
+        if not size:
+            raise HTTPException(400, "The body is empty. Send the file as the body.")
+        return Uploaded(path=path.name, bytes=size)
     except OSError as error:
         await anyio.to_thread.run_sync(lambda: path.unlink(missing_ok=True))
         if error.errno in NO_ROOM:

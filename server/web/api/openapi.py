@@ -59,7 +59,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         content = {"application/json": {"schema": _schema(endpoint.body, schemas, "validation")}}
         operation["requestBody"] = {"required": True, "content": content}
     elif endpoint.raw:
-        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -107,8 +107,8 @@ def _in_query(endpoint: Endpoint, schemas: dict[str, Any]) -> list[dict[str, Any
 
 def _in_headers(endpoint: Endpoint) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text in endpoint.headers.items()
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string", **schema}}
+        for name, schema in endpoint.headers.items()
     ]
 
 

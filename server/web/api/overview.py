@@ -70,6 +70,9 @@ class ServerStatus(BaseModel):
     per_day_usd: float | None
     """What whoever asks may spend in a day; null: as much as the configuration allows."""
     watching: int
+    """Event streams that are open."""
+    loop_lag_p99_ms: float | None
+    """How late this process's event loop was in the last minute."""
     problems: list[str]
 
 
@@ -143,6 +146,7 @@ async def server_status(asked: Asked[Query, Body]) -> ServerStatus:
         admin=person.admin,
         per_day_usd=person.per_day_usd,
         watching=house.hub.watching,
+        loop_lag_p99_ms=None if (late := house.lag.quantile(0.99)) is None else round(late * 1_000, 2),
         problems=[clean(problem) for problem in problems],
     )
 

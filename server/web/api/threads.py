@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,11 +11,14 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from core.errors import InvalidInputError
 from core.memory.history import Found, History, PastRun
 from core.memory.threads import Threads
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
 from server.web.stream.markdown import trees
 from tools.recipe.result import shown
+
+_WORD = re.compile(r"\w")
 
 
 class ThreadsQuery(Query):
@@ -83,7 +87,9 @@ class KeptRun(BaseModel):
 async def threads(asked: Asked[ThreadsQuery, Body]) -> ThreadList:
     """The conversations, latest first; with `q` the turns that hold these words."""
     kept, query = await _threads(asked), asked.query
-    if query.q.strip():
+    if query.q and not _WORD.search(query.q):
+        return ThreadList(threads=[], matches=[])
+    if query.q:
         found = await anyio.to_thread.run_sync(partial(kept.search, query.q, limit=query.limit))
         return ThreadList(
             threads=[],
@@ -102,7 +108,11 @@ async def threads(asked: Asked[ThreadsQuery, Body]) -> ThreadList:
 async def thread(asked: Asked[ThreadQuery, Body]) -> ThreadView:
     """One conversation, from its beginning."""
     name = asked.path["name"]
-    turns = await anyio.to_thread.run_sync((await _threads(asked)).history, name)
+    kept = await _threads(asked)
+    try:
+        turns = await anyio.to_thread.run_sync(kept.history, name)
+    except InvalidInputError:  # none can be called that
+        turns = []
     if not turns:
         raise HTTPException(404, "There is no such thread.")
     views = [_turn(turn.author, turn.text, at=turn.at, tool=turn.tool, blocks=asked.query.blocks) for turn in turns]
@@ -112,7 +122,11 @@ async def thread(asked: Asked[ThreadQuery, Body]) -> ThreadView:
 async def export_thread(asked: Asked[Query, Body]) -> Response:
     """One conversation as Markdown, to keep."""
     name = asked.path["name"]
-    text = await anyio.to_thread.run_sync((await _threads(asked)).markdown, name)
+    kept = await _threads(asked)
+    try:
+        text = await anyio.to_thread.run_sync(kept.markdown, name)
+    except InvalidInputError:
+        raise HTTPException(404, "There is no such thread.") from None
     return Response(
         text, media_type="text/markdown", headers={"content-disposition": 'attachment; filename="thread.md"'}
     )
@@ -127,9 +141,11 @@ async def delete_thread(asked: Asked[Query, Body]) -> None:
 async def history(asked: Asked[ThreadsQuery, Body]) -> list[RunLine]:
     """What was asked at the command line, newest first; with `q` the runs that hold these words."""
     query = asked.query
+    if query.q and not _WORD.search(query.q):
+        return []
 
     def read(kept: History) -> list[Found]:
-        return kept.search(query.q, limit=query.limit) if query.q.strip() else kept.latest(limit=query.limit)
+        return kept.search(query.q, limit=query.limit) if query.q else kept.latest(limit=query.limit)
 
     found = await anyio.to_thread.run_sync(_with_history, asked.person.folder() / "history.db", read)
     return [
@@ -151,7 +167,11 @@ async def past_run(asked: Asked[ThreadQuery, Body]) -> KeptRun:
     """One run that is kept, with its answers."""
     name = asked.path["name"]
     read = lambda kept: kept.get(name)  # noqa: E731 - one line, for a thread
-    run: PastRun = await anyio.to_thread.run_sync(_with_history, asked.person.folder() / "history.db", read)
+    place = asked.person.folder() / "history.db"
+    try:
+        run: PastRun = await anyio.to_thread.run_sync(_with_history, place, read)
+    except InvalidInputError as error:
+        raise HTTPException(404, str(error)) from error
     answers = [_turn(author, text, at=run.at, blocks=asked.query.blocks) for author, text in run.answers]
     return KeptRun(
         name=run.name,
@@ -187,8 +207,8 @@ _UNKNOWN = {404: "There is no such thread."}
 ENDPOINTS = (
     Endpoint("GET", "/api/threads", threads, ThreadList, query=ThreadsQuery),
     Endpoint("GET", "/api/threads/{name}", thread, ThreadView, query=ThreadQuery, also=_UNKNOWN),
-    Endpoint("GET", "/api/threads/{name}/export", export_thread, media="text/markdown"),
+    Endpoint("GET", "/api/threads/{name}/export", export_thread, media="text/markdown", also=_UNKNOWN),
     Endpoint("DELETE", "/api/threads/{name}", delete_thread, None, status=204, also=_UNKNOWN),
     Endpoint("GET", "/api/history", history, list[RunLine], query=ThreadsQuery),
-    Endpoint("GET", "/api/history/{name}", past_run, KeptRun, query=ThreadQuery),
+    Endpoint("GET", "/api/history/{name}", past_run, KeptRun, query=ThreadQuery, also={404: "There is no such run."}),
 )

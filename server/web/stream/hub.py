@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, RunFinished, Token
@@ -42,13 +42,12 @@ class Entry:
 
 
 @dataclass(slots=True)
-class LiveCall:
-    """A call under way: what it has written so far, for those who come in the middle."""
+class _Writing:
+    """A call of this process: what it has written since its last event."""
 
     run: str
     person: str
-    chunks: list[str]
-    pending: list[str]
+    pending: list[str] = field(default_factory=list)
     begun: bool = False
 
 
@@ -67,9 +66,14 @@ class Hub:
         self._kept = kept
         self._clock = clock
         self._watching: set[Subscription] = set()
-        self._calls: dict[str, LiveCall] = {}
+        self._writing: dict[str, _Writing] = {}
+        self._live: dict[str, list[str]] = {}
+        """What every call under way has written so far, for those who come in the middle."""
+        self._mark = secrets.token_hex(3)
+        """Tells the calls of this process from those of others."""
         self._spent: dict[str, tuple[float, bool]] = {}
         self._gathering: asyncio.TimerHandle | None = None
+        self._send: Callable[[dict[str, Any]], None] | None = None
         self.heard: Callable[[str, str], None] = lambda *_: None
         """Told the type and run of every event but tokens."""
 
@@ -92,28 +96,61 @@ class Hub:
         call = getattr(event, "call", "")
         self._flush(call)
         if isinstance(event, CallStarted):
-            self._calls[event.call] = LiveCall(event.run, acting().name, [], [])
-        elif isinstance(event, CallRetrying | CallFellBack):
-            self._void(event.call)
+            self._writing[call] = _Writing(event.run, acting().name)
+        elif isinstance(event, CallRetrying | CallFellBack) and call in self._writing:
+            self._writing[call].begun = False
         elif isinstance(event, CallFinished | CallFailed):
-            self._calls.pop(event.call, None)
+            self._writing.pop(call, None)
         type_, fields = told
-        self.publish(type_, event.run, {"call": call, **fields} if call else fields)
+        self.publish(type_, event.run, {"call": self._marked(call), **fields} if call else fields)
         if isinstance(event, CallFinished):
             self._tell_cost(event)
         elif isinstance(event, RunFinished):
             self._spent.pop(event.run, None)
 
     def publish(self, type: str, run: str, fields: dict[str, Any], *, person: str | None = None) -> None:
-        """Give an event its number and tell everybody who wants it."""
-        self._number += 1
+        """Give an event its number and tell everybody who wants it, in all processes of this server."""
         whose = acting().name if person is None else person
-        id_ = f"{self.name}-{self._number}"
-        told = {"id": id_, "type": type, "at": round(self._clock(), 3), "run": run, **fields}
-        frame = f"id: {id_}\ndata: {_encode(told)}\n\n".encode("utf-8", "replace")
-        self._keep(Entry(self._number, whose, run, type, told, frame))
-        if type != "token":
-            self.heard(type, run)
+        told = {"type": type, "at": round(self._clock(), 3), "run": run, **fields}
+        if self._send is not None:
+            self._send({"person": whose, **told})
+        else:
+            self._accept(self._number + 1, whose, told)
+
+    def join(self, name: str, send: Callable[[dict[str, Any]], None]) -> None:
+        """Have events numbered under *name* by who takes what is sent, and gives it back to `hear`."""
+        self.name, self._send = name, send
+
+    def hear(self, number: int, told: dict[str, Any]) -> None:
+        """An event of any process of this server, with its number."""
+        self._accept(number, str(told.pop("person")), told)
+
+    def _accept(self, number: int, person: str, told: dict[str, Any]) -> None:
+        self._number = number
+        id_ = f"{self.name}-{number}"
+        fields = {"id": id_, **told}
+        frame = f"id: {id_}\ndata: {_encode(fields)}\n\n".encode("utf-8", "replace")
+        self._follow(told)
+        self._keep(Entry(number, person, told["run"], told["type"], fields, frame))
+        if told["type"] != "token":
+            self.heard(told["type"], told["run"])
+
+    def _follow(self, told: dict[str, Any]) -> None:
+        """Know what every call has written."""
+        call = told.get("call")
+        match told["type"]:
+            case "call_started":
+                self._live[str(call)] = []
+            case "token" if call in self._live:
+                self._live[call].append(told["text"])
+            case "retry" | "fallback" if call in self._live:
+                self._live[call].clear()
+            case "call_finished" | "call_failed":
+                self._live.pop(str(call), None)
+
+    def _marked(self, call: str) -> str:
+        """The id of a call of this process, for all of them."""
+        return f"{self._mark}.{call}"
 
     @contextmanager
     def subscribe(self, wanted: Wanted, *, after: str = "") -> Iterator[Subscription]:
@@ -137,8 +174,8 @@ class Hub:
 
     def live(self, call: str) -> tuple[str, int] | None:
         """What *call* has written so far, and the number of the event up to which; None when it is not under way."""
-        found = self._calls.get(call)
-        return None if found is None else ("".join(found.chunks), self._number)
+        found = self._live.get(call)
+        return None if found is None else ("".join(found), self._number)
 
     def events_of(self, run: str, person: str, types: Collection[str]) -> list[dict[str, Any]]:
         """The kept events of a run of *person*, of those *types*."""
@@ -170,7 +207,7 @@ class Hub:
             subscription.offer(entry)
 
     def _hear_token(self, event: Token) -> None:
-        call = self._calls.get(event.call)
+        call = self._writing.get(event.call)
         if call is None:
             return
         call.pending.append(event.text)
@@ -182,24 +219,18 @@ class Hub:
 
     def _flush_all(self) -> None:
         self._gathering = None
-        for call in tuple(self._calls):
+        for call in tuple(self._writing):
             self._flush(call)
 
     def _flush(self, call_id: str) -> None:
-        call = self._calls.get(call_id)
+        call = self._writing.get(call_id)
         if call is None or not call.pending:
             return
         text = "".join(call.pending)
         call.pending.clear()
-        call.chunks.append(text)
         told = described(Token(call.run, call_id, text))
         assert told is not None
-        self.publish(told[0], call.run, {"call": call_id, **told[1]}, person=call.person)
-
-    def _void(self, call_id: str) -> None:
-        if (call := self._calls.get(call_id)) is not None:
-            call.chunks.clear()
-            call.begun = False
+        self.publish(told[0], call.run, {"call": self._marked(call_id), **told[1]}, person=call.person)
 
     def _tell_cost(self, event: CallFinished) -> None:
         """What the run has cost so far, of what is known."""
@@ -207,4 +238,6 @@ class Hub:
         cost = event.answer.cost_usd
         self._spent[event.run] = (spent + (cost or 0.0), complete and cost is not None)
         known, whole = self._spent[event.run]
-        self.publish("cost", event.run, {"call": event.call, "call_usd": cost, "run_usd": known, "complete": whole})
+        self.publish(
+            "cost", event.run, {"call": self._marked(event.call), "call_usd": cost, "run_usd": known, "complete": whole}
+        )

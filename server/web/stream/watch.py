@@ -46,13 +46,17 @@ class JobWatch:
         self._app = app
         self._hub = hub
         self._seen: dict[str, _Seen] = {}
+        self._told_by_itself: set[str] = set()
+        """The jobs that a process of this server runs, whose events come of themselves."""
         self._poke = anyio.Event()
 
     def heard(self, type: str, run: str) -> None:
         """Something happened here: look soon, also where it is over by then."""
-        if type in ("run_started", "run_finished") and is_job(run):
-            self._seen.setdefault(run, _Seen({}))
-            self._poke.set()
+        if type not in ("run_started", "run_finished") or not is_job(run):
+            return
+        self._told_by_itself.add(run)
+        self._seen.setdefault(run, _Seen({}))
+        self._poke.set()
 
     def poke(self) -> None:
         """Look now."""
@@ -80,12 +84,13 @@ class JobWatch:
             with suppress(UnknownJobError):
                 await self._tell(engine, await engine.get(gone))
             del self._seen[gone]
+            self._told_by_itself.discard(gone)
 
     async def _tell(self, engine: JobEngine, job: Job) -> None:
         seen = self._seen.get(job.id)
         if seen is None:
             seen = self._seen[job.id] = _Seen({})
-        if job.owner != engine.owner and job.calls:
+        if job.calls and job.owner != engine.owner and job.id not in self._told_by_itself:
             await self._tell_calls(engine, job, seen)
         view = JobView.of(job).model_dump()
         if view != seen.told:

@@ -77,7 +77,7 @@ async def test_an_answer_arrives_whole_and_cached_tokens_count_as_input(ask: Ask
     thought = {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}}
     response = await ask(stream(START, thought, text("He"), text("llo"), end("end_turn"), STOP), emit=heard.append)
     assert response == Response("Hello", "claude-opus-5-5", "stop", Usage(12, 5, 7, None), request_id="req-9")
-    assert heard == [Thinking("hm"), "He", "llo"]
+    assert heard == [Thinking("hm"), "Hello"]
 
 
 async def test_a_stream_without_message_stop_is_truncated(ask: Ask) -> None:

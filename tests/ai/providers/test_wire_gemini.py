@@ -70,7 +70,7 @@ async def test_an_answer_arrives_whole_and_thoughts_count_as_output(ask: Ask) ->
     ]
     response = await ask(stream(*chunks), emit=heard.append)
     assert response == Response("Hello", "gemini-4-argon", "stop", Usage(9, 10, 2, 6), request_id="r7")
-    assert heard == [Thinking("hm"), "He", "llo"]
+    assert heard == [Thinking("hm"), "Hello"]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ async def test_an_answer_streams_and_ends_with_its_figures(sync: bool) -> None:
     endpoint = Endpoints(stream(HELLO))
     response = await ask(endpoint, heard=heard, sync=sync)
     assert response == Response("Hello", "gpt-6-x", usage=Usage(7, 5, 2, 3), request_id="r1")
-    assert [one for one in heard if isinstance(one, str)] == ["Hel", "lo"]
+    assert [one for one in heard if isinstance(one, str)] == ["Hello"]
     assert endpoint.asked[0][0] == "http://127.0.0.1:1/v1/responses"
 
 

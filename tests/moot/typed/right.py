@@ -28,7 +28,7 @@ async def main() -> None:
     assert_type(await moot.judge("x", candidates=["1", "2"]), moot.Judged)
     assert_type(await moot.review(diff="...", focus="locks"), moot.Review)
     assert_type(await moot.batch(items=["a"], schema={"type": "object"}), moot.BatchReport)
-    assert_type(await moot.call_ai_async("a", "x", max_tokens=3, extra={"top_p": 0.1}), str)
+    assert_type(await moot.call_ai_async("a", "x", max_tokens=3, extra={"seed": 7}), str)
     async with moot.open(on_event=hear, ais={"a": ScriptedAI("x")}) as m:
         assert_type(m, moot.Moot)
         assert_type(await m.ask("x", system="Be brief."), moot.Reply)

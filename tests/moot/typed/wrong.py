@@ -10,7 +10,7 @@ async def main() -> None:
     await moot.ask()  # wrong
     print((await moot.ask("x")).txt)  # wrong
     await moot.debate("x", rounds="two")  # wrong
-    await moot.call_ai_async("a", "x", top_p=0.1)  # wrong
+    await moot.call_ai_async("a", "x", seed=7)  # wrong
     await moot.call_ai_async("a", "x", effort="huge")  # wrong
     moot.sync.ask("x", temprature=0.2)  # wrong
     moot.sync.call_ai("a", "x", max_tokenz=1)  # wrong

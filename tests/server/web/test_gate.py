@@ -19,7 +19,7 @@ from core.people.tokens import Tokens
 from server.web.access.address import Address, check_base_path, check_names, check_public_url, is_loopback
 from server.web.access.doors import COOKIE, Doors, set_cookie
 from server.web.access.people import Credentials, People, TooManyGuesses
-from server.web.serve import Place
+from server.web.assembly import Place
 
 
 @asynccontextmanager

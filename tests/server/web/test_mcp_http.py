@@ -19,8 +19,8 @@ from scripted_ai import Hold, Step, scripted_app
 from web_house import Opened, open_house
 
 from core.people.person import Person
+from server.web.assembly import Place
 from server.web.mcp_endpoint import KeptMessages
-from server.web.serve import Place
 
 ERAS = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 STYLES = pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""Several processes behind one port: the first starts them, starts those anew that end, and relays what happens.
+
+Each process is the whole server, with jobs of its own; what belongs to all of them is in the store. So it does not
+matter which one answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
+
+from core.logs import configure_logging
+from core.names.naming import module_name
+from core.paths import data_dir
+from core.people.tokens import Tokens
+from server.jobs.worker import start_worker
+from server.web.access.address import Address
+from server.web.access.doors import Doors
+from server.web.assembly import Place, assemble, uvicorn_settings
+from server.web.house import House
+from server.web.stream.relay import Membership, Relay
+
+_TOLD = "MOOT_WEB_WORKER"
+
+
+def serve_with_workers(place: Place, address: Address, bound: socket.socket, workers: int) -> int:
+    """Serve at *bound* with so many processes until told to end; the exit code."""
+    with Relay(data_dir() / "run") as relay:
+        told = {"place": asdict(place), "address": asdict(address), "relay": str(relay.path)}
+        os.environ[_TOLD] = json.dumps(told)
+        app = module_name("server.web.workers") + ":worker_application"
+        config = uvicorn.Config(app, factory=True, workers=workers, **uvicorn_settings())
+        Multiprocess(config, sockets=[bound]).run()
+    return 0
+
+
+def worker_application() -> ASGIApp:
+    """The application of one of the processes."""
+    configure_logging()
+    told = json.loads(os.environ[_TOLD])
+    place = Place(**told["place"] | {"allowed": tuple(told["place"]["allowed"])})
+    address = Address(**told["address"] | {"names": tuple(told["address"]["names"])})
+    house = House(address, Tokens(), Doors(data_dir()))
+    member = Membership(Path(told["relay"]), house.hub.hear)
+    house.leads = member.leads
+
+    @asynccontextmanager
+    async def joined(house: House) -> AsyncIterator[None]:
+        async with member.joined() as name:
+            house.hub.join(name, member.send)
+            yield
+
+    return assemble(house, place, detach=start_worker, first=[joined])

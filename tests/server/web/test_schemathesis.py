@@ -1,0 +1,43 @@
+"""Schemathesis asks everything that /openapi.json describes, rightly and wrongly, of the real program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from web_house import configured, web_program
+
+from core.people.person import Person
+from core.people.tokens import Tokens
+
+
+@pytest.mark.slow
+def test_what_is_described_is_what_is_done(tmp_path: Path, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(tmp_path, {"gpt": f"{base_url} tokens=3", "claude": f"{base_url} tokens=3,word=yes"})
+    monkeypatch.setenv("MOOT_HOME", str(tmp_path))
+    tokens = Tokens()
+    token = tokens.add(Person("ada"))
+    tokens.close()
+    with web_program(tmp_path) as program:
+        checked = subprocess.run(
+            [
+                Path(sys.executable).with_name("schemathesis"),
+                "run",
+                f"{program.url}/openapi.json",
+                *("-H", f"Authorization: Bearer {token}"),
+                *("--max-examples", "25"),
+                *("--checks", "all"),
+                *("--exclude-path", "/api/events"),  # a stream, which does not end
+                "--no-color",
+            ],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+    assert checked.returncode == 0, checked.stdout[-8_000:]
