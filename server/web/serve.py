@@ -34,7 +34,8 @@ def serve(place: Place, *, browser: bool) -> int:
         InvalidInputError: It cannot stand there.
     """
     tokens, doors = Tokens(), Doors(data_dir())
-    if not is_loopback(place.host) and not tokens.all():
+    known_otherwise = place.oauth or load_config(credentials_path()).auth is not None
+    if not is_loopback(place.host) and not known_otherwise and not tokens.all():
         raise ConfigError(
             f"Others can reach {place.host}, so whoever asks needs a token, and there is none. "
             "Make one first: moot tokens add NAME"

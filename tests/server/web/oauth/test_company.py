@@ -285,6 +285,7 @@ async def test_every_door_takes_them_and_keeps_people_apart(issuer: Issuer) -> N
             async with client(house.url, authorization=f"Bearer {issuer.token(sub=subject)}") as http:
                 people.append((await http.get("/api/status")).json()["person"])
                 assert (await http.post("/mcp", json=ping, headers=headers)).status_code in (200, 400)
+                assert (await http.get("/v1/models")).status_code == 200
         assert len(set(people)) == 2
         async with client(house.url) as http:
             reply = await http.post("/mcp", json=ping)
