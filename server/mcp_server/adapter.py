@@ -7,6 +7,7 @@ results cost every conversation some thousand tokens.
 from __future__ import annotations
 
 import inspect
+import json
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -86,11 +87,12 @@ def _listed(recipe: Recipe, schema: dict[str, Any]) -> dict[str, Any]:
         return schema
     hidden = UNLISTED if recipe.name == "ask_one" else TUNING | UNLISTED
     listed = {name: value for name, value in schema["properties"].items() if name not in hidden}
-    if recipe.name == "ask_one":
-        return schema | {"properties": listed}
-    for name in EXPLAINED & listed.keys():
+    for name in EXPLAINED & listed.keys() if recipe.name != "ask_one" else ():
         listed[name].pop("description", None)
-    return schema | {"properties": listed}
+    schema = schema | {"properties": listed}
+    if "$ref" not in json.dumps(listed):  # what stood there is not listed any more
+        schema.pop("$defs", None)
+    return schema
 
 
 def _annotations(recipe: Recipe) -> ToolAnnotations:
