@@ -7,14 +7,21 @@ import hashlib
 import html
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import httpx2
 from mcp.client.auth import OAuthClientProvider
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from scripted_ai import scripted_app
+from web_house import Opened, client, open_house
+
+from server.web.assembly import Place
 
 REDIRECT = "http://127.0.0.1:8765/callback"
 _REFRESH = re.compile(r'http-equiv="refresh" content="0; url=([^"]*)"')
@@ -146,3 +153,39 @@ def sdk_client(
 
     told = OAuthClientMetadata(redirect_uris=[REDIRECT], client_name="Test app")  # type: ignore[list-item]
     return OAuthClientProvider(url, told, kept, sent, came_back, **other)
+
+
+@asynccontextmanager
+async def served(place: Place | None = None, **ais: list[Any]) -> AsyncIterator[Opened]:
+    """A door at which apps can be connected."""
+    with anyio.fail_after(60):
+        async with open_house(partial(scripted_app, ais or {"gpt": []}), place or Place(port=0, oauth=True)) as house:
+            yield house
+
+
+@asynccontextmanager
+async def asking(house: Opened, **metadata: Any) -> AsyncIterator[App]:
+    """An app that is registered."""
+    async with client(house.url) as http:
+        app = App(http, house.url)
+        assert (await app.register(**metadata)).status_code == 201
+        yield app
+
+
+async def connected(app: App, code_of: Callable[[], str]) -> dict[str, Any]:
+    """The tokens of *app*, once it was allowed."""
+    form = await open_form(app.http, app.address())
+    _, answer = led_to(await form.post(code_of()))
+    reply = await app.exchange(answer["code"])
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+async def status(house: Opened, token: str) -> int:
+    """What *token* is worth."""
+    async with client(house.url, **bearer(token)) as http:
+        return (await http.get("/api/status")).status_code

@@ -27,10 +27,10 @@ from core.config import AuthConfig, load_config
 from core.paths import credentials_path
 from core.people.person import LONGEST_NAME, Person
 from core.people.tokens import _NAME
+from server.web.assembly import Place
 from server.web.oauth import company_keys
 from server.web.oauth.company import CompanyTokens
 from server.web.oauth.company_keys import CompanyKeys, KeysError, read_keys
-from server.web.serve import Place
 
 
 @pytest.fixture

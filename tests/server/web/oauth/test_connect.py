@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -15,69 +13,21 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent
-from oauth_app import REDIRECT, App, Kept, led_to, open_form, sdk_client
-from scripted_ai import scripted_app
-from web_house import Opened, client, open_house
+from oauth_app import REDIRECT, App, Kept, asking, bearer, connected, led_to, open_form, sdk_client, served, status
+from web_house import client
 
 from core.errors import ConfigError
 from core.people import apps as apps_module
 from core.people.apps import Apps
-from core.people.person import Person
 from server.setup.tokens import list_tokens, print_codes, revoke_token
 from server.web.access.address import Address
+from server.web.assembly import Place
+from server.web.oauth.metadata import resource_routes, server_routes
 from server.web.oauth.room import check_address
-from server.web.serve import Place
-
-CODE = re.compile(r"type this code there: (\S+)")
 
 
-@asynccontextmanager
-async def served(place: Place | None = None, **ais: list[Any]) -> AsyncIterator[Opened]:
-    with anyio.fail_after(60):
-        async with open_house(partial(scripted_app, ais or {"gpt": []}), place or Place(port=0, oauth=True)) as house:
-            yield house
-
-
-@pytest.fixture
-def code_of(capsys: pytest.CaptureFixture[str]) -> Any:
-    """The code that the server printed last."""
-
-    def last() -> str:
-        found = CODE.findall(capsys.readouterr().err)
-        assert found
-        return str(found[-1])
-
-    return last
-
-
-@asynccontextmanager
-async def asking(house: Opened, **metadata: Any) -> AsyncIterator[App]:
-    """An app that is registered."""
-    async with client(house.url) as http:
-        app = App(http, house.url)
-        assert (await app.register(**metadata)).status_code == 201
-        yield app
-
-
-async def connected(app: App, code_of: Any) -> dict[str, Any]:
-    form = await open_form(app.http, app.address())
-    _, answer = led_to(await form.post(code_of()))
-    reply = await app.exchange(answer["code"])
-    assert reply.status_code == 200, reply.text
-    return reply.json()
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}
-
-
-async def status(house: Opened, token: str) -> int:
-    async with client(house.url, **bearer(token)) as http:
-        return (await http.get("/api/status")).status_code
-
-
-@pytest.mark.parametrize(("base", "public"), [("", ""), ("/moot", ""), ("", "http://127.0.0.1:{port}"), ("/a/b", "")])
-async def test_the_sdks_client_connects_calls_renews_and_is_taken_back(base: str, public: str, code_of: Any) -> None:
+@pytest.mark.parametrize("base", ["", "/moot", "/a/b"])
+async def test_the_sdks_client_connects_calls_renews_and_is_taken_back(base: str, code_of: Any) -> None:
     async with served(Place(port=0, oauth=True, base_path=base), gpt=["Good day.", "Again.", "Never."]) as house:
         url = f"{house.url}{base}/mcp"
         kept = Kept()
@@ -140,110 +90,23 @@ async def test_an_app_finds_what_it_needs(base: str) -> None:
             assert (await http.get(f"{base}{other}")).headers["www-authenticate"] == "Bearer"
 
 
+def test_below_the_path_of_a_proxy_the_metadata_lie_where_they_are_looked_for() -> None:
+    routes = [
+        *resource_routes("https://h.example/x", ["https://h.example/x"])[1],
+        *server_routes("https://h.example/x")[1],
+    ]
+    assert [str(getattr(route, "path", "")) for route in routes] == [
+        "/.well-known/oauth-protected-resource/x/mcp",
+        "/.well-known/oauth-authorization-server/x",
+        "/.well-known/openid-configuration/x",
+    ]
+
+
 async def test_without_oauth_there_is_none_of_it() -> None:
     async with served(Place(port=0)) as house, client(house.url) as http:
         assert (await http.post("/mcp", json={})).headers["www-authenticate"] == "Bearer"
         for path in ("/register", "/authorize", "/token", "/oauth/consent", "/.well-known/oauth-protected-resource"):
             assert (await http.get(path)).status_code == 401
-
-
-async def test_what_is_asked_is_shown_as_what_it_is(code_of: Any) -> None:
-    evil = '<script>alert(1)</script>"><img src=x>\x1b[31m\u202e'
-    async with served() as house, asking(house, client_name=evil) as app:
-        form = await open_form(app.http, app.address())
-        assert "<script" not in form.page.text
-        assert "<img" not in form.page.text
-        assert "&lt;script&gt;" in form.page.text
-        assert "127.0.0.1:8765" in form.page.text
-        assert " style=" not in form.page.text
-        assert "default-src 'none'" in form.page.headers["content-security-policy"]
-        assert form.page.headers["x-frame-options"] == "DENY"
-        assert form.page.headers["referrer-policy"] == "same-origin"
-        assert form.page.headers["cache-control"] == "no-store"
-
-
-async def test_a_terminal_is_told_nothing_odd(capsys: pytest.CaptureFixture[str]) -> None:
-    async with served() as house, asking(house, client_name="A\x1b[31m\nB\rC") as app:
-        await open_form(app.http, app.address())
-        told = capsys.readouterr().err
-        assert "\x1b" not in told and "\r" not in told
-        assert told.count("asks to use Moot") == 1 and len(told.splitlines()) == 1
-
-
-async def test_five_wrong_codes_end_a_request(code_of: Any) -> None:
-    async with served() as house, asking(house) as app:
-        form = await open_form(app.http, app.address())
-        right = code_of()
-        for left in ("4 tries are", "3 tries are", "2 tries are", "1 try is"):
-            form.page = await form.post("AAAA-AAAA")
-            assert form.page.status_code == 403
-            assert f"{left} left" in form.page.text
-        assert (await form.post("AAAA-AAAA")).status_code == 410
-        assert (await form.post(right)).status_code == 410
-
-
-async def test_a_code_is_for_one_request_and_works_once(code_of: Any) -> None:
-    async with served() as house, asking(house) as app:
-        first = await open_form(app.http, app.address())
-        code = code_of()
-        async with client(house.url) as browser:
-            second = await open_form(browser, app.address())
-            assert (await second.post(code)).status_code == 403
-        first = await open_form(app.http, app.address())
-        assert led_to(await first.post(code_of()))[1]["code"]
-        assert (await first.post(code)).status_code == 410
-
-
-async def test_a_request_and_its_code_end_after_ten_minutes(code_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with served() as house, asking(house) as app:
-        form = await open_form(app.http, app.address())
-        code = code_of()
-        monkeypatch.setattr(apps_module, "REQUEST_S", -1.0)
-        assert (await form.post(code)).status_code == 410
-        assert (await app.http.get(form.at, params={"request": form.fields["request"]})).status_code == 410
-
-
-async def test_a_person_may_refuse() -> None:
-    async with served() as house, asking(house) as app:
-        form = await open_form(app.http, app.address())
-        address, answer = led_to(await form.post(say="refuse"))
-        assert address.startswith(REDIRECT)
-        assert answer == {"error": "access_denied", "state": "s t&te", "iss": house.url}
-        assert (await form.post(say="refuse")).status_code == 410
-
-
-async def test_another_page_cannot_answer_for_a_person(code_of: Any) -> None:
-    async with served() as house, asking(house) as app:
-        form = await open_form(app.http, app.address())
-        code = code_of()
-        for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
-            assert (await form.post(code, headers=headers)).status_code == 403
-        assert (await form.post(code, proof="x")).status_code == 403
-        async with client(house.url) as elsewhere:
-            data = {**form.fields, "code": code, "say": "allow"}
-            assert (await elsewhere.post(form.at, data=data)).status_code == 403
-            wrong = await open_form(elsewhere, app.address())
-            assert (await wrong.post(code, request=form.fields["request"])).status_code == 403
-        ours = {"origin": house.url, "sec-fetch-site": "same-origin"}
-        assert led_to(await form.post(code, headers=ours))[1]["code"]
-
-
-async def test_whoever_has_a_token_of_their_own_allows_for_themselves(code_of: Any) -> None:
-    async with served() as house, asking(house) as app:
-        async with client(house.url) as browser:
-            token = await anyio.to_thread.run_sync(house.house.tokens.add, Person("ada", ("gpt",), 2.0, admin=True))
-            assert (await browser.post("/enter", data={"token": token}, follow_redirects=False)).status_code == 303
-            form = await open_form(browser, app.address())
-            assert (await form.post("", headers=bearer(token))).status_code == 400
-            _, answer = led_to(await form.post(""))
-        tokens = (await app.exchange(answer["code"])).json()
-        async with client(house.url, **bearer(tokens["access_token"])) as http:
-            told = (await http.get("/api/status")).json()
-            assert (told["person"], told["admin"]) == ("ada", False)
-        await anyio.to_thread.run_sync(house.house.tokens.revoke, "ada")
-        assert (await app.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
-        await anyio.to_thread.run_sync(house.house.tokens.add, Person("ada"))
-        assert await anyio.to_thread.run_sync(Apps().by_access, tokens["access_token"]) is None
 
 
 async def test_an_app_acts_for_the_owner_and_administrates_nothing(code_of: Any) -> None:
@@ -286,90 +149,6 @@ async def test_a_code_of_an_app_ends(code_of: Any, monkeypatch: pytest.MonkeyPat
         _, answer = led_to(await form.post(code_of()))
         monkeypatch.setattr(apps_module, "CODE_S", -1.0)
         assert (await app.exchange(answer["code"])).json()["error"] == "invalid_grant"
-
-
-@pytest.mark.parametrize(
-    ("other", "error"),
-    [
-        ({"code_challenge_method": "plain"}, "invalid_request"),
-        ({"code_challenge": None}, "invalid_request"),
-        ({"code_challenge": "short"}, "invalid_request"),
-        ({"response_type": "token"}, "unsupported_response_type"),
-        ({"resource": "https://other.example/mcp"}, "invalid_target"),
-        ({"resource": "nonsense"}, "invalid_target"),
-        ({"state": "x" * 2_001}, "invalid_request"),
-    ],
-)
-async def test_what_an_app_may_not_ask_for_is_told_to_it(other: dict[str, str | None], error: str) -> None:
-    async with served() as house, asking(house) as app:
-        sent = await app.http.get(app.address(**other), follow_redirects=False)
-        assert sent.status_code == 302
-        assert sent.headers["location"].startswith(REDIRECT)
-        assert f"error={error}" in sent.headers["location"]
-
-
-@pytest.mark.parametrize(
-    "redirect",
-    [
-        "https://evil.example/callback",
-        "http://127.0.0.1:8765/other",
-        "http://127.0.0.1:8765/callback?x=1",
-        "http://127.0.0.1:8765/callback#x",
-        "http://localhost:8765/callback",
-        "http://127.0.0.1.evil.example:8765/callback",
-        "http://user@127.0.0.1:8765/callback",
-        "javascript:alert(1)",
-        "//evil.example",
-    ],
-)
-async def test_nobody_is_sent_where_an_app_did_not_say(redirect: str) -> None:
-    async with served() as house, asking(house) as app:
-        sent = await app.http.get(app.address(redirect_uri=redirect), follow_redirects=False)
-        assert sent.status_code == 400
-        assert "location" not in sent.headers
-
-
-async def test_on_this_machine_any_port_will_do() -> None:
-    async with served() as house, asking(house) as app:
-        app.redirect = "http://127.0.0.1:9999/callback"
-        form = await open_form(app.http, app.address())
-        assert led_to(await form.post(say="refuse"))[0].startswith(app.redirect)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"redirect_uris": ["http://evil.example/callback"]},
-        {"redirect_uris": ["https://x.example/a#b"]},
-        {"redirect_uris": ["javascript:alert(1)"]},
-        {"redirect_uris": ["data:text/html,x"]},
-        {"redirect_uris": ["myapp://callback"]},
-        {"redirect_uris": ["https://a:b@x.example/"]},
-        {"redirect_uris": ["https://x.example/" + "a" * 500]},
-        {"redirect_uris": [f"https://x.example/{number}" for number in range(11)]},
-        {"redirect_uris": []},
-        {"grant_types": ["refresh_token"]},
-        {"response_types": ["token"]},
-        {"token_endpoint_auth_method": "private_key_jwt"},
-    ],
-)
-async def test_what_cannot_be_an_app_is_not_registered(told: dict[str, Any]) -> None:
-    async with served() as house, client(house.url) as http:
-        reply = await App(http, house.url).register(**told)
-        assert reply.status_code == 400, reply.text
-        assert reply.json()["error"] in ("invalid_redirect_uri", "invalid_client_metadata")
-
-
-async def test_an_app_that_wants_a_secret_is_told_that_there_is_none() -> None:
-    async with served() as house, asking(house, token_endpoint_auth_method="client_secret_post") as app:
-        assert app.registered["token_endpoint_auth_method"] == "none"
-        assert "client_secret" not in app.registered
-
-
-async def test_a_name_is_held_to_a_length_and_a_body_too() -> None:
-    async with served() as house, asking(house, client_name="x" * 10_000) as app:
-        assert len(app.registered["client_name"]) == 80
-        assert (await app.register(software_id="x" * 70_000)).status_code == 413
 
 
 async def test_a_refresh_token_that_was_used_ends_all_of_it(code_of: Any) -> None:
@@ -439,13 +218,6 @@ async def test_apps_are_listed_and_taken_back_on_the_command_line(
         assert led_to(await form.post(code))[1]["code"]
         await anyio.to_thread.run_sync(print_codes)
         assert "No app asks" in capsys.readouterr().err
-
-
-async def test_too_many_requests_of_one_are_refused() -> None:
-    async with served() as house, client(house.url) as http:
-        app = App(http, house.url)
-        replies = [(await app.register()).status_code for _ in range(21)]
-        assert replies == [201] * 20 + [429]
 
 
 def test_apps_connect_by_https_or_on_this_machine() -> None:

@@ -25,10 +25,10 @@ from core.errors import InvalidInputError
 from core.files import links
 from core.files.links import LinkRefusedError, Page, fetch
 from core.people.apps import Apps
+from server.web.assembly import Place
 from server.web.oauth import documents
 from server.web.oauth.clients import BadClientError
 from server.web.oauth.documents import Documents, described, is_document
-from server.web.serve import Place
 
 URL = "https://app.example/oauth/client.json"
 TOLD = {"client_id": URL, "client_name": "An app", "redirect_uris": [REDIRECT, "http://localhost/callback"]}

@@ -14,7 +14,8 @@ from web_house import Program, client, web_program
 from core.errors import ConfigError
 from core.paths import credentials_path
 from core.people.apps import Apps
-from server.web.serve import Place, serve
+from server.web.assembly import Place
+from server.web.serve import serve
 
 _CODE = re.compile(r"type this code there: (\S+)")
 
