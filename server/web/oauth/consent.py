@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from core.errors import StoreError
 from core.people.apps import Apps, Asked
 from server.web.access.gate import FORM_HEADERS
 from server.web.oauth.documents import is_document
@@ -58,7 +59,14 @@ def routes(apps: Apps, url: str, path: str) -> list[BaseRoute]:
         path: Below which path a browser finds all of it.
     """
     page = _Consent(apps, url, path)
-    return [Route("/oauth/consent", page.show, methods=["GET"]), Route("/oauth/consent", page.said, methods=["POST"])]
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await (page.show(request) if request.method != "POST" else page.said(request))
+        except StoreError as error:
+            return page.told(str(error), 503)
+
+    return [Route("/oauth/consent", answered, methods=["GET", "POST"])]
 
 
 class _Consent:
@@ -73,26 +81,26 @@ class _Consent:
         """The question, and what proves later that it was answered in this browser."""
         key = request.query_params.get("request", "")[:100]
         asked = await anyio.to_thread.run_sync(self._apps.asked, key)
-        return self._told(_GONE, 410) if asked is None else self._form(key, asked, _ASK)
+        return self.told(_GONE, 410) if asked is None else self._form(key, asked, _ASK)
 
     async def said(self, request: Request) -> Response:
         """What the person says."""
         if "authorization" in request.headers or "x-api-key" in request.headers:
-            return self._told("This is a page for people. Open it in a browser.", 400)
+            return self.told("This is a page for people. Open it in a browser.", 400)
         async with request.form(max_files=0, max_fields=10, max_part_size=_LONGEST_FORM) as form:
             key, proof, code, say = (_field(form, name) for name in ("request", "proof", "code", "say"))
         kept = _kept(request.headers.get("cookie", ""), self._cookie)
         if not kept or not hmac.compare_digest(_proof(kept, key).encode(), proof.encode("utf-8", "replace")):
-            return self._told("This form was not opened in this browser, or too long ago. Ask again.", 403)
+            return self.told("This form was not opened in this browser, or too long ago. Ask again.", 403)
         if say != "allow":
             refused = await anyio.to_thread.run_sync(self._apps.refuse, key)
-            return self._told(_GONE, 410) if refused is None else self._on(refused, error="access_denied")
+            return self.told(_GONE, 410) if refused is None else self._on(refused, error="access_denied")
         person = request.scope["moot.person"]
         known = person is not None and not person.owns
         allow = partial(self._apps.allow, key, None if known else code, person.name if known else "")
         said = await anyio.to_thread.run_sync(allow)
         if said.asked is None:
-            return self._told(_GONE, 410)
+            return self.told(_GONE, 410)
         if said.outcome == "wrong":
             tries = "1 try is" if said.left == 1 else f"{said.left} tries are"
             return self._form(key, said.asked, f"That is not the code. {tries} left.", 403)
@@ -125,7 +133,7 @@ class _Consent:
             f'<p>Back to <a href="{link}">{html.escape(asked.host)}</a>.</p></main></body></html>', 200, more
         )
 
-    def _told(self, told: str, status: int) -> Response:
+    def told(self, told: str, status: int) -> Response:
         return self._page(f'<p role="status">{html.escape(told)}</p></main></body></html>', status)
 
     def _page(self, body: str, status: int, more: str = "") -> Response:

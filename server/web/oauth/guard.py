@@ -11,6 +11,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.errors import StoreError
+
 _WINDOW_S = 60.0
 _MOST_KNOWN = 1_000
 _MOST_BODY = 64 * 1024
@@ -78,7 +80,10 @@ class Guarded:
                 )
                 return
             body += b"".join(f"&{name}=".encode() for name in self._adds if name not in dict(form))
-        await self._app(scope, _replayed(body, receive), _opened_elsewhere(send))
+        try:
+            await self._app(scope, _replayed(body, receive), _opened_elsewhere(send))
+        except StoreError as error:  # nothing was answered yet: what an app is told comes out of the store
+            await _refused("temporarily_unavailable", str(error), 503)(scope, receive, send)
 
 
 def _refused(error: str, description: str, status: int = 400) -> JSONResponse:

@@ -16,7 +16,7 @@ from mcp.types import TextContent
 from oauth_app import REDIRECT, App, Kept, asking, bearer, connected, led_to, open_form, sdk_client, served, status
 from web_house import client
 
-from core.errors import ConfigError
+from core.errors import ConfigError, StoreError
 from core.people import apps as apps_module
 from core.people.apps import Apps
 from server.setup.tokens import list_tokens, print_codes, revoke_token
@@ -194,6 +194,23 @@ async def test_wrong_tokens_of_apps_are_slowed_down_too() -> None:
         for number in range(5):
             assert await status(house, f"moota_{number}") == 401
         assert (await anyio.to_thread.run_sync(lambda: Apps().by_access("moota_" + "x" * 500))) is None
+
+
+async def test_a_store_that_does_not_answer_is_told_of(code_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as house, asking(house) as app:
+        form = await open_form(app.http, app.address())
+        code = code_of()
+
+        def away(*_: Any) -> None:
+            raise StoreError("people.db is locked. Try again.")
+
+        for name in ("client", "asked", "allow", "by_access"):
+            monkeypatch.setattr(Apps, name, away)
+        told = await app.refresh("mootr_x")
+        assert (told.status_code, told.json()["error"]) == (503, "temporarily_unavailable")
+        assert (await form.post(code)).status_code == 503
+        assert (await app.http.get(form.at)).status_code == 503
+        assert await status(house, "moota_x") == 503
 
 
 async def test_apps_are_listed_and_taken_back_on_the_command_line(
