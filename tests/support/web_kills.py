@@ -6,9 +6,12 @@ import json
 import random
 import socket
 import time
+from bisect import bisect
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx2
@@ -16,9 +19,10 @@ from provider_process import provider_process
 from web_house import Program, client, configured, web_program
 
 CHATS = 20
-_MODEL = "tokens=6,gap=0.05"
-_LATE_S = 1.0
-"""An answer that was sent whole so long before the kill was recorded, unless something is wrong."""
+_MODEL = "tokens=8,delay=0.5"
+_EPOCH = time.time() - time.monotonic()
+_CLOCKS_S = 0.01
+"""How far the times of two processes may be apart."""
 
 
 @dataclass
@@ -86,6 +90,7 @@ def play(folder: Path, *, times: int, seed: str) -> Found:
 
 async def _play(home: Path, log: Path, times: int, chance: random.Random) -> Found:
     found, watcher, port = Found(), Watcher(), _free_port()
+    kept: list[list[float]] = []
     kills: list[float] = []
     with anyio.fail_after(900):
         async with anyio.create_task_group() as tasks:
@@ -94,14 +99,14 @@ async def _play(home: Path, log: Path, times: int, chance: random.Random) -> Fou
                 with web_program(home, port=port) as program:
                     if number == 0:
                         tasks.start_soon(watcher.watch, port, program.cookie)
-                    while len(chats) < min(CHATS, (number + 1) * -(-CHATS // times)):
+                    while len(chats) < min(CHATS, (number + 1) * 7):
                         chats.append(await _begin(program, len(chats)))
                     if number < times:
-                        await _news(log, chance.randint(3, 9))
-                        kills.append(time.monotonic())
+                        await _news(log, chance.randint(1, 6))
                         program.kill()
+                        kills.append(time.monotonic() + _CLOCKS_S)
                         continue
-                    await _all_over(program, chats, found)
+                    kept = await _all_over(program, chats, found)
                     while not watcher.over >= set(chats):
                         await anyio.lowlevel.checkpoint()
                     program.stop()
@@ -109,7 +114,7 @@ async def _play(home: Path, log: Path, times: int, chance: random.Random) -> Fou
     found.kills = times
     if doubled := [event for event, count in watcher.seen.items() if count > 1]:
         found.wrong.append(f"events told twice: {doubled[:3]}")
-    _count(log, kills, found)
+    _count(log, kills, kept, found)
     return found
 
 
@@ -121,14 +126,19 @@ async def _begin(program: Program, number: int) -> str:
     return str(reply.json()["chat_id"])
 
 
-async def _all_over(program: Program, chats: list[str], found: Found) -> None:
+async def _all_over(program: Program, chats: list[str], found: Found) -> list[list[float]]:
+    """When the answers of each chat were kept, by the log's clock, once all are over."""
+    kept = []
     async with client(program.url, cookie=program.cookie) as page:
         for chat in chats:
-            status = {"status": ""}
+            status: dict[str, Any] = {"status": ""}
             while status["status"] not in ("completed", "failed", "cancelled"):
                 status = (await page.get(f"/api/chat/async/{chat}/status")).json()
             if status["status"] != "completed":
                 found.wrong.append(f"{chat} is {status['status']}")
+            answered = [one["timestamp"] for one in status["progress"] if one["type"] == "answered"]
+            kept.append(sorted(datetime.fromisoformat(at).timestamp() - _EPOCH for at in answered))
+    return kept
 
 
 async def _news(log: Path, lines: int) -> None:
@@ -146,20 +156,22 @@ def _lines(log: Path) -> list[tuple[str, float, str]]:
     return [(part[0], float(part[1]), part[2]) for part in parts if len(part) == 3]
 
 
-def _count(log: Path, kills: list[float], found: Found) -> None:
-    """Of every question, how often it was accepted, and whether that was after its answer must have been kept."""
-    finished: dict[str, list[float]] = {}
-    accepted: Counter[str] = Counter()
+def _count(log: Path, kills: list[float], kept: list[list[float]], found: Found) -> None:
+    """Whether anything was accepted again once its answer was kept.
+
+    Between two kills each AI is asked at most once; once one of them has answered, only the other; then nobody.
+    """
+    accepted: dict[str, list[float]] = {}
     for kind, at, prompt in _lines(log):
-        if kind == "f":
-            finished.setdefault(prompt, []).append(at)
-        elif kind == "a":
-            accepted[prompt] += 1
-            for done in finished.get(prompt, []):
-                safe = not any(done <= kill <= done + _LATE_S for kill in kills)
-                if accepted[prompt] > 2 and safe and len(finished[prompt]) >= 2:
-                    found.wrong.append(f"{prompt!r} was asked again after both its answers had been kept")
-    found.accepted = accepted.total()
+        if kind == "a":
+            accepted.setdefault(prompt, []).append(at)
+    for number, answers in enumerate(kept):
+        prompt = f"question {number}"
+        lives = Counter((bisect(kills, at), bisect(answers, at - _CLOCKS_S)) for at in accepted[prompt])
+        for (life, answered), times in lives.items():
+            if times > 2 - answered:
+                found.wrong.append(f"{prompt!r}: {times} requests after kill {life}, when {answered} answers were kept")
+    found.accepted = sum(map(len, accepted.values()))
     found.repeated_in_flight = found.accepted - 2 * len(accepted)
 
 
