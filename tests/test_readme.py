@@ -19,7 +19,7 @@ from samples import PNG, pdf
 
 from ai.providers.catalog import PROVIDERS
 from ai.roster.roster import Roster
-from core.config import AIConfig, Defaults, load_config
+from core.config import AIConfig, AuthConfig, Defaults, load_config
 from core.memory.threads import USER, Threads, Turn
 
 ROOT = Path(__file__).parents[1]
@@ -262,6 +262,7 @@ def test_every_setting_and_provider_is_documented() -> None:
     section = PAGES["configuration.md"]
     for name in [*AIConfig.model_fields, *Defaults.model_fields, *PROVIDERS]:
         assert f"`{name}`" in section or f'"{name}"' in section, name
+    assert all(f"`{name}`" in PAGES["http.md"] for name in AuthConfig.model_fields)
     for provider in PROVIDERS.values():
         for key in provider.env_keys[:1]:
             assert key in section or key == "OLLAMA_API_KEY", key

@@ -24,7 +24,7 @@ from server.jobs.worker import serving_jobs
 from server.side_tasks import tasks_beside
 from server.web import people_pages
 from server.web.access.gate import Gate
-from server.web.access.people import People
+from server.web.access.people import Look, People
 from server.web.api import catalog
 from server.web.api.files import uploads_of
 from server.web.house import House
@@ -46,6 +46,9 @@ def create_application(
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     public: Sequence[str] = (),
     works: bool = True,
+    at_root: Sequence[BaseRoute] = (),
+    looks: Sequence[Look] = (),
+    challenge: Callable[[str], str] | None = None,
 ) -> ASGIApp:
     """The application of *house*; it opens the app when it starts and closes it when it stops.
 
@@ -55,8 +58,11 @@ def create_application(
         beside: What else is open while it serves; *first* before anything happens.
         public: Further paths that everybody may ask for.
         works: Whether it also works on jobs; False where whoever opens the app does.
+        at_root: Routes that lie at the root of the host, whatever path all else lies below.
+        looks: Find out whose a token is that is none of ours.
+        challenge: What a request without a token is told of how to get one.
     """
-    people = People(house.tokens, house.doors)
+    people = People(house.tokens, house.doors, looks=looks)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -84,13 +90,16 @@ def create_application(
         *assets.routes(house),
     ]
     base = house.address.base_path
-    whole: list[BaseRoute] = [Mount(base, routes=routes)] if base else routes
+    whole: list[BaseRoute] = [*at_root, Mount(base, routes=routes)] if base else [*at_root, *routes]
     app = Starlette(
         routes=whole,
         lifespan=lifespan,
         middleware=[Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=6)],
     )
-    return Gate(app, address=house.address, people=people, welcome=house.welcome, public=(*_PUBLIC, *public))
+    open_to_all = (*_PUBLIC, *public)
+    return Gate(
+        app, address=house.address, people=people, welcome=house.welcome, public=open_to_all, challenge=challenge
+    )
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from ai.runs.app import open_app
+from core.config import load_config
+from core.paths import credentials_path
 from server.web.application import OpenApp, create_application
 from server.web.house import House
 from server.web.mcp_endpoint import McpEndpoint, Style
+from server.web.oauth.room import OAuthRoom
 from server.web.openai_api.routes import routes as openai_routes
 
 _STREAMS_S = 5
@@ -30,6 +34,7 @@ class Place:
         allowed: Further hosts by which the server may be called.
         stateless, json: How MCP is answered, see `server/web/mcp_endpoint.py`.
         workers: How many processes serve.
+        oauth: Whether apps may be connected, see `server/web/oauth/`.
     """
 
     host: str = "127.0.0.1"
@@ -40,6 +45,13 @@ class Place:
     stateless: bool = False
     json: bool = False
     workers: int = 1
+    oauth: bool = False
+
+
+def say(line: str) -> None:
+    """Tell whoever started the server."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def assemble(
@@ -59,9 +71,19 @@ def assemble(
     """
     # A session lives in one process, and the next request may come to another
     endpoint = McpEndpoint(house, Style(place.stateless or place.workers > 1, place.json))
-    rooms = [endpoint.routes, _openai]
+    oauth = OAuthRoom(house, apps=place.oauth, auth=load_config(credentials_path()).auth, tell=say)
     return create_application(
-        house, open_moot, detach=detach, rooms=rooms, beside=[endpoint.open], first=first, works=works
+        house,
+        open_moot,
+        detach=detach,
+        rooms=[endpoint.routes, _openai, oauth.routes],
+        beside=[endpoint.open, oauth.open],
+        first=first,
+        works=works,
+        public=oauth.public,
+        at_root=oauth.at_root,
+        looks=oauth.looks,
+        challenge=oauth.challenge,
     )
 
 

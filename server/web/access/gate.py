@@ -52,6 +52,8 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "DENY",
 }
+FORM_HEADERS = {"referrer-policy": "same-origin"}
+"""Of a page with a form, whose origin a browser sends as `null` where there may be no referrer at all."""
 _UNKNOWN = (
     "Who are you? In a browser, open the link that the server printed, or print a new one: moot web --link. "
     "A program sends the header Authorization: Bearer TOKEN; make a token with: moot tokens add NAME"
