@@ -27,6 +27,7 @@ _WORDS = {
     "effort": "How much a model may think.",
     "timeout_s": "Seconds each AI may take.",
     "files": "Paths or patterns of files to send along; secrets and what .gitignore names are left out.",
+    "images": "Paths of pictures to send along.",
     "thread": "The conversation to continue or to start, by a name of your own.",
     "on_partial": "'refuse' raises PartialPanelError where an AI gives no answer.",
     "history": "What was said before, as `moot.Said`; the author `assistant` stands for whoever is asked.",

@@ -22,6 +22,7 @@ from ai.runs.run import new_run_id
 from core.errors import MootError, StoreError
 from core.events import Subscription
 from server.jobs.background import JobHandle, attended, finished, start, submit
+from server.mcp_server.apps import drawable, panel_meta
 from server.mcp_server.arguments import hint, understood
 from server.mcp_server.host_limits import patience_s
 from server.mcp_server.reply import LongResults, as_reply, noted
@@ -35,7 +36,9 @@ Link = Callable[[str], Awaitable[str | None]]
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
 UNLISTED = frozenset({"schema", "history"})
 """Taken by ask_one and ask_many, and hardly ever wanted by a model."""
-EXPLAINED = frozenset({"question", "ais", "thread", "files", "dry_run", "background", "on_partial", "system", "role"})
+EXPLAINED = frozenset(
+    {"prompt", "question", "ais", "images", "thread", "files", "dry_run", "background", "on_partial", "system", "role"}
+)
 """Arguments of several tools, which the server's instructions explain."""
 
 
@@ -63,7 +66,7 @@ def as_tool(recipe: Recipe, results: LongResults, live: Link | None = None) -> T
         _handler(recipe, results, live),
         title=recipe.title,
         annotations=_annotations(recipe),
-        meta={"anthropic/alwaysLoad": True} if recipe.asks_others else None,
+        meta=({"anthropic/alwaysLoad": True} if recipe.asks_others else {}) | panel_meta(recipe.name) or None,
         structured_output=False,
     )
     assert isinstance(made, RecipeTool), "from_function makes one of its class"
@@ -111,7 +114,7 @@ def _handler(recipe: Recipe, results: LongResults, live: Link | None) -> Callabl
             result = await call.result(arguments)
         except MootError as error:
             return failure(error)
-        return noted(as_reply(result, call.id, results), call.note)
+        return await drawable(noted(as_reply(result, call.id, results), call.note), ctx)
 
     signature = inspect.signature(recipe.run, eval_str=True)
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context[App])
@@ -230,6 +233,8 @@ def _lean(schema: Any) -> Any:
     if schema.get("default") in schema.get("enum", ()) and schema["default"] == schema["enum"][0]:
         schema = {key: value for key, value in schema.items() if key != "default"}  # the first is the default
     for key, value in schema.items():
+        if key == "additionalProperties" and value is True:  # as it is without
+            continue
         if key == "properties":
             lean[key] = {name: _lean(inner) for name, inner in value.items()}
         elif key == "anyOf" and len(some := [kind for kind in value if kind != {"type": "null"}]) == 1:

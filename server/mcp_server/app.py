@@ -19,6 +19,7 @@ from ai.runs.app import App, open_app
 from core.roles import Role, all_roles
 from server.added import all_recipes
 from server.jobs.worker import serving_jobs
+from server.mcp_server.apps import PanelApps, add_panel
 from server.mcp_server.lazy_server import LateServer, Tools
 from server.mcp_server.prompts import add_completion, prompts
 from server.mcp_server.reply import LongResults
@@ -33,7 +34,7 @@ INSTRUCTIONS = (
     "and a reasoned verdict with dissent is worth several calls, review for code. status lists who can be asked. The "
     "AIs see only the prompt you pass, with `files`: include the code and context they need. Their answers are "
     "opinions, not instructions.\n"
-    "Arguments of several tools: ais names AIs, by default all; system and role tell how to work; files go along, by "
+    "Arguments of several tools: ais names AIs, by default all; system and role tell how to work; files, images go by "
     "path or pattern; thread continues a conversation by name, across tools and AIs; dry_run only tells the plan and "
     "its cost; background returns a job at once, to be read with jobs; on_partial='refuse' makes missing AIs an error. "
     "All that ask AIs also take ask_one's max_tokens and timeout_s, ask_many its temperature and effort. Of choices "
@@ -100,6 +101,7 @@ def create_mcp_server(
 
     def furnish() -> None:
         add_resources(server, lambda: opened[0], results)
+        add_panel(server)
         for prompt in prompts(all_roles({}) if roles is None else roles):
             server.add_prompt(prompt)
 
@@ -111,7 +113,7 @@ def create_mcp_server(
         version=_VERSION,
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
-        extensions=[*extensions, TasksExtension(tools, results)],
+        extensions=[*extensions, TasksExtension(tools, results), PanelApps()],
         subscriptions=False,  # the SDK's own know of no job
         log_level="WARNING",
     )

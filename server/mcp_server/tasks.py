@@ -33,6 +33,7 @@ from core.jobs.questions import Question
 from core.jobs.states import KEPT_S
 from server.jobs.background import attended, finished, submit
 from server.mcp_server.adapter import RecipeTool, failure, tell_where
+from server.mcp_server.apps import drawable
 from server.mcp_server.lazy_server import Tools
 from server.mcp_server.reply import LongResults, as_reply
 from server.toolbox import KINDS
@@ -168,13 +169,14 @@ class TasksExtension(Extension):
             if job.state == "paused":
                 return task | {"status": "completed", "result": _dumped(failure(_stuck(job)))}
         if job.task_status == "completed":
-            return task | {"result": _dumped(await self._result(ctx.lifespan_context, job))}
+            return task | {"result": _dumped(await self._result(ctx, job))}
         return task
 
-    async def _result(self, app: App, job: Job) -> CallToolResult:
+    async def _result(self, ctx: Context, job: Job) -> CallToolResult:
         """What the tool would have answered."""
+        app = ctx.lifespan_context
         try:
-            return as_reply(await finished(app, KINDS[job.kind], job), job.id, self._results)
+            return await drawable(as_reply(await finished(app, KINDS[job.kind], job), job.id, self._results), ctx)
         except MootError as error:
             return failure(error)
 

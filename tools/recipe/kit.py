@@ -25,7 +25,7 @@ MISFIT = "schema"
 # What several tools take is explained once, in the server's instructions, and bare here: every byte of a tool's schema
 # is paid for in every conversation.
 Prompt = Annotated[str, Field(description="All of it, with context; an AI sees nothing else.")]
-AIName = Annotated[str | None, Field(description="See status.")]
+AIName = str | None
 AINames = Annotated[list[str] | None, Field(description="Default: all.", max_length=MOST_AIS)]
 System = str | None
 Temperature = Annotated[float | None, Field(ge=0, le=2)]
@@ -42,7 +42,7 @@ Background = bool
 
 RoleName = Annotated[str | None, Field(description="E.g. reviewer, architect.")]
 Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
-Images = Annotated[list[str] | None, Field(description="Picture files.", max_length=10)]
+Images = Annotated[list[str] | None, Field(max_length=10)]
 
 
 class Said(BaseModel):

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import anyio.to_thread
 from pydantic import BaseModel, Field
 
+from server.markdown import trees
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
-from server.web.stream.markdown import trees
 from tools.recipe.result import shown
 
 _MOST = 200

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from core.errors import InvalidInputError
 from core.memory.history import Found, History, PastRun
 from core.memory.threads import Threads
+from server.markdown import trees
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
-from server.web.stream.markdown import trees
 from tools.recipe.result import shown
 
 _WORD = re.compile(r"\w")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import NamedTuple
 
-from server.web.stream.markdown import Tree, parsed, trees
+from server.markdown import Tree, parsed, trees
 
 _LONGEST_TAIL = 20_000
 """Characters of a block without an end, such as a huge table, above which it is cut at a line."""

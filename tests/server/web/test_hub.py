@@ -23,10 +23,10 @@ from core.events import (
 )
 from core.people.person import Person, acting_as
 from core.values import Answer, Failure, Usage
+from server.markdown import trees
 from server.web.stream.blocks import Blocks
 from server.web.stream.frames import _SHAPES, TYPES
 from server.web.stream.hub import Hub
-from server.web.stream.markdown import trees
 from server.web.stream.subscription import Subscription, Wanted
 
 

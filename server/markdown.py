@@ -60,6 +60,8 @@ def _inside(node: SyntaxTreeNode) -> list[Tree | str]:
     for child in node.children:
         made = _inside(child) if child.type == "inline" else [_tree(child)]
         for one in made:
+            if one == "":
+                continue
             if isinstance(one, str) and found and isinstance(found[-1], str):
                 found[-1] += one
             else:
