@@ -77,11 +77,6 @@ class Concurrency:
             lease.use(self)
 
     @property
-    def waiting(self) -> int:
-        """How many wait for a slot."""
-        return len(self._waiting)
-
-    @property
     def wanted(self) -> int:
         return min(self.in_flight + len(self._waiting), self.limit)
 

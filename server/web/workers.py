@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-import anyio.to_thread
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from core.errors import ConfigError
@@ -33,7 +33,7 @@ from server.web.access.doors import Doors
 from server.web.assembly import Place, assemble, uvicorn_settings
 from server.web.house import House
 from server.web.running.metrics import SHARED_FOLDER
-from server.web.running.starting import Starting, say_nothing_of_it
+from server.web.running.starting import say_nothing_of_it
 from server.web.stream.relay import Membership, Relay
 
 _TOLD = "MOOT_WEB_WORKER"
@@ -69,18 +69,9 @@ def _why_not(relay: Path) -> Path:
     return relay.with_suffix(".problem")
 
 
-class _Told:
-    """One of the processes: leaves word where it cannot start."""
-
-    def __init__(self, app: Starting, relay: Path) -> None:
-        self._app = app
-        self._relay = relay
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-        if self._app.problem is not None:
-            with suppress(FileExistsError):
-                await anyio.to_thread.run_sync(new_private_file, _why_not(self._relay), self._app.problem)
+def _leave_word(relay: Path, problem: str) -> None:
+    with suppress(FileExistsError):
+        new_private_file(_why_not(relay), problem)
 
 
 def worker_application() -> ASGIApp:
@@ -99,5 +90,6 @@ def worker_application() -> ASGIApp:
             house.hub.join(name, member.send)
             yield
 
-    relay = Path(told["relay"])
-    return _Told(assemble(house, place, detach=start_worker, first=[joined]), relay)
+    application = assemble(house, place, detach=start_worker, first=[joined])
+    application.told = partial(_leave_word, Path(told["relay"]))
+    return application

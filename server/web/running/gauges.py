@@ -28,7 +28,7 @@ class Gauges:
         gauge = metrics.gauge
         self._limit = gauge("moot_ai_concurrency", "Calls that an AI is sent at once now, at most.", ("ai",))
         self._ceiling = gauge("moot_ai_concurrency_ceiling", "Calls that an AI may be sent at once.", ("ai",))
-        self._waiting = gauge("moot_calls_waiting", "Calls that wait for a slot of their AI.", ("ai",))
+        self._waiting = gauge("moot_calls_waiting", "Calls that wait: for a slot, their turn, or to be tried again.")
         self._streams = gauge("moot_event_streams", "Event streams that are open.")
         self._processes = gauge("moot_processes", "Processes that serve.")
         self._lag = gauge(
@@ -62,7 +62,8 @@ class Gauges:
             concurrency = roster.seats[name].concurrency
             self._limit.labels(name).set(concurrency.limit)
             self._ceiling.labels(name).set(concurrency.ceiling)
-            self._waiting.labels(name).set(concurrency.waiting)
+        sent = sum(seat.concurrency.in_flight for seat in roster.seats.values())
+        self._waiting.set(max(0, self._metrics.under_way - sent))
         self._streams.set(self._house.hub.watching)
         for share in _QUANTILES:
             if (late := self._house.lag.quantile(share)) is not None:

@@ -120,6 +120,11 @@ class Metrics:
         if (hear := self._hear.get(type(event))) is not None:
             hear(event)
 
+    @property
+    def under_way(self) -> int:
+        """Calls of this process that have begun and are not over."""
+        return len(self._calls)
+
     def requested(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered. *route* is a template of ours, never what somebody typed."""
         method = method if method in _METHODS else OTHER

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+import anyio.to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import ConfigError, MootError
@@ -31,25 +33,29 @@ def check_ground() -> None:
 
 
 class Starting:
-    """Stands in front of *app* while it starts. `problem` is why it could not; the server then gives up."""
+    """Stands in front of *app* while it starts.
+
+    Attributes:
+        problem: Why it could not; the server then gives up.
+        told: Called with that, in a thread, before it does.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.problem: str | None = None
+        self.told: Callable[[str], None] = lambda problem: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
-        started = failed = False
+        started = False
 
         async def sent(message: Message) -> None:
-            nonlocal started, failed
+            nonlocal started
             started = started or message["type"] == "lifespan.startup.complete"
-            if message["type"] == "lifespan.startup.failed":
-                failed = True
-                message = {"type": message["type"], "message": ""}  # it would be a traceback
-            await send(message)
+            if message["type"] != "lifespan.startup.failed":  # that has a traceback, and ends everything at once
+                await send(message)
 
         try:
             await self._app(scope, receive, sent)
@@ -59,8 +65,8 @@ class Starting:
             self.problem = _sentence(error)
             log.debug("The application cannot start", exc_info=error)
             say_nothing_of_it()
-            if not failed:
-                await sent({"type": "lifespan.startup.failed"})
+            await anyio.to_thread.run_sync(self.told, self.problem)
+            await send({"type": "lifespan.startup.failed", "message": ""})
 
 
 def say_nothing_of_it() -> None:

@@ -10,7 +10,7 @@ from functools import partial
 import anyio
 import httpx2
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from figures import Figures, figure, read
 from scripted_ai import Hold, Step, scripted_app
 from web_house import Opened, client, open_house
 
@@ -22,30 +22,12 @@ from server.web.assembly import Place
 from server.web.running.labels import OTHER, Names, Pairs
 from server.web.running.metrics import Metrics
 
-Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
 
 @asynccontextmanager
 async def served(ais: dict[str, list[Step]], place: Place | None = None, **more: object) -> AsyncIterator[Opened]:
     with anyio.fail_after(60):
         async with open_house(partial(scripted_app, ais, **more), place or Place(port=0)) as house:
             yield house
-
-
-def read(text: str) -> Figures:
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def figure(figures: Figures, name: str, **labels: str) -> float:
-    """The sum of the series called *name* that have *labels*."""
-    wanted = frozenset(labels.items())
-    found = [value for (one, has), value in figures.items() if one == name and wanted <= has]
-    assert found, f"{name} {labels}"
-    return sum(found)
 
 
 async def scraped(owner: httpx2.AsyncClient) -> Figures:
@@ -88,10 +70,9 @@ async def test_what_is_under_way_and_what_waits_is_told() -> None:
             await anext(stream.aiter_lines())
             while True:
                 figures = await scraped(house.owner)
-                if figure(figures, "moot_calls_in_flight", ai="gpt") == 2:
+                if figure(figures, "moot_calls_waiting") == 1 == figure(figures, "moot_event_streams"):
                     break
-            assert figure(figures, "moot_calls_waiting", ai="gpt") == 1
-            assert figure(figures, "moot_event_streams") == 1
+            assert figure(figures, "moot_calls_in_flight", ai="gpt") == 2
         hold.gate.set()
         while figure(await scraped(house.owner), "moot_jobs", state="done") != 2:
             pass
