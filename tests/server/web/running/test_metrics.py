@@ -67,7 +67,8 @@ async def test_what_is_under_way_and_what_waits_is_told() -> None:
             await house.owner.post("/api/chat/async", json={"agent_id": "gpt", "message": "Hello?"})
         await hold.reached.wait()
         async with house.owner.stream("GET", "/api/events") as stream:
-            await anext(stream.aiter_lines())
+            lines = stream.aiter_lines()
+            await anext(lines)
             while True:
                 figures = await scraped(house.owner)
                 if figure(figures, "moot_calls_waiting") == 1 == figure(figures, "moot_event_streams"):
