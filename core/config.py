@@ -176,6 +176,8 @@ class Defaults(_Strict):
     """Seconds within which a host gets a reply, if need be a partial one with a job; 0: it waits; None: by host."""
     drain_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
     """How long calls under way may take to finish when a job pauses or this process is told to end."""
+    live: bool = False
+    """Whether a host's runs can be watched on a page, whose link the first progress note carries."""
     detach: bool = True
     """Whether a worker of its own carries on with jobs when the last window closes."""
     history: Literal["on", "off"] | bool | Annotated[int, Field(ge=1, le=36_500)] = "on"

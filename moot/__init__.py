@@ -106,7 +106,7 @@ if TYPE_CHECKING:
     from tools.debate import Debate
     from tools.judge import Judged
     from tools.judging.judgement import Judgement
-    from tools.recipe.kit import Cost, Reply
+    from tools.recipe.kit import Cost, Reply, Said
     from tools.recipe.result import Result
     from tools.review import Finding, Review
     from tools.voting.result import Consensus
@@ -187,6 +187,7 @@ __all__ = [
     "Run",
     "RunFinished",
     "RunStarted",
+    "Said",
     "ServerError",
     "Sink",
     "StepDone",
@@ -340,6 +341,7 @@ _HOMES = {
     "tools.recipe.kit": (
         "Cost",
         "Reply",
+        "Said",
     ),
     "tools.recipe.result": ("Result",),
     "tools.review": (

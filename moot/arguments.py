@@ -29,6 +29,7 @@ _WORDS = {
     "files": "Paths or patterns of files to send along; secrets and what .gitignore names are left out.",
     "thread": "The conversation to continue or to start, by a name of your own.",
     "on_partial": "'refuse' raises PartialPanelError where an AI gives no answer.",
+    "history": "What was said before, as `moot.Said`; the author `assistant` stands for whoever is asked.",
     "dry_run": "Only tell what it may cost; nothing is sent.",
 }
 """What several recipes take; a host's model reads of it in the server's instructions."""

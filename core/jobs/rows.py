@@ -146,21 +146,35 @@ def take(connection: SQL, me: str, gone: Collection[str], kinds: Collection[str]
 
 def take_up(connection: SQL, job: Job, me: str, now: float) -> Job | None:
     """Make *job* run here; None where it ends instead, cancelled or tried too often."""
-    progressed = connection.execute("SELECT calls > calls_at_claim FROM jobs WHERE id = ?", (job.id,)).fetchone()[0]
-    attempts = 0 if progressed else job.attempts
+    query = "SELECT calls > calls_at_claim AS progressed, blame FROM jobs WHERE id = ?"
+    row = connection.execute(query, (job.id,)).fetchone()
+    attempts, blame = (0, 0.0) if row["progressed"] else (job.attempts, row["blame"])
+    if job.state == "running" and job.owner not in (None, me):
+        blame += _share(connection, str(job.owner))
     if job.cancel is not None:
         end(connection, job.id, "cancelled", "", now)
         return None
-    if attempts >= MOST_ATTEMPTS:
+    if blame > MOST_ATTEMPTS - 0.5:
         end(connection, job.id, "failed", WORN_OUT, now)
         return None
     connection.execute(
-        "UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, attempts = ?, "
+        "UPDATE jobs SET state = 'running', owner = ?, fence = fence + 1, attempts = ?, blame = ?, "
         "calls_at_claim = calls, started = COALESCE(started, ?) WHERE id = ?",
-        (me, attempts + 1, now, job.id),
+        (me, attempts + 1, blame, now, job.id),
     )
     arguments = connection.execute("SELECT arguments FROM texts WHERE job = ?", (job.id,)).fetchone()[0]
     return replace(get(connection, job.id), arguments=json.loads(arguments))
+
+
+def _share(connection: SQL, gone: str) -> float:
+    """How much of the end of the process called *gone* one of its jobs is to blame for: it may have been any."""
+    connection.execute(
+        "INSERT INTO deaths (owner, jobs) "
+        "VALUES (?, (SELECT COUNT(*) FROM jobs WHERE owner = ? AND state = 'running')) ON CONFLICT (owner) DO NOTHING",
+        (gone, gone),
+    )
+    (jobs,) = connection.execute("SELECT jobs FROM deaths WHERE owner = ?", (gone,)).fetchone()
+    return 1.0 / max(1, int(jobs))
 
 
 def _free(connection: SQL, me: str, gone: Collection[str], kinds: Collection[str]) -> Iterator[Job]:
@@ -221,8 +235,8 @@ def requeue(connection: SQL, id: str, me: str, *, also_done: bool) -> Job:
         raise InvalidInputError(f"Job {id} is still being cancelled. Resume it in a moment.")
     if job.state in ("paused", "failed", "cancelled", "done"):
         connection.execute(
-            "UPDATE jobs SET state = 'queued', reason = '', cancel = NULL, owner = NULL, creator = ?, attempts = 0, "
-            "finished = NULL WHERE id = ?",
+            "UPDATE jobs SET state = 'queued', reason = '', cancel = NULL, owner = NULL, creator = ?, "
+            "attempts = 0, blame = 0, finished = NULL WHERE id = ?",
             (me, id),
         )
         connection.execute("UPDATE texts SET result = NULL WHERE job = ?", (id,))
@@ -254,6 +268,7 @@ def clean(
         connection.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
         kept -= row["bytes"]
         deleted += 1
+    connection.execute("DELETE FROM deaths WHERE owner NOT IN (SELECT owner FROM jobs WHERE owner IS NOT NULL)")
     return deleted
 
 

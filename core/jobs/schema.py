@@ -49,4 +49,9 @@ CREATE INDEX jobs_by_person ON jobs (person, created);
 CREATE UNIQUE INDEX jobs_by_request ON jobs (person, request_key)
 """
 
-MIGRATIONS: tuple[str, ...] = (_JOBS, _PROGRESS, KEPT, _PERSON)
+_BLAME = """
+ALTER TABLE jobs ADD COLUMN blame REAL NOT NULL DEFAULT 0;
+CREATE TABLE deaths (owner TEXT PRIMARY KEY, jobs INTEGER NOT NULL)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_JOBS, _PROGRESS, KEPT, _PERSON, _BLAME)

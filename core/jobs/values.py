@@ -21,7 +21,8 @@ _TASK_STATUS: dict[JobState, TaskStatus] = {
 }
 
 MOST_ATTEMPTS = 5
-"""A job that killed its worker so often without a single new finished call is not tried again."""
+"""A job that killed its worker so often without a single new finished call is not tried again. Of a worker that ran
+several jobs when it ended, each has its share."""
 WORN_OUT = f"It ended its worker {MOST_ATTEMPTS} times without finishing a call, so it is not tried again."
 CRASHED = "It failed unexpectedly; the log of the process that ran it says more."
 

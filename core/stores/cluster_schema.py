@@ -116,6 +116,11 @@ CREATE INDEX jobs_by_person ON jobs (person, created);
 CREATE UNIQUE INDEX jobs_by_request ON jobs (person, request_key)
 """
 
+_BLAME = """
+ALTER TABLE jobs ADD COLUMN blame double precision NOT NULL DEFAULT 0;
+CREATE TABLE deaths (owner text PRIMARY KEY, jobs bigint NOT NULL)
+"""
+
 _LEDGER_PERSON = "ALTER TABLE calls ADD COLUMN person text NOT NULL DEFAULT ''"
 
 _BUDGET_PERSON = "ALTER TABLE holds ADD COLUMN person text NOT NULL DEFAULT ''"
@@ -131,7 +136,7 @@ SCHEMAS: dict[str, tuple[str, ...]] = {
     "moot": (_LEDGER, _LEDGER_SPOOLED, _LEDGER_PERSON),
     "limits": (_LIMITS, _SLOTS),
     "budget": (_BUDGET, _BUDGET_PERSON),
-    "jobs": (_JOBS, _PROGRESS, _APART, _LEASES, _PERSON),
+    "jobs": (_JOBS, _PROGRESS, _APART, _LEASES, _PERSON, _BLAME),
     "people": (_PEOPLE,),
 }
 """Migrations by the name of the store, which on one machine is a file `NAME.db`."""

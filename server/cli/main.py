@@ -190,9 +190,10 @@ def demo(question: str | None, better: bool, svg: str | None) -> None:
 
 
 @cli.command()
+@click.option("--live", is_flag=True, help="Let runs be watched on a page; the first progress note has its link.")
 @click.option("--http", is_flag=True, help="Serve over HTTP instead: /mcp, /v1, /api and the page of moot web.")
 @web_commands.placed
-def serve(http: bool, **place: Any) -> None:
+def serve(http: bool, live: bool, **place: Any) -> None:
     """Run the MCP server on stdin and stdout; this is what hosts start. With --http for many at once."""
     if http:
         from server.web.assembly import Place
@@ -201,6 +202,8 @@ def serve(http: bool, **place: Any) -> None:
         sys.exit(reporting(lambda: serve_http(Place(**place), browser=False)))
     from server.stdio.serve import serve as serve_stdio
 
+    if live:
+        os.environ["MOOT_LIVE"] = "1"
     serve_stdio()
 
 

@@ -7,8 +7,9 @@ results cost every conversation some thousand tokens.
 from __future__ import annotations
 
 import inspect
+import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -24,11 +25,13 @@ from server.jobs.background import JobHandle, attended, finished, start, submit
 from server.mcp_server.arguments import hint, understood
 from server.mcp_server.host_limits import patience_s
 from server.mcp_server.reply import LongResults, as_reply, noted
-from server.progress import report, watched
+from server.progress import Send, report, watched
 from server.toolbox import Recipe
 from tools.recipe.kit import Background
 from tools.recipe.result import Result, shown
 
+Link = Callable[[str], Awaitable[str | None]]
+"""Gives the address where a run of that id can be watched; None where it cannot."""
 TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
 UNLISTED = frozenset({"schema", "history"})
 """Taken by ask_one and ask_many, and hardly ever wanted by a model."""
@@ -54,10 +57,10 @@ class RecipeTool(Tool):
         return await super().run(arguments, context, convert_result)
 
 
-def as_tool(recipe: Recipe, results: LongResults) -> Tool:
-    """The tool for *recipe*; what is too long for a reply is kept in *results*."""
+def as_tool(recipe: Recipe, results: LongResults, live: Link | None = None) -> Tool:
+    """The tool for *recipe*; what is too long for a reply is kept in *results*, and *live* says where to watch it."""
     made = RecipeTool.from_function(
-        _handler(recipe, results),
+        _handler(recipe, results, live),
         title=recipe.title,
         annotations=_annotations(recipe),
         meta={"anthropic/alwaysLoad": True} if recipe.asks_others else None,
@@ -84,11 +87,12 @@ def _listed(recipe: Recipe, schema: dict[str, Any]) -> dict[str, Any]:
         return schema
     hidden = UNLISTED if recipe.name == "ask_one" else TUNING | UNLISTED
     listed = {name: value for name, value in schema["properties"].items() if name not in hidden}
-    if recipe.name == "ask_one":
-        return schema | {"properties": listed}
-    for name in EXPLAINED & listed.keys():
+    for name in EXPLAINED & listed.keys() if recipe.name != "ask_one" else ():
         listed[name].pop("description", None)
-    return schema | {"properties": listed}
+    schema = schema | {"properties": listed}
+    if "$ref" not in json.dumps(listed):  # what stood there is not listed any more
+        schema.pop("$defs", None)
+    return schema
 
 
 def _annotations(recipe: Recipe) -> ToolAnnotations:
@@ -98,11 +102,11 @@ def _annotations(recipe: Recipe) -> ToolAnnotations:
     return ToolAnnotations(read_only_hint=recipe.read_only, open_world_hint=False)
 
 
-def _handler(recipe: Recipe, results: LongResults) -> Callable[..., Any]:
+def _handler(recipe: Recipe, results: LongResults, live: Link | None) -> Callable[..., Any]:
     """The recipe as a function the SDK can register: `run` replaced by the request's context."""
 
     async def handle(ctx: Context[App], **arguments: Any) -> CallToolResult:
-        call = _Call(recipe, ctx)
+        call = _Call(recipe, ctx, live)
         try:
             result = await call.result(arguments)
         except MootError as error:
@@ -128,8 +132,9 @@ def _handler(recipe: Recipe, results: LongResults) -> Callable[..., Any]:
 class _Call:
     """One call of a recipe by a host: a run, or a job where the host may not wait long enough."""
 
-    def __init__(self, recipe: Recipe, ctx: Context[App]) -> None:
+    def __init__(self, recipe: Recipe, ctx: Context[App], live: Link | None) -> None:
         self._recipe = recipe
+        self._live = live
         self._ctx = ctx
         self._app = ctx.request_context.lifespan_context
         self.id = new_run_id()
@@ -146,6 +151,7 @@ class _Call:
         return await (self._run(arguments) if patience is None else self._run_within(patience, arguments))
 
     async def _run(self, arguments: dict[str, Any]) -> Result:
+        await tell_where(self._recipe, self._live, self.id, self._send)
         async with watched(self._app.bus, self.id, self._show), self._app.run(self._recipe.name, run_id=self.id) as run:
             return await self._recipe.run(run, **arguments)
 
@@ -157,6 +163,7 @@ class _Call:
             self.note = f"This answer is not kept anywhere: {error}"
             return await self._run(arguments)
         self.id = job.id
+        await tell_where(self._recipe, self._live, job.id, self._send)
         job = await attended(self._app, job, patience, self._send)
         if job.state == "paused" and not job.waits:
             await self._app.jobs.cancel(job.id)
@@ -177,6 +184,12 @@ class _Call:
         """The host by the name it gives itself."""
         told = self._ctx.session.client_params
         return told.client_info.name if told and told.client_info else ""
+
+
+async def tell_where(recipe: Recipe, live: Link | None, run: str, send: Send) -> None:
+    """Have the first progress note say where a person can watch the run."""
+    if live is not None and recipe.asks_others and (link := await live(run)):
+        await send(0.0, None, f"Watch it: {link}")
 
 
 def failure(error: MootError | str) -> CallToolResult:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from typing import Protocol
 
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer
@@ -43,6 +44,17 @@ log = logging.getLogger(__name__)
 
 _VERSION = version("moot-mcp")
 
+
+class Live(Protocol):
+    """Lets people watch runs."""
+
+    def open(self, app: App) -> AbstractAsyncContextManager[None]:
+        """Be ready for the runs of *app* while it is entered."""
+
+    async def link(self, run: str) -> str | None:
+        """Where *run* can be watched; None where it cannot."""
+
+
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
 
 
@@ -54,6 +66,7 @@ def create_mcp_server(
     recipes: Sequence[Recipe] | None = None,
     extensions: Sequence[Extension] = (),
     works: bool = True,
+    live: Live | None = None,
 ) -> MCPServer[App]:
     """A server that opens its app when it starts to serve and closes it when it stops.
 
@@ -62,10 +75,11 @@ def create_mcp_server(
         roles: Every role that is offered as a prompt; None: the built-in ones.
         recipes: What is offered as tools; None: all of Moot's, and what other packages add.
         extensions: Of MCP, around the one for tasks.
+        live: Where runs can be watched while they go on; None: nowhere.
         works: Whether the server also works on jobs; False where whoever opens the app does.
     """
     results = LongResults()
-    tools = Tools(all_recipes() if recipes is None else recipes, results)
+    tools = Tools(all_recipes() if recipes is None else recipes, results, live.link if live else None)
     subscriptions = Subscriptions()
     opened: list[App] = []
     """The app while it is open: a resource without parameters and a completion are not told their request."""
@@ -76,7 +90,12 @@ def create_mcp_server(
             for sentence in app.warnings():
                 log.warning("%s", sentence)
             opened[:] = [app]
-            async with serving_jobs(app, detach=detach) if works else nullcontext(), subscriptions.open():
+            async with AsyncExitStack() as stack:
+                if works:
+                    await stack.enter_async_context(serving_jobs(app, detach=detach))
+                await stack.enter_async_context(subscriptions.open())
+                if live is not None:
+                    await stack.enter_async_context(live.open(app))
                 yield app
 
     def furnish() -> None:

@@ -27,7 +27,7 @@ from pydantic import AnyUrl
 
 from ai.runs.app import App
 from core.untrusted import one_line
-from server.mcp_server.adapter import as_tool
+from server.mcp_server.adapter import Link, as_tool
 from server.mcp_server.reply import LongResults
 from server.toolbox import Recipe
 from tools.recipe.result import shown
@@ -36,9 +36,14 @@ _LONGEST_NAME = 200
 
 
 class Tools:
-    """The tools of *recipes*, in their order; what is too long for a reply is kept in *results*."""
+    """The tools of *recipes*, in their order; what is too long for a reply is kept in *results*.
 
-    def __init__(self, recipes: Sequence[Recipe], results: LongResults) -> None:
+    Args:
+        live: Where runs can be watched; None: nowhere.
+    """
+
+    def __init__(self, recipes: Sequence[Recipe], results: LongResults, live: Link | None = None) -> None:
+        self.live = live
         self._recipes = {recipe.name: recipe for recipe in recipes}
         self._results = results
         self._made: dict[str, Tool] = {}
@@ -48,7 +53,7 @@ class Tools:
         recipe = self._recipes.get(name)
         if recipe is not None and name not in self._made:
             await recipe.load()
-            self._made[name] = as_tool(recipe, self._results)
+            self._made[name] = as_tool(recipe, self._results, self.live)
         return self._made.get(name)
 
     async def all(self) -> list[Tool]:

@@ -32,7 +32,7 @@ from core.errors import MootError, StoreError, UnknownJobError
 from core.jobs.questions import Question
 from core.jobs.states import KEPT_S
 from server.jobs.background import attended, finished, submit
-from server.mcp_server.adapter import RecipeTool, failure
+from server.mcp_server.adapter import RecipeTool, failure, tell_where
 from server.mcp_server.lazy_server import Tools
 from server.mcp_server.reply import LongResults, as_reply
 from server.toolbox import KINDS
@@ -122,6 +122,7 @@ class TasksExtension(Extension):
         async def send(progress: float, total: float | None, message: str) -> None:
             await ctx.session.report_progress(progress, total, message)
 
+        await tell_where(KINDS[job.kind], self._tools.live, job.id, send)
         with _complaints():
             job = await attended(ctx.lifespan_context, job, DIRECT_S, send)
             task = await self._task(job, ctx)

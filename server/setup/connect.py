@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -35,6 +36,10 @@ class Wish:
     yes: bool = False
     as_json: bool = False
     env: tuple[str, ...] = ()
+    http: str | None = None
+    """The address of a Moot that serves over HTTP, instead of one that the host starts itself."""
+    token_from_env: str | None = None
+    """The variable with the token that the host sends there."""
 
 
 def connect(names: Sequence[str], wish: Wish) -> int:
@@ -45,20 +50,56 @@ def connect(names: Sequence[str], wish: Wish) -> int:
         return _NOT_DONE
     if not wish.only_print and not wish.remove:
         _tell_of_other_moots()
-    entry_env = _values(wish)
-    results = [_one(host, wish, entry_env, named=bool(names)) for host in chosen]
+    entry = _reached_by(wish)
+    results = [_one(host, wish, entry(host), named=bool(names)) for host in chosen]
     if wish.as_json:
         click.echo(json.dumps({"hosts": results}, indent=2))
     return _DONE if all(result["ok"] for result in results) else _NOT_DONE
 
 
-def _one(host: Host, wish: Wish, env: dict[str, str], *, named: bool) -> dict[str, Any]:
+def _reached_by(wish: Wish) -> Callable[[Host], dict[str, Any] | None]:
+    """What a host's file says of Moot: how to start it, or where it serves.
+
+    Raises:
+        click.UsageError: The options do not go together, or a variable is not set.
+    """
+    if wish.http is None:
+        if wish.token_from_env:
+            raise click.UsageError("--token-from-env is for --http. Give the address too.")
+        env = _values(wish)
+        return lambda host: host.entry(command_for_hosts(), env)
+    if wish.env:
+        raise click.UsageError("--env is for a Moot that the host starts, and --http for one that runs. Use one.")
+    address, headers = endpoint_of(wish.http), {}
+    if wish.token_from_env:
+        token = _values(Wish(env=(wish.token_from_env,), project=wish.project))[wish.token_from_env]
+        headers = {"Authorization": f"Bearer {token}"}
+    return lambda host: host.remote_entry(address, headers)
+
+
+def endpoint_of(said: str) -> str:
+    """The address of MCP that *said* means: without a path, its usual one.
+
+    Raises:
+        click.UsageError: It is no address.
+    """
+    parts = urlsplit(said)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username or parts.query or parts.fragment:
+        raise click.UsageError(f"{said[:200]!r} is no address. Give one such as http://127.0.0.1:4747/mcp")
+    return f"{said.rstrip('/')}/mcp" if parts.path in ("", "/") else said
+
+
+def _one(host: Host, wish: Wish, entry: dict[str, Any] | None, *, named: bool) -> dict[str, Any]:
     """Do what is wished for one host, and say how it went."""
-    entry = host.entry(command_for_hosts(), env)
     path = host.path(project=wish.project)
     result: dict[str, Any] = {"host": host.name, "file": str(path) if path else None, "ok": True, "done": "nothing"}
     if path is None:
         return _failed(result, f"{host.title} keeps no servers in a project. Leave out --project.", wish)
+    if wish.remove:
+        entry = {}
+    elif entry is None:
+        told = "Add it there as a connector (moot serve --http --oauth), or let it start Moot itself: leave out --http."
+        return _failed(result, f"The file of {host.title} takes no address. {told}", wish)
     if wish.only_print:
         _say(f"# {path}\n{snippet(host, entry)}", wish, err=False)
         return result | {"entry": entry}

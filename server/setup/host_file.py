@@ -56,6 +56,8 @@ def connecting(host: Host, path: Path, entry: Mapping[str, Any]) -> Change:
     document, table = _table(host, path, before)
     known = table.get(SERVER)
     kept = dict(known) if isinstance(known, Mapping) else {}
+    for key in host.other_way(entry):  # of the other way, by a command or by an address
+        kept.pop(key, None)
     wanted = kept | {key: value for key, value in entry.items() if key not in host.extra or key not in kept}
     if kept == wanted:
         return Change(path, before, before or "")

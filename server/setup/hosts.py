@@ -18,6 +18,22 @@ Shape = Literal["plain", "typed", "opencode", "goose", "transport"]
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """How a host writes a server that it reaches over HTTP: by the names of its keys, and what else it wants."""
+
+    url: str = "url"
+    headers: str = "headers"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def entry(self, address: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        return dict(self.extra) | {self.url: address} | ({self.headers: dict(headers)} if headers else {})
+
+
+_BY_TYPE = Remote(extra={"type": "http"})
+_OPENCODE = Remote(extra={"type": "remote", "enabled": True})
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """One row. Paths begin with `~`, or with `CONFIG`: where the platform's programs keep their settings."""
 
@@ -34,6 +50,8 @@ class Host:
     syntax: Syntax = "json"
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of a new entry: a debate takes longer than some hosts wait by themselves."""
+    remote: Remote | None = Remote()
+    """How it reaches a server over HTTP; None: its file has no such form."""
 
     def path(self, *, project: bool = False) -> Path | None:
         """The file to write; None when the host has none for a project."""
@@ -67,6 +85,16 @@ class Host:
         variables = {"opencode": "environment", "goose": "envs"}.get(self.shape, "env")
         return entry | dict(self.extra) | ({variables: dict(env)} if env else {})
 
+    def other_way(self, entry: Mapping[str, Any]) -> set[str]:
+        """The keys that *entry* must not have beside its own: those by which Moot is reached the other way."""
+        local, remote = set(self.entry(["moot"], {"": ""})), set(self.remote_entry("", {"": ""}) or ())
+        other = local if self.remote is not None and self.remote.url in entry else remote
+        return other - entry.keys() - set(self.extra)
+
+    def remote_entry(self, address: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+        """What the host's file says about a server at *address*; None where it can say nothing of the kind."""
+        return None if self.remote is None else self.remote.entry(address, headers) | dict(self.extra)
+
 
 def settings_folder() -> Path:
     """Where programs of this platform keep their settings."""
@@ -80,8 +108,14 @@ def settings_folder() -> Path:
 HOSTS = {
     host.name: host
     for host in (
-        Host("claude-desktop", "Claude Desktop", "CONFIG/Claude/claude_desktop_config.json", "claude-desktop"),
-        Host("claude-code", "Claude Code", "~/.claude.json", "claude", ".mcp.json", shape="typed"),
+        Host(
+            "claude-desktop",
+            "Claude Desktop",
+            "CONFIG/Claude/claude_desktop_config.json",
+            "claude-desktop",
+            remote=None,
+        ),
+        Host("claude-code", "Claude Code", "~/.claude.json", "claude", ".mcp.json", shape="typed", remote=_BY_TYPE),
         Host("cursor", "Cursor", "~/.cursor/mcp.json", "cursor", ".cursor/mcp.json"),
         Host(
             "vscode",
@@ -91,6 +125,7 @@ HOSTS = {
             ".vscode/mcp.json",
             table="servers",
             shape="typed",
+            remote=_BY_TYPE,
         ),
         Host(
             "codex",
@@ -101,9 +136,17 @@ HOSTS = {
             table="mcp_servers",
             syntax="toml",
             extra={"tool_timeout_sec": 600},
+            remote=Remote(headers="http_headers"),
         ),
-        Host("gemini-cli", "Gemini CLI", "~/.gemini/settings.json", "gemini", ".gemini/settings.json"),
-        Host("windsurf", "Windsurf", "~/.codeium/windsurf/mcp_config.json", "windsurf"),
+        Host(
+            "gemini-cli",
+            "Gemini CLI",
+            "~/.gemini/settings.json",
+            "gemini",
+            ".gemini/settings.json",
+            remote=Remote("httpUrl"),
+        ),
+        Host("windsurf", "Windsurf", "~/.codeium/windsurf/mcp_config.json", "windsurf", remote=Remote("serverUrl")),
         Host(
             "zed",
             "Zed",
@@ -112,6 +155,7 @@ HOSTS = {
             ".zed/settings.json",
             "CONFIG/Zed/settings.json",
             table="context_servers",
+            remote=Remote(extra={"source": "custom", "type": "http"}),
         ),
         Host(
             "opencode",
@@ -121,6 +165,7 @@ HOSTS = {
             "opencode.json",
             table="mcp",
             shape="opencode",
+            remote=_OPENCODE,
         ),
         Host(
             "goose",
@@ -132,8 +177,11 @@ HOSTS = {
             shape="goose",
             syntax="yaml",
             extra={"timeout": 600},
+            remote=Remote("uri", extra={"name": SERVER, "type": "streamable_http", "enabled": True}),
         ),
-        Host("antigravity", "Antigravity", "~/.gemini/config/mcp_config.json", "antigravity"),
+        Host(
+            "antigravity", "Antigravity", "~/.gemini/config/mcp_config.json", "antigravity", remote=Remote("serverUrl")
+        ),
         Host(
             "copilot-cli",
             "GitHub Copilot CLI",
@@ -141,6 +189,7 @@ HOSTS = {
             "copilot",
             shape="typed",
             extra={"tools": ["*"]},
+            remote=_BY_TYPE,
         ),
         Host("kiro", "Kiro", "~/.kiro/settings/mcp.json", "kiro-cli", ".kiro/settings/mcp.json"),
         Host(
@@ -149,6 +198,7 @@ HOSTS = {
             "CONFIG/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
             "cline",
             extra={"disabled": False, "timeout": 600},
+            remote=Remote(extra={"type": "streamableHttp"}),
         ),
         Host(
             "kilo-code",
@@ -158,6 +208,7 @@ HOSTS = {
             "kilo.json",
             table="mcp",
             shape="opencode",
+            remote=_OPENCODE,
         ),
         Host("junie", "Junie", "~/.junie/mcp/mcp.json", "junie", ".junie/mcp/mcp.json"),
         Host(
@@ -178,6 +229,7 @@ HOSTS = {
             ".kimi-code/mcp.json",
             shape="transport",
             extra={"toolTimeoutMs": 600_000},
+            remote=Remote(extra={"transport": "http"}),
         ),
         Host("pi", "Pi", "~/.pi/agent/mcp.json", "pi", ".pi/mcp.json", extra={"requestTimeoutMs": 600_000}),
         Host("lm-studio", "LM Studio", "~/.lmstudio/mcp.json", "lms"),
@@ -189,6 +241,7 @@ HOSTS = {
             windows_file="CONFIG/Jan/data/mcp_config.json",
             mac_file="CONFIG/Jan/data/mcp_config.json",
             extra={"active": True},
+            remote=_BY_TYPE,
         ),
     )
 }

@@ -31,10 +31,12 @@ from core.paths import credentials_path
 from core.roles import Role, all_roles
 from server.jobs.worker import start_worker
 from server.leaving import is_leaving, leave
-from server.mcp_server.app import create_mcp_server
+from server.mcp_server.app import Live, create_mcp_server
 from server.stdio.stdin import HostInput
 from server.stdio.stdout import watch_stdout, without_reader
 
+_LIVE = "MOOT_LIVE"
+"""Set where `moot serve --live` was asked for; it goes on to a process that starts over in place."""
 _LAST_S = 1.5
 _QUIET_S = 2.0
 """Seconds after the start in which the host's own requests have the processor to themselves."""
@@ -42,7 +44,19 @@ _QUIET_S = 2.0
 
 def create_stdio_server() -> MCPServer[App]:
     """The server, whose AIs' SDKs are imported while nothing else is to be done."""
-    return create_mcp_server(_warming_app, detach=start_worker, roles=_roles())
+    config = load_config(credentials_path())
+    return create_mcp_server(
+        _warming_app,
+        detach=start_worker,
+        roles=all_roles(config.roles),
+        live=_live_view() if os.environ.get(_LIVE) or config.defaults.live else None,
+    )
+
+
+def _live_view() -> Live:
+    from server.web.live import LiveView
+
+    return LiveView()
 
 
 async def serve_stdio(

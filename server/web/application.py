@@ -47,6 +47,7 @@ def create_application(
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     public: Sequence[str] = (),
     sinks: Sequence[Sink] = (),
+    works: bool = True,
 ) -> ASGIApp:
     """The application of *house*; it opens the app when it starts and closes it when it stops.
 
@@ -56,6 +57,7 @@ def create_application(
         beside: What else is open while it serves; *first* before anything happens.
         public: Further paths that everybody may ask for.
         sinks: Who else hears what happens, but for the tokens.
+        works: Whether it also works on jobs; False where whoever opens the app does.
     """
     people = People(house.tokens, house.doors)
 
@@ -68,7 +70,8 @@ def create_application(
             house.opened.bus.add_sink(house.hub)
             for sink in sinks:
                 house.opened.bus.add_sink(sink, tokens=False)
-            await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
+            if works:
+                await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
             await stack.enter_async_context(_watching(house))
             for room in beside:
                 await stack.enter_async_context(room(house))

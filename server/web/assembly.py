@@ -61,11 +61,13 @@ def assemble(
     *,
     detach: Callable[[], None] | None = None,
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
+    works: bool = True,
 ) -> Starting:
     """The whole application of *house*, with every room there is.
 
     Args:
         first: What is open before anything happens.
+        works: Whether it also works on jobs; False where whoever opens the app does.
     """
     # A session lives in one process, and the next request may come to another
     endpoint = McpEndpoint(house, Style(place.stateless or place.workers > 1, place.json))
@@ -83,6 +85,7 @@ def assemble(
         first=[*([_closing(log)] if log else []), *first],
         public=[exposition.PATH],  # who may read it, it says itself
         sinks=[metrics] if metrics else [],
+        works=works,
     )
 
     def tell(seen: Seen, seconds: float) -> None:

@@ -84,6 +84,8 @@ READ_BY_NAMING = {
     "moot/__init__.py",
     "server/jobs/worker.py",
     "server/toolbox.py",
+    "server/web/page/assets.py",
+    "server/web/workers.py",
     "tools/batching/spec.py",
     "tools/recipe/kit.py",
 }

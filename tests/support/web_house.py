@@ -125,7 +125,7 @@ def configured(home: Path, ais: dict[str, str]) -> None:
     rows = {}
     for name, told in ais.items():
         base_url, _, model = told.partition(" ")
-        rows[name] = {"provider": "openai", "base_url": base_url, "api_key": f"key-{name}", "model": model}
+        rows[name] = {"provider": "openai_compatible", "base_url": base_url, "api_key": f"key-{name}", "model": model}
     path = home / "credentials.json"
     path.write_text(json.dumps({"ais": rows}))
     path.chmod(0o600)

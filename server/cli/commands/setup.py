@@ -33,6 +33,8 @@ def _complete_hosts(ctx: click.Context, param: click.Parameter, begun: str) -> l
 @click.option("--remove", is_flag=True, help="Take Moot out again.")
 @click.option("--print", "only_print", is_flag=True, help="Only print what to add; write nothing.")
 @click.option("--project", is_flag=True, help="Write the file of the project you are in.")
+@click.option("--http", metavar="URL", help="Reach a Moot that serves there (moot serve --http).")
+@click.option("--token-from-env", metavar="NAME", help="With --http: send the token in this variable.")
 @click.option("--env", multiple=True, metavar="NAME", help="Also write this variable and its value; repeatable.")
 @opt.YES
 @opt.JSON

@@ -201,6 +201,23 @@ async def test_a_job_that_kills_its_workers_without_progress_is_failed(owners: O
     assert ended.state == "failed" and "5 times" in ended.reason
 
 
+async def test_jobs_that_ran_beside_others_share_the_blame_for_the_end_of_their_worker(owners: Owners) -> None:
+    engine = owners.open()
+    jobs = [await engine.submit("ask_many", {}) for _ in range(4)]
+    for _ in range(2 * MOST_ATTEMPTS):
+        while await engine.claim(KINDS):
+            pass
+        owners.die(engine)
+        engine = owners.open()
+    assert not [job.id for job in jobs if (await engine.get(job.id)).over]
+    while await engine.claim(KINDS):
+        while await engine.claim(KINDS):
+            pass
+        owners.die(engine)
+        engine = owners.open()
+    assert [(await engine.get(job.id)).state for job in jobs] == ["failed"] * 4
+
+
 async def test_a_job_that_makes_progress_may_lose_any_number_of_workers(owners: Owners) -> None:
     engine = owners.open()
     job = await claimed(engine)

@@ -95,7 +95,7 @@ def test_the_lines_of_a_chat_are_kept_as_history_says_and_cleaned_with_it(moot: 
 
 _ELSEWHERE = {"ais", "ai", "prompt", "question", "schema", "synthesize", "samples", "rounds", "judge", "stances"}
 _ELSEWHERE |= {"threshold", "referee", "candidates", "judges", "method", "diff", "base", "staged", "paths", "repo"}
-_ELSEWHERE |= {"focus", "sarif", "run"}
+_ELSEWHERE |= {"focus", "sarif", "run", "history"}
 
 
 @pytest.mark.parametrize("name", sorted(TAKEN))

@@ -249,3 +249,60 @@ def test_another_moot_on_path_is_told(home: Path) -> None:
 def test_hosts_get_the_shape_they_read(home: Path, host: str, file: str, entry: dict[str, Any]) -> None:
     assert HOSTS[host].path() == Path.home() / file
     assert HOSTS[host].entry(["m", "serve"], {}) == entry
+
+
+REMOTE = [name for name, row in HOSTS.items() if row.syntax != "yaml" and row.remote]
+
+
+@pytest.mark.parametrize("host", REMOTE)
+def test_a_host_reaches_a_moot_that_serves_and_goes_back_to_starting_it(
+    host: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOOT_TOKEN", SECRET)
+    path = file_of(host, "{}" if HOSTS[host].syntax == "json" else "")
+    assert run(host, "--yes").exit_code == 0
+    there = run(host, "--yes", "--http", "http://127.0.0.1:4747", "--token-from-env", "MOOT_TOKEN")
+    assert there.exit_code == 0, there.output
+    assert SECRET not in there.output
+    entry, remote = entry_in(host, path), HOSTS[host].remote
+    assert remote
+    assert entry[remote.url] == "http://127.0.0.1:4747/mcp"
+    assert entry[remote.headers] == {"Authorization": f"Bearer {SECRET}"}
+    assert not {"command", "args", "env"} & entry.keys()
+    assert (
+        "already connected"
+        in run(host, "--yes", "--http", "http://127.0.0.1:4747/mcp", "--token-from-env", "MOOT_TOKEN").stderr
+    )
+    assert run(host, "--yes").exit_code == 0
+    entry = entry_in(host, path)
+    assert "command" in entry
+    assert not {remote.url, remote.headers} & entry.keys()
+
+
+def test_goose_reaches_a_moot_that_serves(home: Path) -> None:
+    shown = run("goose", "--print", "--http", "https://moot.example.org/team/mcp")
+    assert 'uri: "https://moot.example.org/team/mcp"' in shown.stdout
+    assert 'type: "streamable_http"' in shown.stdout
+
+
+def test_a_host_whose_file_takes_no_address_says_what_to_do(home: Path) -> None:
+    file_of("claude-desktop", "{}")
+    refused = run("claude-desktop", "--yes", "--http", "http://127.0.0.1:4747")
+    assert refused.exit_code == 1
+    assert "connector" in refused.stderr
+    assert run("claude-desktop", "--remove", "--yes", "--http", "http://127.0.0.1:4747").exit_code == 0
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:4747", "ftp://x", "http://", "http://a@b/mcp", "http://x/mcp?token=1"])
+def test_what_is_no_address_is_refused(url: str, home: Path) -> None:
+    refused = run("cursor", "--http", url)
+    assert refused.exit_code == 2
+    assert "is no address" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--token-from-env", "X"), ("--http", "http://x", "--env", "X"), ("--http", "http://x", "--token-from-env", "X")],
+)
+def test_options_that_do_not_go_together_are_refused(options: tuple[str, ...], home: Path) -> None:
+    assert run("cursor", *options).exit_code == 2
