@@ -25,8 +25,8 @@ from core.memory.threads import USER, Threads, Turn
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
-ELSEWHERE = ("fleet.md", "library.md", "extending.md", "endpoint.md")
-"""Pages with tests of their own, in tests/core/jobs, tests/moot and tests/server/web."""
+ELSEWHERE = ("fleet.md", "library.md", "extending.md", "endpoint.md", "http.md")
+"""Pages with tests of their own, in tests/core/jobs, tests/moot, tests/server/web and tests/test_running.py."""
 ALL = "\n".join([README, *(text for name, text in PAGES.items() if name not in ELSEWHERE)])
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", ALL, re.M | re.S)
 

@@ -24,6 +24,7 @@ from core.errors import ServerError
 from core.events import CallFellBack, CallFinished, CallRetrying, CallStarted
 from core.values import Answer, Usage
 from server.cli.commands.jobs import worker
+from server.cli.commands.web import tokens_add, web
 from server.cli.main import serve
 from server.web.serve import PORT
 
@@ -171,3 +172,37 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     copy.write_text(UNIT.read_text().replace("/opt/moot/bin/moot", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "moot.service" not in done.stderr, done.stderr
+
+
+PAGE = (ROOT / "docs" / "http.md").read_text()
+
+
+def test_every_option_and_every_file_of_the_page_is_there() -> None:
+    here = {option for command in (serve, web, tokens_add, worker) for one in command.params for option in one.opts}
+    rows = re.findall(r"^\| `(--[^|]*)` \|", PAGE, re.M)
+    lines = [line for line in PAGE.splitlines() if re.match(r"(?:moot |    serve )", line)]
+    named = {option for text in (*rows, *lines) for option in re.findall(r"--[a-z-]+", text)}
+    assert named and named <= here
+    listed = {option for row in rows for option in re.findall(r"--[a-z-]+", row)}
+    assert {option for one in serve.params for option in one.opts} - {
+        "--http",
+        "--live",
+    } <= listed  # the one leads here, the other is for stdin
+    assert all((ROOT / name).exists() for name in re.findall(r"release/[a-z]+\.[a-z]+", PAGE))
+
+
+async def test_every_figure_is_on_the_page() -> None:
+    _, families = await exported()
+    table = PAGE[PAGE.index("| figure | labels |") :]
+    named = {
+        name for line in table.splitlines() if line.startswith("| `") for name in _OURS.findall(line.split("|")[1])
+    }
+    assert {family(name) for name in named} == families
+
+
+def test_what_proxies_are_told_is_what_events_need() -> None:
+    (nginx,) = re.findall(r"^```nginx\n(.*?)^```", PAGE, re.M | re.S)
+    assert "proxy_buffering off;" in nginx and f"proxy_pass http://127.0.0.1:{PORT};" in nginx
+    assert nginx.count("{") == nginx.count("}")
+    (scraped,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)
+    assert yaml.safe_load(scraped)["scrape_configs"][0]["static_configs"] == [{"targets": [f"127.0.0.1:{PORT}"]}]
