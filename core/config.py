@@ -7,6 +7,7 @@ Order of precedence for a key: explicit argument, credentials.json, environment,
 from __future__ import annotations
 
 import json
+import re
 import stat
 import sys
 from dataclasses import dataclass, field
@@ -216,7 +217,34 @@ class FilesConfig(_Strict):
     max_tokens: Annotated[int, Field(gt=0, le=10_000_000)] = 100_000
 
 
-_Section = TypeVar("_Section", Defaults, FilesConfig)
+_HTTPS_OR_HERE = re.compile(r"(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?)(/[^\s?#]*)?")
+
+
+def _as_https(given: str) -> str:
+    if not _HTTPS_OR_HERE.fullmatch(given):
+        raise PydanticCustomError("address", "Input should be an address that begins with https://")
+    return given
+
+
+HttpsUrl = Annotated[str, StringConstraints(max_length=500), AfterValidator(_as_https)]
+Claim = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class AuthConfig(_Strict):
+    """`auth`: whose JWTs the HTTP door takes, and what the people in them may."""
+
+    issuer: HttpsUrl
+    audience: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    jwks_url: HttpsUrl | None = None
+    """Where its keys are; None: where its metadata says."""
+    person_claim: Claim = "sub"
+    admin_claim: Claim | None = None
+    """The claim that makes an administrator by being `true`."""
+    ais: list[str] = []
+    per_day_usd: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+
+
+_Section = TypeVar("_Section", Defaults, FilesConfig, AuthConfig)
 
 
 @dataclass(frozen=True)
@@ -228,6 +256,7 @@ class Config:
     roles: dict[str, RoleConfig] = field(default_factory=dict)
     files: FilesConfig = field(default_factory=FilesConfig)
     groups: dict[str, list[str]] = field(default_factory=dict)  # AIs under one name, such as `@fast`
+    auth: AuthConfig | None = None
     problems: tuple[str, ...] = ()
     exposed: str | None = None
     """The one of them that says that others can read the file."""
@@ -257,7 +286,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
     if not isinstance(raw, dict):
         return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
     problems = [exposed] if exposed else []
-    known = ("ais", "defaults", "roles", "files", "groups")
+    known = ("ais", "defaults", "roles", "files", "groups", "auth")
     problems += [
         f"{FILE}: unknown key {key!r}; known are: {', '.join(known)}." for key in sorted(set(raw) - set(known))
     ]
@@ -275,6 +304,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         roles=_check_roles(raw, problems),
         files=_check_section(FilesConfig, "files", raw, problems) or FilesConfig(roots=[]),
         groups=_check_groups(raw, problems),
+        auth=_check_section(AuthConfig, "auth", raw, problems) if "auth" in raw else None,
         problems=tuple(problems),
         exposed=exposed,
         bad_rows=bad_rows,

@@ -19,14 +19,14 @@ from samples import PNG, pdf
 
 from ai.providers.catalog import PROVIDERS
 from ai.roster.roster import Roster
-from core.config import AIConfig, Defaults, load_config
+from core.config import AIConfig, AuthConfig, Defaults, load_config
 from core.memory.threads import USER, Threads, Turn
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
-ELSEWHERE = ("fleet.md", "library.md", "extending.md", "endpoint.md", "http.md")
-"""Pages with tests of their own, in tests/core/jobs, tests/moot, tests/server/web and tests/test_running.py."""
+ELSEWHERE = ("fleet.md", "library.md", "extending.md", "endpoint.md")
+"""Pages with tests of their own, in tests/core/jobs, tests/moot and tests/server/web."""
 ALL = "\n".join([README, *(text for name, text in PAGES.items() if name not in ELSEWHERE)])
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", ALL, re.M | re.S)
 
@@ -262,6 +262,7 @@ def test_every_setting_and_provider_is_documented() -> None:
     section = PAGES["configuration.md"]
     for name in [*AIConfig.model_fields, *Defaults.model_fields, *PROVIDERS]:
         assert f"`{name}`" in section or f'"{name}"' in section, name
+    assert all(f"`{name}`" in PAGES["http.md"] for name in AuthConfig.model_fields)
     for provider in PROVIDERS.values():
         for key in provider.env_keys[:1]:
             assert key in section or key == "OLLAMA_API_KEY", key

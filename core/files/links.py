@@ -51,6 +51,7 @@ class Page:
     url: str
     text: str
     notes: tuple[str, ...] = ()
+    kind: str = ""
 
 
 _UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -98,18 +99,29 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(place[4][0]) for place in found))
 
 
-def fetch(url: str, *, look_up: Resolve = resolve, allowed: Callable[[str], bool] = is_public) -> Page:
+def fetch(
+    url: str,
+    *,
+    look_up: Resolve = resolve,
+    allowed: Callable[[str], bool] = is_public,
+    most: int = MAX_BYTES,
+    redirects: int = _MOST_REDIRECTS,
+) -> Page:
     """The text at *url*.
+
+    Args:
+        most: Bytes of it that are taken.
+        redirects: How many are followed.
 
     Raises:
         LinkRefusedError: It may not, or cannot, be read.
     """
-    for _ in range(_MOST_REDIRECTS + 1):
-        reply = _get(url, look_up, allowed)
+    for _ in range(redirects + 1):
+        reply = _get(url, look_up, allowed, most)
         if reply.location is None:
             return _page(url, reply)
         url = _joined(url, reply.location)
-    raise LinkRefusedError(f"{_told(url)} is not read: it redirects more than {_MOST_REDIRECTS} times.")
+    raise LinkRefusedError(f"{_told(url)} is not read: it redirects more than {redirects} times.")
 
 
 def _joined(url: str, location: str) -> str:
@@ -141,7 +153,7 @@ class _Pinned(http.client.HTTPConnection):
         self.sock = self._tls.wrap_socket(bare, server_hostname=self.host) if self._tls else bare
 
 
-def _get(url: str, look_up: Resolve, allowed: Callable[[str], bool]) -> _Reply:
+def _get(url: str, look_up: Resolve, allowed: Callable[[str], bool], most: int) -> _Reply:
     parts = _parts(url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     address = _checked(url, host, port, look_up, allowed)
@@ -150,7 +162,7 @@ def _get(url: str, look_up: Resolve, allowed: Callable[[str], bool]) -> _Reply:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", path, headers={"Accept": "text/html, text/*, */*;q=0.5", "User-Agent": "moot"})
         with connection.getresponse() as response:
-            return _read(url, response)
+            return _read(url, response, most)
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise LinkRefusedError(f"{_told(url)} cannot be read ({type(error).__name__}). Check the address.") from error
     finally:
@@ -186,7 +198,7 @@ def _checked(url: str, host: str, port: int, look_up: Resolve, allowed: Callable
     return addresses[0]
 
 
-def _read(url: str, response: http.client.HTTPResponse) -> _Reply:
+def _read(url: str, response: http.client.HTTPResponse, most: int) -> _Reply:
     if response.status in (301, 302, 303, 307, 308) and (location := response.getheader("location")):
         return _Reply(location)
     if response.status != 200:
@@ -195,15 +207,16 @@ def _read(url: str, response: http.client.HTTPResponse) -> _Reply:
     if not kind.startswith(_KINDS):
         raise LinkRefusedError(f"{_told(url)} is {kind}, which is no text. Pages, text and PDF files are read.")
     body, until = bytearray(), time.monotonic() + _PATIENCE_S
-    while len(body) <= MAX_BYTES and (piece := response.read1(_PIECE)):
+    while len(body) <= most and (piece := response.read1(_PIECE)):
         body += piece
         if time.monotonic() > until:
             raise LinkRefusedError(f"{_told(url)} took longer than {_PATIENCE_S:.0f} s. Save it, and send the file.")
     coding = (response.getheader("content-encoding") or "").lower()
     if coding in ("gzip", "deflate"):
-        body = bytearray(zlib.decompressobj(47).decompress(bytes(body), MAX_BYTES + 1))
-    if len(body) > MAX_BYTES:
-        raise LinkRefusedError(f"{_told(url)} is larger than {MAX_BYTES // 1024 // 1024} MB. Send a part of it.")
+        body = bytearray(zlib.decompressobj(47).decompress(bytes(body), most + 1))
+    if len(body) > most:
+        size = f"{most // 1024 // 1024} MB" if most >= 1024 * 1024 else f"{most // 1024} KB"
+        raise LinkRefusedError(f"{_told(url)} is larger than {size}. Send a part of it.")
     return _Reply(None, kind, response.headers.get_content_charset() or "utf-8", bytes(body))
 
 
@@ -213,12 +226,12 @@ def _page(url: str, reply: _Reply) -> Page:
             document = pdf_text(reply.body)
         except DocumentError as error:
             raise LinkRefusedError(f"{_told(url)} {error}") from error
-        return Page(url, document.text, document.notes)
+        return Page(url, document.text, document.notes, reply.kind)
     try:
         text = reply.body.decode(reply.charset, "replace")
     except LookupError:
         text = reply.body.decode("utf-8", "replace")
-    return Page(url, page_text(text) if "html" in reply.kind else text)
+    return Page(url, page_text(text) if "html" in reply.kind else text, kind=reply.kind)
 
 
 def _told(url: str) -> str:

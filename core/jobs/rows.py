@@ -35,8 +35,8 @@ class SQL(Protocol):
     def execute(self, query: str, parameters: Any = ..., /) -> Any: ...
 
 
-def insert_job(connection: SQL, job: Job, arguments: str, request_key: str | None = None) -> bool:
-    """Add *job*; False where its person has made the same request before, which is one of their jobs already."""
+def insert_job(connection: SQL, job: Job, arguments: str, request_key: str | None = None) -> Job:
+    """Add *job*, and give it; where its person has made the same request before, the job that began with it."""
     added = connection.execute(
         "INSERT INTO jobs (id, kind, state, creator, created, bytes, person, request_key) "
         "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?) ON CONFLICT (person, request_key) DO NOTHING",
@@ -44,16 +44,9 @@ def insert_job(connection: SQL, job: Job, arguments: str, request_key: str | Non
     )
     if added.rowcount:
         connection.execute("INSERT INTO texts (job, arguments) VALUES (?, ?)", (job.id, arguments))
-    return bool(added.rowcount)
-
-
-def requested(connection: SQL, person: str, request_key: str) -> Job:
-    """The job that *person* began with the request of that key."""
-    query = f"SELECT {_COLUMNS} FROM jobs WHERE person = ? AND request_key = ?"  # noqa: S608 - ours
-    row = connection.execute(query, (person, request_key)).fetchone()
-    if row is None:
-        raise UnknownJobError(request_key)
-    return _job(row)
+        return job
+    (began,) = jobs_where(connection, "person = ? AND request_key = ?", (job.person, request_key))
+    return began
 
 
 def get(connection: SQL, id: str) -> Job:

@@ -83,10 +83,7 @@ class SQLiteJobs:
         text = rows.dump_arguments(arguments)
         await anyio.to_thread.run_sync(self._register)
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=now(), person=person)
-        new = await self._write(partial(rows.insert_job, job=job, arguments=text, request_key=request_key))
-        if new or request_key is None:
-            return job
-        return await self._read(partial(rows.requested, person=person, request_key=request_key))
+        return await self._write(partial(rows.insert_job, job=job, arguments=text, request_key=request_key))
 
     async def get(self, id: str) -> Job:
         return await self._read(lambda connection: self._shown(rows.get(connection, id)), UnknownJobError(id))

@@ -16,20 +16,12 @@ from typing import Any
 
 from core.errors import InvalidInputError
 from core.people.person import LONGEST_NAME, Person
+from core.people.schema import MIGRATIONS
 from core.stores.choose import AnyStore, open_store
 
 PREFIX = "moot_"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 _LONGEST_TOKEN = 200
-
-MIGRATIONS = (
-    """
-    CREATE TABLE tokens (
-        name TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, created TEXT NOT NULL,
-        ais TEXT NOT NULL, per_day_usd REAL, admin INTEGER NOT NULL
-    )
-    """,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +75,12 @@ class Tokens:
         ]
 
     def revoke(self, name: str) -> bool:
-        """Take the token of *name* back; whether there was one."""
+        """Take the token of *name* back, and what they allowed apps; whether there was one."""
         if not self._store.exists():
             return False
 
         def delete(connection: Any) -> bool:
+            connection.execute("DELETE FROM app_grants WHERE person = ? AND person <> ''", (name,))
             return bool(connection.execute("DELETE FROM tokens WHERE name = ?", (name,)).rowcount)
 
         return self._store.submit(delete).result()

@@ -132,11 +132,24 @@ CREATE TABLE tokens (
 )
 """
 
+_APPS = """
+CREATE TABLE app_clients (id text PRIMARY KEY, told text NOT NULL, at double precision NOT NULL);
+CREATE TABLE app_requests (
+    hash text PRIMARY KEY, client text NOT NULL, told text NOT NULL, at double precision NOT NULL,
+    code text NOT NULL, code_at double precision NOT NULL, tries bigint NOT NULL DEFAULT 0
+);
+CREATE TABLE app_grants (
+    id text PRIMARY KEY, label text NOT NULL UNIQUE, person text NOT NULL, client text NOT NULL, told text NOT NULL,
+    created double precision NOT NULL, code text NOT NULL, access text UNIQUE, access_at double precision,
+    refresh text, refresh_at double precision
+)
+"""
+
 SCHEMAS: dict[str, tuple[str, ...]] = {
     "moot": (_LEDGER, _LEDGER_SPOOLED, _LEDGER_PERSON),
     "limits": (_LIMITS, _SLOTS),
     "budget": (_BUDGET, _BUDGET_PERSON),
     "jobs": (_JOBS, _PROGRESS, _APART, _LEASES, _PERSON, _BLAME),
-    "people": (_PEOPLE,),
+    "people": (_PEOPLE, _APPS),
 }
 """Migrations by the name of the store, which on one machine is a file `NAME.db`."""

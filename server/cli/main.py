@@ -192,6 +192,7 @@ def demo(question: str | None, better: bool, svg: str | None) -> None:
 @cli.command()
 @click.option("--live", is_flag=True, help="Let runs be watched on a page; the first progress note has its link.")
 @click.option("--http", is_flag=True, help="Serve over HTTP instead: /mcp, /v1, /api and the page of moot web.")
+@click.option("--oauth", is_flag=True, help="Let apps such as claude.ai and ChatGPT be connected by OAuth.")
 @web_commands.placed
 def serve(http: bool, live: bool, **place: Any) -> None:
     """Run the MCP server on stdin and stdout; this is what hosts start. With --http for many at once."""

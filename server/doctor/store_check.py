@@ -12,7 +12,7 @@ from ai.layers import cache
 from core.jobs import schema as jobs_schema
 from core.limits import bucket, budget_rows
 from core.memory import history, threads
-from core.people import tokens
+from core.people import schema as people_schema
 from core.stores.sqlite import DAMAGED, explain, result_code
 from core.usage import schema, track_record
 from server.doctor.diagnosis import Diagnosis
@@ -27,7 +27,7 @@ _MIGRATIONS: dict[str, Sequence[str]] = {
     "limits.db": bucket.MIGRATIONS,
     "budget.db": budget_rows.MIGRATIONS,
     "cache.db": cache.MIGRATIONS,
-    "people.db": tokens.MIGRATIONS,
+    "people.db": people_schema.MIGRATIONS,
 }
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 import click
 
 from core.errors import InvalidInputError
 from core.jobs.jobs import Jobs
+from core.people.apps import Apps, Grant
 from core.people.person import Person, acting_as
 from core.people.tokens import Tokens
 from core.untrusted import one_line
@@ -32,35 +36,46 @@ def add_token(name: str, per_day_usd: float | None, ais: str, *, admin: bool, as
 
 
 def list_tokens(*, as_json: bool) -> int:
-    """Print who has a token. Exit code 0."""
-    tokens = Tokens()
-    try:
-        found = tokens.all()
-    finally:
-        tokens.close()
+    """Print who has a token, and which apps are connected. Exit code 0."""
+    with closing(Tokens()) as tokens, closing(Apps()) as apps:
+        found, connected = tokens.all(), apps.all()
     if as_json:
-        click.echo(json.dumps([asdict(one.person) | {"created": one.created} for one in found]))
+        people = [asdict(one.person) | {"created": one.created} for one in found]
+        click.echo(json.dumps(people + [_app_as_json(app) for app in connected]))
         return 0
-    if not found:
+    if not found and not connected:
         click.echo("Nobody has a token. Make one: moot tokens add NAME", err=True)
     for one in found:
         click.echo(f"{one.person.name}  since {one.created[:10]}  {_may(one.person)}")
+    for app in connected:
+        click.echo(f"{app.label}  since {_day(app)}  {app.asked.name} ({app.asked.host}), for {app.person or 'you'}")
+    return 0
+
+
+def print_codes() -> int:
+    """Print a new code for every app that asks to be connected. Exit code 0."""
+    with closing(Apps()) as apps:
+        waiting = apps.new_codes()
+    if not waiting:
+        click.echo("No app asks to be connected. Start there, then run this again.", err=True)
+    for asked, code in waiting:
+        click.echo(f"{code}  {asked.name} ({asked.host})")
     return 0
 
 
 def revoke_token(name: str) -> int:
-    """Take the token of *name* back, and cancel what is under way for them. Exit code 0.
+    """Take the token of *name* back, and cancel what is under way for them; or disconnect an app. Exit code 0.
 
     Raises:
         InvalidInputError: They have none.
     """
-    tokens = Tokens()
-    try:
+    with closing(Tokens()) as tokens, closing(Apps()) as apps:
+        if gone := apps.revoke(name):
+            click.echo(f"{gone.asked.name} ({gone.asked.host}) is connected no more.", err=True)
+            return 0
         person = tokens.named(name)
         if person is None or not tokens.revoke(name):
             raise InvalidInputError(f"{one_line(name, 80)!r} has no token. To list them: moot tokens list")
-    finally:
-        tokens.close()
     cancelled = anyio.run(_cancel_jobs, person)
     click.echo(f"{name} is known no more; {cancelled} jobs were cancelled.", err=True)
     return 0
@@ -76,6 +91,15 @@ async def _cancel_jobs(person: Person) -> int:
         return len(open_ones)
     finally:
         await jobs.aclose()
+
+
+def _day(app: Grant) -> str:
+    return datetime.fromtimestamp(app.created, UTC).date().isoformat()
+
+
+def _app_as_json(app: Grant) -> dict[str, Any]:
+    told = {"name": app.label, "app": app.asked.name, "host": app.asked.host, "person": app.person}
+    return told | {"created": datetime.fromtimestamp(app.created, UTC).isoformat(timespec="seconds")}
 
 
 def _may(person: Person) -> str:

@@ -24,7 +24,7 @@ from server.jobs.worker import serving_jobs
 from server.side_tasks import tasks_beside
 from server.web import people_pages
 from server.web.access.gate import Gate
-from server.web.access.people import People
+from server.web.access.people import Look, People
 from server.web.api import catalog
 from server.web.api.files import uploads_of
 from server.web.house import House
@@ -48,6 +48,9 @@ def create_application(
     public: Sequence[str] = (),
     sinks: Sequence[Sink] = (),
     works: bool = True,
+    at_root: Sequence[BaseRoute] = (),
+    looks: Sequence[Look] = (),
+    challenge: Callable[[str], str] | None = None,
 ) -> ASGIApp:
     """The application of *house*; it opens the app when it starts and closes it when it stops.
 
@@ -58,8 +61,11 @@ def create_application(
         public: Further paths that everybody may ask for.
         sinks: Who else hears what happens, but for the tokens.
         works: Whether it also works on jobs; False where whoever opens the app does.
+        at_root: Routes that lie at the root of the host, whatever path all else lies below.
+        looks: Find out whose a token is that is none of ours.
+        challenge: What a request without a token is told of how to get one.
     """
-    people = People(house.tokens, house.doors)
+    people = People(house.tokens, house.doors, looks=looks)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -89,13 +95,16 @@ def create_application(
         *assets.routes(house),
     ]
     base = house.address.base_path
-    whole: list[BaseRoute] = [Mount(base, routes=routes)] if base else routes
+    whole: list[BaseRoute] = [*at_root, Mount(base, routes=routes)] if base else [*at_root, *routes]
     app = Starlette(
         routes=whole,
         lifespan=lifespan,
         middleware=[Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=6)],
     )
-    return Gate(app, address=house.address, people=people, welcome=house.welcome, public=(*_PUBLIC, *public))
+    open_to_all = (*_PUBLIC, *public)
+    return Gate(
+        app, address=house.address, people=people, welcome=house.welcome, public=open_to_all, challenge=challenge
+    )
 
 
 @asynccontextmanager

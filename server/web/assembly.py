@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ import anyio.to_thread
 from starlette.routing import BaseRoute, Mount
 
 from ai.runs.app import open_app
+from core.config import load_config
+from core.paths import credentials_path
 from server.web.application import OpenApp, create_application
 from server.web.house import House
 from server.web.mcp_endpoint import McpEndpoint, Style
+from server.web.oauth.room import OAuthRoom
 from server.web.openai_api.routes import routes as openai_routes
 from server.web.running import exposition
 from server.web.running.access_log import AccessLog, Form, Seen
@@ -39,6 +43,7 @@ class Place:
         detach: Whether jobs under way go on in a process of their own when it ends; else they wait for the next start.
         access_log: How a line for each request is written to stderr.
         metrics_open: Whether programs on this machine read /metrics without a token.
+        oauth: Whether apps may be connected, see `server/web/oauth/`.
     """
 
     host: str = "127.0.0.1"
@@ -52,6 +57,13 @@ class Place:
     detach: bool = True
     access_log: Form = "off"
     metrics_open: bool = False
+    oauth: bool = False
+
+
+def say(line: str) -> None:
+    """Tell whoever started the server."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def assemble(
@@ -75,17 +87,21 @@ def assemble(
     metrics = open_metrics()
     gauges = Gauges(house, metrics) if metrics else None
     log = AccessLog(place.access_log) if place.access_log != "off" else None
-    rooms = [endpoint.routes, _openai, exposition.routes(metrics, gauges, open_here=place.metrics_open)]
+    oauth = OAuthRoom(house, apps=place.oauth, auth=load_config(credentials_path()).auth, tell=say)
+    told = exposition.routes(metrics, gauges, open_here=place.metrics_open)
     app = create_application(
         house,
         open_moot,
         detach=detach if place.detach else None,
-        rooms=rooms,
-        beside=[endpoint.open, *([gauges.open] if gauges else [])],
+        rooms=[endpoint.routes, _openai, oauth.routes, told],
+        beside=[endpoint.open, oauth.open, *([gauges.open] if gauges else [])],
         first=[*([_closing(log)] if log else []), *first],
-        public=[exposition.PATH],  # who may read it, it says itself
+        public=[*oauth.public, exposition.PATH],  # who may read it, it says itself
         sinks=[metrics] if metrics else [],
         works=works,
+        at_root=oauth.at_root,
+        looks=oauth.looks,
+        challenge=oauth.challenge,
     )
 
     def tell(seen: Seen, seconds: float) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.web.access.doors import set_cookie
+from server.web.access.gate import FORM_HEADERS
 from server.web.access.people import Credentials, People, TooManyGuesses
 from server.web.house import House
 
@@ -45,9 +46,9 @@ def routes(house: House, people: People) -> list[BaseRoute]:
     async def enter(request: Request) -> Response:
         if request.method == "GET":
             return _page(base, "Who are you? Open the link that the server printed, or type your token.")
-        token = await _typed(request)
+        typed = Credentials(token=await _typed(request), lasting=True)
         try:
-            person = await people.who(Credentials(token=token), request.client.host if request.client else "")
+            person = await people.who(typed, request.client.host if request.client else "")
         except TooManyGuesses:
             return _page(base, "Too many wrong tokens. Wait a minute.", 429)
         if person is None:
@@ -70,4 +71,5 @@ async def _typed(request: Request) -> str:
 
 
 def _page(base: str, told: str, status: int = 200) -> Response:
-    return HTMLResponse(_PAGE.format(base=html.escape(base), told=html.escape(told)), status)
+    page = _PAGE.format(base=html.escape(base), told=html.escape(told))
+    return HTMLResponse(page, status, headers=FORM_HEADERS)

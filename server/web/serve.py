@@ -6,31 +6,26 @@ import errno
 import logging
 import signal
 import socket
-import sys
 import webbrowser
 
 import uvicorn
 
+from core.config import FILE, load_config
 from core.errors import ConfigError, InvalidInputError, StoreError
-from core.paths import data_dir
+from core.paths import credentials_path, data_dir
 from core.people.tokens import Tokens
 from server.jobs.worker import start_worker
 from server.web.access.address import Address, check_base_path, check_names, check_public_url, is_loopback
 from server.web.access.doors import Doors
-from server.web.assembly import Place, assemble, uvicorn_settings
+from server.web.assembly import Place, assemble, say, uvicorn_settings
 from server.web.house import House
+from server.web.oauth.room import check_address
 from server.web.running.starting import check_ground
 
 log = logging.getLogger(__name__)
 
 PORT = 4747
 _TRIED = 20
-
-
-def say(line: str) -> None:
-    """Tell whoever started the server."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 def serve(place: Place, *, browser: bool) -> int:
@@ -49,7 +44,8 @@ def serve(place: Place, *, browser: bool) -> int:
 
 def _serve(place: Place, *, browser: bool) -> int:
     tokens, doors = Tokens(), Doors(data_dir())
-    if not is_loopback(place.host) and not tokens.all():
+    known_otherwise = place.oauth or load_config(credentials_path()).auth is not None
+    if not is_loopback(place.host) and not known_otherwise and not tokens.all():
         raise ConfigError(
             f"Others can reach {place.host}, so whoever asks needs a token, and there is none. "
             "Make one first: moot tokens add NAME"
@@ -57,7 +53,10 @@ def _serve(place: Place, *, browser: bool) -> int:
     bound = listen(place)
     try:
         house = House(address_of(place, bound), tokens, doors)
+        warning = check_address(house.address) if place.oauth else ""
         _tell(house, browser=browser)
+        for line in [*filter(None, [warning]), *_auth_problems()]:
+            say(line)
         return _run(house, place, bound)
     finally:
         bound.close()
@@ -150,6 +149,11 @@ def _tell(house: House, *, browser: bool) -> None:
     say("Programs send a token: moot tokens add NAME. Ctrl-C ends it; jobs go on by themselves.")
     if browser and not webbrowser.open(link):
         say("No browser could be started here. Open the link yourself.")
+
+
+def _auth_problems() -> list[str]:
+    """What is wrong with whose JWTs are taken; those are not taken then."""
+    return [problem for problem in load_config(credentials_path()).problems if problem.startswith(f"{FILE}: auth")]
 
 
 def _run(house: House, place: Place, bound: socket.socket) -> int:

@@ -147,6 +147,8 @@ class FakeProvider:
     rates: RateLimits = field(default_factory=RateLimits)
     connections: set[Any] = field(default_factory=set)
     log: Callable[[str, dict[str, Any]], None] = lambda what, asked: None
+    speak: Callable[[dict[str, Any]], list[str]] | None = None
+    """What the pieces of an answer say, instead of the settings' `tokens`."""
 
     async def start(self, port: int = 0) -> asyncio.Server:
         self.gate.set()
@@ -231,7 +233,7 @@ class _Connection(asyncio.Protocol):
                 error = {"message": "Rate limit reached", "code": "rate_limit_exceeded", "type": "requests"}
                 self._json(429, {"error": error}, f"{self.told}retry-after-ms: {early_s * 1000:.0f}\r\n")
                 return
-        if plain and provider.gate.is_set():
+        if plain and provider.speak is None and provider.gate.is_set():
             # The fast path for benchmarks: no task, one write.
             delay = float(settings.get("delay", 0))
             loop = asyncio.get_running_loop()
@@ -265,7 +267,7 @@ class _Connection(asyncio.Protocol):
             elif "status" in settings:
                 self._status(int(settings["status"]), settings)
             else:
-                await self._misbehave(settings)
+                await self._misbehave(asked, settings)
         finally:
             provider.in_flight -= 1
             provider.changed.set()
@@ -276,7 +278,7 @@ class _Connection(asyncio.Protocol):
         wait = f"retry-after: {settings['retry_after']}\r\n" if "retry_after" in settings else ""
         self.transport.write(head(status, "application/json", len(body), wait) + body)
 
-    async def _misbehave(self, settings: dict[str, str]) -> None:
+    async def _misbehave(self, asked: dict[str, Any], settings: dict[str, str]) -> None:
         fault = settings.get("fault")
         if fault in _BODIES:
             kind = "text/html" if fault == "html" else "application/json"
@@ -292,15 +294,18 @@ class _Connection(asyncio.Protocol):
         if fault == "hang":
             await asyncio.Event().wait()
         self.transport.write(head(200, "text/event-stream", None))
-        await self._pieces(fault, int(settings.get("tokens", 1)), float(settings.get("gap", 0)))
+        said = [f"tok{number} " for number in range(int(settings.get("tokens", 1)))]
+        if self.provider.speak is not None:
+            said = self.provider.speak(asked)
+        await self._pieces(fault, said, float(settings.get("gap", 0)))
 
-    async def _pieces(self, fault: str | None, tokens: int, gap: float) -> None:
+    async def _pieces(self, fault: str | None, said: list[str], gap: float) -> None:
         if fault == "silent":
             while True:
                 self._chunk(b": ping\n\n")
                 await asyncio.sleep(gap or 0.01)
-        for number in range(tokens):
-            self._chunk(piece(f"tok{number} "))
+        for text in said:
+            self._chunk(piece(text))
             await asyncio.sleep(gap)
         if fault == "drip":
             while True:
@@ -310,7 +315,7 @@ class _Connection(asyncio.Protocol):
             error = {"error": {"message": "the engine died", "type": "server_error"}}
             self._chunk(f"data: {json.dumps(error)}\n\n".encode())
         elif fault != "cut":
-            self._chunk(ending(tokens))
+            self._chunk(ending(len(said)))
         self.transport.write(b"0\r\n\r\n")
 
     def _chunk(self, data: bytes) -> None:

@@ -41,30 +41,36 @@ class Said(BaseModel):
 
 
 async def greet(run: Run, name: str) -> Said:
+    """Greet somebody."""
     return Said(text=f"Hello, {name}!")
 
 
 async def slow_compute(run: Run, seconds: float = 1, label: str = "") -> Said:
+    """Compute for a while."""
     await anyio.sleep(seconds)
     return Said(text=f"{label}: computed for {seconds} s")
 
 
 async def failing_job(run: Run) -> Said:
+    """Fail later."""
     await anyio.sleep(_LATER_S)
     raise MootError("It does not work.")
 
 
 async def protocol_error_job(run: Run) -> Said:
+    """Break later."""
     await anyio.sleep(_LATER_S)
     raise RuntimeError("broken")
 
 
 async def confirm_delete(run: Run, filename: str) -> Said:
+    """Ask before something is deleted."""
     sure = await run.ask_user(f"Delete {filename}?", _SURE)
     return Said(text=f"{filename} deleted" if sure and sure.get("confirm") else f"{filename} kept")
 
 
 async def multi_input(run: Run) -> Said:
+    """Ask for two things at once."""
     answers: dict[str, Any] = {}
 
     async def ask(what: str) -> None:
@@ -77,6 +83,7 @@ async def multi_input(run: Run) -> Said:
 
 
 async def test_tool_with_task(run: Run, user_name: str) -> Said:
+    """Greet somebody later."""
     await anyio.sleep(_LATER_S)
     return Said(text=f"Done for {user_name}.")
 

@@ -108,7 +108,8 @@ def _given(
 
 
 def _repository(workspace: Workspace, repo: str | None) -> Path:
-    if repo is None and workspace.here is None and len(workspace.roots) != 1:
+    folders = [root for root in workspace.roots if root != workspace.uploads]
+    if repo is None and workspace.here is None and len(folders) != 1:
         raise InvalidInputError(
             "'repo' is missing: several folders, or none, are open to Moot (files.roots). Name one."
         )

@@ -96,10 +96,8 @@ class PostgresJobs:
     ) -> Job:
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock(), person=person)
         text, kept_s = rows.dump_arguments(arguments), self._kept_s(kind)
-        new = await self.write(partial(pg_rows.submit, job=job, arguments=text, kept_s=kept_s, request_key=request_key))
-        if new or request_key is None:
-            return job
-        return await self.read(partial(rows.requested, person=person, request_key=request_key))
+        add = partial(pg_rows.submit, job=job, arguments=text, kept_s=kept_s, request_key=request_key)
+        return await self.write(add)
 
     async def get(self, id: str) -> Job:
         job, gone, workers = await self.read(partial(self._around, find=partial(rows.get, id=id)))

@@ -33,16 +33,16 @@ class Busy:
 
 def submit(
     connection: Connection, job: Job, arguments: str, kept_s: float | None, request_key: str | None = None
-) -> bool:
-    """Whether it is a new job, and not one that its person began before with the same request.
+) -> Job:
+    """Add *job*, or give the one that its person began with the same request.
 
     Args:
         kept_s: For how long its creator is to take it up itself, before it is for anybody; None: it is from the start.
     """
-    new = rows.insert_job(connection, job, arguments, request_key)
-    if new:
+    accepted = rows.insert_job(connection, job, arguments, request_key)
+    if accepted is job:
         _queue(connection, job, kept_s)
-    return new
+    return accepted
 
 
 def _queue(connection: Connection, job: Job, kept_s: float | None) -> None:

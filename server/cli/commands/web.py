@@ -97,10 +97,18 @@ def tokens_add(name: str, per_day_usd: float | None, ais: str, admin: bool, as_j
     sys.exit(opt.reporting(lambda: add_token(name, per_day_usd, ais, admin=admin, as_json=as_json), as_json))
 
 
+@tokens.command("code")
+def tokens_code() -> None:
+    """Print a new code for every app that asks to be connected."""
+    from server.setup.tokens import print_codes
+
+    sys.exit(opt.reporting(print_codes))
+
+
 @tokens.command("list")
 @opt.JSON
 def tokens_list(as_json: bool) -> None:
-    """List who has a token, and what they may."""
+    """List who has a token, what they may, and which apps are connected."""
     from server.setup.tokens import list_tokens
 
     sys.exit(opt.reporting(lambda: list_tokens(as_json=as_json), as_json))
@@ -110,9 +118,9 @@ def tokens_list(as_json: bool) -> None:
 @click.argument("name")
 @opt.YES
 def tokens_revoke(name: str, yes: bool) -> None:
-    """Take the token of NAME back; jobs of theirs that are under way are cancelled."""
+    """Take the token of NAME back and cancel their jobs, or disconnect the app that the list calls NAME."""
     from server.setup.tokens import revoke_token
 
-    if not opt.confirmed(f"Take the token of {name} back?", "--yes", yes=yes):
+    if not opt.confirmed(f"Take back what {name} was allowed?", "--yes", yes=yes):
         return
     sys.exit(opt.reporting(lambda: revoke_token(name)))

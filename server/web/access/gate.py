@@ -47,11 +47,13 @@ CONTENT_SECURITY_POLICY = "; ".join(
 _HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with none at all a form of ours would say that it comes from nowhere
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "DENY",
 }
+FORM_HEADERS = {"referrer-policy": "same-origin"}
+"""Of a page with a form, whose origin a browser sends as `null` where there may be no referrer at all."""
 _UNKNOWN = (
     "Who are you? In a browser, open the link that the server printed, or print a new one: moot web --link. "
     "A program sends the header Authorization: Bearer TOKEN; make a token with: moot tokens add NAME"

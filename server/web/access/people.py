@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import anyio.to_thread
 from starlette.datastructures import Headers
 
 from core.people.person import OWNER, Person
-from core.people.tokens import Tokens, hashed
+from core.people.tokens import PREFIX, Tokens, hashed
 from server.web.access.doors import Doors
 
 _KNOWN_S = 5.0
@@ -25,10 +26,15 @@ _LONGEST_WAIT_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request says of whom it comes from."""
+    """What a request says of whom it comes from.
+
+    Args:
+        lasting: Whether only a token of ours will do, since what it opens lasts longer than others may.
+    """
 
     token: str = ""
     cookies: str = ""
+    lasting: bool = False
 
     @classmethod
     def of(cls, headers: Headers) -> Credentials:
@@ -43,13 +49,28 @@ class TooManyGuesses(Exception):  # noqa: N818 - a refusal
     """So many wrong tokens came from one place that no more are looked at for now."""
 
 
-class People:
-    """Finds out who asks."""
+Look = Callable[[str], Awaitable[Person | None]]
+"""Finds out whose a token is, that others gave out."""
 
-    def __init__(self, tokens: Tokens, doors: Doors, clock: Callable[[], float] = time.monotonic) -> None:
+
+class People:
+    """Finds out who asks.
+
+    Args:
+        looks: Asked, one after the other, whose a token is that is none of ours.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        doors: Doors,
+        clock: Callable[[], float] = time.monotonic,
+        looks: Sequence[Look] = (),
+    ) -> None:
         self._tokens = tokens
         self._doors = doors
         self._clock = clock
+        self._looks = looks
         self._known: OrderedDict[str, tuple[float, Person]] = OrderedDict()
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
@@ -64,7 +85,7 @@ class People:
             StoreError: The tokens cannot be read.
         """
         if credentials.token:
-            return await self._by_token(credentials.token, client)
+            return await self._by_token(credentials, client)
         name = await anyio.to_thread.run_sync(self._doors.who, credentials.cookies) if credentials.cookies else None
         if name is None:
             return None
@@ -76,13 +97,15 @@ class People:
             del self._known[key]
 
     async def _named(self, name: str) -> Person | None:
-        return await self._believed(f"name {name}", lambda: self._tokens.named(name))
+        return await self._believed(f"name {name}", partial(anyio.to_thread.run_sync, self._tokens.named, name))
 
-    async def _by_token(self, token: str, client: str) -> Person | None:
+    async def _by_token(self, credentials: Credentials, client: str) -> Person | None:
         wrong = [at for at in self._wrong.get(client, []) if self._clock() - at < _WINDOW_S]
         if len(wrong) >= _MOST_WRONG:
             raise TooManyGuesses
-        person = await self._believed(hashed(token), lambda: self._tokens.who(token))
+        token = credentials.token
+        looks = () if credentials.lasting else self._looks
+        person = await self._believed(f"{len(looks)} {hashed(token)}", partial(self._whose, token, looks))
         if person is not None:
             return person
         self._wrong[client] = [*wrong, self._clock()]
@@ -93,12 +116,18 @@ class People:
             await anyio.sleep(min(_LONGEST_WAIT_S, 0.1 * 2**again))
         return None
 
-    async def _believed(self, key: str, look: Callable[[], Person | None]) -> Person | None:
+    async def _whose(self, token: str, looks: Sequence[Look]) -> Person | None:
+        found = await anyio.to_thread.run_sync(self._tokens.who, token)
+        for look in looks if not token.startswith(PREFIX) else ():
+            found = found or await look(token)
+        return found
+
+    async def _believed(self, key: str, look: Callable[[], Awaitable[Person | None]]) -> Person | None:
         until, person = self._known.get(key, (0.0, None))
         if person is not None and self._clock() < until:
             return person
         self._known.pop(key, None)
-        found = await anyio.to_thread.run_sync(look)
+        found = await look()
         if found is not None:
             self._known[key] = (self._clock() + _KNOWN_S, found)
             if len(self._known) > _MOST_KNOWN:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from server.web.api import activities, chats, events, files, jobs, overview, threads
+from server.web.api import activities, chats, drawing, events, files, jobs, overview, threads
 from server.web.api.endpoint import Endpoint, problem, route_of
 from server.web.api.openapi import describe
 from server.web.house import House
@@ -19,6 +19,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *overview.ENDPOINTS,
     *threads.ENDPOINTS,
     *files.ENDPOINTS,
+    *drawing.ENDPOINTS,
 )
 
 

@@ -20,6 +20,7 @@ class EventsQuery(Query):
     run: _Names = []
     type: _Names = []
     blocks: Annotated[bool, Field(description="Text as blocks to draw instead of as written.")] = False
+    under_way: Annotated[bool, Field(description="Begin with how far the runs are that go on now.")] = False
     after: Annotated[str, Field(max_length=64, description="As the header Last-Event-ID.")] = ""
 
 
@@ -34,7 +35,7 @@ async def events(asked: Asked[EventsQuery, Body]) -> Any:
     if unknown := types - set(TYPES):
         raise HTTPException(400, f"There is no event type {min(unknown)[:40]!r}. There are: {', '.join(TYPES)}.")
     runs = _names(query.chat) | _names(query.run)
-    wanted = Wanted(asked.person.name, runs, types | {"reset"} if types else types, query.blocks)
+    wanted = Wanted(asked.person.name, runs, types | {"reset"} if types else types, query.blocks, query.under_way)
     after = asked.request.headers.get("last-event-id", "") or query.after
     return event_stream(asked.house.hub, wanted, after=after)
 

@@ -72,6 +72,8 @@ class Hub:
         self._mark = secrets.token_hex(3)
         """Tells the calls of this process from those of others."""
         self._spent: dict[str, tuple[float, bool]] = {}
+        self._under_way: set[str] = set()
+        """The runs that have begun and not ended."""
         self._gathering: asyncio.TimerHandle | None = None
         self._send: Callable[[dict[str, Any]], None] | None = None
         self.heard: Callable[[str, str], None] = lambda *_: None
@@ -136,9 +138,13 @@ class Hub:
             self.heard(told["type"], told["run"])
 
     def _follow(self, told: dict[str, Any]) -> None:
-        """Know what every call has written."""
+        """Know which runs go on, and what every call has written."""
         call = told.get("call")
         match told["type"]:
+            case "run_started":
+                self._under_way.add(told["run"])
+            case "run_finished":
+                self._under_way.discard(told["run"])
             case "call_started":
                 self._live[str(call)] = []
             case "token" if call in self._live:
@@ -156,15 +162,17 @@ class Hub:
     def subscribe(self, wanted: Wanted, *, after: str = "") -> Iterator[Subscription]:
         """Watch what *wanted* says: behind the event called *after*, else from now on, or a run from its start.
 
-        Where *after* cannot be continued, the first event is `reset`.
+        Where *after* cannot be continued, the first event is `reset`. Whoever begins now can have told what is under
+        way so far (`Wanted.under_way`).
         """
         subscription = Subscription(wanted, self.live)
         start = self._start(wanted, after)
         if start is None:
             subscription.reset(f"{self.name}-{self._number}")
             start = self._number
+        begins = start == self._number and not wanted.runs
         for entry in self._entries:
-            if entry.number > start:
+            if entry.number > start or (begins and wanted.under_way and self._tells_of_now(entry)):
                 subscription.offer(entry)
         self._watching.add(subscription)
         try:
@@ -197,6 +205,10 @@ class Hub:
         if name != self.name or not number.isdecimal() or not first - 1 <= int(number) <= self._number:
             return None
         return int(number)
+
+    def _tells_of_now(self, entry: Entry) -> bool:
+        """Whether *entry* is of a run that goes on; its text is told by what is written next."""
+        return entry.run in self._under_way and entry.type != "token"
 
     def _keep(self, entry: Entry) -> None:
         self._entries.append(entry)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from server.web.stream.hub import Entry
 
 _MOST_WAITING = 2_000
-_BETWEEN_S = 0.05
+_BETWEEN_S = 0.04
 """How far apart drawable pieces of one watcher are: more often than an eye follows is only work."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -30,12 +30,14 @@ class Wanted:
         runs: Of these runs, or chats; empty: of all.
         types: These alone; empty: all.
         blocks: Whether text comes as drawable blocks (`blocks.py`) instead of as it was written.
+        under_way: Whether one that begins now is first told how far the runs are that go on.
     """
 
     person: str
     runs: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
     blocks: bool = False
+    under_way: bool = False
 
     def takes(self, entry: Entry) -> bool:
         if entry.person != self.person or (self.runs and entry.run not in self.runs):
@@ -82,15 +84,23 @@ class Subscription:
     async def next(self) -> bytes:
         """What is to be sent now, as frames; empty at the end."""
         while not self._waiting and not self._closed:
-            self._wake = anyio.Event()
-            await self._wake.wait()
-        self._wake = None
-        if self._wanted.blocks and self._only_text():
-            await anyio.sleep(_BETWEEN_S)
+            await self._woken()
+        if self._wanted.blocks:
+            with anyio.move_on_after(_BETWEEN_S):
+                while self._only_text() and not self._closed:
+                    await self._woken()
         waiting, self._waiting = self._waiting, deque()
         if not self._wanted.blocks:
             return b"".join(one if isinstance(one, bytes) else one.frame for one in waiting)
         return b"".join(self._drawn(waiting))
+
+    async def _woken(self) -> None:
+        """Wait for more."""
+        self._wake = anyio.Event()
+        try:
+            await self._wake.wait()
+        finally:
+            self._wake = None
 
     def _only_text(self) -> bool:
         """Whether nothing waits but more of what is being drawn already."""

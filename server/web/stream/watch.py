@@ -7,7 +7,6 @@ here. So a page sees the rest of a job whose server was killed, whoever goes on 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +80,19 @@ class JobWatch:
         for job in found.values():
             await self._tell(engine, job)
         for gone in [job for job in self._seen if job not in found]:
-            with suppress(UnknownJobError):
-                await self._tell(engine, await engine.get(gone))
-            del self._seen[gone]
-            self._told_by_itself.discard(gone)
+            await self._tell_last(engine, gone)
+
+    async def _tell_last(self, engine: JobEngine, id: str) -> None:
+        """Tell how a job ended; one that began while we looked is no such job, and is looked at again."""
+        try:
+            job = await engine.get(id)
+        except UnknownJobError:
+            self._seen.pop(id, None)
+            return
+        await self._tell(engine, job)
+        if job.over:
+            self._seen.pop(id, None)
+            self._told_by_itself.discard(id)
 
     async def _tell(self, engine: JobEngine, job: Job) -> None:
         seen = self._seen.get(job.id)

@@ -245,3 +245,12 @@ async def test_administrators_are_told_how_the_server_is() -> None:
         assert told["jobs"] == {"queued": 0, "running": 0, "paused": 0, "done": 1, "failed": 0, "cancelled": 0}
         assert (told["workers"], told["problem"]) == (1, None)
         assert told["uptime_s"] >= 0 and told["disk_free_bytes"] > 0 and told["memory_bytes"] > 0
+
+
+async def test_markdown_is_drawn_as_trees_in_the_order_it_came() -> None:
+    async with served({"gpt": []}) as house:
+        reply = await house.owner.post("/api/blocks", json={"texts": ["A **b**.", "", "<i>c</i>\u202e"]})
+        many = await house.owner.post("/api/blocks", json={"texts": ["a"] * 201})
+
+    assert reply.json() == {"blocks": [[["p", "A ", ["strong", "b"], "."]], [], [["p", "<i>c</i>"]]]}
+    assert many.status_code == 400

@@ -81,6 +81,11 @@ async def test_a_token_in_an_address_is_refused_also_where_it_is_a_good_one(name
         assert "does not belong in an address" in reply.json()["error"]["message"]
 
 
+async def test_a_form_tells_a_browser_to_say_where_it_comes_from() -> None:
+    async with served() as house, client(house.url) as browser:
+        assert (await browser.get("/enter")).headers["referrer-policy"] == "same-origin"
+
+
 async def test_a_link_opens_once_and_leads_to_the_page() -> None:
     async with served() as house, client(house.url) as browser:
         code = await anyio.to_thread.run_sync(house.house.doors.link)
@@ -89,7 +94,8 @@ async def test_a_link_opens_once_and_leads_to_the_page() -> None:
         cookie = first.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=Strict" in cookie
-        again = await client(house.url).get(f"/open/{code}", follow_redirects=False)
+        async with client(house.url) as elsewhere:
+            again = await elsewhere.get(f"/open/{code}", follow_redirects=False)
         assert again.status_code == 410
         assert (await browser.get("/api/status")).json()["person"] == ""
         assert (await browser.get("/")).status_code == 200
@@ -169,19 +175,21 @@ async def test_everything_tells_a_browser_to_be_careful() -> None:
             assert "default-src 'none'" in headers["content-security-policy"]
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
-            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["referrer-policy"] == "same-origin"
 
 
 async def test_below_a_path_all_of_it_lies_there() -> None:
     async with served(Place(port=0, base_path="moot", public_url="https://example.org/moot")) as house:
         assert (await house.owner.get("/moot/api/status")).json()["person"] == ""
         assert (await house.owner.get("/api/status")).status_code == 404
-        assert (await client(house.url).get("/moot/health")).status_code == 200
+        async with client(house.url) as nobody:
+            assert (await nobody.get("/moot/health")).status_code == 200
         proxied = {"host": "example.org", "origin": "https://example.org"}
         assert (await house.owner.get("/moot/api/status", headers=proxied)).status_code == 200
         assert b'data-base="/moot"' in (await house.owner.get("/moot/")).content
         code = await anyio.to_thread.run_sync(house.house.doors.link)
-        opened = await client(house.url).get(f"/moot/open/{code}", follow_redirects=False)
+        async with client(house.url) as nobody:
+            opened = await nobody.get(f"/moot/open/{code}", follow_redirects=False)
         assert opened.headers["location"] == "/moot/"
         assert "Path=/moot" in opened.headers["set-cookie"]
         assert "Secure" in opened.headers["set-cookie"]

@@ -48,8 +48,13 @@ async def events(subscription: Subscription) -> list[dict[str, Any]]:
     subscription.close()
     found = []
     while piece := await subscription.next():
-        found += [json.loads(line[6:]) for line in piece.decode().split("\n") if line.startswith("data: ")]
+        found += described_in(piece)
     return found
+
+
+def described_in(piece: bytes) -> list[dict[str, Any]]:
+    """The events in some frames."""
+    return [json.loads(line[6:]) for line in piece.decode().split("\n") if line.startswith("data: ")]
 
 
 ALL = Wanted("")
@@ -276,3 +281,32 @@ def test_nothing_of_a_hostile_answer_can_run_or_be_fetched(text: str) -> None:
 
     for tree in trees(text):
         check(tree)
+
+
+async def test_whoever_begins_now_can_have_told_what_is_under_way() -> None:
+    hub = Hub()
+    talk(hub, "over", "c1")
+    hub(RunStarted("on", "debate"))
+    hub(CallStarted("on", "c2", "gpt", "m", "opening"))
+    hub(CallFinished("on", "c2", answer("First.")))
+    hub(StepDone("on", "opening statements"))
+    hub(CallStarted("on", "c3", "gpt", "m", "round 1"))
+    hub(Token("on", "c3", "So far "))
+    with hub.subscribe(Wanted("", blocks=True, under_way=True)) as told, hub.subscribe(ALL) as plain:
+        before = described_in(await told.next())
+        hub(Token("on", "c3", "and on."))
+        with anyio.fail_after(5):
+            after, without = described_in(await told.next()), described_in(await plain.next())
+
+    kinds = ["run_started", "call_started", "call_finished", "cost", "step", "call_started"]
+    assert [one["type"] for one in before] == kinds
+    assert {one["run"] for one in before} == {"on"}
+    assert [one["blocks"] for one in after] == [[[["p", "So far and on."]]]]
+    assert [one["type"] for one in without] == ["token"]
+
+
+async def test_a_run_that_is_over_is_not_under_way() -> None:
+    hub = Hub()
+    talk(hub)
+    with hub.subscribe(Wanted("", under_way=True)) as told:
+        assert await events(told) == []

@@ -1,0 +1,147 @@
+"""What the rest of the HTTP door sees of tokens that others give out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+from mcp.server.auth.provider import ProviderTokenVerifier
+from mcp.server.auth.routes import create_auth_routes
+from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
+from starlette.routing import BaseRoute, Route
+
+from core.config import AuthConfig
+from core.errors import ConfigError
+from core.people.apps import ACCESS, Apps
+from core.people.person import Person
+from server.web.access.address import Address, is_loopback
+from server.web.access.people import Look
+from server.web.house import House
+from server.web.oauth import consent
+from server.web.oauth.company import CompanyTokens
+from server.web.oauth.documents import Documents
+from server.web.oauth.guard import Guarded, Pace
+from server.web.oauth.metadata import resource_metadata_url, resource_routes, server_routes, web_address
+from server.web.oauth.provider import Provider
+
+PUBLIC = ("/.well-known/", "/authorize", "/token", "/register", "/revoke", "/oauth/")
+_PACES = {"/authorize": (20, 60), "/register": (20, 100), "/token": (120, 600), "/revoke": (60, 300)}
+"""How often in a minute each may come, and all together."""
+
+
+class OAuthRoom:
+    """Apps that people connect to *house*, and people of a company's issuer.
+
+    Args:
+        apps: Whether apps may be connected, by an authorization server of our own.
+        auth: The company's issuer; None: there is none.
+        tell: Says a line to whoever started the server.
+    """
+
+    def __init__(self, house: House, *, apps: bool, auth: AuthConfig | None, tell: Callable[[str], None]) -> None:
+        self._house = house
+        self._url = url = house.address.url
+        self._apps = Apps() if apps else None
+        self._below: list[BaseRoute] = []
+        self.at_root: list[BaseRoute] = []
+        self.looks: list[Look] = []
+        if self._apps is not None:
+            self._add_server(self._apps, Provider(url, self._apps, Documents(self._apps), tell))
+        if auth is not None:
+            self.looks.append(_people_of(CompanyTokens(auth)))
+        if issuers := [*([url] if apps else []), *([auth.issuer] if auth else [])]:
+            self._add(resource_routes(url, issuers))
+        self._issuers = issuers
+
+    @property
+    def public(self) -> tuple[str, ...]:
+        """Paths that everybody may ask for."""
+        return PUBLIC if self._issuers else ()
+
+    def routes(self, house: House) -> list[BaseRoute]:
+        return self._below
+
+    def challenge(self, path: str) -> str:
+        """What the header WWW-Authenticate says to whoever asks for *path* without a token."""
+        if not self._issuers or path.rstrip("/") != "/mcp":
+            return "Bearer"
+        return f'Bearer resource_metadata="{resource_metadata_url(self._url)}"'
+
+    @asynccontextmanager
+    async def open(self, house: House) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                if self._apps is not None:
+                    await anyio.to_thread.run_sync(self._apps.close)
+
+    def _add(self, made: tuple[list[BaseRoute], list[BaseRoute]]) -> None:
+        self._below += made[0]
+        self.at_root += made[1]
+
+    def _add_server(self, apps: Apps, provider: Provider) -> None:
+        self._add(server_routes(self._url))
+        made = create_auth_routes(
+            provider,
+            web_address(self._url),
+            client_registration_options=ClientRegistrationOptions(enabled=True),
+            revocation_options=RevocationOptions(enabled=True),
+        )
+        self._below += [*_guarded(made, provider), *consent.routes(apps, self._url, urlsplit(self._url).path)]
+        verifier = ProviderTokenVerifier(provider)
+
+        async def whose(token: str) -> Person | None:
+            """For whom an app acts. It never administrates: it could let itself in again when it is taken back."""
+            access = await verifier.verify_token(token) if token.startswith(ACCESS) else None
+            if access is None:
+                return None
+            if not access.subject:
+                return Person()
+            person = await anyio.to_thread.run_sync(self._house.tokens.named, access.subject)
+            return replace(person, admin=False) if person else None
+
+        self.looks.append(whose)
+
+
+def check_address(address: Address) -> str:
+    """What whoever lets apps be connected at *address* should know; empty: nothing.
+
+    Raises:
+        ConfigError: No app would send a token there.
+    """
+    parts = urlsplit(address.url)
+    if parts.scheme == "https":
+        return ""
+    if not is_loopback(parts.hostname or ""):
+        raise ConfigError(
+            f"Apps connect by https alone, and {address.url} is none. "
+            "Give the address where a proxy takes https for it: --public-url https://moot.example.org"
+        )
+    return "Only programs on this machine can connect. For claude.ai or ChatGPT, give --public-url https://..."
+
+
+def _people_of(company: CompanyTokens) -> Look:
+    async def whose(token: str) -> Person | None:
+        access = await company.verify_token(token)
+        return company.person(access) if access else None
+
+    return whose
+
+
+def _guarded(made: Iterable[Route], provider: Provider) -> list[BaseRoute]:
+    """The SDK's endpoints behind what they do not see to; its metadata are not those of this server."""
+    routes: list[BaseRoute] = []
+    for route in made:
+        if route.path not in _PACES:
+            continue
+        each, together = _PACES[route.path]
+        meant = provider.meant if route.path in ("/token", "/revoke") else None
+        adds = ("client_secret",) if route.path == "/revoke" else ()
+        guarded = Guarded(route.app, pace=Pace(each, together), meant=meant, adds=adds)
+        routes.append(Route(route.path, guarded, methods=sorted(route.methods or ())))
+    return routes
