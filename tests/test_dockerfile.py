@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from build_hooks.wheel import FOLDERS, PACKAGE
+from server.cli.main import serve
+from server.web.serve import PORT
 
 ROOT = Path(__file__).parents[1]
 UV = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
@@ -86,6 +88,17 @@ def clean_environment(tmp_path: Path) -> dict[str, str]:
     cache = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "UV_"))}
     return kept | {"HOME": str(tmp_path), "MOOT_HOME": str(tmp_path / "data"), "UV_CACHE_DIR": cache}
+
+
+def test_what_it_says_of_http_is_a_command_that_there_is_and_what_that_needs_is_installed() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    first, second = (line for line in text.splitlines()[:5] if "HTTP" in line or "serve --http" in line)
+    assert "moot tokens add NAME" in first and "--host 0.0.0.0" in second
+    options = re.findall(r"(?<= )--[a-z-]+", second[second.index(" moot serve") :])
+    assert set(options) <= {option for parameter in serve.params for option in parameter.opts}
+    assert f"127.0.0.1:{PORT}:{PORT}" in second and values("EXPOSE", steps()) == [str(PORT)]
+    syncs = [run for run in values("RUN", steps()) if run.startswith("uv sync")]
+    assert len(syncs) == 2 and all("--extra cluster --extra prometheus" in run for run in syncs)
 
 
 @pytest.mark.slow

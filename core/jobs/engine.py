@@ -103,6 +103,9 @@ class JobEngine(Journal, Protocol):
     ) -> list[Job]:
         """The newest jobs first, of *states* or of all, of *person* or of everybody."""
 
+    async def counts(self) -> dict[str, int]:
+        """How many jobs of everybody are in each state; a state without one may be missing."""
+
     async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """By id, the arguments with which jobs were submitted, of those whose words are still there."""
 

@@ -63,6 +63,12 @@ def result(connection: SQL, id: str) -> JobResult | None:
     return JobResult(**json.loads(row["result"])) if row["result"] else None
 
 
+def counts(connection: SQL, *, only: str = "TRUE") -> dict[str, int]:
+    """How many jobs are in each state, of those that meet *only*, a condition of ours."""
+    query = f"SELECT state, COUNT(*) AS jobs FROM jobs WHERE {only} GROUP BY state"  # noqa: S608 - ours
+    return {str(row["state"]): int(row["jobs"]) for row in connection.execute(query).fetchall()}
+
+
 def list_jobs(
     connection: SQL, states: Collection[JobState], limit: int, *, person: str | None = None, only: str = "TRUE"
 ) -> list[Job]:

@@ -102,6 +102,9 @@ class SQLiteJobs:
             ]
         )
 
+    async def counts(self) -> dict[str, int]:
+        return await self._read(rows.counts) if await anyio.to_thread.run_sync(self.exists) else {}
+
     async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         return await self._read(partial(rows.asked, ids=tuple(ids))) if ids else {}
 

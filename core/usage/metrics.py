@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NAME = "moot"
-_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68)
+SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68)
 """The convention's buckets, and two more for models that think."""
-_TOKENS = tuple(4**power for power in range(14))
+TOKENS = tuple(4**power for power in range(14))
 _DOLLARS = tuple(10.0**power for power in range(-6, 3))
 
 _PROVIDERS = {"gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
@@ -132,7 +132,7 @@ class Metrics:
         started, span = self._calls.pop(event.call)
         answer = event.answer
         about = _request(started) | {
-            "gen_ai.provider.name": _provider(answer.provider),
+            "gen_ai.provider.name": provider_name(answer.provider),
             "gen_ai.response.model": answer.model,
         }
         to.of_calls.duration.record(answer.latency_s, about)
@@ -158,7 +158,7 @@ class Metrics:
         kind = "cancelled" if event.cancelled else error.kind
         about = _request(started) | {"error.type": kind}
         if error.provider:
-            about["gen_ai.provider.name"] = _provider(error.provider)
+            about["gen_ai.provider.name"] = provider_name(error.provider)
         to.of_calls.duration.record(event.failure.latency_s, about)
         span.set_attributes(about)
         to.mark_failed(span, kind)
@@ -199,12 +199,12 @@ class _Histograms:
         def histogram(name: str, unit: str, description: str, buckets: tuple[float, ...]) -> Histogram:
             return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=buckets)
 
-        self.duration = histogram("gen_ai.client.operation.duration", "s", "How long a call took.", _SECONDS)
-        self.workflow = histogram("gen_ai.workflow.duration", "s", "How long a run took.", _SECONDS)
+        self.duration = histogram("gen_ai.client.operation.duration", "s", "How long a call took.", SECONDS)
+        self.workflow = histogram("gen_ai.workflow.duration", "s", "How long a run took.", SECONDS)
         self.first_chunk = histogram(
-            "gen_ai.client.operation.time_to_first_chunk", "s", "How long a model was silent at first.", _SECONDS
+            "gen_ai.client.operation.time_to_first_chunk", "s", "How long a model was silent at first.", SECONDS
         )
-        self.tokens = histogram("gen_ai.client.token.usage", "{token}", "Tokens of a call, by kind.", _TOKENS)
+        self.tokens = histogram("gen_ai.client.token.usage", "{token}", "Tokens of a call, by kind.", TOKENS)
         self.cost = histogram("moot.cost.usd", "{USD}", "What a call cost, where the price is known.", _DOLLARS)
 
 
@@ -240,7 +240,8 @@ def _request(event: CallStarted) -> Attributes:
     return {"gen_ai.operation.name": "chat", "gen_ai.request.model": event.model}
 
 
-def _provider(name: str) -> str:
+def provider_name(name: str) -> str:
+    """What the convention calls the provider that our catalogue calls *name*."""
     return _PROVIDERS.get(name, name)
 
 

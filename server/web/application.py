@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import partial
 
 import anyio.to_thread
 from starlette.applications import Starlette
@@ -17,6 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from ai.runs.app import App, open_app
+from core.events import Sink
 from core.limits.budget import Budget
 from core.paths import data_dir
 from core.people.person import OWNER
@@ -29,6 +29,7 @@ from server.web.api import catalog
 from server.web.api.files import uploads_of
 from server.web.house import House
 from server.web.page import assets
+from server.web.running.readiness import Readiness
 from server.web.stream.watch import JobWatch
 
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
@@ -45,6 +46,7 @@ def create_application(
     beside: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     public: Sequence[str] = (),
+    sinks: Sequence[Sink] = (),
     works: bool = True,
     at_root: Sequence[BaseRoute] = (),
     looks: Sequence[Look] = (),
@@ -57,6 +59,7 @@ def create_application(
         rooms: Further routes.
         beside: What else is open while it serves; *first* before anything happens.
         public: Further paths that everybody may ask for.
+        sinks: Who else hears what happens, but for the tokens.
         works: Whether it also works on jobs; False where whoever opens the app does.
         at_root: Routes that lie at the root of the host, whatever path all else lies below.
         looks: Find out whose a token is that is none of ours.
@@ -71,6 +74,8 @@ def create_application(
                 await stack.enter_async_context(room(house))
             house.opened = await stack.enter_async_context(_opened(open_moot))
             house.opened.bus.add_sink(house.hub)
+            for sink in sinks:
+                house.opened.bus.add_sink(sink, tokens=False)
             if works:
                 await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
             await stack.enter_async_context(_watching(house))
@@ -83,7 +88,7 @@ def create_application(
 
     routes = [
         Route("/health", _health),
-        Route("/ready", partial(_ready, house)),
+        Route("/ready", Readiness(house).answer),
         *people_pages.routes(house, people),
         *catalog.routes(house),
         *[route for room in rooms for route in room(house)],
@@ -131,9 +136,3 @@ async def _watch_where_leading(house: House, watch: JobWatch) -> None:
 async def _health(request: Request) -> Response:
     """Whether this process serves."""
     return JSONResponse({"status": "ok"})
-
-
-async def _ready(house: House, request: Request) -> Response:
-    """Whether it can do what it is asked: the store takes what is written."""
-    problem = await anyio.to_thread.run_sync(house.app.ledger.check) if house.opened else "It is starting."
-    return JSONResponse({"status": "not ready" if problem else "ready", "problem": problem}, 503 if problem else 200)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import anyio.to_thread
 from starlette.routing import BaseRoute, Mount
-from starlette.types import ASGIApp
 
 from ai.runs.app import open_app
 from core.config import load_config
@@ -20,6 +20,12 @@ from server.web.house import House
 from server.web.mcp_endpoint import McpEndpoint, Style
 from server.web.oauth.room import OAuthRoom
 from server.web.openai_api.routes import routes as openai_routes
+from server.web.running import exposition
+from server.web.running.access_log import AccessLog, Form, Seen
+from server.web.running.gauges import Gauges
+from server.web.running.metrics import open_metrics
+from server.web.running.requests import Requests
+from server.web.running.starting import Starting
 
 _STREAMS_S = 5
 """How long streams may take to be told that the server ends."""
@@ -34,6 +40,9 @@ class Place:
         allowed: Further hosts by which the server may be called.
         stateless, json: How MCP is answered, see `server/web/mcp_endpoint.py`.
         workers: How many processes serve.
+        detach: Whether jobs under way go on in a process of their own when it ends; else they wait for the next start.
+        access_log: How a line for each request is written to stderr.
+        metrics_open: Whether programs on this machine read /metrics without a token.
         oauth: Whether apps may be connected, see `server/web/oauth/`.
     """
 
@@ -45,6 +54,9 @@ class Place:
     stateless: bool = False
     json: bool = False
     workers: int = 1
+    detach: bool = True
+    access_log: Form = "off"
+    metrics_open: bool = False
     oauth: bool = False
 
 
@@ -62,7 +74,7 @@ def assemble(
     detach: Callable[[], None] | None = None,
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     works: bool = True,
-) -> ASGIApp:
+) -> Starting:
     """The whole application of *house*, with every room there is.
 
     Args:
@@ -71,20 +83,45 @@ def assemble(
     """
     # A session lives in one process, and the next request may come to another
     endpoint = McpEndpoint(house, Style(place.stateless or place.workers > 1, place.json))
+    house.workers = place.workers
+    metrics = open_metrics()
+    gauges = Gauges(house, metrics) if metrics else None
+    log = AccessLog(place.access_log) if place.access_log != "off" else None
     oauth = OAuthRoom(house, apps=place.oauth, auth=load_config(credentials_path()).auth, tell=say)
-    return create_application(
+    told = exposition.routes(metrics, gauges, open_here=place.metrics_open)
+    app = create_application(
         house,
         open_moot,
-        detach=detach,
-        rooms=[endpoint.routes, _openai, oauth.routes],
-        beside=[endpoint.open, oauth.open],
-        first=first,
+        detach=detach if place.detach else None,
+        rooms=[endpoint.routes, _openai, oauth.routes, told],
+        beside=[endpoint.open, oauth.open, *([gauges.open] if gauges else [])],
+        first=[*([_closing(log)] if log else []), *first],
+        public=[*oauth.public, exposition.PATH],  # who may read it, it says itself
+        sinks=[metrics] if metrics else [],
         works=works,
-        public=oauth.public,
         at_root=oauth.at_root,
         looks=oauth.looks,
         challenge=oauth.challenge,
     )
+
+    def tell(seen: Seen, seconds: float) -> None:
+        if log is not None:
+            log(seen)
+        if metrics is not None:
+            metrics.requested(seen.route, seen.method, seen.status, seconds)
+
+    return Starting(Requests(app, house.address.base_path, tell))
+
+
+def _closing(log: AccessLog) -> Callable[[House], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def writing(house: House) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(log.close)
+
+    return writing
 
 
 def _openai(house: House) -> list[BaseRoute]:

@@ -31,6 +31,8 @@ class House:
     opened: App | None = None
     leads: asyncio.Event | None = None
     """Set where this is the process, of several, that does what only one should; None: there is only this one."""
+    workers: int = 1
+    """How many processes serve, this one among them."""
 
     async def welcome(self, person: Person) -> None:
         """Have ready what *person* works with, which is made when they first come."""

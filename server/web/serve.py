@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import socket
 import webbrowser
 
 import uvicorn
 
 from core.config import FILE, load_config
-from core.errors import ConfigError, InvalidInputError
+from core.errors import ConfigError, InvalidInputError, StoreError
 from core.paths import credentials_path, data_dir
 from core.people.tokens import Tokens
 from server.jobs.worker import start_worker
@@ -19,6 +20,7 @@ from server.web.access.doors import Doors
 from server.web.assembly import Place, assemble, say, uvicorn_settings
 from server.web.house import House
 from server.web.oauth.room import check_address
+from server.web.running.starting import check_ground
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +32,17 @@ def serve(place: Place, *, browser: bool) -> int:
     """Serve until told to end; the exit code.
 
     Raises:
-        ConfigError: Others could reach it, and there are no tokens.
+        ConfigError: Others could reach it, and there are no tokens; or it cannot start as things are.
         InvalidInputError: It cannot stand there.
     """
+    check_ground()
+    try:
+        return _serve(place, browser=browser)
+    except StoreError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _serve(place: Place, *, browser: bool) -> int:
     tokens, doors = Tokens(), Doors(data_dir())
     known_otherwise = place.oauth or load_config(credentials_path()).auth is not None
     if not is_loopback(place.host) and not known_otherwise and not tokens.all():
@@ -153,5 +163,15 @@ def _run(house: House, place: Place, bound: socket.socket) -> int:
         return serve_with_workers(place, house.address, bound, place.workers)
     app = assemble(house, place, detach=start_worker)
     server = uvicorn.Server(uvicorn.Config(app, **uvicorn_settings()))
-    server.run(sockets=[bound])
+
+    def end(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, end)  # uvicorn sends it on once it has ended well: that is no death by a signal
+    try:
+        server.run(sockets=[bound])
+    except SystemExit as error:
+        if app.problem is None:
+            raise
+        raise ConfigError(app.problem) from error
     return 0 if server.started else 1

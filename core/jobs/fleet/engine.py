@@ -113,6 +113,9 @@ class PostgresJobs:
         found, gone, workers = await self.read(partial(self._around, find=find))
         return [self._shown(job, gone, workers) for job in found]
 
+    async def counts(self) -> dict[str, int]:
+        return await self.read(partial(rows.counts, only=WHOLE))
+
     async def asked(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         return await self.read(partial(rows.asked, ids=tuple(ids))) if ids else {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
@@ -17,6 +18,10 @@ from core.usage.ledger import Ledger, as_json, days_back
 from server.web.api.agents import PANELS
 from server.web.api.chats import ChatAsk, chat_for
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
+from server.web.house import House
+from server.web.running import figures
+from server.web.running.gauges import jobs_by_state
+from server.web.running.readiness import Readiness
 from tools.status import AIStatus, status
 
 _VERSION = version("moot-mcp")
@@ -63,6 +68,23 @@ class Usage(BaseModel):
     """Why the ledger takes no calls now; null when it does."""
 
 
+class ServerHealth(BaseModel):
+    """How the server is; for administrators."""
+
+    uptime_s: float
+    """Of the process that answers, of which there may be several."""
+    workers: int
+    jobs: dict[str, int]
+    """Of everybody, by state."""
+    disk_free_bytes: int | None
+    """Null, as below, where that cannot be told."""
+    memory_bytes: int | None
+    loop_lag_median_ms: float | None
+    loop_lag_worst_ms: float | None
+    problem: str | None
+    """Why it is not ready now."""
+
+
 class ServerStatus(BaseModel):
     version: str
     person: str
@@ -74,6 +96,8 @@ class ServerStatus(BaseModel):
     loop_lag_p99_ms: float | None
     """How late this process's event loop was in the last minute."""
     problems: list[str]
+    server: ServerHealth | None = None
+    """Null for whoever is no administrator."""
 
 
 class Plan(BaseModel):
@@ -146,9 +170,29 @@ async def server_status(asked: Asked[Query, Body]) -> ServerStatus:
         admin=person.admin,
         per_day_usd=person.per_day_usd,
         watching=house.hub.watching,
-        loop_lag_p99_ms=None if (late := house.lag.quantile(0.99)) is None else round(late * 1_000, 2),
+        loop_lag_p99_ms=_late_ms(house, 0.99),
         problems=[clean(problem) for problem in problems],
+        server=await _health(house) if person.admin else None,
     )
+
+
+async def _health(house: House) -> ServerHealth:
+    free, memory = await anyio.to_thread.run_sync(lambda: (figures.disk_free_bytes(), figures.memory_bytes()))
+    return ServerHealth(
+        uptime_s=round(time.time() - figures.STARTED, 1),
+        workers=house.workers,
+        jobs=await jobs_by_state(house),
+        disk_free_bytes=free,
+        memory_bytes=memory,
+        loop_lag_median_ms=_late_ms(house, 0.5),
+        loop_lag_worst_ms=_late_ms(house, 1.0),
+        problem=await Readiness(house).problem(),
+    )
+
+
+def _late_ms(house: House, share: float) -> float | None:
+    late = house.lag.quantile(share)
+    return None if late is None else round(late * 1_000, 2)
 
 
 async def plan(asked: Asked[Query, ChatAsk]) -> Plan:

@@ -236,6 +236,17 @@ async def test_the_ledgers_activities_are_bounded(base_url: str) -> None:
         assert len(found) == 1
 
 
+async def test_administrators_are_told_how_the_server_is() -> None:
+    async with served({"gpt": ["Good day."]}) as house:
+        await house.owner.post("/api/chat", json=ask())
+        async with await house.person("ada") as ada, await house.person("boss", admin=True) as boss:
+            assert (await ada.get("/api/status")).json()["server"] is None
+            told = (await boss.get("/api/status")).json()["server"]
+        assert told["jobs"] == {"queued": 0, "running": 0, "paused": 0, "done": 1, "failed": 0, "cancelled": 0}
+        assert (told["workers"], told["problem"]) == (1, None)
+        assert told["uptime_s"] >= 0 and told["disk_free_bytes"] > 0 and told["memory_bytes"] > 0
+
+
 async def test_markdown_is_drawn_as_trees_in_the_order_it_came() -> None:
     async with served({"gpt": []}) as house:
         reply = await house.owner.post("/api/blocks", json={"texts": ["A **b**.", "", "<i>c</i>\u202e"]})

@@ -7,11 +7,14 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
+from figures import Figures, figure, read
 from web_house import Program, client, configured, web_program
 
 pytestmark = pytest.mark.slow
@@ -67,6 +70,39 @@ async def test_one_stream_has_what_happens_in_every_process(program: Program) ->
     assert numbers == sorted(set(numbers))
     marks = {str(one["call"]).partition(".")[0] for one in told if "call" in one}
     assert len(marks) == 2, "both processes had work"
+
+
+async def figures_of(url: str, cookie: str) -> Figures:
+    """What /metrics tells, by any of the processes."""
+    async with client(url, cookie=cookie) as once:
+        return read((await once.get("/metrics")).text)
+
+
+async def test_the_figures_are_those_of_all_processes_and_outlive_one_of_them(program: Program) -> None:
+    count = partial(figure, name="gen_ai_client_operation_duration_seconds_count", gen_ai_request_model="tokens=5")
+    with anyio.fail_after(120):
+        async with client(program.url, cookie=program.cookie) as owner:
+            chats = [await posted(owner, "gpt", program.url) for _ in range(12)]
+            for chat in chats:
+                while (await owner.get(f"/api/chat/async/{chat}/status")).json()["status"] not in OVER:
+                    pass
+        figures = await figures_of(program.url, program.cookie)
+        while figure(figures, "moot_processes") != 2 or count(figures) != 12:
+            figures = await figures_of(program.url, program.cookie)
+        assert figure(figures, "moot_jobs", state="done") == 12
+        assert figure(figures, "moot_http_requests_total", route="/api/chat/async", method="POST") == 12
+        os.kill(children(program.process.pid)[0], signal.SIGKILL)
+        living = set(children(program.process.pid))
+        while len(now := set(children(program.process.pid))) != 2 or now == living:
+            living &= now
+            await anyio.lowlevel.checkpoint()
+        figures = {}
+        while not figures or figure(figures, "moot_processes") != 2:
+            try:
+                figures = await figures_of(program.url, program.cookie)
+            except httpx2.TransportError:
+                continue
+        assert count(figures) == 12, "what a process had counted is kept"
 
 
 async def test_a_killed_process_loses_nothing_and_another_goes_on(program: Program) -> None:
