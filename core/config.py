@@ -261,6 +261,8 @@ class Config:
     exposed: str | None = None
     """The one of them that says that others can read the file."""
     bad_rows: dict[str, str] = field(default_factory=dict)
+    bad_auth: str | None = None
+    """The one of them that says why nobody's JWTs are taken, though `auth` is there."""
     readable: bool = True
 
 
@@ -298,13 +300,17 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         except ConfigError as error:
             bad_rows[name] = str(error)
             problems.append(str(error))
+    before = len(problems)
+    auth = _check_section(AuthConfig, "auth", raw, problems) if "auth" in raw else None
+    bad_auth = problems[-1] if len(problems) > before else None
     return Config(
         rows=rows,
         defaults=_check_section(Defaults, "defaults", raw, problems) or Defaults(),
         roles=_check_roles(raw, problems),
         files=_check_section(FilesConfig, "files", raw, problems) or FilesConfig(roots=[]),
         groups=_check_groups(raw, problems),
-        auth=_check_section(AuthConfig, "auth", raw, problems) if "auth" in raw else None,
+        auth=auth,
+        bad_auth=bad_auth,
         problems=tuple(problems),
         exposed=exposed,
         bad_rows=bad_rows,

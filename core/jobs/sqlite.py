@@ -28,7 +28,7 @@ from core.errors import StoreError, UnknownJobError
 from core.jobs import packed, rows
 from core.jobs.schema import MIGRATIONS
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Job, JobClaim, JobResult, KeptCall, new_id
+from core.jobs.values import LOST_SPOOL, UNWRITABLE, Job, JobClaim, JobResult, KeptCall, new_id
 from core.paths import network_folder
 from core.stores.owners import Owner
 from core.stores.spool import Segment, Spool, left_behind, read_spool
@@ -43,8 +43,6 @@ _SPACING_S = 0.25
 """The spool has every finished call at once; the table may have it a moment later."""
 _LOOK_AGAIN_S = 0.1
 _MERGED_AT_ONCE = 500
-_UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
-_LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 
 
 _dumped = json.JSONEncoder(separators=(",", ":")).encode
@@ -72,7 +70,7 @@ class SQLiteJobs:
 
     @property
     def problem(self) -> str | None:
-        return self._store.problem or (_LOST_SPOOL if self._spool.failed else None)
+        return self._store.problem or (LOST_SPOOL if self._spool.failed else None)
 
     def exists(self) -> bool:
         return self._path.exists()
@@ -163,7 +161,7 @@ class SQLiteJobs:
         try:
             job = await anyio.to_thread.run_sync(self._claim, tuple(kinds))
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(_UNWRITABLE) from error
+            raise StoreError(UNWRITABLE) from error
         if job is not None:
             self._held.add(job.id)
         return job
@@ -280,7 +278,7 @@ class SQLiteJobs:
                 )
             self._spool.open()
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(_UNWRITABLE) from error
+            raise StoreError(UNWRITABLE) from error
 
     def _shown(self, job: Job) -> Job:
         """*job* as it stands: one of ours whose calls cannot be kept at the moment is paused, though nothing can say

@@ -24,6 +24,8 @@ MOST_ATTEMPTS = 5
 """A job that killed its worker so often without a single new finished call is not tried again. Of a worker that ran
 several jobs when it ended, each has its share."""
 WORN_OUT = f"It ended its worker {MOST_ATTEMPTS} times without finishing a call, so it is not tried again."
+UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
+LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 CRASHED = "It failed unexpectedly; the log of the process that ran it says more."
 
 

@@ -10,7 +10,7 @@ import webbrowser
 
 import uvicorn
 
-from core.config import FILE, load_config
+from core.config import load_config
 from core.errors import ConfigError, InvalidInputError, StoreError
 from core.paths import credentials_path, data_dir
 from core.people.tokens import Tokens
@@ -55,7 +55,7 @@ def _serve(place: Place, *, browser: bool) -> int:
         house = House(address_of(place, bound), tokens, doors)
         warning = check_address(house.address) if place.oauth else ""
         _tell(house, browser=browser)
-        for line in [*filter(None, [warning]), *_auth_problems()]:
+        for line in filter(None, [warning, load_config(credentials_path()).bad_auth]):
             say(line)
         return _run(house, place, bound)
     finally:
@@ -149,11 +149,6 @@ def _tell(house: House, *, browser: bool) -> None:
     say("Programs send a token: moot tokens add NAME. Ctrl-C ends it; jobs go on by themselves.")
     if browser and not webbrowser.open(link):
         say("No browser could be started here. Open the link yourself.")
-
-
-def _auth_problems() -> list[str]:
-    """What is wrong with whose JWTs are taken; those are not taken then."""
-    return [problem for problem in load_config(credentials_path()).problems if problem.startswith(f"{FILE}: auth")]
 
 
 def _run(house: House, place: Place, bound: socket.socket) -> int:

@@ -83,6 +83,7 @@ READ_BY_NAMING = {
     "core/names/naming.py",
     "moot/__init__.py",
     "server/jobs/worker.py",
+    "server/mcp_server/apps.py",
     "server/toolbox.py",
     "server/web/page/assets.py",
     "server/web/workers.py",

@@ -25,12 +25,12 @@ import psycopg
 from core.errors import StoreError
 from core.jobs import rows
 from core.jobs.fleet import rows as pg_rows
-from core.jobs.fleet.commits import Commits, rescue
+from core.jobs.fleet.commits import Commits, looked_at, nothing, rescue
 from core.jobs.fleet.leases import LEASE_S, Holds
 from core.jobs.fleet.parts import ABANDONED, WHOLE, PostgresParts
 from core.jobs.fleet.task_queue import Entry, Queue, install
 from core.jobs.states import CancelMode, JobState
-from core.jobs.values import Job, JobClaim, JobResult, KeptCall, new_id
+from core.jobs.values import LOST_SPOOL, UNWRITABLE, Job, JobClaim, JobResult, KeptCall, new_id
 from core.stores.owners import Owner
 from core.stores.pg_connection import Connection
 from core.stores.postgres import PostgresStore
@@ -42,8 +42,6 @@ _MOST_UNCOMMITTED = 10_000
 _LOOK_AGAIN_S = 0.1
 _FRESH_S = 0.1
 """How long ago the database may have been heard of last when a call starts."""
-_UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
-_LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 _NO_WORKER = "No worker is running. Start one on any machine with this MOOT_STORE: moot worker"
 
 
@@ -89,15 +87,14 @@ class PostgresJobs:
 
     @property
     def problem(self) -> str | None:
-        return self._store.problem or self._queue.problem or (_LOST_SPOOL if self._spool.failed else None)
+        return self._store.problem or self._queue.problem or (LOST_SPOOL if self._spool.failed else None)
 
     async def submit(
         self, kind: str, arguments: Mapping[str, Any], *, person: str = "", request_key: str | None = None
     ) -> Job:
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock(), person=person)
-        text, kept_s = rows.dump_arguments(arguments), self._kept_s(kind)
-        add = partial(pg_rows.submit, job=job, arguments=text, kept_s=kept_s, request_key=request_key)
-        return await self.write(add)
+        add = partial(pg_rows.submit, job=job, arguments=rows.dump_arguments(arguments), kept_s=self._kept_s(kind))
+        return await self.write(partial(add, request_key=request_key))
 
     async def get(self, id: str) -> Job:
         job, gone, workers = await self.read(partial(self._around, find=partial(rows.get, id=id)))
@@ -245,11 +242,11 @@ class PostgresJobs:
     def _prepare(self) -> None:
         try:
             if self._owner.register():
-                self._store.submit(_nothing).result()  # the tables are there before the queue is asked
+                self._store.submit(nothing).result()  # the tables are there before the queue is asked
             self._spool.open()
         except OSError as error:
             self._owner.close()
-            raise StoreError(_UNWRITABLE) from error
+            raise StoreError(UNWRITABLE) from error
         except StoreError:
             self._owner.close()
             raise
@@ -332,7 +329,7 @@ class PostgresJobs:
             if self.holds.due:
                 await self._renew()
             elif not self._fresh:
-                await self.read(_nothing)
+                await self.read(nothing)
 
     @property
     def _fresh(self) -> bool:
@@ -341,7 +338,7 @@ class PostgresJobs:
     async def _writable(self) -> None:
         while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
             if not self._spool.waiting:  # nothing is waiting that would show whether writing works again
-                self._store.post(_nothing)
+                self._store.post(nothing)
             await anyio.sleep(_LOOK_AGAIN_S)
 
     def _hear(self) -> None:
@@ -374,7 +371,7 @@ class PostgresJobs:
     async def write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
         asked = self.holds.clock()
         written = asyncio.wrap_future(self._store.submit(operation, patient=patient))
-        written.add_done_callback(_looked_at)
+        written.add_done_callback(looked_at)
         try:
             found = await asyncio.shield(written)  # it is written all the same
         except psycopg.Error as error:
@@ -395,13 +392,3 @@ class PostgresJobs:
                 return found
             await self._writable()
             await anyio.sleep(_LOOK_AGAIN_S)
-
-
-def _looked_at(written: asyncio.Future[Any]) -> None:
-    """Whoever waited may have been cancelled; a failure is nobody's business then."""
-    if not written.cancelled():
-        written.exception()
-
-
-def _nothing(connection: Connection) -> None:
-    """A write that writes nothing: it only finds out whether the store can be used."""

@@ -29,6 +29,10 @@ class BadClientError(ValueError):
     """What an app says of itself is not taken; the message says why."""
 
 
+class BadRedirectError(BadClientError):
+    """It is an address to which nobody is to be sent back."""
+
+
 class KnownClient(OAuthClientInformationFull):
     """An app as the SDK knows it. It proves itself by PKCE alone, for anybody may register."""
 
@@ -69,7 +73,7 @@ def checked_client(id: str, name: object, redirect_uris: Iterable[object], grant
     """
     uris = list(redirect_uris)
     if not 0 < len(uris) <= _MOST_URIS:
-        raise BadClientError(f"'redirect_uris' must have one to {_MOST_URIS} addresses.")
+        raise BadRedirectError(f"'redirect_uris' must have one to {_MOST_URIS} addresses.")
     checked = tuple(dict.fromkeys(str(AnyUrl(checked_uri(uri))) for uri in uris))
     kinds = tuple(kind for kind in _GRANT_TYPES if kind in list(grant_types))
     if "authorization_code" not in kinds:
@@ -85,17 +89,19 @@ def checked_uri(uri: object) -> str:
         BadClientError: They may not.
     """
     if not isinstance(uri, str) or len(uri) > _LONGEST_URI or not uri.isascii() or not uri.isprintable():
-        raise BadClientError("A redirect address is no address, or too long.")
+        raise BadRedirectError("A redirect address is no address, or too long.")
     try:
         parts = urlsplit(uri)
         _ = parts.port
     except ValueError:
-        raise BadClientError("A redirect address is no address.") from None
+        raise BadRedirectError("A redirect address is no address.") from None
     if set(uri) & set(" \\#<>\"'`{}|^") or parts.username is not None or parts.password is not None:
-        raise BadClientError("A redirect address must have no fragment, no name, no blank and no quotation mark.")
+        raise BadRedirectError("A redirect address must have no fragment, no name, no blank and no quotation mark.")
     by_https = parts.scheme == "https" and _HOST.fullmatch(parts.hostname or "")
     if not by_https and not _is_here(uri):
-        raise BadClientError("A redirect address must begin with https://, or be http://127.0.0.1 or http://localhost.")
+        raise BadRedirectError(
+            "A redirect address must begin with https://, or be http://127.0.0.1 or http://localhost."
+        )
     return uri
 
 

@@ -22,7 +22,15 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from pydantic import AnyHttpUrl, AnyUrl, ValidationError
 
 from core.people.apps import ACCESS_S, Apps, Asked, Grant
-from server.web.oauth.clients import BY_PKCE_ALONE, SCOPE, BadClientError, KnownClient, checked_client, host_of
+from server.web.oauth.clients import (
+    BY_PKCE_ALONE,
+    SCOPE,
+    BadClientError,
+    BadRedirectError,
+    KnownClient,
+    checked_client,
+    host_of,
+)
 from server.web.oauth.documents import Documents
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -61,7 +69,7 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
         try:
             client = checked_client(client_info.client_id, client_info.client_name, uris, client_info.grant_types)
         except BadClientError as error:
-            kind = "invalid_redirect_uri" if "redirect" in str(error) else "invalid_client_metadata"
+            kind = "invalid_redirect_uri" if isinstance(error, BadRedirectError) else "invalid_client_metadata"
             raise RegistrationError(kind, str(error)) from None  # type: ignore[arg-type]
         await anyio.to_thread.run_sync(self._apps.keep_client, client)
         client_info.client_name = client.name
