@@ -13,7 +13,6 @@ from web_house import configured, web_program
 from core.people.person import Person
 from core.people.tokens import Tokens
 
-
 _SETTINGS = """
 [checks.negative_data_rejection]
 expected-statuses = ["400", "401", "403", "404", "405", "409", "413", "415", "429", "5xx"]
