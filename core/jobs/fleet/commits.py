@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from core.errors import StoreError
 from core.jobs.fleet import rows as pg_rows
@@ -121,3 +122,9 @@ def rescue(store: PostgresStore, folder: Path, owner: Owner) -> None:
                     store.submit(merge).result()
                 path.unlink(missing_ok=True)
             owner.bury(holder)
+
+
+def looked_at(written: asyncio.Future[Any]) -> None:
+    """Whoever waited may have been cancelled; a failure is nobody's business then."""
+    if not written.cancelled():
+        written.exception()

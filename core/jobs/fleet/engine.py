@@ -25,7 +25,7 @@ import psycopg
 from core.errors import StoreError
 from core.jobs import rows
 from core.jobs.fleet import rows as pg_rows
-from core.jobs.fleet.commits import Commits, rescue
+from core.jobs.fleet.commits import Commits, looked_at, rescue
 from core.jobs.fleet.leases import LEASE_S, Holds
 from core.jobs.fleet.parts import ABANDONED, WHOLE, PostgresParts
 from core.jobs.fleet.task_queue import Entry, Queue, install
@@ -374,7 +374,7 @@ class PostgresJobs:
     async def write(self, operation: Callable[[Connection], T], *, patient: bool = False) -> T:
         asked = self.holds.clock()
         written = asyncio.wrap_future(self._store.submit(operation, patient=patient))
-        written.add_done_callback(_looked_at)
+        written.add_done_callback(looked_at)
         try:
             found = await asyncio.shield(written)  # it is written all the same
         except psycopg.Error as error:
@@ -395,12 +395,6 @@ class PostgresJobs:
                 return found
             await self._writable()
             await anyio.sleep(_LOOK_AGAIN_S)
-
-
-def _looked_at(written: asyncio.Future[Any]) -> None:
-    """Whoever waited may have been cancelled; a failure is nobody's business then."""
-    if not written.cancelled():
-        written.exception()
 
 
 def _nothing(connection: Connection) -> None:
