@@ -39,9 +39,8 @@ from core.stores.spool import Spool
 T = TypeVar("T")
 
 _MOST_UNCOMMITTED = 10_000
-_LOOK_AGAIN_S = 0.1
-_FRESH_S = 0.1
-"""How long ago the database may have been heard of last when a call starts."""
+_LOOK_AGAIN_S = _FRESH_S = 0.1
+"""How soon the database is asked again, and how long ago it may have been heard of last when a call starts."""
 _UNWRITABLE = "Jobs need a data folder that can be written. Free some space, check its permissions, or set MOOT_HOME."
 _LOST_SPOOL = "The disk is full, so finished calls cannot be kept. Free some space; the job then goes on by itself."
 _NO_WORKER = "No worker is running. Start one on any machine with this MOOT_STORE: moot worker"
