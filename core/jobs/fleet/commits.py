@@ -128,7 +128,3 @@ def looked_at(written: asyncio.Future[Any]) -> None:
     """Whoever waited may have been cancelled; a failure is nobody's business then."""
     if not written.cancelled():
         written.exception()
-
-
-def nothing(connection: Connection) -> None:
-    """A write that writes nothing: it only finds out whether the store can be used."""

@@ -25,7 +25,7 @@ import psycopg
 from core.errors import StoreError
 from core.jobs import rows
 from core.jobs.fleet import rows as pg_rows
-from core.jobs.fleet.commits import Commits, looked_at, nothing, rescue
+from core.jobs.fleet.commits import Commits, looked_at, rescue
 from core.jobs.fleet.leases import LEASE_S, Holds
 from core.jobs.fleet.parts import ABANDONED, WHOLE, PostgresParts
 from core.jobs.fleet.task_queue import Entry, Queue, install
@@ -39,9 +39,8 @@ from core.stores.spool import Spool
 T = TypeVar("T")
 
 _MOST_UNCOMMITTED = 10_000
-_LOOK_AGAIN_S = 0.1
-_FRESH_S = 0.1
-"""How long ago the database may have been heard of last when a call starts."""
+_LOOK_AGAIN_S = _FRESH_S = 0.1
+"""How soon the database is asked again, and how long ago it may have been heard of last when a call starts."""
 _NO_WORKER = "No worker is running. Start one on any machine with this MOOT_STORE: moot worker"
 
 
@@ -93,8 +92,9 @@ class PostgresJobs:
         self, kind: str, arguments: Mapping[str, Any], *, person: str = "", request_key: str | None = None
     ) -> Job:
         job = Job(new_id(), kind, "queued", arguments, creator=self.owner, created=self.clock(), person=person)
-        add = partial(pg_rows.submit, job=job, arguments=rows.dump_arguments(arguments), kept_s=self._kept_s(kind))
-        return await self.write(partial(add, request_key=request_key))
+        text, kept_s = rows.dump_arguments(arguments), self._kept_s(kind)
+        add = partial(pg_rows.submit, job=job, arguments=text, kept_s=kept_s, request_key=request_key)
+        return await self.write(add)
 
     async def get(self, id: str) -> Job:
         job, gone, workers = await self.read(partial(self._around, find=partial(rows.get, id=id)))
@@ -242,7 +242,7 @@ class PostgresJobs:
     def _prepare(self) -> None:
         try:
             if self._owner.register():
-                self._store.submit(nothing).result()  # the tables are there before the queue is asked
+                self._store.submit(_nothing).result()  # the tables are there before the queue is asked
             self._spool.open()
         except OSError as error:
             self._owner.close()
@@ -329,7 +329,7 @@ class PostgresJobs:
             if self.holds.due:
                 await self._renew()
             elif not self._fresh:
-                await self.read(nothing)
+                await self.read(_nothing)
 
     @property
     def _fresh(self) -> bool:
@@ -338,7 +338,7 @@ class PostgresJobs:
     async def _writable(self) -> None:
         while self.problem or self._spool.waiting > _MOST_UNCOMMITTED:
             if not self._spool.waiting:  # nothing is waiting that would show whether writing works again
-                self._store.post(nothing)
+                self._store.post(_nothing)
             await anyio.sleep(_LOOK_AGAIN_S)
 
     def _hear(self) -> None:
@@ -392,3 +392,7 @@ class PostgresJobs:
                 return found
             await self._writable()
             await anyio.sleep(_LOOK_AGAIN_S)
+
+
+def _nothing(connection: Connection) -> None:
+    """A write that writes nothing: it only finds out whether the store can be used."""

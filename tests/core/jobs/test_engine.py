@@ -382,3 +382,13 @@ async def test_a_job_whose_process_is_gone_is_told_as_waiting_for_another_one(ow
         assert seen.state == "queued" and f"moot jobs watch {job.id}" in seen.reason
     taken = await here.claim(KINDS)
     assert taken is not None and (await here.get(job.id)).state == "running"
+
+
+async def test_jobs_are_counted_by_state_whoever_they_are_of(owners: Owners) -> None:
+    engine = owners.open()
+    assert await engine.counts() == {}
+    job = await claimed(engine)
+    await engine.submit("ask_many", {}, person="ada")
+    assert await engine.counts() == {"running": 1, "queued": 1}
+    await engine.finish(job, "done", result=JobResult("text", {}))
+    assert await owners.open().counts() == {"done": 1, "queued": 1}

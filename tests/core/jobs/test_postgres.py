@@ -84,6 +84,7 @@ async def test_a_job_goes_to_one_worker_and_its_result_to_everybody(workers: Wor
     await first.finish(job, "done", result=JobResult("text\x00", {"replies": [1]}))
     assert await window.result(job.id) == JobResult("text\x00", {"replies": [1]})
     assert [(job.id, job.state) for job in await second.list_jobs()] == [(accepted.id, "done")]
+    assert await second.counts() == {"done": 1}
     with pytest.raises(UnknownJobError):
         await window.get("nope")
 
