@@ -22,7 +22,6 @@ from server.web.access.address import Address, is_loopback
 from server.web.access.people import Look
 from server.web.house import House
 from server.web.oauth import consent
-from server.web.oauth.company import CompanyTokens
 from server.web.oauth.documents import Documents
 from server.web.oauth.guard import Guarded, Pace
 from server.web.oauth.metadata import resource_metadata_url, resource_routes, server_routes, web_address
@@ -52,7 +51,7 @@ class OAuthRoom:
         if self._apps is not None:
             self._add_server(self._apps, Provider(url, self._apps, Documents(self._apps), tell))
         if auth is not None:
-            self.looks.append(_people_of(CompanyTokens(auth)))
+            self.looks.append(_people_of(auth))
         if issuers := [*([url] if apps else []), *([auth.issuer] if auth else [])]:
             self._add(resource_routes(url, issuers))
         self._issuers = issuers
@@ -125,7 +124,11 @@ def check_address(address: Address) -> str:
     return "Only programs on this machine can connect. For claude.ai or ChatGPT, give --public-url https://..."
 
 
-def _people_of(company: CompanyTokens) -> Look:
+def _people_of(auth: AuthConfig) -> Look:
+    from server.web.oauth.company import CompanyTokens  # what reads JWTs costs 5 MB
+
+    company = CompanyTokens(auth)
+
     async def whose(token: str) -> Person | None:
         access = await company.verify_token(token)
         return company.person(access) if access else None
