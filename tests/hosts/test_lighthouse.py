@@ -1,4 +1,4 @@
-"""Lighthouse, as npm has it, looks at the page in Debian's Chromium. Opt-in like the hosts: `uv run pytest -m hosts`."""
+"""Lighthouse, as npm has it, looks at the page in Chromium. Opt-in like the hosts: `uv run pytest -m hosts`."""
 
 from __future__ import annotations
 

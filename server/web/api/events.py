@@ -37,6 +37,7 @@ async def events(asked: Asked[EventsQuery, Body]) -> Any:
     runs = _names(query.chat) | _names(query.run)
     wanted = Wanted(asked.person.name, runs, types | {"reset"} if types else types, query.blocks, query.under_way)
     after = asked.request.headers.get("last-event-id", "") or query.after
+    asked.house.hub.follow(runs)
     return event_stream(asked.house.hub, wanted, after=after)
 
 

@@ -26,6 +26,8 @@ _KEPT = 20_000
 """Events, some minutes of a busy server."""
 _KEPT_BYTES = 32 * 1024 * 1024
 _GATHER_S = 0.02
+LOOK = "look"
+"""Not for those who watch: somebody follows a run, of which whoever watches the store should tell."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -157,6 +159,11 @@ class Hub:
     def _marked(self, call: str) -> str:
         """The id of a call of this process, for all of them."""
         return f"{self._mark}.{call}"
+
+    def follow(self, runs: Collection[str]) -> None:
+        """Have whoever watches the store, in whichever process, tell how the jobs called *runs* are."""
+        for run in runs:
+            self.publish(LOOK, run, {}, person=LOOK)
 
     @contextmanager
     def subscribe(self, wanted: Wanted, *, after: str = "") -> Iterator[Subscription]:

@@ -40,7 +40,7 @@ class Wanted:
     under_way: bool = False
 
     def takes(self, entry: Entry) -> bool:
-        if entry.person != self.person or (self.runs and entry.run not in self.runs):
+        if entry.type == "look" or entry.person != self.person or (self.runs and entry.run not in self.runs):
             return False
         return not self.types or entry.type in self.types
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from core.errors import MootError, UnknownJobError
+from core.jobs.jobs import done_here, may_exist
 from core.jobs.values import is_job
-from server.web.stream.hub import Hub
+from server.web.stream.hub import LOOK, Hub
 from tools.jobs import FinishedCall, JobView
 
 if TYPE_CHECKING:
@@ -51,9 +52,10 @@ class JobWatch:
 
     def heard(self, type: str, run: str) -> None:
         """Something happened here: look soon, also where it is over by then."""
-        if type not in ("run_started", "run_finished") or not is_job(run):
+        if type not in ("run_started", "run_finished", LOOK) or not is_job(run):
             return
-        self._told_by_itself.add(run)
+        if type != LOOK:
+            self._told_by_itself.add(run)
         self._seen.setdefault(run, _Seen({}))
         self._poke.set()
 
@@ -69,7 +71,7 @@ class JobWatch:
                 await self._look()
             except MootError as error:  # the store is away; it is looked at again
                 log.debug("jobs cannot be looked at: %s", error.kind)
-            with anyio.move_on_after(_LOOK_S if self._seen else _REST_S):
+            with anyio.move_on_after(_LOOK_S if self._seen or (self._hub.watching and not done_here()) else _REST_S):
                 await self._poke.wait()
 
     async def _look(self) -> None:
@@ -117,6 +119,5 @@ class JobWatch:
 
 
 def _may_exist() -> bool:
-    from core.jobs.jobs import may_exist
-
-    return may_exist()
+    """Whether there may be a job: in a fleet any other machine may have accepted one."""
+    return may_exist() or not done_here()
