@@ -62,7 +62,7 @@ class LiveView:
                 await self._start()
         if self._house is None:
             return None
-        code = await anyio.to_thread.run_sync(self._house.doors.link, "", f"/#/chat?run={run}")
+        code = await anyio.to_thread.run_sync(self._house.doors.link, "", f"/#/watch/{run}")
         return f"{self._house.address.url}/open/{code}"
 
     async def _start(self) -> None:

@@ -11,13 +11,14 @@ const VIEWS = {
   usage: { name: "Usage", load: () => import("./usage.js") },
   history: { name: "History", load: () => import("./history.js") },
   ais: { name: "AIs", load: () => import("./ais.js") },
+  watch: { name: "A run", load: () => import("./watch.js"), linked: false },
 };
 const opened = new Map();
 let shown = "";
 
-const links = Object.entries(VIEWS).map(([key, view]) =>
-  h("a", { href: `#/${key}`, "data-view": key }, icon(key), h("span", {}, view.name)),
-);
+const links = Object.entries(VIEWS)
+  .filter(([, view]) => view.linked !== false)
+  .map(([key, view]) => h("a", { href: `#/${key}`, "data-view": key }, icon(key), h("span", {}, view.name)));
 const away = h(
   "p",
   { class: "away", role: "status", hidden: true },

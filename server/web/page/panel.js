@@ -3,7 +3,7 @@
 import { Writing } from "./writing.js";
 import { count, dollars, fill, h, hue, say, signed } from "./dom.js";
 
-const ROLES = {
+export const ROLES = {
   answer: "Independent answers",
   critique: "After reading each other",
   opening: "Opening statements",
@@ -133,7 +133,7 @@ export class Panel {
 }
 
 /** One call of a panel. */
-class Seat {
+export class Seat {
   constructor(call) {
     this.writing = new Writing();
     this.state = h("small", {});

@@ -157,6 +157,17 @@ function link(there) {
   for (const listener of links) listener(there);
 }
 
+/** Hears *run* from its start, over a stream of its own; returns what ends that. */
+export function follow(run) {
+  const stream = new EventSource(`${base}/api/events?${new URLSearchParams({ blocks: "1", chat: run })}`);
+  stream.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    fold(event);
+    for (const listener of listeners) listener(event);
+  };
+  return () => stream.close();
+}
+
 const channel = new BroadcastChannel(`moot${base}`);
 let leads = false;
 

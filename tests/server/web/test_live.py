@@ -34,7 +34,7 @@ async def test_the_first_note_of_a_run_leads_to_its_page(mode: str) -> None:
             link = notes[0].removeprefix("Watch it: ")
             async with httpx2.AsyncClient() as browser:
                 opened = await browser.get(link)
-                base, _, run = opened.headers["location"].partition("/#/chat?run=")
+                base, _, run = opened.headers["location"].partition("/#/watch/")
                 assert (opened.status_code, base) == (303, "")
                 url = link.partition("/open/")[0]
                 browser.cookies.update(opened.cookies)

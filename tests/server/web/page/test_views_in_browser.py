@@ -215,3 +215,15 @@ def test_an_installation_without_ais_says_what_to_do_everywhere(context: Any, em
         tab.open(view)
         tab.until_said(told)
     assert tab.complaints == []
+
+
+def test_a_run_of_another_door_is_watched_as_it_happens(tab: Tab, served: Served) -> None:
+    run = tab.page.evaluate(
+        """async () => (await (await fetch('api/chat/async', { method: 'POST',
+           headers: { 'content-type': 'application/json' },
+           body: JSON.stringify({ agent_id: 'moot/ask-many', message: 'Which one?' }) })).json()).chat_id"""
+    )
+    tab.page.evaluate("run => { location.hash = `#/watch/${run}` }", run)
+    tab.until("document.querySelector('.view:not([hidden]) [role=status]')?.innerText.startsWith('Done')")
+    assert tab.page.evaluate("document.querySelector('.view:not([hidden]) h1').innerText") == "Ask many"
+    assert tab.page.evaluate("document.querySelectorAll('.view:not([hidden]) .seat .md').length") > 1
