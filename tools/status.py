@@ -73,7 +73,9 @@ class Status(Result):
 async def status(run: Run) -> Status:
     """List the AIs that can be asked, with model, state and any problem. Sends nothing."""
     roster = run.roster
-    ready = await anyio.to_thread.run_sync(lambda: [_ready(roster.seats[ai]) for ai in acting().allowed(roster.seats)])
+    # Other models of an AI are there because somebody named them; of whom, only the owner may know
+    shown = list(roster.seats) if acting().owns else roster.names
+    ready = await anyio.to_thread.run_sync(lambda: [_ready(roster.seats[ai]) for ai in shown])
     broken = [
         AIStatus(name=name, provider="", model="", ready=False, problem=reason)
         for name, reason in roster.problems.items()

@@ -49,8 +49,13 @@ def new_private_file(path: Path, text: str) -> None:
         raise
     except OSError:  # a file system without links
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        number = os.open(path, flags, 0o600)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+        except BaseException:
+            path.unlink(missing_ok=True)  # it is ours, and not whole
+            raise
     finally:
         temporary.unlink(missing_ok=True)
 

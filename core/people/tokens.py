@@ -22,6 +22,7 @@ from core.stores.choose import AnyStore, open_store
 PREFIX = "moot_"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 _LONGEST_TOKEN = 200
+_MARK_LETTERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +96,27 @@ class Tokens:
         """The person called *name*; None: there is no token of theirs any more."""
         return self._found("name", name)
 
+    def mark(self, name: str) -> str:
+        """What tells the token of *name* from any other they had before or get later; empty: they have none.
+
+        It tells nothing of the token.
+        """
+        row = self._row("name", name)
+        return "" if row is None else hashed(f"mark {row['hash']}")[:_MARK_LETTERS]
+
     def close(self) -> None:
         """Write what waits."""
         self._store.close()
 
     def _found(self, column: str, value: str) -> Person | None:
+        row = self._row(column, value)
+        return None if row is None else _person(row)
+
+    def _row(self, column: str, value: str) -> Any:
         if not self._store.exists():
             return None
         query = f"SELECT * FROM tokens WHERE {column} = ?"  # noqa: S608 - ours
-        row = self._store.read(lambda connection: connection.execute(query, (value,)).fetchone())
-        return None if row is None else _person(row)
+        return self._store.read(lambda connection: connection.execute(query, (value,)).fetchone())
 
 
 def hashed(token: str) -> str:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from server.cli.commands import ais as ai_commands
 from server.cli.commands import ask as ask_commands
@@ -189,6 +190,9 @@ def demo(question: str | None, better: bool, svg: str | None) -> None:
     sys.exit(show_demo(question, svg, better=better))
 
 
+_OPTIONS = {"json": "json-replies", "allowed": "allow-host"}
+
+
 @cli.command()
 @click.option("--live", is_flag=True, help="Let runs be watched on a page; the first progress note has its link.")
 @click.option("--http", is_flag=True, help="Serve over HTTP instead: /mcp, /v1, /api and the page of moot web.")
@@ -201,6 +205,9 @@ def serve(http: bool, live: bool, **place: Any) -> None:
         from server.web.serve import serve as serve_http
 
         sys.exit(reporting(lambda: serve_http(Place(**place), browser=False)))
+    given = click.get_current_context().get_parameter_source
+    if idle := [name for name in place if given(name) is ParameterSource.COMMANDLINE]:
+        raise click.UsageError(f"--{_OPTIONS.get(idle[0], idle[0]).replace('_', '-')} is for --http. Add it.")
     from server.stdio.serve import serve as serve_stdio
 
     if live:

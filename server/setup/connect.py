@@ -150,7 +150,7 @@ def _values(wish: Wish) -> dict[str, str]:
     """The variables that were named, with their values, which are shown to nobody."""
     missing = [name for name in wish.env if not os.environ.get(name)]
     if missing:
-        raise click.UsageError(f"{missing[0]} is not set here, so its value cannot be written.")
+        raise click.UsageError(f"{missing[0]} is not set here, so its value cannot be written. Set it first.")
     if wish.env and wish.project:
         raise click.UsageError("A project's file is shared: keep keys out of it, and leave out --env.")
     values = {name: os.environ[name] for name in wish.env}

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from core.people.person import OWNER
 from server.jobs.worker import serving_jobs
 from server.side_tasks import tasks_beside
 from server.web import people_pages
-from server.web.access.gate import Gate
+from server.web.access.gate import Gate, refused
 from server.web.access.people import Look, People
 from server.web.api import catalog
 from server.web.api.files import uploads_of
@@ -99,6 +100,7 @@ def create_application(
     app = Starlette(
         routes=whole,
         lifespan=lifespan,
+        exception_handlers={HTTPException: _refused, Exception: _failed},
         middleware=[Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=6)],
     )
     open_to_all = (*_PUBLIC, *public)
@@ -131,6 +133,23 @@ async def _watch_where_leading(house: House, watch: JobWatch) -> None:
     if house.leads is not None:
         await house.leads.wait()
     await watch.run()
+
+
+_NEXT = {404: "There is nothing here. What there is: /openapi.json", 405: "That cannot be done here; what can: {}."}
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What no room answers, or refuses in the framework's words, as a sentence with the next step."""
+    assert isinstance(error, HTTPException)
+    allowed = (error.headers or {}).get("Allow", "") or "another method"
+    told = error.detail.strip().removesuffix(".")
+    detail = _NEXT[error.status_code].format(allowed) if error.status_code in _NEXT else f"{told}. Correct it."
+    return refused(HTTPException(error.status_code, detail, error.headers))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """What nobody thought of."""
+    return refused(HTTPException(500, "Moot failed unexpectedly. Its log says more (MOOT_LOG=debug). Ask again."))
 
 
 async def _health(request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
@@ -23,6 +24,9 @@ from server.web.serve import address_of, listen
 
 log = logging.getLogger(__name__)
 
+_END_S = 2.0
+"""How long the page may take to end; a host does not wait long for its servers."""
+
 
 class _Beside(uvicorn.Server):
     """A server that leaves signals to whoever it runs beside."""
@@ -41,6 +45,7 @@ class LiveView:
         self._house: House | None = None
         self._server: uvicorn.Server | None = None
         self._failed = False
+        self._ended = anyio.Event()
 
     @asynccontextmanager
     async def open(self, app: App) -> AsyncIterator[None]:
@@ -52,8 +57,23 @@ class LiveView:
                 yield
             finally:
                 self._tasks = None
-                if self._server is not None:
-                    self._server.should_exit = True
+                await self._end()
+
+    async def _end(self) -> None:
+        """Let the pages that are open be told, and their connections be closed."""
+        if self._server is None or self._house is None:
+            return
+        self._house.hub.close()
+        self._server.should_exit = True
+        with anyio.move_on_after(_END_S, shield=True):
+            await self._ended.wait()
+
+    async def _serve(self, server: uvicorn.Server, bound: socket.socket) -> None:
+        try:
+            await server.serve([bound])
+        finally:
+            bound.close()
+            self._ended.set()
 
     async def link(self, run: str) -> str | None:
         """Where a person watches *run*: a link that opens once; None where nothing can be served."""
@@ -76,8 +96,8 @@ class LiveView:
             return
         house = House(address_of(Place(), bound), Tokens(), Doors(data_dir()))
         app = await anyio.to_thread.run_sync(lambda: assemble(house, Place(), self._existing, works=False))
-        self._server = _Beside(uvicorn.Config(app, **uvicorn_settings()))
-        self._tasks.start_soon(self._server.serve, [bound])
+        self._server = _Beside(uvicorn.Config(app, **uvicorn_settings() | {"timeout_graceful_shutdown": 1}))
+        self._tasks.start_soon(self._serve, self._server, bound)
         self._house, self._failed = house, False
 
     @asynccontextmanager

@@ -17,6 +17,8 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.types import JSONRPCMessage
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -24,9 +26,12 @@ from ai.runs.app import App
 from core.people.person import acting
 from server.mcp_server.app import create_mcp_server
 from server.web.house import House
+from server.web.stream.event_ids import number_of
 
 _IDLE_S = 1_800.0
 _MOST_SESSIONS = 10_000
+_METHODS = ("GET", "POST", "DELETE")
+_SESSION = "mcp-session-id"
 _MOST_BODY = 4 * 1024 * 1024
 _RETRY_MS = 1_500
 _MOST_STREAMS = 1_000
@@ -52,6 +57,7 @@ class McpEndpoint:
 
     def __init__(self, house: House, style: Style) -> None:
         self._house = house
+        self._style = style
         server = create_mcp_server(self._opened, works=False)
         self._manager = StreamableHTTPSessionManager(
             app=server._lowlevel_server,  # as the SDK's own `streamable_http_app` does, whose gate is not ours
@@ -65,7 +71,7 @@ class McpEndpoint:
         )
 
     def routes(self, house: House) -> list[BaseRoute]:
-        return [Route("/mcp", _Asgi(self._manager))]
+        return [Route("/mcp", _Asgi(self._manager, self._style))]
 
     def open(self, house: House) -> AbstractAsyncContextManager[None]:
         return self._manager.run()
@@ -78,10 +84,15 @@ class McpEndpoint:
 class _Asgi:
     """The endpoint as an application: says who asks in the SDK's words, by which it keeps sessions apart."""
 
-    def __init__(self, manager: StreamableHTTPSessionManager) -> None:
+    def __init__(self, manager: StreamableHTTPSessionManager, style: Style) -> None:
         self._manager = manager
+        self._style = style
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in _METHODS:
+            raise HTTPException(405, headers={"Allow": ", ".join(_METHODS)})
+        if not self._style.stateless and scope["method"] != "POST" and _SESSION not in Headers(scope=scope):
+            raise HTTPException(400, "There is no session without one. Send initialize first, by POST")
         name = acting().name
         token = AccessToken(token="", client_id=name or "owner", scopes=[], subject=name)
         await self._manager.handle_request({**scope, "user": AuthenticatedUser(token)}, receive, send)
@@ -117,11 +128,12 @@ class KeptMessages(EventStore):
     async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> str | None:
         key, _, number = last_event_id.rpartition("-")
         stream_id = self._ids.get(key)
-        if stream_id is None or not number.isdecimal():
+        behind = number_of(number)
+        if stream_id is None or behind is None:
             return None
         stream = self._streams[stream_id]
         for at, message in tuple(stream.messages):
-            if at > int(number) and message is not None:
+            if at > behind and message is not None:
                 await send_callback(EventMessage(message, f"{key}-{at}"))
         return stream_id
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Awaitable, Callable
 
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from core.errors import StoreError
 from server.web.access.doors import set_cookie
 from server.web.access.gate import FORM_HEADERS
 from server.web.access.people import Credentials, People, TooManyGuesses
 from server.web.house import House
+
+Page = Callable[[Request], Awaitable[Response]]
 
 _LONGEST_FORM = 2_000
 _PAGE = """<!doctype html>
@@ -28,41 +32,66 @@ _PAGE = """<!doctype html>
 
 def routes(house: House, people: People) -> list[BaseRoute]:
     """`/open/CODE`, `/enter` and `/leave`."""
-    base = house.address.base_path
-    secure = house.address.url.startswith("https:")
+    pages = _Pages(house, people)
+    return [
+        Route("/open/{code}", pages.answered(pages.open_link)),
+        Route("/enter", pages.answered(pages.enter), methods=["GET", "POST"]),
+        Route("/leave", pages.leave, methods=["POST"]),
+    ]
 
-    def let_in(session: str, to: str) -> Response:
-        response = RedirectResponse(f"{base}{to}", 303)
-        response.headers["set-cookie"] = set_cookie(session, secure=secure, path=base or "/")
-        return response
 
-    async def open_link(request: Request) -> Response:
-        opened = await anyio.to_thread.run_sync(house.doors.open, request.path_params["code"])
+class _Pages:
+    def __init__(self, house: House, people: People) -> None:
+        self._house = house
+        self._people = people
+        self._base = house.address.base_path
+
+    def answered(self, page: Page) -> Page:
+        """*page*, also where the stores cannot be used."""
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await page(request)
+            except StoreError as error:
+                return _page(self._base, str(error), 503)
+
+        return answered
+
+    async def open_link(self, request: Request) -> Response:
+        if request.method != "GET":  # whoever only looks whether it is there shall not use it up
+            return _page(self._base, "Open this link in a browser.", 405)
+        opened = await anyio.to_thread.run_sync(self._house.doors.open, request.path_params["code"])
         if opened is None:
             told = "That link was opened before, or is too old. Print a new one: moot web --link"
-            return _page(base, told, 410)
-        return let_in(await anyio.to_thread.run_sync(house.doors.session, opened.name), opened.to)
+            return _page(self._base, told, 410)
+        return await self._let_in_as(opened.name, opened.to)
 
-    async def enter(request: Request) -> Response:
+    async def enter(self, request: Request) -> Response:
         if request.method == "GET":
-            return _page(base, "Who are you? Open the link that the server printed, or type your token.")
+            return _page(self._base, "Who are you? Open the link that the server printed, or type your token.")
         typed = Credentials(token=await _typed(request), lasting=True)
         try:
-            person = await people.who(typed, request.client.host if request.client else "")
+            person = await self._people.who(typed, request.client.host if request.client else "")
         except TooManyGuesses:
-            return _page(base, "Too many wrong tokens. Wait a minute.", 429)
+            return _page(self._base, "Too many wrong tokens. Wait a minute.", 429)
         if person is None:
-            return _page(base, "That is nobody's token. Check it and type it again.", 401)
-        return let_in(await anyio.to_thread.run_sync(house.doors.session, person.name), "/")
+            return _page(self._base, "That is nobody's token. Check it and type it again.", 401)
+        return await self._let_in_as(person.name, "/")
 
-    async def leave(request: Request) -> Response:
-        return let_in("", "/enter")
+    async def leave(self, request: Request) -> Response:
+        return self._let_in("", "/enter")
 
-    return [
-        Route("/open/{code}", open_link),
-        Route("/enter", enter, methods=["GET", "POST"]),
-        Route("/leave", leave, methods=["POST"]),
-    ]
+    async def _let_in_as(self, name: str, to: str) -> Response:
+        def session() -> str:
+            return self._house.doors.session(name, self._house.tokens.mark(name) if name else "")
+
+        return self._let_in(await anyio.to_thread.run_sync(session), to)
+
+    def _let_in(self, session: str, to: str) -> Response:
+        response = RedirectResponse(f"{self._base}{to}", 303)
+        secure = self._house.address.url.startswith("https:")
+        response.headers["set-cookie"] = set_cookie(session, secure=secure, path=self._base or "/")
+        return response
 
 
 async def _typed(request: Request) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import http.client
+import json
 import logging
 import signal
 import socket
 import webbrowser
+from dataclasses import asdict
 
 import uvicorn
 
 from core.config import load_config
 from core.errors import ConfigError, InvalidInputError, StoreError
+from core.files.atomic import private_folder, put_in_place
 from core.paths import credentials_path, data_dir
 from core.people.tokens import Tokens
 from server.jobs.worker import start_worker
@@ -26,6 +30,8 @@ log = logging.getLogger(__name__)
 
 PORT = 4747
 _TRIED = 20
+_STANDS = "web.json"
+"""Where the last server of this data folder stands."""
 
 
 def serve(place: Place, *, browser: bool) -> int:
@@ -118,17 +124,39 @@ def _refused(place: Place, error: OSError) -> str:
 
 def _by_whom(place: Place) -> str:
     """Who answers at *place*, where that is another Moot."""
-    import http.client
+    there = _is_moot(place.host or "127.0.0.1", place.port or 0, "")
+    return " by another Moot" if there else " by another program"
 
-    connection = http.client.HTTPConnection("127.0.0.1" if not place.host else place.host, place.port, timeout=1)
+
+def _is_moot(host: str, port: int, base_path: str) -> bool:
+    """Whether a Moot answers there. Blocks for a moment."""
+    connection = http.client.HTTPConnection(host, port, timeout=1)
     try:
-        connection.request("GET", "/health")
+        connection.request("GET", f"{base_path}/health", headers={"Host": f"127.0.0.1:{port}"})
         answer = connection.getresponse()
-        return " by another Moot" if answer.status == 200 and b'"ok"' in answer.read(100) else " by another program"
+        return answer.status == 200 and b'"ok"' in answer.read(100)
     except (OSError, http.client.HTTPException):
-        return " by another program"
+        return False
     finally:
         connection.close()
+
+
+def standing() -> Address:
+    """Where the server of this data folder stands. Blocks for a moment.
+
+    Raises:
+        InvalidInputError: None runs.
+    """
+    try:
+        told = json.loads((data_dir() / "run" / _STANDS).read_bytes())
+        address = Address(**told | {"names": tuple(told["names"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        address = None
+    if address is not None:
+        host = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host  # noqa: S104 - compared, not bound
+        if _is_moot(host, address.port, address.base_path):
+            return address
+    raise InvalidInputError("No server of this data folder runs. Start one: moot web, or: moot serve --http")
 
 
 def _free_behind(place: Place) -> int:
@@ -144,6 +172,7 @@ def _free_behind(place: Place) -> int:
 def _tell(house: House, *, browser: bool) -> None:
     """Print where it is, and the link by which the person who started it comes in."""
     link = f"{house.address.url}/open/{house.doors.link()}"
+    put_in_place(private_folder(data_dir() / "run") / _STANDS, json.dumps(asdict(house.address)))
     say(f"Moot is at {house.address.url}")
     say(f"Come in by this link, which works once, for ten minutes: {link}")
     say("Programs send a token: moot tokens add NAME. Ctrl-C ends it; jobs go on by themselves.")

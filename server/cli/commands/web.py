@@ -69,11 +69,14 @@ def _print_link(place: dict[str, Any]) -> None:
     from core.paths import data_dir
     from server.web.access.address import Address, check_base_path
     from server.web.access.doors import Doors
-    from server.web.serve import PORT
+    from server.web.serve import PORT, standing
 
     def link() -> str:
-        base = check_base_path(place["base_path"])
-        address = Address(place["host"], place["port"] or PORT, public_url=place["public_url"], base_path=base)
+        if any(place[name] for name in ("port", "public_url", "base_path")):
+            base = check_base_path(place["base_path"])
+            address = Address(place["host"], place["port"] or PORT, public_url=place["public_url"], base_path=base)
+        else:
+            address = standing()
         return f"{address.url}/open/{Doors(data_dir()).link()}"
 
     click.echo(opt.reporting(link))

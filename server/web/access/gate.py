@@ -7,6 +7,7 @@ What answers below it runs as that person (`core.people.person.acting`).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from urllib.parse import parse_qsl
 
 import anyio
@@ -19,6 +20,7 @@ from core.errors import StoreError
 from core.people.person import Person, acting_as
 from server.web.access.address import Address
 from server.web.access.people import Credentials, People, TooManyGuesses
+from server.web.access.visit import Visit
 
 MOST_BODY = 32 * 1024 * 1024
 """Bytes of a body: room for a few pictures."""
@@ -104,10 +106,10 @@ class Gate:
             headers = Headers(scope=scope)
             self._check_place(scope["method"], headers)
             _check_address(scope)
-            receive = self._bounded(headers, receive)
+            self._check_length(headers)
             await self._let_in(scope, headers, receive, send)
-        except Refusal as refusal:
-            await _refused(refusal)(scope, receive, send)
+        except HTTPException as refusal:
+            await refused(refusal)(scope, receive, send)
 
     def _check_place(self, method: str, headers: Headers) -> None:
         """That the request names a host of ours, and that the page that sends it, if any, is ours."""
@@ -123,30 +125,40 @@ class Gate:
     async def _let_in(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(self._address.base_path) or "/"
         client = scope["client"][0] if scope.get("client") else ""
+        credentials = Credentials.of(headers)
         try:
-            person = await self._people.who(Credentials.of(headers), client)
+            person = await self._people.who(credentials, client)
         except TooManyGuesses:
             raise Refusal(429, "Too many wrong tokens. Wait a minute.", retry_after="60") from None
         except StoreError as error:
-            raise Refusal(503, str(error), retry_after="5") from error
+            if not self._is_public(path):
+                raise Refusal(503, str(error), retry_after="5") from error
+            person = None
         scope["moot.person"] = person
+        visit = Visit(send, partial(self._people.still, credentials) if person is not None else _anybody)
+        receive = self._bounded(receive, visit)
         if person is None:
             if not self._is_public(path):
                 raise Refusal(401, _UNKNOWN, www_authenticate=self._challenge(path))
-            await self._app(scope, receive, send)
+            await visit.run(self._app, scope, receive)
             return
         await self._welcome(person)
         with acting_as(person):
-            await self._app(scope, receive, send)
+            await visit.run(self._app, scope, receive)
 
     def _is_public(self, path: str) -> bool:
         return any(path == one or (one.endswith("/") and len(one) > 1 and path.startswith(one)) for one in self._public)
 
-    def _bounded(self, headers: Headers, receive: Receive) -> Receive:
-        """*receive* for a body within bounds, which comes at a pace within bounds."""
+    def _check_length(self, headers: Headers) -> None:
         said = headers.get("content-length", "0")
         if not said.isdecimal() or int(said) > self._most_body:
-            raise Refusal(413, f"The body is too large; at most {self._most_body:,} bytes are taken.")
+            raise self._too_large()
+
+    def _too_large(self) -> Refusal:
+        return Refusal(413, f"The body is too large; at most {self._most_body:,} bytes are taken. Send less.")
+
+    def _bounded(self, receive: Receive, visit: Visit) -> Receive:
+        """*receive* for a body within bounds, which comes at a pace within bounds."""
         seen = 0
         whole = False
 
@@ -157,11 +169,13 @@ class Gate:
             with anyio.move_on_after(_BODY_S) as pause:
                 message = await receive()
             if pause.cancelled_caught:
-                raise Refusal(408, f"Nothing of the body came for {_BODY_S:.0f} s. Send it again.")
+                visit.refusal = Refusal(408, f"Nothing of the body came for {_BODY_S:.0f} s. Send it again.")
+                raise visit.refusal
             seen += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if seen > self._most_body:
-                raise Refusal(413, f"The body is too large; at most {self._most_body:,} bytes are taken.")
+                visit.refusal = self._too_large()
+                raise visit.refusal
             return message
 
         return bounded
@@ -176,8 +190,14 @@ def _check_address(scope: Scope) -> None:
         raise Refusal(400, f"{bad[0]!r} does not belong in an address. Send it as: Authorization: Bearer TOKEN")
 
 
-def _refused(refusal: Refusal) -> JSONResponse:
+async def _anybody() -> bool:
+    return True
+
+
+def refused(refusal: HTTPException) -> JSONResponse:
+    """Why a request goes no further, in the shape that every refusal has."""
     kind = "authentication_error" if refusal.status_code == 401 else "invalid_request_error"
+    kind = "server_error" if refusal.status_code >= 500 else kind
     error = {"message": refusal.detail, "type": kind, "param": None, "code": None}
     return JSONResponse({"error": error}, refusal.status_code, headers=refusal.headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,9 +12,10 @@ from functools import partial
 import anyio.to_thread
 from starlette.datastructures import Headers
 
+from core.errors import StoreError
 from core.people.person import OWNER, Person
 from core.people.tokens import PREFIX, Tokens, hashed
-from server.web.access.doors import Doors
+from server.web.access.doors import Doors, Session
 
 _KNOWN_S = 5.0
 """How long a token is believed without looking: so long may one that was taken back go on."""
@@ -86,18 +88,38 @@ class People:
         """
         if credentials.token:
             return await self._by_token(credentials, client)
-        name = await anyio.to_thread.run_sync(self._doors.who, credentials.cookies) if credentials.cookies else None
-        if name is None:
+        found = await anyio.to_thread.run_sync(self._doors.who, credentials.cookies) if credentials.cookies else None
+        if found is None:
             return None
-        return OWNER if not name else await self._named(name)
+        return await self._of_session(found) if found.name else OWNER
+
+    async def still(self, credentials: Credentials) -> bool:
+        """Whether who came in by *credentials* may stay: a token of ours was not taken back, a session not ended.
+
+        What others gave out is not looked at again: that it ran out ends nothing that was begun with it.
+        """
+        try:
+            if not credentials.token:
+                return await self.who(credentials, "") is not None
+            ours = credentials.token.startswith(PREFIX)
+            return not ours or await self._token(credentials.token, ()) is not None
+        except StoreError:  # it is known again when the store is back
+            return True
 
     def forget(self, name: str) -> None:
         """Believe no token of *name* any more without looking."""
         for key in [key for key, (_, person) in self._known.items() if person.name == name]:
             del self._known[key]
 
-    async def _named(self, name: str) -> Person | None:
-        return await self._believed(f"name {name}", partial(anyio.to_thread.run_sync, self._tokens.named, name))
+    async def _of_session(self, session: Session) -> Person | None:
+        """Who came in by *session*, while the token lasts by which they did."""
+
+        def look() -> Person | None:
+            marked = hmac.compare_digest(self._tokens.mark(session.name).encode(), session.mark.encode())
+            return self._tokens.named(session.name) if marked else None
+
+        key = f"session {session.name} {session.mark}"
+        return await self._believed(key, partial(anyio.to_thread.run_sync, look))
 
     async def _by_token(self, credentials: Credentials, client: str) -> Person | None:
         wrong = [at for at in self._wrong.get(client, []) if self._clock() - at < _WINDOW_S]
@@ -105,7 +127,7 @@ class People:
             raise TooManyGuesses
         token = credentials.token
         looks = () if credentials.lasting else self._looks
-        person = await self._believed(f"{len(looks)} {hashed(token)}", partial(self._whose, token, looks))
+        person = await self._token(token, looks)
         if person is not None:
             return person
         self._wrong[client] = [*wrong, self._clock()]
@@ -115,6 +137,9 @@ class People:
         if (again := len(wrong) + 1 - _FORGIVEN) > 0:
             await anyio.sleep(min(_LONGEST_WAIT_S, 0.1 * 2**again))
         return None
+
+    async def _token(self, token: str, looks: Sequence[Look]) -> Person | None:
+        return await self._believed(f"{len(looks)} {hashed(token)}", partial(self._whose, token, looks))
 
     async def _whose(self, token: str, looks: Sequence[Look]) -> Person | None:
         found = await anyio.to_thread.run_sync(self._tokens.who, token)

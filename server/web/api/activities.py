@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import anyio.to_thread
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
 from core.usage.activity import Activity, Kind, Wish
 from core.usage.rows import stamp
@@ -26,7 +27,14 @@ def _written_out(said: object) -> object:
     return said
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+def _in_utc(said: datetime) -> datetime:
+    try:
+        return said.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is not within the years 1 to 9999 of UTC") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
 
 
 class ActivitiesQuery(Query):

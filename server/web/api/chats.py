@@ -14,7 +14,7 @@ from starlette.responses import Response
 from core.errors import InvalidInputError
 from core.jobs.states import OVER
 from server.jobs.background import submit
-from server.web.api.agents import Chat, Turn, answer_of, chat_of
+from server.web.api.agents import Chat, Turn, answer_of, chat_of, same_request
 from server.web.api.endpoint import Asked, Body, Endpoint, Query, json_response
 from server.web.stream.sse import event_stream
 from server.web.stream.subscription import Wanted
@@ -177,7 +177,7 @@ async def _is_same(app: App, job: Job, made: Chat) -> bool:
     if told is None:  # its words were deleted
         return job.kind == made.recipe.name
     given = {name: value for name, value in told.items() if not name.startswith("_")}
-    return job.kind == made.recipe.name and given == made.arguments
+    return job.kind == made.recipe.name and same_request(given, made.arguments)
 
 
 def chat_for(app: App, body: ChatAsk) -> Chat:

@@ -205,10 +205,19 @@ async def _json(request: Request) -> Any:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().casefold()
     if kind != "application/json":
         raise HTTPException(415, "Send the body as JSON, with the header Content-Type: application/json.")
+    body = await request.body()
     try:
-        return json.loads(await request.body())
+        text = body.decode()
+        told = json.loads(text, parse_constant=_no_number)
+        if "\\u" in text:  # half of a character, such as \ud800, is nothing that can be kept or sent
+            json.dumps(told, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise HTTPException(400, "The body is not valid JSON. Correct it and send it again.") from None
+    return told
+
+
+def _no_number(said: str) -> Any:
+    raise ValueError(f"JSON has no {said}")
 
 
 def _checked(kind: type[BaseModel], value: Any, where: str) -> BaseModel:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 
-from core.jobs.states import CancelMode, JobState
+from core.jobs.states import OVER, CancelMode, JobState
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
 from tools.jobs import FinishedCall, JobView, read_job
 
@@ -78,7 +79,8 @@ async def retry_job(asked: Asked[Query, Body]) -> JobView:
 async def forget_job(asked: Asked[Query, Body]) -> None:
     """Forget a job that is over, with all that was said in it."""
     jobs = asked.house.app.jobs
-    await jobs.get(asked.path["job_id"])
+    if (await jobs.get(asked.path["job_id"])).state not in OVER:
+        raise HTTPException(409, "It is not over yet. Cancel it first, then delete it again.")
     await jobs.forget(asked.path["job_id"])
 
 
@@ -97,5 +99,5 @@ ENDPOINTS = (
     Endpoint("POST", "/api/jobs/{job_id}/cancel", cancel_job, JobView, body=CancelAsk, also=_UNKNOWN),
     Endpoint("POST", "/api/jobs/{job_id}/resume", resume_job, JobView, also=_UNKNOWN),
     Endpoint("POST", "/api/jobs/{job_id}/retry", retry_job, JobView, also=_UNKNOWN),
-    Endpoint("DELETE", "/api/jobs/{job_id}", forget_job, None, status=204, also=_UNKNOWN),
+    Endpoint("DELETE", "/api/jobs/{job_id}", forget_job, None, status=204, also=_UNKNOWN | {409: "It is not over."}),
 )

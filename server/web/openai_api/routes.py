@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -41,6 +42,10 @@ def _endpoint(
     async def endpoint(request: Request) -> Response:
         try:
             return await handle(door, request)
+        except HTTPException:  # what the gate refuses of a body, in its own words
+            raise
+        except ClientDisconnect:
+            return Response(status_code=499)
         except Exception as error:  # the outermost edge: whoever asked is told in their protocol's words
             problem = problem_of(error)
             return whole_reply(shape(problem), problem.status, problem.headers())

@@ -19,6 +19,7 @@ from typing import Any
 
 from core.events import CallFailed, CallFellBack, CallFinished, CallRetrying, CallStarted, Event, RunFinished, Token
 from core.people.person import acting
+from server.web.stream.event_ids import number_of
 from server.web.stream.frames import described
 from server.web.stream.subscription import Subscription, Wanted
 
@@ -209,9 +210,10 @@ class Hub:
         if not after:
             return first - 1 if wanted.runs else self._number
         name, _, number = after.rpartition("-")
-        if name != self.name or not number.isdecimal() or not first - 1 <= int(number) <= self._number:
+        behind = number_of(number)
+        if name != self.name or behind is None or not first - 1 <= behind <= self._number:
             return None
-        return int(number)
+        return behind
 
     def _tells_of_now(self, entry: Entry) -> bool:
         """Whether *entry* is of a run that goes on; its text is told by what is written next."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,12 +13,12 @@ import pytest
 from scripted_ai import scripted_app
 from web_house import Opened, client, open_house
 
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, StoreError
 from core.paths import data_dir
 from core.people.person import OWNER, Person
 from core.people.tokens import Tokens
 from server.web.access.address import Address, check_base_path, check_names, check_public_url, is_loopback
-from server.web.access.doors import COOKIE, Doors, set_cookie
+from server.web.access.doors import COOKIE, Doors, Session, set_cookie
 from server.web.access.people import Credentials, People, TooManyGuesses
 from server.web.assembly import Place
 
@@ -198,11 +199,30 @@ async def test_below_a_path_all_of_it_lies_there() -> None:
 def test_a_session_outlives_a_restart_and_not_another_key(tmp_path: Path) -> None:
     session = Doors(tmp_path).session("ada")
     cookie = f"{COOKIE}={session}"
-    assert Doors(tmp_path).who(cookie) == "ada"
+    assert Doors(tmp_path).who(cookie) == Session("ada")
     assert Doors(tmp_path / "other").who(cookie) is None
     body, _, signature = session.partition(".")
     for forged in (f"{body}x.{signature}", f"{body}.", f".{signature}", "", "x", f"{body}.{signature}é"):
         assert Doors(tmp_path).who(f"{COOKIE}={forged}") is None
+
+
+@pytest.mark.parametrize("cut", ["", "0", "0" * 63])
+def test_a_key_that_is_cut_off_signs_nothing(tmp_path: Path, cut: str) -> None:
+    (tmp_path / "session.key").write_text(cut)
+    forger = Doors(tmp_path)
+    forger._key = cut.encode() or b"-"
+    body = forger.session("").partition(".")[0]
+    forged = f"{body}.{hmac.new(cut.encode(), body.encode(), 'sha256').hexdigest()}"
+    doors = Doors(tmp_path)
+    assert doors.who(f"{COOKIE}={forged}") is None
+    assert doors.who(f"{COOKIE}={doors.session('')}") == Session("")
+    assert len((tmp_path / "session.key").read_bytes()) == 64
+
+
+def test_who_cannot_be_let_in_is_told_why(tmp_path: Path) -> None:
+    (tmp_path / "links").write_text("a file where a folder belongs")
+    with pytest.raises(StoreError, match="Check its permissions"):
+        Doors(tmp_path).link()
 
 
 def test_sessions_and_links_end(tmp_path: Path) -> None:
@@ -279,7 +299,7 @@ async def test_a_session_is_worth_nothing_once_its_person_has_no_token() -> None
 
     def prepared() -> str:
         tokens.add(Person("ada"))
-        return f"{COOKIE}={doors.session('ada')}"
+        return f"{COOKIE}={doors.session('ada', tokens.mark('ada'))}"
 
     cookies = await anyio.to_thread.run_sync(prepared)
     now = 0.0

@@ -46,7 +46,8 @@ async def test_the_first_note_of_a_run_leads_to_its_page(mode: str) -> None:
                             assert event["text"] == "Seen by all."
                             break
                 assert (await browser.get(f"{url}/api/status")).json()["person"] == ""
-                assert (await httpx2.AsyncClient().get(f"{url}/api/status")).status_code == 401
+            async with httpx2.AsyncClient() as nobody:
+                assert (await nobody.get(f"{url}/api/status")).status_code == 401
 
 
 async def test_where_no_page_can_be_served_the_run_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:

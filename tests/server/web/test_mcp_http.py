@@ -148,7 +148,14 @@ async def test_missed_messages_are_read_on_by_who_knows_where_they_were() -> Non
     assert await kept.replay_events_after(ids[2], take) == "s"
     assert [one.message for one in got] == sent[2:]
     assert [one.event_id for one in got] == ids[3:]
-    for odd in ("", "x", "x-1", ids[0].partition("-")[0], f"{ids[0].partition('-')[0]}-x"):
+    for odd in (
+        "",
+        "x",
+        "x-1",
+        ids[0].partition("-")[0],
+        f"{ids[0].partition('-')[0]}-x",
+        f"{ids[0][:32]}-{'9' * 5_000}",
+    ):
         assert await kept.replay_events_after(odd, take) is None
 
 
