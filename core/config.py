@@ -300,9 +300,8 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         except ConfigError as error:
             bad_rows[name] = str(error)
             problems.append(str(error))
-    before = len(problems)
     auth = _check_section(AuthConfig, "auth", raw, problems) if "auth" in raw else None
-    bad_auth = problems[-1] if len(problems) > before else None
+    bad_auth = problems[-1] if "auth" in raw and auth is None else None
     return Config(
         rows=rows,
         defaults=_check_section(Defaults, "defaults", raw, problems) or Defaults(),

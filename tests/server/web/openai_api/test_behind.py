@@ -147,7 +147,7 @@ async def test_the_program_of_the_documentation_works() -> None:
     said = json.dumps({"argument": "By four years.", "answer": "Python", "confidence": 0.9})
     with anyio.fail_after(60):
         async with scripted_app({"gpt": [said], "claude": [said]}) as app, served(lambda: app) as url:
-            here = program.replace("http://127.0.0.1:8765/v1", url)
+            here = program.replace("http://127.0.0.1:4747/v1", url)
             done = await anyio.run_process([sys.executable, "-c", here])
     assert done.stdout.decode().split() == ["Python", "1.0", "[]"]
 
