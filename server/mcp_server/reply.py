@@ -21,6 +21,8 @@ MOST_TOKENS = 18_000
 """Below the hosts' limit by a good margin, since nobody counts tokens alike."""
 _SHORTEST = 200
 _KEPT = 20
+"""Results of one person."""
+_MOST_KEPT = 400
 
 
 class LongResults:
@@ -31,8 +33,12 @@ class LongResults:
         """By the person they are for, and the id."""
 
     def keep(self, id: str, text: str) -> None:
-        self._texts[acting().name, id] = text
-        while len(self._texts) > _KEPT:
+        whose = acting().name
+        self._texts[whose, id] = text
+        own = [key for key in self._texts if key[0] == whose]
+        for key in own[:-_KEPT]:
+            del self._texts[key]
+        while len(self._texts) > _MOST_KEPT:
             self._texts.popitem(last=False)
 
     def read(self, id: str) -> str:
@@ -43,7 +49,9 @@ class LongResults:
         """
         text = self._texts.get((acting().name, id))
         if text is None:
-            raise InvalidInputError(f"The result {id!r} is not kept: only the last {_KEPT} of this process are.")
+            raise InvalidInputError(
+                f"The result {id!r} is not kept: only the last {_KEPT} of yours in this process are."
+            )
         return text
 
 

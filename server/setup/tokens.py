@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from core.untrusted import one_line
 def add_token(name: str, per_day_usd: float | None, ais: str, *, admin: bool, as_json: bool) -> int:
     """Make a token and print it. Exit code 0."""
     listed = tuple(dict.fromkeys(part.strip() for part in ais.split(",") if part.strip()))
+    for unknown in _unknown(listed):
+        click.echo(f"moot: no AI is called {unknown!r} here yet; the token holds for it once there is one.", err=True)
     tokens = Tokens()
     try:
         token = tokens.add(Person(name, listed, per_day_usd, admin))
@@ -33,6 +36,21 @@ def add_token(name: str, per_day_usd: float | None, ais: str, *, admin: bool, as
     click.echo(token)
     click.echo("It is not shown again. Send it as: Authorization: Bearer TOKEN", err=True)
     return 0
+
+
+def _unknown(names: Sequence[str]) -> list[str]:
+    """Those of *names* that no AI has."""
+    if not names:
+        return []
+    from ai.roster.roster import Roster
+    from core.config import load_config
+    from core.paths import credentials_path
+
+    roster = Roster.open(load_config(credentials_path()))
+    try:
+        return [name for name in names if name not in roster.seats and name not in roster.problems]
+    finally:
+        roster.close()
 
 
 def list_tokens(*, as_json: bool) -> int:

@@ -270,7 +270,6 @@ _REFUSED = {
     404: "There is no such agent.",
     409: "That AI cannot be used; the sentence says why.",
     422: "The Idempotency-Key belongs to another request.",
-    429: "A budget or a limit does not allow it now.",
 }
 
 ENDPOINTS = (
