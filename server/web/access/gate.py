@@ -27,6 +27,8 @@ MOST_BODY = 32 * 1024 * 1024
 _BODY_S = 30.0
 """How long a body may pause between two pieces."""
 _TOKEN_NAMES = frozenset({"token", "access_token", "api_key", "apikey", "key", "auth", "authorization"})
+_OF_NO_MATTER = ("/page/", "/health", "/ready", "/favicon.ico")
+"""Public paths that are the same for everybody, so that nobody has to be looked for."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FETCHED_BY_OURS = frozenset({"same-origin", "none"})
 
@@ -127,7 +129,7 @@ class Gate:
         client = scope["client"][0] if scope.get("client") else ""
         credentials = Credentials.of(headers)
         try:
-            person = await self._people.who(credentials, client)
+            person = None if _is_among(_OF_NO_MATTER, path) else await self._people.who(credentials, client)
         except TooManyGuesses:
             raise Refusal(429, "Too many wrong tokens. Wait a minute.", retry_after="60") from None
         except StoreError as error:
@@ -147,7 +149,7 @@ class Gate:
             await visit.run(self._app, scope, receive)
 
     def _is_public(self, path: str) -> bool:
-        return any(path == one or (one.endswith("/") and len(one) > 1 and path.startswith(one)) for one in self._public)
+        return _is_among(self._public, path)
 
     def _check_length(self, headers: Headers) -> None:
         said = headers.get("content-length", "0")
@@ -179,6 +181,11 @@ class Gate:
             return message
 
         return bounded
+
+
+def _is_among(paths: Iterable[str], path: str) -> bool:
+    """Whether *path* is one of *paths*, or lies below one of them that ends with a slash."""
+    return any(path == one or (one.endswith("/") and len(one) > 1 and path.startswith(one)) for one in paths)
 
 
 def _check_address(scope: Scope) -> None:
