@@ -263,6 +263,10 @@ class Apps:
         rows = self._store.read(lambda connection: connection.execute(query, (self._clock(),)).fetchall())
         return [_grant(row, row["refresh_at"]) for row in rows]
 
+    def stands(self, grant: Grant) -> bool:
+        """Whether *grant* was not taken back; that its tokens were renewed does not matter."""
+        return self._one("SELECT * FROM app_grants WHERE id = ?", grant.id) is not None
+
     def end(self, grant: Grant) -> None:
         """Take back what was allowed by *grant*."""
         self._end(grant.id)

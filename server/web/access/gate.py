@@ -7,7 +7,6 @@ What answers below it runs as that person (`core.people.person.acting`).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from urllib.parse import parse_qsl
 
 import anyio
@@ -129,15 +128,15 @@ class Gate:
         client = scope["client"][0] if scope.get("client") else ""
         credentials = Credentials.of(headers)
         try:
-            person = None if _is_among(_OF_NO_MATTER, path) else await self._people.who(credentials, client)
+            entry = None if _is_among(_OF_NO_MATTER, path) else await self._people.enter(credentials, client)
         except TooManyGuesses:
             raise Refusal(429, "Too many wrong tokens. Wait a minute.", retry_after="60") from None
         except StoreError as error:
             if not self._is_public(path):
                 raise Refusal(503, str(error), retry_after="5") from error
-            person = None
-        scope["moot.person"] = person
-        visit = Visit(send, partial(self._people.still, credentials) if person is not None else _anybody)
+            entry = None
+        scope["moot.person"] = person = entry.person if entry else None
+        visit = Visit(send, entry.may_stay if entry else _anybody)
         receive = self._bounded(receive, visit)
         if person is None:
             if not self._is_public(path):

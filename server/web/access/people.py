@@ -51,7 +51,26 @@ class TooManyGuesses(Exception):  # noqa: N818 - a refusal
     """So many wrong tokens came from one place that no more are looked at for now."""
 
 
-Look = Callable[[str], Awaitable[Person | None]]
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who came in.
+
+    Args:
+        stands: Whether what they came in by was not taken back since.
+    """
+
+    person: Person
+    stands: Callable[[], Awaitable[bool]]
+
+    async def may_stay(self) -> bool:
+        """Whether they may go on with what they began; what cannot be looked up ends nothing."""
+        try:
+            return await self.stands()
+        except StoreError:  # it is known again when the store is back
+            return True
+
+
+Look = Callable[[str], Awaitable[Entry | None]]
 """Finds out whose a token is, that others gave out."""
 
 
@@ -73,11 +92,16 @@ class People:
         self._doors = doors
         self._clock = clock
         self._looks = looks
-        self._known: OrderedDict[str, tuple[float, Person]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Entry]] = OrderedDict()
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     async def who(self, credentials: Credentials, client: str) -> Person | None:
-        """Who asks; None: nobody we know.
+        """Who asks; None: nobody we know. Raises what `enter` does."""
+        entry = await self.enter(credentials, client)
+        return entry.person if entry else None
+
+    async def enter(self, credentials: Credentials, client: str) -> Entry | None:
+        """Who comes in by *credentials*; None: nobody we know.
 
         Args:
             client: Where the request comes from, which is what wrong tokens are counted by.
@@ -88,48 +112,43 @@ class People:
         """
         if credentials.token:
             return await self._by_token(credentials, client)
-        found = await anyio.to_thread.run_sync(self._doors.who, credentials.cookies) if credentials.cookies else None
-        if found is None:
-            return None
-        return await self._of_session(found) if found.name else OWNER
-
-    async def still(self, credentials: Credentials) -> bool:
-        """Whether who came in by *credentials* may stay: a token of ours was not taken back, a session not ended.
-
-        What others gave out is not looked at again: that it ran out ends nothing that was begun with it.
-        """
-        try:
-            if not credentials.token:
-                return await self.who(credentials, "") is not None
-            ours = credentials.token.startswith(PREFIX)
-            return not ours or await self._token(credentials.token, ()) is not None
-        except StoreError:  # it is known again when the store is back
-            return True
+        return await self._by_session(credentials.cookies) if credentials.cookies else None
 
     def forget(self, name: str) -> None:
         """Believe no token of *name* any more without looking."""
-        for key in [key for key, (_, person) in self._known.items() if person.name == name]:
+        for key in [key for key, (_, entry) in self._known.items() if entry.person.name == name]:
             del self._known[key]
 
-    async def _of_session(self, session: Session) -> Person | None:
+    async def _by_session(self, cookies: str) -> Entry | None:
+        found = await anyio.to_thread.run_sync(self._doors.who, cookies)
+        if found is None:
+            return None
+
+        async def stands() -> bool:
+            return await self._by_session(cookies) is not None
+
+        return await self._of_session(found, stands) if found.name else Entry(OWNER, stands)
+
+    async def _of_session(self, session: Session, stands: Callable[[], Awaitable[bool]]) -> Entry | None:
         """Who came in by *session*, while the token lasts by which they did."""
 
         def look() -> Person | None:
             marked = hmac.compare_digest(self._tokens.mark(session.name).encode(), session.mark.encode())
             return self._tokens.named(session.name) if marked else None
 
-        key = f"session {session.name} {session.mark}"
-        return await self._believed(key, partial(anyio.to_thread.run_sync, look))
+        async def find() -> Entry | None:
+            person = await anyio.to_thread.run_sync(look)
+            return Entry(person, stands) if person else None
 
-    async def _by_token(self, credentials: Credentials, client: str) -> Person | None:
+        return await self._believed(f"session {session.name} {session.mark}", find)
+
+    async def _by_token(self, credentials: Credentials, client: str) -> Entry | None:
         wrong = [at for at in self._wrong.get(client, []) if self._clock() - at < _WINDOW_S]
         if len(wrong) >= _MOST_WRONG:
             raise TooManyGuesses
-        token = credentials.token
-        looks = () if credentials.lasting else self._looks
-        person = await self._token(token, looks)
-        if person is not None:
-            return person
+        entry = await self._of_token(credentials.token, () if credentials.lasting else self._looks)
+        if entry is not None:
+            return entry
         self._wrong[client] = [*wrong, self._clock()]
         self._wrong.move_to_end(client)
         if len(self._wrong) > _MOST_KNOWN:
@@ -138,23 +157,33 @@ class People:
             await anyio.sleep(min(_LONGEST_WAIT_S, 0.1 * 2**again))
         return None
 
-    async def _token(self, token: str, looks: Sequence[Look]) -> Person | None:
-        return await self._believed(f"{len(looks)} {hashed(token)}", partial(self._whose, token, looks))
+    async def _of_token(self, token: str, looks: Sequence[Look]) -> Entry | None:
+        find = partial(self._ours, token) if token.startswith(PREFIX) else partial(_of_others, token, looks)
+        return await self._believed(f"{len(looks)} {hashed(token)}", find)
 
-    async def _whose(self, token: str, looks: Sequence[Look]) -> Person | None:
-        found = await anyio.to_thread.run_sync(self._tokens.who, token)
-        for look in looks if not token.startswith(PREFIX) else ():
-            found = found or await look(token)
-        return found
+    async def _ours(self, token: str) -> Entry | None:
+        async def stands() -> bool:
+            return await self._of_token(token, ()) is not None
 
-    async def _believed(self, key: str, look: Callable[[], Awaitable[Person | None]]) -> Person | None:
-        until, person = self._known.get(key, (0.0, None))
-        if person is not None and self._clock() < until:
-            return person
+        person = await anyio.to_thread.run_sync(self._tokens.who, token)
+        return Entry(person, stands) if person else None
+
+    async def _believed(self, key: str, find: Callable[[], Awaitable[Entry | None]]) -> Entry | None:
+        until, entry = self._known.get(key, (0.0, None))
+        if entry is not None and self._clock() < until:
+            return entry
         self._known.pop(key, None)
-        found = await look()
+        found = await find()
         if found is not None:
             self._known[key] = (self._clock() + _KNOWN_S, found)
             if len(self._known) > _MOST_KNOWN:
                 self._known.popitem(last=False)
         return found
+
+
+async def _of_others(token: str, looks: Sequence[Look]) -> Entry | None:
+    """Whose *token* is, by the first of *looks* that knows it."""
+    for look in looks:
+        if (found := await look(token)) is not None:
+            return found
+    return None

@@ -137,10 +137,13 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
         return _token(client, await anyio.to_thread.run_sync(self._apps.renew, refresh_token.token))
 
     async def load_access_token(self, token: str) -> AccessToken | None:
+        grant = await self.grant(token)
+        return AccessToken(token=token, **_told(grant)) if grant else None
+
+    async def grant(self, token: str) -> Grant | None:
+        """What the access token *token* allows on this server; None: nothing, or not any more."""
         grant = await anyio.to_thread.run_sync(self._apps.by_access, token)
-        if grant is None or not self._ours(grant):
-            return None
-        return AccessToken(token=token, **_told(grant))
+        return grant if grant is not None and self._ours(grant) else None
 
     async def revoke_token(self, token: AccessToken | RefreshToken) -> None:
         """Take back all of what *token* belongs to."""

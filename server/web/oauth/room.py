@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-from mcp.server.auth.provider import ProviderTokenVerifier
 from mcp.server.auth.routes import create_auth_routes
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 from starlette.routing import BaseRoute, Route
 
 from core.config import AuthConfig
 from core.errors import ConfigError
-from core.people.apps import ACCESS, Apps
+from core.people.apps import Apps, Grant
 from core.people.person import Person
 from server.web.access.address import Address, is_loopback
-from server.web.access.people import Look
+from server.web.access.people import Entry, Look
 from server.web.house import House
 from server.web.oauth import consent
 from server.web.oauth.documents import Documents
@@ -92,19 +92,27 @@ class OAuthRoom:
             revocation_options=RevocationOptions(enabled=True),
         )
         self._below += [*_guarded(made, provider), *consent.routes(apps, self._url, urlsplit(self._url).path)]
-        verifier = ProviderTokenVerifier(provider)
+        self.looks.append(partial(self._of_app, apps, provider))
 
-        async def whose(token: str) -> Person | None:
-            """For whom an app acts. It never administrates: it could let itself in again when it is taken back."""
-            access = await verifier.verify_token(token) if token.startswith(ACCESS) else None
-            if access is None:
-                return None
-            if not access.subject:
-                return Person()
-            person = await anyio.to_thread.run_sync(self._house.tokens.named, access.subject)
-            return replace(person, admin=False) if person else None
+    async def _of_app(self, apps: Apps, provider: Provider, token: str) -> Entry | None:
+        """For whom an app acts, for as long as neither of them is taken back."""
+        grant = await provider.grant(token)
+        if grant is None:
+            return None
 
-        self.looks.append(whose)
+        async def stands() -> bool:
+            granted = await anyio.to_thread.run_sync(apps.stands, grant)
+            return granted and await self._person_of(grant) is not None
+
+        person = await self._person_of(grant)
+        return Entry(person, stands) if person else None
+
+    async def _person_of(self, grant: Grant) -> Person | None:
+        """Who allowed *grant*. It never administrates: it could let itself in again when it is taken back."""
+        if not grant.person:
+            return Person()
+        person = await anyio.to_thread.run_sync(self._house.tokens.named, grant.person)
+        return replace(person, admin=False) if person else None
 
 
 def check_address(address: Address) -> str:
@@ -129,11 +137,16 @@ def _people_of(auth: AuthConfig) -> Look:
 
     company = CompanyTokens(auth)
 
-    async def whose(token: str) -> Person | None:
+    async def whose(token: str) -> Entry | None:
         access = await company.verify_token(token)
-        return company.person(access) if access else None
+        return Entry(company.person(access), _never_taken_back) if access else None
 
     return whose
+
+
+async def _never_taken_back() -> bool:
+    """An issuer tells nobody whom it takes back, and that a token ran out ends nothing that was begun with it."""
+    return True
 
 
 def _guarded(made: Iterable[Route], provider: Provider) -> list[BaseRoute]:

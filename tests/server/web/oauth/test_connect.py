@@ -19,7 +19,9 @@ from web_house import client
 from core.errors import ConfigError, StoreError
 from core.people import apps as apps_module
 from core.people.apps import Apps
+from core.people.person import Person
 from server.setup.tokens import list_tokens, print_codes, revoke_token
+from server.web.access import people, visit
 from server.web.access.address import Address
 from server.web.assembly import Place
 from server.web.oauth.metadata import resource_routes, server_routes
@@ -243,3 +245,49 @@ def test_apps_connect_by_https_or_on_this_machine() -> None:
     for address in (Address("10.0.0.1", 4747), Address("127.0.0.1", 1, public_url="http://moot.example.org")):
         with pytest.raises(ConfigError, match="https"):
             check_address(address)
+
+
+async def test_a_stream_outlives_new_tokens_and_ends_once_its_app_is_taken_back(
+    code_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "_KNOWN_S", 0.0)
+    monkeypatch.setattr(visit, "_LOOK_S", 0.0)
+    async with served() as house, asking(house) as app:
+        hub, tokens = house.house.hub, await connected(app, code_of)
+        async with (
+            client(house.url, **bearer(tokens["access_token"])) as http,
+            http.stream("GET", "/api/events") as events,
+        ):
+            lines = events.aiter_lines()
+            while not hub.watching:
+                await anyio.lowlevel.checkpoint()
+            renewed = (await app.refresh(tokens["refresh_token"])).json()
+            assert await status(house, tokens["access_token"]) == 401
+            hub.publish("step", "r1", {"text": "goes on"}, person="")
+            async for line in lines:
+                if "goes on" in line:
+                    break
+            await app.http.post("/revoke", data={"client_id": app.client_id, "token": renewed["access_token"]})
+            hub.publish("step", "r1", {"text": "secret"}, person="")
+            assert "secret" not in "".join([line async for line in lines])
+
+
+async def test_what_an_app_reads_ends_with_the_person_it_acts_for(
+    code_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "_KNOWN_S", 0.0)
+    monkeypatch.setattr(visit, "_LOOK_S", 0.0)
+    async with served() as house, client(house.url) as ada, asking(house) as app:
+        token = await anyio.to_thread.run_sync(house.house.tokens.add, Person("ada"))
+        await ada.post("/enter", data={"token": token})
+        _, answer = led_to(await (await open_form(ada, app.address())).post())
+        tokens = (await app.exchange(answer["code"])).json()
+        hub = house.house.hub
+        async with client(house.url, **bearer(tokens["access_token"])) as http:
+            assert (await http.get("/api/status")).json()["person"] == "ada"
+            async with http.stream("GET", "/api/events") as events:
+                while not hub.watching:
+                    await anyio.lowlevel.checkpoint()
+                await anyio.to_thread.run_sync(house.house.tokens.revoke, "ada")
+                hub.publish("step", "r1", {"text": "secret"}, person="ada")
+                assert "secret" not in "".join([line async for line in events.aiter_lines()])
