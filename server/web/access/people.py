@@ -1,4 +1,4 @@
-"""Who a request comes from: a session in a browser, or a token. Wrong tokens are slowed down, then refused."""
+"""Who a request comes from: a session in a browser, or a token. Wrong tokens are slowed down, then told to wait."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Credentials:
 
 
 class TooManyGuesses(Exception):  # noqa: N818 - a refusal
-    """So many wrong tokens came from one place that no more are looked at for now."""
+    """So many wrong tokens came from one place that the next one is told to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class People:
             client: Where the request comes from, which is what wrong tokens are counted by.
 
         Raises:
-            TooManyGuesses: There were too many wrong ones of late.
+            TooManyGuesses: The token is wrong, and so were too many of late.
             StoreError: The tokens cannot be read.
         """
         if credentials.token:
@@ -143,19 +143,22 @@ class People:
         return await self._believed(f"session {session.name} {session.mark}", find)
 
     async def _by_token(self, credentials: Credentials, client: str) -> Entry | None:
+        entry = await self._of_token(credentials.token, () if credentials.lasting else self._looks)
+        if entry is None:
+            await self._hold_up(client)
+        return entry
+
+    async def _hold_up(self, client: str) -> None:
+        """Slow *client* down. A good token is looked at all the same: many may come from the address of one proxy."""
         wrong = [at for at in self._wrong.get(client, []) if self._clock() - at < _WINDOW_S]
         if len(wrong) >= _MOST_WRONG:
             raise TooManyGuesses
-        entry = await self._of_token(credentials.token, () if credentials.lasting else self._looks)
-        if entry is not None:
-            return entry
         self._wrong[client] = [*wrong, self._clock()]
         self._wrong.move_to_end(client)
         if len(self._wrong) > _MOST_KNOWN:
             self._wrong.popitem(last=False)
         if (again := len(wrong) + 1 - _FORGIVEN) > 0:
             await anyio.sleep(min(_LONGEST_WAIT_S, 0.1 * 2**again))
-        return None
 
     async def _of_token(self, token: str, looks: Sequence[Look]) -> Entry | None:
         find = partial(self._ours, token) if token.startswith(PREFIX) else partial(_of_others, token, looks)

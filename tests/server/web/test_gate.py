@@ -148,6 +148,8 @@ async def test_wrong_tokens_are_slowed_down_then_refused(monkeypatch: pytest.Mon
     with pytest.raises(TooManyGuesses):
         await people.who(Credentials("moot_wrong"), "10.0.0.1")
     assert await people.who(Credentials("moot_wrong"), "10.0.0.2") is None
+    good = await anyio.to_thread.run_sync(Tokens().add, Person("ada"))
+    assert await people.who(Credentials(good), "10.0.0.1") == Person("ada")
     now = 61.0
     assert await people.who(Credentials("moot_wrong"), "10.0.0.1") is None
 
