@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -114,7 +116,11 @@ def test_whenever_ctrl_c_comes_nothing_is_left(place: Path) -> None:
             process.stdin.close()
             process.stdout.read(4)
             assert [folder.name[:11] for folder in place.iterdir()] == ["moot-input-"]
-            while process.poll() is None:
+            deadline = time.monotonic() + 60
+            while process.poll() is None and time.monotonic() < deadline:
                 process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):  # faster than anybody's keyboard, slower than a flood
+                    process.wait(0.005)
+            process.kill()
     assert process.returncode == 130
     assert list(place.iterdir()) == []
