@@ -134,11 +134,10 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def fake_provider() -> Iterator[str]:
-    """The base URL of a provider in another process; the model name says how it behaves."""
-    child = subprocess.Popen(
-        [sys.executable, str(_FAKE_PROVIDER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+def fake_provider(log: Path | None = None) -> Iterator[str]:
+    """The base URL of a provider in another process; the model name says how it behaves, *log* what it was asked."""
+    command = [sys.executable, str(_FAKE_PROVIDER), *([str(log)] if log else [])]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdin
     assert child.stdout
     try:

@@ -11,18 +11,15 @@ It needs Chromium (`MOOT_TEST_CHROMIUM`, else /usr/bin/chromium), so `bench/run.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from _measure import ROOT, Figure, exact, figure, interleaved, main, ratio
+from _measure import ROOT, Figure, exact, fake_provider, figure, interleaved, main, ratio
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
@@ -45,7 +42,11 @@ _WATCH = """() => {
 
 
 def measure(rounds: int) -> list[Figure]:
-    with tempfile.TemporaryDirectory() as folder, _provider(Path(folder) / "log") as url, sync_playwright() as driver:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fake_provider(Path(folder) / "log") as url,
+        sync_playwright() as driver,
+    ):
         served = Served(Path(folder) / "served", url, {f"ai{number}": MODEL for number in range(WIDE)})
         served.start()
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
@@ -72,20 +73,6 @@ def measure(rounds: int) -> list[Figure]:
         ratio("until one can type / an empty page", opened["page"], opened["empty"], bound=SLOWER),
         figure("until one can type", opened["page"], unit="ms"),
     ]
-
-
-@contextmanager
-def _provider(log: Path) -> Iterator[str]:
-    command = [sys.executable, str(ROOT / "tests" / "support" / "fake_provider.py"), str(log)]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert child.stdin
-    assert child.stdout
-    try:
-        yield child.stdout.readline().strip()
-    finally:
-        child.stdin.close()
-        child.wait(10)
-        child.stdout.close()
 
 
 def _answers(tab: Tab, words: str, columns: int) -> list[list[float]]:

@@ -20,9 +20,9 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from host_programs import node_command, npm_command
-from oauth_app import led_to, open_form
+from oauth_app import led_to, open_form, printed_code
 from provider_process import provider_process
-from web_house import Program, client, configured, web_program
+from web_house import client, configured, web_program
 
 from core.people.person import Person
 from core.people.tokens import Tokens
@@ -30,7 +30,6 @@ from server.mcp_server.apps import URI
 
 pytestmark = pytest.mark.hosts
 VERSION = "2.12.0"
-_CODE = re.compile(r"type this code there: (\S+)")
 _ADDRESS = re.compile(r"https?://\S+/authorize\?\S+")
 
 
@@ -90,7 +89,7 @@ async def test_it_is_connected_by_oauth(inspector: list[str], tmp_path: Path, ba
             address = await _told_address(process)
             async with client(program.url) as browser:
                 form = await open_form(browser, address)
-                code = await anyio.to_thread.run_sync(_printed, program)
+                code = await anyio.to_thread.run_sync(printed_code, program)
                 leads, _ = led_to(await form.post(code))
             assert (await httpx2.AsyncClient().get(leads)).status_code == 200
             assert process.stdout
@@ -107,11 +106,3 @@ async def _told_address(process: Process) -> str:
         line = (await lines.receive_until(b"\n", 65_536)).decode()
         if found := _ADDRESS.search(line):
             return found[0]
-
-
-def _printed(program: Program) -> str:
-    assert program.process.stderr
-    for line in program.process.stderr:
-        if found := _CODE.search(line):
-            return found[1]
-    raise AssertionError

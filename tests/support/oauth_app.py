@@ -19,11 +19,12 @@ import httpx2
 from mcp.client.auth import OAuthClientProvider
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from scripted_ai import scripted_app
-from web_house import Opened, client, open_house
+from web_house import Opened, Program, client, open_house
 
 from server.web.assembly import Place
 
 REDIRECT = "http://127.0.0.1:8765/callback"
+PRINTED_CODE = re.compile(r"type this code there: (\S+)")
 _REFRESH = re.compile(r'http-equiv="refresh" content="0; url=([^"]*)"')
 _HIDDEN = re.compile(r'name="(request|proof)" value="([^"]*)"')
 
@@ -179,6 +180,15 @@ async def connected(app: App, code_of: Callable[[], str]) -> dict[str, Any]:
     reply = await app.exchange(answer["code"])
     assert reply.status_code == 200, reply.text
     return reply.json()
+
+
+def printed_code(program: Program) -> str:
+    """The next code that *program* prints. Blocks."""
+    assert program.process.stderr
+    for line in program.process.stderr:
+        if found := PRINTED_CODE.search(line):
+            return found[1]
+    raise AssertionError
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ from server.web.assembly import Place, assemble
 from server.web.house import House
 from server.web.serve import address_of, listen
 
+OVER = ("completed", "failed", "cancelled")
 _LINK = re.compile(r"http://\S+/open/\S+")
 
 
@@ -46,6 +47,17 @@ class Opened:
 
 def client(url: str, **headers: str) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(base_url=url, headers=headers, timeout=30)
+
+
+async def over(owner: httpx2.AsyncClient, chat: str) -> dict[str, Any]:
+    """The status of *chat* once it is over, also if the server is away in the meantime."""
+    while True:
+        try:
+            status = (await owner.get(f"/api/chat/async/{chat}/status")).json()
+        except httpx2.TransportError:
+            continue
+        if status["status"] in OVER:
+            return dict(status)
 
 
 @asynccontextmanager

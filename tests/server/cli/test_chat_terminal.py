@@ -7,24 +7,16 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 from moot_program import ENTRY
-from provider_process import provider_process
 
 from core.memory.threads import USER, Threads
 
 LIMIT_S = 60
 PROMPT = "> "
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

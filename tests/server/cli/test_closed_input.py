@@ -6,18 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from moot_program import ENTRY
-from provider_process import provider_process
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

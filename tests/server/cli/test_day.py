@@ -7,13 +7,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 from moot_program import ENTRY
-from provider_process import provider_process
 from samples import PNG
 
 ROOT = Path(__file__).parents[3]
@@ -54,12 +52,6 @@ DAY: list[tuple[str, int, str]] = [
     ("moot usage", 0, r"claude.*calls by day|calls by day.*claude"),
     ("moot models --search fake-1", 0, r"fake-1"),
 ]
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

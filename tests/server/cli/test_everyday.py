@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from provider_process import provider_process
 
 from core.memory.history import History
 from server.cli.complete import _ROLES
 from server.cli.main import cli
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

@@ -7,14 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from moot_program import ENTRY
-from provider_process import provider_process
 
 from core.memory.history import History, chat_lines
 from server.cli.commands import ask as commands
@@ -22,12 +20,6 @@ from server.cli.main import cli
 from server.cli.options import TAKEN
 from server.cli.running.talk import _editing
 from server.toolbox import RECIPES
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

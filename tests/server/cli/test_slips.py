@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from provider_process import provider_process
 
 from server.cli.main import cli
 
@@ -106,12 +104,6 @@ BAD_SETTINGS: list[tuple[str, str]] = [
     ('{"ais": {}, "defaults": {"history": "maybe"}}', "defaults.history"),
     ('{"ais": {"c": {"provider": "command"}}}', 'ais.c.command is missing. Example: ["claude", "-p"]'),
 ]
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with provider_process() as url:
-        yield url
 
 
 @pytest.fixture

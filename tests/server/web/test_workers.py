@@ -15,10 +15,9 @@ import anyio.lowlevel
 import httpx2
 import pytest
 from figures import Figures, figure, read
-from web_house import Program, client, configured, web_program
+from web_house import OVER, Program, client, configured, over, web_program
 
 pytestmark = pytest.mark.slow
-OVER = ("completed", "failed", "cancelled")
 
 
 @pytest.fixture
@@ -113,10 +112,5 @@ async def test_a_killed_process_loses_nothing_and_another_goes_on(program: Progr
             assert len(victims) == 2
             os.kill(victims[0], signal.SIGKILL)
             for chat in chats:
-                status = {"status": ""}
-                while status["status"] not in OVER:
-                    try:
-                        status = (await owner.get(f"/api/chat/async/{chat}/status")).json()
-                    except httpx2.TransportError:
-                        continue
+                status = await over(owner, chat)
                 assert status["status"] == "completed", status

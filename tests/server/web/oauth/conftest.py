@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
-
-_CODE = re.compile(r"type this code there: (\S+)")
+from oauth_app import PRINTED_CODE
 
 
 @pytest.fixture
@@ -15,7 +13,7 @@ def code_of(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """The code that the server printed last."""
 
     def last() -> str:
-        found = _CODE.findall(capsys.readouterr().err)
+        found = PRINTED_CODE.findall(capsys.readouterr().err)
         assert found
         return str(found[-1])
 

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import anyio
 import pytest
-from oauth_app import App, led_to, open_form
-from web_house import Program, client, web_program
+from oauth_app import App, led_to, open_form, printed_code
+from web_house import client, web_program
 
 from core.errors import ConfigError
 from core.paths import credentials_path
 from core.people.apps import Apps
 from server.web.assembly import Place
 from server.web.serve import serve
-
-_CODE = re.compile(r"type this code there: (\S+)")
-
-
-def printed(program: Program) -> str:
-    assert program.process.stderr
-    for line in program.process.stderr:
-        if found := _CODE.search(line):
-            return found[1]
-    raise AssertionError
 
 
 async def test_an_app_stays_connected_when_the_program_is_killed(tmp_path: Path) -> None:
@@ -34,7 +23,7 @@ async def test_an_app_stays_connected_when_the_program_is_killed(tmp_path: Path)
             app = App(http, program.url)
             assert (await app.register()).status_code == 201
             form = await open_form(http, app.address())
-            _, answer = led_to(await form.post(printed(program)))
+            _, answer = led_to(await form.post(printed_code(program)))
             tokens = (await app.exchange(answer["code"])).json()
         program.kill()
         with web_program(tmp_path, "--oauth", port=program.port) as again:

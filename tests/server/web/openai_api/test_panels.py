@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anthropic
-import anyio
 import openai
 import pytest
-from endpoint_server import served
-from scripted_ai import Hold, ScriptedApp, Step, scripted_app
+from endpoint_server import asked
+from scripted_ai import Hold
 
 from core.errors import RateLimitedError, ServerError
 
 QUESTION: list[Any] = [{"role": "user", "content": "What is 2+2? Answer with a number."}]
 FOUR = json.dumps({"argument": "Sums.", "answer": "4", "confidence": 0.9})
 FIVE = json.dumps({"argument": "No.", "answer": "5", "confidence": 0.6})
-
-
-@asynccontextmanager
-async def asked(**ais: list[Step]) -> AsyncIterator[tuple[openai.AsyncOpenAI, ScriptedApp]]:
-    with anyio.fail_after(20):
-        async with scripted_app(ais) as app, served(lambda: app) as url:
-            async with openai.AsyncOpenAI(base_url=url, api_key="t", max_retries=0) as client:
-                yield client, app
 
 
 def thoughts_of(chunks: list[Any]) -> str:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
 import openai
 import pytest
-from endpoint_server import served
-from scripted_ai import ScriptedApp, Step, scripted_app
+from endpoint_server import asked
 
 from core.errors import OverloadedError
 from core.values import Response, Text, ToolCall, ToolResult, Usage
@@ -24,14 +20,6 @@ TOOL: dict[str, Any] = {
     "strict": True,
 }
 CALL = Response("Let me see.", "m", finish_reason="tool_calls", tool_calls=(ToolCall("c1", "weather", {"a": 1}),))
-
-
-@asynccontextmanager
-async def asked(**ais: list[Step]) -> AsyncIterator[tuple[openai.AsyncOpenAI, ScriptedApp]]:
-    with anyio.fail_after(20):
-        async with scripted_app(ais) as app, served(lambda: app) as url:
-            async with openai.AsyncOpenAI(base_url=url, api_key="t", max_retries=0) as client:
-                yield client, app
 
 
 async def test_a_text_is_answered_with_usage_and_metadata() -> None:

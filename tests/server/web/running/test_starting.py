@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx2
 import pytest
 from moot_program import ENTRY
-from web_house import client, configured, web_program
+from web_house import client, configured, over, web_program
 
 from server.web.running.starting import Starting
-
-OVER = ("completed", "failed", "cancelled")
 
 
 def started(home: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -133,10 +130,5 @@ async def test_told_to_end_it_ends_its_streams_and_loses_no_job(
         with web_program(tmp_path, *options) as again:
             async with client(again.url, cookie=program.cookie) as owner:
                 for chat in chats:
-                    status = {"status": ""}
-                    while status["status"] not in OVER:
-                        try:
-                            status = (await owner.get(f"/api/chat/async/{chat}/status")).json()
-                        except httpx2.TransportError:
-                            continue
+                    status = await over(owner, chat)
                     assert status["status"] == "completed", status
