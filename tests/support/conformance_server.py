@@ -43,13 +43,13 @@ from tasks_server import RECIPES, Insisting
 
 from ai.runs.app import App
 from core.paths import data_dir
-from core.people.person import OWNER, Person
+from core.people.person import OWNER
 from core.people.tokens import Tokens
 from server.mcp_server.lazy_server import LateServer
 from server.toolbox import KINDS
 from server.web import mcp_endpoint
 from server.web.access.doors import Doors
-from server.web.access.people import Credentials, People
+from server.web.access.people import Credentials, Entry, People
 from server.web.assembly import Place, assemble, uvicorn_settings
 from server.web.house import House
 from server.web.serve import address_of, listen
@@ -271,8 +271,11 @@ def _prompts(server: MCPServer[App]) -> None:
 class Everybody(People):
     """Lets in whoever comes: the checks have no token."""
 
-    async def who(self, credentials: Credentials, client: str) -> Person | None:
-        return OWNER
+    async def enter(self, credentials: Credentials, client: str) -> Entry | None:
+        return Entry(OWNER, self._stands)
+
+    async def _stands(self) -> bool:
+        return True
 
 
 @asynccontextmanager
