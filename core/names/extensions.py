@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROVIDERS, RECIPES, TOOLS = "moot.providers", "moot.recipes", "moot.tools"
-GROUPS = (PROVIDERS, RECIPES, TOOLS)
 _announced: list[str] | None = None
 _loaded: dict[str, dict[str, Any]] = {}
 _problems: list[str] = []

@@ -48,6 +48,12 @@ const tag = (text, kind = "") => h("span", { class: `tag ${kind}` }, text);
 const fact = (name, value, about) => h("div", { class: "fact", title: about }, h("dt", {}, name), h("dd", {}, value));
 const facts = (...all) => h("dl", { class: "facts" }, all);
 const section = (name, ...inside) => h("section", {}, h("h4", {}, name), inside);
+const list = (all, item = (one) => one, attributes = {}) =>
+  h(
+    "ul",
+    attributes,
+    all.map((one) => h("li", {}, item(one))),
+  );
 const costs = (cost) => fact("Cost", dollars(cost.known_usd, cost.complete).replace("cost ", ""));
 const heading = (data) => h("p", { class: "summary" }, data.summary);
 
@@ -62,14 +68,7 @@ const verdict = (name, text, texts) =>
 
 const failed = (data) =>
   data.failed?.length > 0 &&
-  section(
-    "Not heard",
-    h(
-      "ul",
-      {},
-      data.failed.map((one) => h("li", {}, one)),
-    ),
-  );
+  section("Not heard", list(data.failed));
 
 const along = (data) =>
   data.sent_along?.length > 0 &&
@@ -77,11 +76,7 @@ const along = (data) =>
     "details",
     {},
     h("summary", {}, `Sent along: ${data.sent_along.length}`),
-    h(
-      "ul",
-      {},
-      data.sent_along.map((line) => h("li", {}, line)),
-    ),
+    list(data.sent_along),
   );
 
 const OUTCOMES = {
@@ -119,53 +114,33 @@ function consensus(data, texts) {
     data.positions.length > 0 &&
       section(
         "Positions",
-        h(
-          "ul",
+        list(
+          data.positions,
+          (one) => [
+            h("strong", {}, one.answer),
+            one.share !== null && [bar(one.share, one.answer), percent(one.share)],
+            h("small", {}, one.ais.join(", ") || "nobody any more"),
+          ],
           { class: "positions" },
-          data.positions.map((one) =>
-            h(
-              "li",
-              {},
-              h("strong", {}, one.answer),
-              one.share !== null && [bar(one.share, one.answer), percent(one.share)],
-              h("small", {}, one.ais.join(", ") || "nobody any more"),
-            ),
-          ),
         ),
       ),
     data.flips.length > 0 &&
       section(
         "Changes of mind",
-        h(
-          "ul",
-          {},
-          data.flips.map((one) =>
-            h(
-              "li",
-              {},
-              h("strong", {}, one.ai),
-              ` from “${one.before}” to “${one.after}”`,
-              one.convinced_by ? `, after the argument of ${one.convinced_by}` : ", without naming an argument",
-            ),
-          ),
-        ),
+        list(data.flips, (one) => [
+          h("strong", {}, one.ai),
+          ` from “${one.before}” to “${one.after}”`,
+          one.convinced_by ? `, after the argument of ${one.convinced_by}` : ", without naming an argument",
+        ]),
       ),
     data.claims.length > 0 &&
       section(
         "Claims",
-        h(
-          "ul",
-          {},
-          data.claims.map((one) =>
-            h(
-              "li",
-              {},
-              one.claim,
-              h("small", {}, ` ${one.ais.join(", ") || "nobody"}`),
-              one.against.length > 0 && h("small", { class: "bad" }, ` against: ${one.against.join(", ")}`),
-            ),
-          ),
-        ),
+        list(data.claims, (one) => [
+          one.claim,
+          h("small", {}, ` ${one.ais.join(", ") || "nobody"}`),
+          one.against.length > 0 && h("small", { class: "bad" }, ` against: ${one.against.join(", ")}`),
+        ]),
       ),
     seats(
       data.seats.filter((one) => one.dissents),
@@ -373,22 +348,14 @@ function review(data, texts) {
         "details",
         {},
         h("summary", {}, `${count(data.dropped.length, "claim")} dropped`),
-        h(
-          "ul",
-          {},
-          data.dropped.map((one) => h("li", {}, `${one.ai}: ${one.file}:${one.line} ${one.claim} (${one.reason})`)),
-        ),
+        list(data.dropped, (one) => `${one.ai}: ${one.file}:${one.line} ${one.claim} (${one.reason})`),
       ),
     data.left_out.length > 0 &&
       h(
         "details",
         {},
         h("summary", {}, `Left out: ${data.left_out.length}`),
-        h(
-          "ul",
-          {},
-          data.left_out.map((one) => h("li", {}, one)),
-        ),
+        list(data.left_out),
       ),
   ];
 }

@@ -193,10 +193,6 @@ class Hub:
         found = self._live.get(call)
         return None if found is None else ("".join(found), self._number)
 
-    def events_of(self, run: str, person: str, types: Collection[str]) -> list[dict[str, Any]]:
-        """The kept events of a run of *person*, of those *types*."""
-        return [e.fields for e in self._entries if e.run == run and e.person == person and e.type in types]
-
     def close(self) -> None:
         """End every subscription once it has sent what waits."""
         if self._gathering is not None:

@@ -59,10 +59,6 @@ class JobWatch:
         self._seen.setdefault(run, _Seen({}))
         self._poke.set()
 
-    def poke(self) -> None:
-        """Look now."""
-        self._poke.set()
-
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:

@@ -96,7 +96,7 @@ def test_whoever_is_not_known_is_sent_to_come_in(context: Any, served: Served) -
     tab = Tab.of(context.new_page(), served)
     tab.come_in()
     context.clear_cookies()
-    tab.page.goto(f"{served.url}/#/jobs")
+    tab.page.evaluate("location.hash = '#/jobs'")  # what the page does by itself would interrupt a goto
 
     tab.page.wait_for_url("**/enter")
     assert "Token" in tab.page.inner_text("main")
