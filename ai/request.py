@@ -10,7 +10,7 @@ from typing import get_args
 
 from core.errors import InvalidInputError
 from core.untrusted import is_text
-from core.values import Effort, Request, Text
+from core.values import Effort, Request, Text, ToolSpec
 
 LONGEST_PROMPT = 2_000_000
 """Characters; more fits no model's context."""
@@ -65,6 +65,8 @@ _ASKED = [field.name for field in fields(Request) if field.name not in ("deadlin
 def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return hashlib.sha256(value).hexdigest()
+    if isinstance(value, ToolSpec):  # no model is told more of it
+        return {"name": value.name, "description": value.description, "parameters": value.parameters}
     if is_dataclass(value):
         return {field: getattr(value, field) for field in value.__dataclass_fields__}
     return repr(value)

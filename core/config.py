@@ -14,25 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
 from core.errors import ConfigError
 from core.redact import register_names, register_secret
 from core.secrecy.config_row import bare_key, checked_header, register_row_secrets
+from core.sections import FILE, Dollars, Named, Seconds, Strict, Tokens, sentence
+from core.tooling import AgentConfig, McpServerConfig, check_agents, check_servers
 from core.values import Deadlines, Effort
-
-FILE = "credentials.json"
-"""How messages call the file: by name only, since they may reach a model."""
-
-Dollars = Annotated[float, Field(gt=0, le=1_000_000)]
-Tokens = Annotated[int, Field(gt=0, le=1_000_000_000_000)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-RowName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _as_key(given: SecretStr) -> SecretStr:
@@ -58,7 +48,7 @@ RequiredKey = Annotated[SecretStr, AfterValidator(_as_key), Field(min_length=1)]
 Headers = Annotated[dict[str, str], AfterValidator(_as_headers)]
 
 
-class BudgetLimits(_Strict):
+class BudgetLimits(Strict):
     """`budget` in `defaults` (all AIs together) or in a row (that AI alone). What is not set is not limited."""
 
     per_call_usd: Dollars | None = None
@@ -74,14 +64,14 @@ class BudgetLimits(_Strict):
         return any(limit is not None for limit in (self.per_call_usd, self.per_run_usd, self.per_day_usd))
 
 
-class NamedKey(_Strict):
+class NamedKey(Strict):
     """One of several keys, with the name by which `status` and the usage call it."""
 
     alias: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     key: RequiredKey
 
 
-class QuirkSettings(_Strict):
+class QuirkSettings(Strict):
     """`quirks` of a row: where its endpoint departs from OpenAI's. What is not set is as the provider's, or learned."""
 
     summaries: bool | None = None
@@ -98,7 +88,7 @@ class QuirkSettings(_Strict):
     images: bool | None = None
 
 
-class AIConfig(_Strict):
+class AIConfig(Strict):
     """One row of `ais`. Everything is optional: the provider's catalogue row fills the gaps."""
 
     provider: str | None = None
@@ -165,7 +155,7 @@ class AIConfig(_Strict):
         return [(one.alias, one.key.get_secret_value()) for one in named]
 
 
-class Defaults(_Strict):
+class Defaults(Strict):
     """`defaults`: used wherever a row or a call says nothing."""
 
     ai: str | None = None
@@ -201,14 +191,14 @@ class Defaults(_Strict):
         )
 
 
-class RoleConfig(_Strict):
+class RoleConfig(Strict):
     """One entry of `roles`: how an AI is told to work, under a name that `role=` takes."""
 
     system: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
     description: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
-class FilesConfig(_Strict):
+class FilesConfig(Strict):
     """`files`: what may be read and sent along."""
 
     roots: list[str] | None = None
@@ -230,7 +220,7 @@ HttpsUrl = Annotated[str, StringConstraints(max_length=500), AfterValidator(_as_
 Claim = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
-class AuthConfig(_Strict):
+class AuthConfig(Strict):
     """`auth`: whose JWTs the HTTP door takes, and what the people in them may."""
 
     issuer: HttpsUrl
@@ -257,6 +247,8 @@ class Config:
     files: FilesConfig = field(default_factory=FilesConfig)
     groups: dict[str, list[str]] = field(default_factory=dict)  # AIs under one name, such as `@fast`
     auth: AuthConfig | None = None
+    agents: dict[str, AgentConfig] = field(default_factory=dict)
+    mcp_servers: dict[str, McpServerConfig] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     exposed: str | None = None
     """The one of them that says that others can read the file."""
@@ -288,7 +280,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
     if not isinstance(raw, dict):
         return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
     problems = [exposed] if exposed else []
-    known = ("ais", "defaults", "roles", "files", "groups", "auth")
+    known = ("ais", "defaults", "roles", "files", "groups", "agents", "mcp_servers", "auth")
     problems += [
         f"{FILE}: unknown key {key!r}; known are: {', '.join(known)}." for key in sorted(set(raw) - set(known))
     ]
@@ -309,15 +301,13 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         files=_check_section(FilesConfig, "files", raw, problems) or FilesConfig(roots=[]),
         groups=_check_groups(raw, problems),
         auth=auth,
+        agents=check_agents(_mapping(raw, "agents", problems), problems, taken=rows),
+        mcp_servers=check_servers(_mapping(raw, "mcp_servers", problems), problems),
         bad_auth=bad_auth,
         problems=tuple(problems),
         exposed=exposed,
         bad_rows=bad_rows,
     )
-
-
-class _Named(_Strict):
-    name: RowName
 
 
 def _mapping(raw: dict[str, Any], key: str, problems: list[str]) -> dict[str, Any]:
@@ -330,10 +320,10 @@ def _mapping(raw: dict[str, Any], key: str, problems: list[str]) -> dict[str, An
 
 def _check_row(name: str, row: object) -> AIConfig:
     try:
-        _Named(name=name)
+        Named(name=name)
         parsed = AIConfig.model_validate(row)
     except ValidationError as error:
-        raise ConfigError(_sentence(f"ais.{name}", error)) from None
+        raise ConfigError(sentence(f"ais.{name}", error)) from None
     if parsed.api_key:
         register_secret(parsed.api_key.get_secret_value())
     programs = [*(parsed.command or ()), *(parsed.key_command or ())]
@@ -353,10 +343,10 @@ def _check_roles(raw: dict[str, Any], problems: list[str]) -> dict[str, RoleConf
     roles = {}
     for name, role in _mapping(raw, "roles", problems).items():
         try:
-            _Named(name=name)
+            Named(name=name)
             roles[name] = RoleConfig.model_validate(role)
         except ValidationError as error:
-            problems.append(_sentence(f"roles.{name}", error))
+            problems.append(sentence(f"roles.{name}", error))
     return roles
 
 
@@ -372,26 +362,8 @@ def _check_section(kind: type[_Section], key: str, raw: dict[str, Any], problems
     try:
         return kind.model_validate(raw.get(key, {}))
     except ValidationError as error:
-        problems.append(_sentence(key, error))
+        problems.append(sentence(key, error))
         return None
-
-
-_WORDS = {
-    "model_type": "Input should be an object in braces",
-    "model_attributes_type": "Input should be an object in braces",
-    "int_parsing_size": "Input should be a smaller number",
-    "int_from_float": "Input should be a whole number",
-}
-"""Where pydantic's own words speak of Python."""
-
-
-def _sentence(where: str, error: ValidationError) -> str:
-    """Name file and key, and say what is expected; never the value, which may be a key."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    path = ".".join([where, *map(str, first["loc"])])
-    if first["type"] == "extra_forbidden":
-        return f"{FILE}: {path} is not a known setting. Remove it or check its spelling."
-    return f"{FILE}: {path}: {_WORDS.get(first['type'], first['msg'])}."
 
 
 def _exposed(path: Path) -> str | None:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 
-from core.config import FILE, AIConfig
+from core.config import AIConfig
 from core.errors import ConfigError
 from core.redact import register_secret
 from core.secrecy.config_row import bare_key
+from core.sections import FILE
 
 KEYRING_SERVICE = "moot"
 

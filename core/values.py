@@ -49,9 +49,22 @@ class ToolResult:
     """The function's name; Gemini wants it beside the id."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """What a provider gave of its reasoning and wants back unchanged with the next turn of the same model.
+
+    A reasoning item of Responses, a thinking block of Messages with its signature, a part of Gemini with its own. It
+    means nothing to any other protocol, which leaves it out.
+    """
+
+    dialect: str
+    """Whose it is: `responses`, `chat`, `anthropic` or `gemini`."""
+    item: Mapping[str, Any]
+
+
 _OWN = "A field of the provider's own goes into extra={...}."
 
-Part = Text | Image | ToolCall | ToolResult
+Part = Text | Image | ToolCall | ToolResult | Reasoning
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,8 @@ class ToolSpec:
     name: str
     description: str
     parameters: Mapping[str, Any]
+    read_only: bool = False
+    """Whether calling it changes nothing in the world, so that nobody has to be asked first. No model is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +201,8 @@ class Response:
     """Which of the AI's keys was used, by its alias; never the key itself."""
     cached: bool = False
     """Whether it came from the answer cache, at no cost."""
+    parts: tuple[Part, ...] = ()
+    """The turn as it has to be sent back, in order, where there is more to it than `text` and `tool_calls`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +225,13 @@ class Answer:
     """Seconds until the model gave its first sign: text or reasoning."""
     key: str = ""
     cached: bool = False
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def turn(self) -> Message:
+        """What is sent back as the model's own turn when its conversation goes on."""
+        said = (Text(self.text),) if self.text else ()
+        return Message("assistant", self.parts or (*said, *self.tool_calls))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from ai.wire.settings import ClientSettings, Endpoint, Platform
 from ai.wire.strict_schema import as_asked, in_words, strict_schema
 from ai.wire.transport import SharedHTTP
 from core.errors import ProviderError
-from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.values import Image, Message, Reasoning, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
     import anthropic
@@ -41,7 +41,10 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": request.max_tokens or settings.max_tokens or _MAX_TOKENS,
-        "messages": [{"role": m.role, "content": [_part(part) for part in m.parts]} for m in request.messages],
+        "messages": [
+            {"role": m.role, "content": [_part(part) for part in m.parts if not isinstance(part, Reasoning)]}
+            for m in request.messages
+        ],
         "stream": True,
     }
     if request.system:
@@ -66,6 +69,10 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
     if request.top_p is not None:
         body["top_p"] = request.top_p
     return body | dict(request.extra)
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
+    return [_part(part) for part in message.parts if not isinstance(part, Reasoning)]
 
 
 def _part(part: Text | Image | ToolCall | ToolResult) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from ai.wire.settings import ClientSettings, Endpoint
 from ai.wire.strict_schema import in_words
 from ai.wire.transport import SharedHTTP
 from core.errors import AIError, NotUsableError, ProviderError
-from core.values import Image, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.values import Image, Reasoning, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
     from google import genai
@@ -48,7 +48,10 @@ _WITHOUT_TEXT = {
 def build_contents(request: Request) -> list[dict[str, Any]]:
     """The turns, as the SDK's dictionaries."""
     roles = {"user": "user", "assistant": "model"}
-    return [{"role": roles[message.role], "parts": [_part(p) for p in message.parts]} for message in request.messages]
+    return [
+        {"role": roles[message.role], "parts": [_part(p) for p in message.parts if not isinstance(p, Reasoning)]}
+        for message in request.messages
+    ]
 
 
 def _part(part: Text | Image | ToolCall | ToolResult) -> dict[str, Any]:

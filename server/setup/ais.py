@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from ai.providers.catalog import PROVIDERS, Provider
 from ai.roster.names import closest
-from core.config import FILE, AIConfig
+from core.config import AIConfig
 from core.errors import ConfigError, InvalidInputError
 from core.keys import environment_key
 from core.redact import register_secret
 from core.secrecy.config_row import bare_key
+from core.sections import FILE
 from server.setup.credentials_file import change_rows, rows
 from server.setup.keys import read_key
 from server.streams import is_terminal
@@ -88,7 +89,7 @@ def _provider(name: str, provider: str | None, base_url: str | None) -> Provider
 
 
 def _check(name: str, row: dict[str, Any], provider: Provider) -> None:
-    from core.config import RowName
+    from core.sections import RowName
 
     try:
         AIConfig.model_validate(row)

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from core.config import FILE
 from core.errors import NO_ROOM, ConfigError
 from core.files.atomic import write_atomically
 from core.paths import credentials_path
+from core.sections import FILE
 
 
 def rows() -> dict[str, Any]:

@@ -12,10 +12,10 @@ from urllib.request import ProxyHandler, Request, build_opener
 import click
 
 from ai.providers.catalog import PROVIDERS
-from core.config import FILE
 from core.errors import ConfigError
 from core.keys import environment_key
 from core.paths import credentials_path
+from core.sections import FILE
 from server.setup.connect import Wish, connect
 from server.setup.credentials_file import change_rows, rows
 from server.setup.hosts import HOSTS

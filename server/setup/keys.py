@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from ai.providers.catalog import PROVIDERS
-from core.config import FILE, AIConfig, Config, load_config
+from core.config import AIConfig, Config, load_config
 from core.errors import ConfigError, InvalidInputError
 from core.keys import KEYRING_SERVICE, environment_key, keyring_key
 from core.paths import credentials_path
 from core.redact import redact, register_secret
 from core.secrecy.config_row import bare_key
+from core.sections import FILE
 from core.untrusted import clean
 from server.setup.credentials_file import change_rows, rows
 
