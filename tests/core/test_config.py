@@ -82,7 +82,8 @@ def test_a_file_that_holds_no_object_says_so(tmp_path: Path, content: str) -> No
 def test_an_unknown_top_level_key_is_told_and_does_no_harm(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, {"ai": {}, "ais": {}}))
     assert config.problems == (
-        "credentials.json: unknown key 'ai'; known are: ais, defaults, roles, files, groups, agents, mcp_servers, auth.",
+        "credentials.json: unknown key 'ai'; "
+        "known are: ais, defaults, roles, files, groups, agents, mcp_servers, auth.",
     )
 
 
