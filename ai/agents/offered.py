@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from core.tooling import Policy
 from core.values import ToolSpec
 
 
@@ -42,3 +43,37 @@ class Tools(Protocol):
     def specs(self) -> Sequence[ToolSpec]: ...
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolExecutionResult: ...
+
+
+@runtime_checkable
+class Governed(Protocol):
+    """Tools for which a person has laid down whether they run, in the row of the server they are from."""
+
+    def policy(self, name: str) -> Policy | None:
+        """What that person said of the tool *name*; None: nothing, so that what reads runs, and all else asks."""
+        ...
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """Tools of which some are left out."""
+
+    def notes(self) -> Sequence[str]:
+        """What is left out, and what else a person should know: sentences that a model may read too."""
+        ...
+
+
+class ToolSource(Protocol):
+    """Tools that belong to somebody else, by the name of their server, and found when they are first needed."""
+
+    def names(self) -> list[str]:
+        """The servers that may be named."""
+        ...
+
+    async def tools(self, names: Sequence[str]) -> Tools:
+        """The tools of *names*: of a server, all that may be used now; or one of them, as in `github.search_code`.
+
+        Raises:
+            MootError: A server is unknown or cannot be reached, or a tool that is named is not there or held back.
+        """
+        ...

@@ -6,8 +6,8 @@ that cannot hold a context manager open.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -33,7 +33,11 @@ from core.usage.ledger import Ledger
 from core.usage.metrics import Metrics
 
 if TYPE_CHECKING:
+    from ai.agents.offered import ToolSource
     from ai.runs.memo import Memo
+
+Borrow = Callable[[Config], "AbstractAsyncContextManager[ToolSource]"]
+"""How a door opens the servers of `mcp_servers`, whose tools are borrowed."""
 
 
 UPLOADS = "uploads"
@@ -65,6 +69,7 @@ class App:
                 self.materials,
                 workspace=Workspace(local_only=self.materials.workspace.local_only).with_uploads(uploads),
                 threads=Threads(folder / "threads.db"),
+                borrowed=None,  # they act with the owner's accounts
             )
         return self.others[person.name]
 
@@ -98,32 +103,35 @@ async def open_app(
     http: SharedHTTP | None = None,
     by_hand: bool = False,
     send_secrets: bool = False,
+    borrow: Borrow | None = None,
 ) -> AsyncIterator[App]:
     """Open every configured AI, synchronous and asynchronous; close all connections in the end, also when cancelled.
 
     Args:
         by_hand: A person types the paths of files, and may name any file of theirs; a model stays below the roots.
         send_secrets: That person said that what looks like a secret is meant to be sent.
+        borrow: For a door that lends the tools of other servers; called only where some are configured.
     """
     config = config if config is not None else load_config(credentials_path())
     files = config.files
     opening = partial(Workspace.open, files.roots, files.local_only, by_hand=by_hand, send_secrets=send_secrets)
     workspace = await anyio.to_thread.run_sync(opening)
     await anyio.to_thread.run_sync(include_added)
-    roster = Roster.open(config, http)
-    bus = EventBus()
-    ledger = Ledger()
-    bus.add_sink(ledger, tokens=False)
-    bus.add_sink(Metrics(), tokens=False)
-    caller = Caller(roster, bus)
-    materials = Materials(workspace, unrecorded=ledger.check)
-    app = App(config, roster, bus, caller, ledger=ledger, materials=materials)
-    try:
-        with used(caller):
-            yield app
-    finally:
-        with anyio.CancelScope(shield=True):
-            await _close(app)
+    async with borrow(config) if borrow and config.mcp_servers else nullcontext() as borrowed:
+        roster = Roster.open(config, http)
+        bus = EventBus()
+        ledger = Ledger()
+        bus.add_sink(ledger, tokens=False)
+        bus.add_sink(Metrics(), tokens=False)
+        caller = Caller(roster, bus)
+        materials = Materials(workspace, unrecorded=ledger.check, borrowed=borrowed)
+        app = App(config, roster, bus, caller, ledger=ledger, materials=materials)
+        try:
+            with used(caller):
+                yield app
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _close(app)
 
 
 async def _close(app: App) -> None:

@@ -32,6 +32,7 @@ from core.usage.track_record import TrackRecord
 from core.values import Answer, Failure, Outcome, Request, Response, Usage
 
 if TYPE_CHECKING:
+    from ai.agents.offered import ToolSource
     from ai.roster.configured_ai import ConfiguredAI
     from ai.roster.roster import Roster
     from ai.runs.memo import Memo
@@ -46,13 +47,15 @@ _batch_ids = itertools.count(1)
 class Materials:
     """What recipes work with besides AIs: files that may be read, the user's threads, and how panels went before.
 
-    `unrecorded` says why the ledger takes no calls now, if it takes none; it may block for a second.
+    `unrecorded` says why the ledger takes no calls now, if it takes none; it may block for a second. `borrowed` are the
+    tools of other servers; None where there are none, or where this door lends none.
     """
 
     workspace: Workspace = field(default_factory=Workspace)
     threads: Threads = field(default_factory=Threads)
     track_record: TrackRecord = field(default_factory=TrackRecord)
     unrecorded: Callable[[], str | None] = lambda: None
+    borrowed: ToolSource | None = None
 
 
 class Run:
@@ -107,6 +110,10 @@ class Run:
     @property
     def threads(self) -> Threads:
         return self._materials.threads
+
+    @property
+    def borrowed(self) -> ToolSource | None:
+        return self._materials.borrowed
 
     async def unrecorded(self) -> str | None:
         """Why the ledger takes no calls now; None when it does."""
