@@ -15,9 +15,6 @@ import queue
 import random
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +30,7 @@ from ai.wire.response.fold import AnswerFold
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
 from core.errors import AIError, AITimeoutError, AnswerError, CommandFailedError, RequestRejectedError, TruncatedError
+from core.programs import Group, basic_environment
 from core.redact import redact
 from core.untrusted import Fence
 from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult
@@ -41,18 +39,10 @@ _MOST_OUTPUT = 64 * 1024 * 1024
 """Bytes, also of what is no text."""
 _KEPT_OF_STDERR = 2_048
 _LONGEST_QUOTE = 300
-_GRACE_S = 2.0
-"""Between asking the group to end and killing it."""
 _LAST_WORDS_S = 2.0
 """For reading what is left in the pipe once the program has ended; a survivor could hold it open for ever."""
 _POLL_S = 0.05
 
-_BASIC_ENV = re.compile(
-    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_.*|TERM|TMPDIR|TZ|XDG_.*"
-    r"|SYSTEMROOT|SYSTEMDRIVE|WINDIR|COMSPEC|PATHEXT|TEMP|TMP|USERPROFILE|USERNAME|HOMEDRIVE|HOMEPATH"
-    r"|APPDATA|LOCALAPPDATA|PROGRAMDATA|PROGRAMFILES",
-    re.IGNORECASE,
-)
 _VENDOR_ENV = {
     "claude": ("ANTHROPIC_", "CLAUDE_"),
     "codex": ("OPENAI_", "CODEX_"),
@@ -120,12 +110,8 @@ def _words(message: Message) -> str:
 def build_env(program: str, named: tuple[str, ...], ambient: Mapping[str, str]) -> dict[str, str]:
     """The environment *program* sees: the basics, its own vendor's variables, and the ones *named* in its row."""
     prefixes = _VENDOR_ENV.get(PurePath(program).stem.lower(), ())
-    seen = {
-        name: value
-        for name, value in ambient.items()
-        if _BASIC_ENV.fullmatch(name) or name.startswith(prefixes) or name in named
-    }
-    return seen | {"NO_COLOR": "1"}
+    seen = {name: value for name, value in ambient.items() if name.startswith(prefixes) or name in named}
+    return basic_environment(ambient) | seen | {"NO_COLOR": "1"}
 
 
 class PlainText:
@@ -225,7 +211,7 @@ class AsyncClient(AsyncAIClient):
         except OSError as error:
             reason = f'program {_program(settings)!r} cannot be started ({error.strerror}); correct "command"'
             raise _cannot_start(settings, reason) from error
-        group = _Group(process)
+        group = Group(process)
         try:
             await _converse(process, group, prompt, fold)
         finally:
@@ -293,7 +279,7 @@ async def _cancel_when(stops: tuple[threading.Event, ...], scope: anyio.CancelSc
     scope.cancel()
 
 
-async def _converse(process: anyio.abc.Process, group: _Group, prompt: bytes, fold: CommandFold) -> None:
+async def _converse(process: anyio.abc.Process, group: Group, prompt: bytes, fold: CommandFold) -> None:
     """Write the prompt, read the answer. Over when stdout closes, or soon after the program has ended."""
     assert process.stdout is not None
 
@@ -323,37 +309,6 @@ async def _read_stderr(process: anyio.abc.Process, fold: CommandFold) -> None:
     assert process.stderr is not None
     async for chunk in process.stderr:
         fold.feed_stderr(chunk)
-
-
-class _Group:
-    """The program and all it started. Killed once only: afterwards the system may give the number to somebody else."""
-
-    def __init__(self, process: anyio.abc.Process) -> None:
-        self._process = process
-        self._killed = False
-
-    def kill(self) -> None:
-        if not self._killed:
-            self._killed = True
-            _signal_group(self._process.pid, kill=True)
-
-    async def end(self) -> None:
-        """Ask everyone to end, kill who does not, and wait for the program."""
-        if self._process.returncode is None:
-            _signal_group(self._process.pid, kill=False)
-            with anyio.move_on_after(_GRACE_S):
-                await self._process.wait()
-        self.kill()
-        await self._process.aclose()
-
-
-def _signal_group(pid: int, *, kill: bool) -> None:
-    if sys.platform != "win32":
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody left; macOS: only zombies left
-            os.killpg(pid, signal.SIGKILL if kill else signal.SIGTERM)
-    elif kill:
-        taskkill = ["taskkill", "/F", "/T", "/PID", str(pid)]
-        subprocess.run(taskkill, capture_output=True, check=False)
 
 
 def _program(settings: ClientSettings) -> str:
