@@ -36,6 +36,9 @@ class ToolCall:
     arguments: Mapping[str, Any]
     signature: bytes | None = None
     """What the provider wants back with the call, as it is (Gemini's thought signature)."""
+    broken: str = ""
+    """What the model wrote instead of arguments that can be read, cut to a bound: it goes back to the model with a
+    sentence, and nothing is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,8 @@ class Answer:
     key: str = ""
     cached: bool = False
     parts: tuple[Part, ...] = ()
+    stopped: str = ""
+    """Why an agent ended before it was done, in one sentence; empty: it did not."""
 
     @property
     def turn(self) -> Message:
