@@ -22,7 +22,7 @@ from anyio.lowlevel import current_token
 from ai.client import AsyncAIClient
 from ai.lazy import load
 from ai.roster.stand_ins import scripted_ais, seat_ais
-from ai.runs.app import App, open_app
+from ai.runs.app import App
 from ai.runs.run import Run
 from core.config import Config, load_config
 from core.errors import InvalidInputError
@@ -31,6 +31,7 @@ from core.paths import credentials_path
 from core.values import Outcome, Request
 from moot import offered
 from moot.arguments import checked, described, dressed, shown_signature
+from server.mcp_client.borrowed import open_lending_app
 
 if TYPE_CHECKING:
     from server.toolbox import Recipe
@@ -234,7 +235,7 @@ async def _open(
 ) -> tuple[App, AsyncExitStack]:
     config = Config() if ais is not None else await anyio.to_thread.run_sync(_config, credentials)
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(open_app(config, by_hand=True, send_secrets=send_secrets))
+        app = await stack.enter_async_context(open_lending_app(config, by_hand=True, send_secrets=send_secrets))
         if ais is not None:
             seat_ais(app.roster, ais)
         if on_event is not None:

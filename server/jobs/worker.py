@@ -24,7 +24,7 @@ import anyio.to_thread
 from pydantic import TypeAdapter, ValidationError
 
 from ai.lazy import load
-from ai.runs.app import App, open_app
+from ai.runs.app import App
 from core.errors import InvalidInputError, StoreError
 from core.files.atomic import private_folder
 from core.jobs.jobs import NoWorker, done_here, may_exist
@@ -32,6 +32,7 @@ from core.jobs.kinds import BATCH
 from core.paths import data_dir
 from core.people.person import OWNER, PERSON, Person, acting_as
 from server.entry import own_command
+from server.mcp_client.borrowed import open_lending_app
 from server.side_tasks import tasks_beside
 from server.toolbox import KINDS, Recipe
 
@@ -79,7 +80,7 @@ async def work(idle_s: float | None, *, at_once: int | None = None) -> None:
     """
     if idle_s is None:
         idle_s = _IDLE_S if done_here() else math.inf
-    async with open_app() as app, anyio.create_task_group() as tasks:
+    async with open_lending_app() as app, anyio.create_task_group() as tasks:
         runner = await open_runner(app, at_once=at_once)
         tasks.start_soon(_stop_on_sigterm, runner, app.config.defaults.drain_s, tasks.cancel_scope)
         await runner.run(idle_exit_s=idle_s)

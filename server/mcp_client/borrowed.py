@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 from ai.agents.offered import ToolExecutionResult
 from ai.lazy import load
 from ai.roster.names import closest
+from ai.runs.app import open_app
 from core.config import Config
 from core.errors import InvalidInputError, MootError
 from core.tooling import McpServerConfig, Policy
@@ -43,6 +44,10 @@ async def borrowing(config: Config) -> AsyncIterator[Borrowed]:
             yield borrowed
         finally:
             await borrowed.aclose()
+
+
+open_lending_app = partial(open_app, borrow=borrowing)
+"""`open_app()` for a door whose runs may use the tools of other servers."""
 
 
 class Borrowed:

@@ -15,10 +15,11 @@ from typing import Protocol
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer
 
-from ai.runs.app import App, open_app
+from ai.runs.app import App
 from core.roles import Role, all_roles
 from server.added import all_recipes
 from server.jobs.worker import serving_jobs
+from server.mcp_client.borrowed import open_lending_app
 from server.mcp_server.apps import PanelApps, add_panel
 from server.mcp_server.lazy_server import LateServer, Tools
 from server.mcp_server.prompts import add_completion, prompts
@@ -60,7 +61,7 @@ OpenApp = Callable[[], AbstractAsyncContextManager[App]]
 
 
 def create_mcp_server(
-    open_moot: OpenApp = open_app,
+    open_moot: OpenApp = open_lending_app,
     *,
     detach: Callable[[], None] | None = None,
     roles: Mapping[str, Role] | None = None,

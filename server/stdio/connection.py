@@ -25,12 +25,13 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCResponse
 
 from ai.roster.warm import warm
-from ai.runs.app import App, open_app
+from ai.runs.app import App
 from core.config import load_config
 from core.paths import credentials_path
 from core.roles import Role, all_roles
 from server.jobs.worker import start_worker
 from server.leaving import is_leaving, leave
+from server.mcp_client.borrowed import open_lending_app
 from server.mcp_server.app import Live, create_mcp_server
 from server.stdio.stdin import HostInput
 from server.stdio.stdout import watch_stdout, without_reader
@@ -113,7 +114,7 @@ async def _renew() -> None:
 
 @asynccontextmanager
 async def _warming_app() -> AsyncIterator[App]:
-    async with open_app() as app, anyio.create_task_group() as tasks:
+    async with open_lending_app() as app, anyio.create_task_group() as tasks:
         tasks.start_soon(warm, app.roster, _QUIET_S)
         yield app
         tasks.cancel_scope.cancel()

@@ -16,12 +16,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from ai.runs.app import App, open_app
+from ai.runs.app import App
 from core.events import Sink
 from core.limits.budget import Budget
 from core.paths import data_dir
 from core.people.person import OWNER
 from server.jobs.worker import serving_jobs
+from server.mcp_client.borrowed import open_lending_app
 from server.side_tasks import tasks_beside
 from server.web import people_pages
 from server.web.access.gate import Gate, refused
@@ -40,7 +41,7 @@ _SMALLEST_ZIPPED = 600
 
 def create_application(
     house: House,
-    open_moot: OpenApp = open_app,
+    open_moot: OpenApp = open_lending_app,
     *,
     detach: Callable[[], None] | None = None,
     rooms: Sequence[Callable[[House], list[BaseRoute]]] = (),

@@ -12,9 +12,9 @@ from typing import Any
 import anyio.to_thread
 from starlette.routing import BaseRoute, Mount
 
-from ai.runs.app import open_app
 from core.config import load_config
 from core.paths import credentials_path
+from server.mcp_client.borrowed import open_lending_app
 from server.web.application import OpenApp, create_application
 from server.web.house import House
 from server.web.mcp_endpoint import McpEndpoint, Style
@@ -69,7 +69,7 @@ def say(line: str) -> None:
 def assemble(
     house: House,
     place: Place,
-    open_moot: OpenApp = open_app,
+    open_moot: OpenApp = open_lending_app,
     *,
     detach: Callable[[], None] | None = None,
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),

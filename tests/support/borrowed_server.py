@@ -1,4 +1,6 @@
-"""An MCP server that a test borrows tools from, and what may be wrong with one: `python borrowed_server.py MODE [FILE]`.
+"""An MCP server that a test borrows tools from, and what may be wrong with one.
+
+`python borrowed_server.py MODE [FILE]`.
 
 Written with the official package, but for what that would not let a server do. FILE holds, as JSON, changes to its one
 listed tool, read anew at each listing; or it is where the server writes what it did.
@@ -73,7 +75,7 @@ class Fake:
             return _listed(pages[0], "0")
         return _listed(pages[number], str(number + 1) if number + 1 < len(pages) else None)
 
-    async def call(self, context: Any, params: types.CallToolRequestParams) -> Any:
+    async def call(self, context: Any, params: types.CallToolRequestParams) -> Any:  # noqa: C901, PLR0911 - a case for each tool
         arguments = params.arguments or {}
         match params.name:
             case "echo" | "search":

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 import click
 
-from ai.runs.app import App, open_app
+from ai.runs.app import App
 from core.batch.input import BatchInput
 from core.batch.output import Results
 from core.batch.template import Template
@@ -30,6 +30,7 @@ from server.cli.interrupt import keyboard_interrupts
 from server.cli.options import INTERRUPTED, NONE, OK, SOME, TERMINATED, USAGE, code_of, complain, note
 from server.cli.running.batch_pace import Pace
 from server.jobs.worker import keep_batches, serving_jobs, start_worker
+from server.mcp_client.borrowed import open_lending_app
 from server.side_tasks import tasks_beside
 from server.streams import is_terminal
 from tools.batching.mend import damage
@@ -106,7 +107,7 @@ def _terminated_like_interrupted() -> Iterator[Callable[[], bool]]:
 
 
 async def _run(source: BatchInput, schema: dict[str, Any] | None, wishes: Wishes) -> int:
-    async with open_app() as app:
+    async with open_lending_app() as app:
         names = app.roster.expand(wishes.ais) or [app.roster.default().name]
         for name in names:
             app.roster.seat(name)

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from ai.runs.app import App, open_app
+from ai.runs.app import App
 from ai.runs.run import Run, new_run_id
 from ai.wire.few_calls import FewCalls
 from ai.wire.raw.bounded import MEGABYTE
@@ -27,6 +27,7 @@ from server.cli.interrupt import interruptible, nobody_need_read
 from server.cli.options import INTERRUPTED, NONE, OK, SOME, USAGE, code_of, complain, note, print_json
 from server.cli.running.watching import Show, Streamer, display
 from server.cli.showing.printing import Shown, notes, print_result
+from server.mcp_client.borrowed import open_lending_app
 from server.progress import watched
 from server.recording import cost_of, cut_off_in, keep_run, said_in
 from server.toolbox import Recipe
@@ -141,7 +142,7 @@ async def _run(name: str, arguments: dict[str, Any], shown: Shown, send_secrets:
         await recipe.load()
         config = load_config(credentials_path())
         http = SharedHTTP(FewCalls(), longest_response=config.defaults.longest_response_mb * MEGABYTE)
-        async with open_app(config, http=http, by_hand=True, send_secrets=send_secrets) as app:
+        async with open_lending_app(config, http=http, by_hand=True, send_secrets=send_secrets) as app:
             if name not in _STEERING and not shown.as_json:
                 _warn(app)
             with anyio.CancelScope() as scope:
