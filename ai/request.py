@@ -10,7 +10,7 @@ from typing import get_args
 
 from core.errors import InvalidInputError
 from core.untrusted import is_text
-from core.values import Effort, Request, Text, ToolSpec
+from core.values import Effort, Request, Text, ToolCall, ToolSpec
 
 LONGEST_PROMPT = 2_000_000
 """Characters; more fits no model's context."""
@@ -67,6 +67,9 @@ def _plain(value: object) -> object:
         return hashlib.sha256(value).hexdigest()
     if isinstance(value, ToolSpec):  # no model is told more of it
         return {"name": value.name, "description": value.description, "parameters": value.parameters}
+    if isinstance(value, ToolCall):
+        told = {field: getattr(value, field) for field in value.__dataclass_fields__}
+        return told if value.broken else {name: one for name, one in told.items() if name != "broken"}
     if is_dataclass(value):
         return {field: getattr(value, field) for field in value.__dataclass_fields__}
     return repr(value)

@@ -86,6 +86,11 @@ class QuirkSettings(Strict):
     system_role: Literal["system", "developer", "user"] | None = None
     temperature: bool | None = None
     images: bool | None = None
+    tools: Literal["native", "emulated"] | None = None
+    """How functions are offered; `emulated`: in words, and the answer's form stands for a call."""
+    strict_tools: bool | None = None
+    kept_reasoning: bool | None = None
+    short_ids: bool | None = None
 
 
 class AIConfig(Strict):

@@ -83,7 +83,7 @@ class Cache:
             return None
 
     def _keep(self, key: str, response: Response) -> None:
-        body = json.dumps(asdict(replace(response, text=without_secrets(response.text))))
+        body = json.dumps(asdict(replace(response, text=without_secrets(response.text), parts=())))
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, now(), body))
@@ -108,4 +108,4 @@ def _replayed(response: Response, emit: Emit) -> Response:
 
 def _decoded(body: str) -> Response:
     fields = json.loads(body)
-    return Response(**(fields | {"usage": Usage(**fields["usage"]), "tool_calls": ()}))
+    return Response(**(fields | {"usage": Usage(**fields["usage"]), "tool_calls": (), "parts": ()}))

@@ -7,16 +7,21 @@ through `extra_body`.
 from __future__ import annotations
 
 import base64
+import io
 import json
+import re
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.lazy import load
 from ai.providers.choices import anthropic_choice
 from ai.wire.classify.failure import not_an_answer, unavailable
-from ai.wire.raw.reading import count, items, mapping, position, text
+from ai.wire.functions.offer import offer, taken
+from ai.wire.functions.schema import MESSAGES as TAKES
+from ai.wire.raw.reading import arguments, count, items, mapping, position, text
 from ai.wire.response.finish import MESSAGES
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync
@@ -25,7 +30,7 @@ from ai.wire.settings import ClientSettings, Endpoint, Platform
 from ai.wire.strict_schema import as_asked, in_words, strict_schema
 from ai.wire.transport import SharedHTTP
 from core.errors import ProviderError
-from core.values import Image, Message, Reasoning, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.values import Image, Message, Part, Reasoning, Request, Response, Text, ToolCall, ToolResult, Usage
 
 if TYPE_CHECKING:
     import anthropic
@@ -33,18 +38,20 @@ if TYPE_CHECKING:
 _MAX_TOKENS = 16_384
 """The protocol demands a value; this is what is sent when neither caller nor catalogue names one."""
 
+_IDS = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_LONGEST_BLOCK = 200_000
+"""Characters of what a tool of Anthropic's own found; more is not sent again."""
 _EFFORT = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "high": "high", "max": "max"}
 
 
 def build_body(request: Request, model: str, settings: ClientSettings) -> dict[str, Any]:
     """The JSON body; a parameter the caller did not set is not sent, except max_tokens, which must be."""
+    offered = offer(request, TAKES, "anthropic", ids=_IDS)
+    request = offered.request
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": request.max_tokens or settings.max_tokens or _MAX_TOKENS,
-        "messages": [
-            {"role": m.role, "content": [_part(part) for part in m.parts if not isinstance(part, Reasoning)]}
-            for m in request.messages
-        ],
+        "messages": [turn for message in request.messages if (turn := _turn(message))["content"]],
         "stream": True,
     }
     if request.system:
@@ -59,9 +66,9 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
         output["format"] = {"type": "json_schema", "schema": schema}
     if output:
         body["output_config"] = output
-    if request.tools:
+    if offered.functions:
         body["tools"] = [
-            {"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools
+            {"name": f.name, "description": f.description, "input_schema": f.schema} for f in offered.functions
         ]
         body |= anthropic_choice(request.tool_choice)
     if request.stop:
@@ -71,11 +78,14 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
     return body | dict(request.extra)
 
 
-def _parts(message: Message) -> list[dict[str, Any]]:
-    return [_part(part) for part in message.parts if not isinstance(part, Reasoning)]
+def _turn(message: Message) -> dict[str, Any]:
+    """*message* with what functions gave first, as has to be, and without blank texts, which are refused."""
+    parts = [part for part in message.parts if not (isinstance(part, Text) and part.text.isspace())]
+    parts.sort(key=lambda part: not isinstance(part, ToolResult))
+    return {"role": message.role, "content": [_part(part) for part in parts]}
 
 
-def _part(part: Text | Image | ToolCall | ToolResult) -> dict[str, Any]:
+def _part(part: Part) -> dict[str, Any]:
     match part:
         case Text(text):
             return {"type": "text", "text": text}
@@ -86,6 +96,8 @@ def _part(part: Text | Image | ToolCall | ToolResult) -> dict[str, Any]:
             return {"type": "tool_use", "id": id_, "name": name, "input": dict(arguments)}
         case ToolResult(call_id, content, is_error):
             return {"type": "tool_result", "tool_use_id": call_id, "content": content, "is_error": is_error}
+        case Reasoning(_, item):
+            return dict(item)
 
 
 class MessageFold(SSEFold):
@@ -97,7 +109,8 @@ class MessageFold(SSEFold):
     def __init__(self, who: Any, model: str, emit: Emit) -> None:
         super().__init__(who, model, emit)
         self._tokens: dict[str, Any] = {}
-        self._calls: dict[int, list[str]] = {}
+        self._blocks: dict[int, _Block] = {}
+        """Calls, and what goes back as it is, by their places."""
         self._writing = False
         self._stopped = False
 
@@ -146,13 +159,12 @@ class MessageFold(SSEFold):
         match block.get("type"):
             case "text":
                 self._text_of(block)
-            case "tool_use":
-                said = block.get("input")
-                self._calls[index] = [text(block.get("id")), text(block.get("name")), json.dumps(said) if said else ""]
-            case "thinking" | "redacted_thinking":
-                self.add_thinking(text(block.get("thinking")))
-            case str():
-                self.alive()  # a tool of the provider's own, and what it found
+            case "tool_use" | "thinking" | "redacted_thinking" | str():
+                self._blocks[index] = _Block(dict(block), self.written)
+                if block.get("type") in ("thinking", "redacted_thinking"):
+                    self.add_thinking(text(block.get("thinking")))
+                elif block.get("type") != "tool_use":
+                    self.alive()  # a tool of the provider's own, and what it found
             case _:
                 self.incomplete("sent a block in a form that Moot does not know")
 
@@ -169,15 +181,34 @@ class MessageFold(SSEFold):
                 self._writing = True
                 self._text_of(delta)
             case "thinking_delta" | "signature_delta":
+                self._grow(index, delta, "thinking", "signature")
                 self.add_thinking(text(delta.get("thinking")))
             case "input_json_delta":
-                if index in self._calls:
-                    self._calls[index][2] += text(delta.get("partial_json"))
+                if block := self._blocks.get(index):
+                    block.said.write(text(delta.get("partial_json")))
                 self.alive()
             case str():
                 self.alive()
             case _:
                 self.incomplete("sent text in a form that Moot does not know")
+
+    def _grow(self, index: int, delta: Mapping[str, Any], *names: str) -> None:
+        if block := self._blocks.get(index):
+            for name in names:
+                if said := text(delta.get(name)):
+                    block.pieces.setdefault(name, io.StringIO()).write(said)
+
+    def _close(self, block: _Block) -> None:
+        """Take in a whole block: a call, or what goes back with the turn unchanged."""
+        whole, said = block.whole, block.said.getvalue()
+        if whole.get("type") == "tool_use":
+            given = said or whole.get("input")
+            self.add_tool_call(text(whole.get("id")), text(whole.get("name")), given, at=block.at)
+            return
+        if said and (found := arguments(said)) is not None:
+            whole["input"] = dict(found)
+        if len(json.dumps(whole)) <= _LONGEST_BLOCK or "thinking" in text(whole.get("type")):
+            self.add_reasoning("anthropic", whole, at=block.at)
 
     def _stop(self, delta: Mapping[str, Any]) -> None:
         reason = delta.get("stop_reason")
@@ -187,9 +218,23 @@ class MessageFold(SSEFold):
         self._stopped, self.terminated = self.terminated, False  # message_stop follows
         if self.refusal is not None:
             self.refusal = text(mapping(delta.get("stop_details")).get("explanation")) or self.refusal
-        for id_, name, said in self._calls.values():
-            self.add_tool_call(id_, name, said)
-        self._calls.clear()
+        for block in self._blocks.values():
+            self._close(block)
+        self._blocks.clear()
+
+
+@dataclass
+class _Block:
+    """A block that began behind *at* characters of text, and the pieces it grew by."""
+
+    began: dict[str, Any]
+    at: int
+    said: io.StringIO = field(default_factory=io.StringIO)
+    pieces: dict[str, io.StringIO] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        return self.began | {name: text(self.began.get(name)) + said.getvalue() for name, said in self.pieces.items()}
 
 
 def _usage(tokens: Mapping[str, Any]) -> Usage:
@@ -215,7 +260,8 @@ class AsyncClient(AsyncAIClient):
 
     async def complete(self, request: Request, emit: Emit) -> Response:
         try:
-            return as_asked(await self._ask(request if self._schemas else in_words(request), emit), request)
+            response = await self._ask(request if self._schemas else in_words(request), emit)
+            return as_asked(response, request)
         except ProviderError as error:
             if error.code != "schema_refused" or request.json_schema is None or not self._schemas:
                 raise
@@ -229,7 +275,7 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(settings.who, await self.list_models())
         fold = MessageFold(settings.who, self._model, emit)
-        settings.instruct(fold)
+        settings.instruct(fold, request)
         body = build_body(request, self._model, settings)
         with sdk_errors(await load("anthropic"), settings.who, fold):
             async with sdk.messages.with_streaming_response.create(
@@ -237,7 +283,7 @@ class AsyncClient(AsyncAIClient):
             ) as reply:
                 fold.open(reply.headers)
                 await read_async(fold, reply.http_response.aiter_bytes())
-            return fold.finish()
+            return taken(fold.finish(), request, TAKES)
 
     async def prepare(self) -> None:
         await self._open()
@@ -290,7 +336,7 @@ class SyncClient(AIClient):
             )
         watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
         fold = MessageFold(settings.who, model, watch.emit)
-        settings.instruct(fold)
+        settings.instruct(fold, request)
         body = build_body(request, model, settings)
         with sdk_errors(anthropic, settings.who, fold, watch):
             with sdk.messages.with_streaming_response.create(
@@ -298,7 +344,7 @@ class SyncClient(AIClient):
             ) as reply:
                 fold.open(reply.headers)
                 read_sync(fold, reply.http_response, watch)
-            return fold.finish()
+            return taken(fold.finish(), request, TAKES)
 
 
 def _required(body: dict[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ _ROWS = (
         model="gpt-6.1-sol",
         price_id="openai",
         batches="openai",
-        quirks=Quirks(api="responses", max_tokens_field="max_completion_tokens"),
+        quirks=Quirks(api="responses", max_tokens_field="max_completion_tokens", strict_tools=True),
     ),
     Provider(
         "anthropic",
@@ -103,7 +103,7 @@ _ROWS = (
         model="mistral-large-4",
         price_id="mistral",
         batches="mistral",
-        quirks=Quirks(stream_usage=False, efforts=("none", "high")),
+        quirks=Quirks(stream_usage=False, efforts=("none", "high"), short_ids=True),
     ),
     Provider(
         "openrouter",
@@ -157,7 +157,7 @@ _ROWS = (
         key_header="api-key",
         from_environment=False,
         price_id="azure",
-        quirks=Quirks(api="responses", max_tokens_field="max_completion_tokens"),
+        quirks=Quirks(api="responses", max_tokens_field="max_completion_tokens", strict_tools=True),
     ),
     Provider(
         "bedrock",
@@ -309,9 +309,10 @@ _ROWS = (
         price_id="free",
         max_tokens=256,
         context_window=2_730,
+        quirks=Quirks(tools="emulated"),
         embedded=True,
     ),
-    Provider("command", dialect="command", needs_key=False),
+    Provider("command", dialect="command", needs_key=False, quirks=Quirks(tools="emulated")),
 )
 
 PROVIDERS = {row.name: row for row in _ROWS}

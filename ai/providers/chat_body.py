@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ai.providers.choices import openai_choice
 from ai.providers.efforts import nearest
+from ai.wire.functions.offer import Offer, offer, told
+from ai.wire.functions.schema import ALL, Takes
 from ai.wire.settings import ClientSettings, Quirks
 from ai.wire.strict_schema import schema_rule, strict_schema
 from core.errors import NotUsableError
-from core.values import Image, Message, Request, Text, ToolCall, ToolResult
+from core.values import Image, Message, Reasoning, Request, Text, ToolCall, ToolResult
+
+_SHORT = re.compile(r"[A-Za-z0-9]{9}")
+_STRICT = Takes(strict=True)
 
 
 def build_body(request: Request, model: str, settings: ClientSettings, quirks: Quirks | None = None) -> dict[str, Any]:
     """The JSON body; a parameter the caller did not set is not sent. *quirks*: other than those of *settings*."""
     quirks = settings.quirks if quirks is None else quirks
+    offered = offer(request, takes(quirks), "chat", ids=_SHORT if quirks.short_ids else None)
+    request = offered.request
     body: dict[str, Any] = {"model": model, "messages": list(_messages(request, quirks)), "stream": True}
     if quirks.stream_usage:
         body["stream_options"] = {"include_usage": True}
@@ -33,17 +41,22 @@ def build_body(request: Request, model: str, settings: ClientSettings, quirks: Q
             body["reasoning"] = {"effort": level}
     if request.json_schema is not None and (wanted := _response_format(request.json_schema, quirks)):
         body["response_format"] = wanted
-    return body | _tools(request) | _stops(request) | dict(request.extra)
+    return body | _tools(offered) | _stops(request) | dict(request.extra)
 
 
-def _tools(request: Request) -> dict[str, Any]:
-    if not request.tools:
+def takes(quirks: Quirks) -> Takes:
+    """What is understood of a function's schema, by either of OpenAI's protocols."""
+    return _STRICT if quirks.strict_tools else ALL
+
+
+def _tools(offered: Offer) -> dict[str, Any]:
+    if not offered.functions:
         return {}
-    tools = [
-        {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
-        for t in request.tools
-    ]
-    return {"tools": tools, **openai_choice(request.tool_choice, nested=True)}
+    tools = []
+    for one in offered.functions:
+        function = {"name": one.name, "description": one.description, "parameters": one.schema}
+        tools.append({"type": "function", "function": function | ({"strict": True} if one.strict else {})})
+    return {"tools": tools, **openai_choice(offered.request.tool_choice, nested=True)}
 
 
 def _stops(request: Request) -> dict[str, Any]:
@@ -91,7 +104,7 @@ def _messages(request: Request, quirks: Quirks) -> Iterator[dict[str, Any]]:
     elif system:
         yield {"role": quirks.system_role, "content": system}
     for message in messages:
-        yield from _message(message)
+        yield from _message(message, quirks)
 
 
 def told_first(system: str, messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -102,12 +115,15 @@ def told_first(system: str, messages: Sequence[Message]) -> tuple[Message, ...]:
     return (replace(first, parts=(Text(f"{system}\n\n"), *first.parts)), *rest)
 
 
-def _message(message: Message) -> Iterator[dict[str, Any]]:
+def _message(message: Message, quirks: Quirks) -> Iterator[dict[str, Any]]:
     for result in message.parts:
         if isinstance(result, ToolResult):
-            yield {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
+            yield {"role": "tool", "tool_call_id": result.call_id, "content": told(result)}
+    kept = _kept(message) if quirks.kept_reasoning else {}
+    of_calls = kept.pop(OF_CALLS, {})
     calls = [
         {"id": p.id, "type": "function", "function": {"name": p.name, "arguments": json.dumps(dict(p.arguments))}}
+        | of_calls.get(p.id, {})
         for p in message.parts
         if isinstance(p, ToolCall)
     ]
@@ -118,7 +134,20 @@ def _message(message: Message) -> Iterator[dict[str, Any]]:
     wire: dict[str, Any] = {"role": message.role, "content": message.text if plain else [_part(p) for p in content]}
     if calls:
         wire["tool_calls"] = calls
-    yield wire
+    yield wire | kept
+
+
+OF_CALLS = "of_calls"
+"""In what goes back with a turn: by a call's id, what goes back with the call."""
+
+
+def _kept(message: Message) -> dict[str, Any]:
+    """What goes back beside the text and the calls of a turn."""
+    kept: dict[str, Any] = {}
+    for part in message.parts:
+        if isinstance(part, Reasoning):
+            kept |= part.item
+    return kept
 
 
 def _part(part: Text | Image) -> dict[str, Any]:

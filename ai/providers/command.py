@@ -200,7 +200,7 @@ class AsyncClient(AsyncAIClient):
         settings = self._settings
         prompt = build_prompt(request, settings.who).encode()
         fold = CommandFold(settings, emit)
-        settings.instruct(fold)
+        settings.instruct(fold, request)
         env = build_env(settings.command[0], settings.env, os.environ)
         program = await anyio.to_thread.run_sync(lambda: shutil.which(settings.command[0], path=env.get("PATH")))
         if program is None:

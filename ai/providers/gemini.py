@@ -8,7 +8,6 @@ sessions.
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,8 +18,10 @@ import anyio.to_thread
 import httpx2
 
 from ai.client import AIClient, AsyncAIClient, Emit
-from ai.providers.choices import gemini_choice
+from ai.providers.gemini_body import build_config, build_contents, signature
 from ai.wire.classify.failure import Who, not_an_answer, status_error, transport_error, unavailable
+from ai.wire.functions.offer import taken
+from ai.wire.functions.schema import GEMINI as TAKES
 from ai.wire.raw.reading import count, first, items, mapping, position, text
 from ai.wire.response.finish import GEMINI
 from ai.wire.response.sse_fold import SSEFold
@@ -29,14 +30,13 @@ from ai.wire.sdk import first_model, sdk_timeout, unforeseen
 from ai.wire.settings import ClientSettings, Endpoint
 from ai.wire.strict_schema import in_words
 from ai.wire.transport import SharedHTTP
-from core.errors import AIError, NotUsableError, ProviderError
-from core.values import Image, Reasoning, Request, Response, Text, ToolCall, ToolResult, Usage
+from core.errors import AIError, ProviderError
+from core.values import Request, Response, Usage
 
 if TYPE_CHECKING:
     from google import genai
     from google.genai import errors, types
 
-_LEVEL = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "max": "xhigh"}
 _UNKNOWN_FORM = "sent text in a form that Moot does not know"
 _WITHOUT_TEXT = {
     *("functionCall", "functionResponse", "inlineData", "fileData", "executableCode", "codeExecutionResult"),
@@ -45,62 +45,10 @@ _WITHOUT_TEXT = {
 """What a part may hold instead of text."""
 
 
-def build_contents(request: Request) -> list[dict[str, Any]]:
-    """The turns, as the SDK's dictionaries."""
-    roles = {"user": "user", "assistant": "model"}
-    return [
-        {"role": roles[message.role], "parts": [_part(p) for p in message.parts if not isinstance(p, Reasoning)]}
-        for message in request.messages
-    ]
-
-
-def _part(part: Text | Image | ToolCall | ToolResult) -> dict[str, Any]:
-    match part:
-        case Text(said):
-            return {"text": said}
-        case Image(data, media_type):
-            return {"inline_data": {"data": data, "mime_type": media_type}}
-        case ToolCall():
-            call = {"id": part.id or None, "name": part.name, "args": dict(part.arguments)}
-            return {"function_call": call, "thought_signature": part.signature}
-        case ToolResult():
-            key = "error" if part.is_error else "result"
-            return {
-                "function_response": {"id": part.call_id or None, "name": part.name, "response": {key: part.content}}
-            }
-
-
-def build_config(request: Request, settings: ClientSettings) -> dict[str, Any]:
-    """The generation config; a parameter the caller did not set is not sent."""
-    config: dict[str, Any] = {"automatic_function_calling": {"disable": True}, "automatic_continuation": False}
-    if request.system:
-        config["system_instruction"] = request.system
-    if request.temperature is not None:
-        config["temperature"] = request.temperature
-    if max_tokens := request.max_tokens or settings.max_tokens:
-        config["max_output_tokens"] = max_tokens
-    if request.effort is not None:
-        config["thinking_config"] = {"thinking_level": _LEVEL[request.effort]}
-    if request.json_schema is not None:
-        config["response_mime_type"] = "application/json"
-        config["response_json_schema"] = dict(request.json_schema)
-    if request.tools:
-        config["tools"] = [
-            {
-                "function_declarations": [
-                    {"name": t.name, "description": t.description, "parameters_json_schema": dict(t.parameters)}
-                    for t in request.tools
-                ]
-            }
-        ]
-        config |= gemini_choice(request, settings.who)
-    config |= {"stop_sequences": list(request.stop)} if request.stop else {}
-    config |= {"top_p": request.top_p} if request.top_p is not None else {}
-    if request.extra.get("candidate_count", request.extra.get("candidateCount")) not in (None, 1):
-        who = settings.who
-        text = f"{who.ai!r} is asked for several answers in one call ('candidate_count'). Leave it out, and ask often."
-        raise NotUsableError(text, ai=who.ai, provider=who.provider)
-    return config | dict(request.extra)
+_LONGEST_PART = 200_000
+"""Characters; what is longer is not sent again."""
+_SENT_BACK = {"toolCall", "toolResponse", "executableCode", "codeExecutionResult"}
+"""Parts of Google's own tools, which the next turn needs as they were."""
 
 
 class GeminiFold(SSEFold):
@@ -155,20 +103,15 @@ class GeminiFold(SSEFold):
             self.incomplete(_UNKNOWN_FORM)
         if "functionCall" in part:
             call = mapping(part["functionCall"])
-            signature = _signature(part.get("thoughtSignature"))
-            self.add_tool_call(text(call.get("id")), text(call.get("name")), call.get("args"), signature)
+            signed = signature(part.get("thoughtSignature"))
+            self.add_tool_call(text(call.get("id")), text(call.get("name")), call.get("args"), signed)
+        elif part.keys() & _SENT_BACK and part.keys() <= _WITHOUT_TEXT and len(json.dumps(part)) <= _LONGEST_PART:
+            self.add_reasoning("gemini", part)
+        elif part.get("thoughtSignature") and not part.get("thought"):
+            self.add_reasoning("gemini", {"text": "", "thoughtSignature": part["thoughtSignature"]})
 
     def _end(self, reason: str) -> None:
         self.end(GEMINI, reason)  # not `done`: some endpoints give a reason with every piece of the text
-        if self.tool_calls and self.finish_reason == "stop":
-            self.finish_reason = "tool_calls"
-
-
-def _signature(said: object) -> bytes | None:
-    try:
-        return base64.b64decode(text(said).replace("-", "+").replace("_", "/") + "==") or None
-    except ValueError:
-        return None
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
@@ -209,7 +152,7 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(who, await self.list_models())
         fold = GeminiFold(who, self._model, emit)
-        self._settings.instruct(fold)
+        self._settings.instruct(fold, request)
         with gemini_errors(who, fold):
             try:
                 async for _ in await sdk.aio.models.generate_content_stream(
@@ -222,7 +165,7 @@ class AsyncClient(AsyncAIClient):
                 async with aclosing(handed.reply) as reply:
                     fold.open(reply.headers)
                     await read_async(fold, reply.aiter_bytes())
-            return fold.finish()
+            return taken(fold.finish(), request, TAKES)
 
     async def prepare(self) -> None:
         await self._open()
@@ -272,7 +215,7 @@ class SyncClient(AIClient):
             )
         watch = Watch(who, request.deadlines or self._settings.deadlines, emit, cancelled)
         fold = GeminiFold(who, model, watch.emit)
-        self._settings.instruct(fold)
+        self._settings.instruct(fold, request)
         with gemini_errors(who, fold, watch):
             try:
                 for _ in sdk.models.generate_content_stream(
@@ -285,7 +228,7 @@ class SyncClient(AIClient):
                 with closing(handed.reply) as reply:
                     fold.open(reply.headers)
                     read_sync(fold, reply, watch)
-            return fold.finish()
+            return taken(fold.finish(), request, TAKES)
 
 
 class _Handed(BaseException):

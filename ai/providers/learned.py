@@ -43,6 +43,13 @@ _THIS_SCHEMA = re.compile(
     r"invalid schema|additionalproperties|required|too complex|too large|in context|properties|\$ref"
 )
 """What is said of one schema, and not of schemas."""
+_REASONING_BACK = (
+    r"encrypted[ _]content|\binclude\b|reasoning_content|reasoning_details|propert(?:y|ies) '?\"?reasoning"
+    r"|invalid.{0,30}signature"
+)
+"""What is said by who does not give reasoning in a form that goes back, or does not take it."""
+_THIS_REASONING = r"encrypted[ _]content.{0,400}(?:could not|cannot|verif|decrypt|pars)|invalid_encrypted"
+"""What is said of one turn's reasoning: another account wrote it."""
 _SYSTEM = re.compile(
     r"(?:system|developer) (?:role|message|prompt|instruction)|role.{0,40}(?:system|developer)|roles must alternate"
     r"|(?:system|developer)['\"`]* (?:is |are )?(?:not|un)\s?supported|only (?:the )?user and assistant"
@@ -113,8 +120,9 @@ def _about_a_setting(error: AIError, words: str) -> bool:
 
 
 def lasting(kept: Quirks, before: Quirks, after: Quirks, error: ProviderError) -> Quirks:
-    """*kept* with what *error* taught between *before* and *after*, unless it spoke of one schema alone."""
-    if error.code == "schema_refused" and _THIS_SCHEMA.search(error.words.lower()):
+    """*kept* with what *error* taught between *before* and *after*, unless it spoke of one schema or turn alone."""
+    words = error.words.lower()
+    if (error.code == "schema_refused" and _THIS_SCHEMA.search(words)) or re.search(_THIS_REASONING, words):
         return kept
     old = asdict(before)
     return replace(kept, **{name: getattr(after, name) for name in _NAMES if getattr(after, name) != old[name]})
@@ -131,7 +139,7 @@ def _other_protocol(quirks: Quirks, error: AIError, words: str) -> list[dict[str
 
 
 def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    found = _about_functions(quirks, words, body)
     if "stream_options" in body and "stream_options" in words:
         found.append({"stream_usage": False})
     if quirks.max_tokens_field in body and (other := _other_name(quirks.max_tokens_field, words)):
@@ -149,6 +157,26 @@ def _candidates(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dic
     if quirks.system_role != "user" and _SYSTEM.search(words) and _has_system(body):
         found.append({"system_role": _next_role(quirks, words)})
     return found
+
+
+def _about_functions(quirks: Quirks, words: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is refused of the way that functions are offered, and turns with them sent back; never functions as such."""
+    found: list[dict[str, Any]] = []
+    if quirks.kept_reasoning and _sends_reasoning_back(body) and re.search(_REASONING_BACK, words):
+        found.append({"kept_reasoning": False})
+    if not quirks.short_ids and "tool call id was" in words:
+        found.append({"short_ids": True})
+    if quirks.strict_tools and "tools" in body and re.search(r"invalid schema for function|\bstrict\b", words):
+        found.append({"strict_tools": False})
+    return found
+
+
+def _sends_reasoning_back(body: Mapping[str, Any]) -> bool:
+    """Whether *body* asks for it, or holds some."""
+    if "include" in body:
+        return True
+    said = (key for message in body.get("messages") or () for key in message)
+    return any(key.startswith("reasoning") or key == "thinking" for key in said)
 
 
 def _other_name(name: str, words: str) -> str | None:

@@ -18,6 +18,8 @@ import httpx2
 from ai.client import AIClient, AsyncAIClient, Emit
 from ai.providers.choices import refuse_forced
 from ai.wire.classify.failure import error_in_answer, not_an_answer, status_error, transport_error
+from ai.wire.functions.offer import offer, taken, told
+from ai.wire.functions.schema import OLLAMA as TAKES
 from ai.wire.raw.reading import count, decode, items, mapping, text
 from ai.wire.response.finish import CHAT
 from ai.wire.response.fold import AnswerFold
@@ -26,7 +28,7 @@ from ai.wire.sdk import first_model, model_ids, sdk_timeout, unforeseen
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
 from core.errors import AIError
-from core.values import Image, Message, Request, Response, Text, ToolCall, ToolChoice, ToolResult, Usage
+from core.values import Image, Message, Reasoning, Request, Response, Text, ToolCall, ToolChoice, ToolResult, Usage
 
 _PATH = "/api/chat"
 _LONGEST_LINE = 16 * 1024 * 1024
@@ -38,6 +40,7 @@ class OllamaFold(AnswerFold):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._rest = bytearray()
+        self._thinking: list[str] = []
 
     def open(self, headers: Mapping[str, str]) -> None:
         self.opened = True
@@ -87,28 +90,30 @@ class OllamaFold(AnswerFold):
         if data.get("done") is True:
             reason = data.get("done_reason")
             self.end(CHAT, reason if isinstance(reason, str) else "stop" if reason is None else type(reason).__name__)
-            if self.tool_calls and self.finish_reason == "stop":
-                self.finish_reason = "tool_calls"
+            if self._thinking:
+                self.add_reasoning("ollama", {"thinking": "".join(self._thinking)}, at=0)
             self.usage = Usage(count(data.get("prompt_eval_count")), count(data.get("eval_count")))
             self.done = True
 
     def _said(self, message: Mapping[str, Any]) -> None:
         if thought := text(message.get("thinking")):
             self.add_thinking(thought)
+            self._thinking.append(thought)
         content = message.get("content")
         if isinstance(content, str):
             if content:
                 self.add_text(content)
         elif content is not None:
             self.incomplete("sent text in a form that Moot does not know")
-        for number, call in enumerate(items(message.get("tool_calls"))):
-            function = mapping(mapping(call).get("function"))
-            id_ = text(mapping(call).get("id")) or f"call_{len(self.tool_calls)}_{number}"
-            self.add_tool_call(id_, text(function.get("name")), function.get("arguments"))
+        for call in map(mapping, items(message.get("tool_calls"))):
+            function = mapping(call.get("function"))
+            self.add_tool_call(text(call.get("id")), text(function.get("name")), function.get("arguments"))
 
 
 def build_body(request: Request, model: str, settings: ClientSettings) -> dict[str, Any]:
     """The JSON body; a parameter that nobody set is not sent."""
+    offered = offer(request, TAKES, "ollama")
+    request = offered.request
     given = {
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -125,11 +130,11 @@ def build_body(request: Request, model: str, settings: ClientSettings) -> dict[s
     if request.json_schema is not None:
         body["format"] = dict(request.json_schema)
     choice = request.tool_choice or ToolChoice()
-    if request.tools and choice.mode != "none":
+    if offered.functions and choice.mode != "none":
         refuse_forced(choice, settings.who)
         body["tools"] = [
-            {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
-            for t in request.tools
+            {"type": "function", "function": {"name": f.name, "description": f.description, "parameters": f.schema}}
+            for f in offered.functions
         ]
     return body | dict(request.extra)
 
@@ -144,9 +149,9 @@ def _messages(request: Request) -> Iterator[dict[str, Any]]:
 def _message(message: Message) -> Iterator[dict[str, Any]]:
     for part in message.parts:
         if isinstance(part, ToolResult):
-            yield {"role": "tool", "tool_name": part.name, "content": part.content}
+            yield {"role": "tool", "tool_name": part.name, "tool_call_id": part.call_id, "content": told(part)}
     calls = [
-        {"function": {"name": part.name, "arguments": dict(part.arguments)}}
+        {"id": part.id, "function": {"name": part.name, "arguments": dict(part.arguments)}}
         for part in message.parts
         if isinstance(part, ToolCall)
     ]
@@ -158,6 +163,9 @@ def _message(message: Message) -> Iterator[dict[str, Any]]:
         wire["images"] = images
     if calls:
         wire["tool_calls"] = calls
+    for part in message.parts:
+        if isinstance(part, Reasoning):
+            wire |= part.item
     yield wire
 
 
@@ -174,7 +182,7 @@ class AsyncClient(AsyncAIClient):
         if self._model is None:
             self._model = first_model(settings.who, await self.list_models())
         fold = OllamaFold(settings.who, self._model, emit)
-        settings.instruct(fold)
+        settings.instruct(fold, request)
         with _errors(settings, fold):
             timeout = sdk_timeout(request, settings)
             body = build_body(request, self._model, settings)
@@ -184,7 +192,7 @@ class AsyncClient(AsyncAIClient):
                     raise _refusal(settings, reply)
                 fold.open(reply.headers)
                 await read_async(fold, reply.aiter_bytes())
-            return fold.finish()
+            return taken(fold.finish(), request, TAKES)
 
     async def list_models(self) -> list[str]:
         with _errors(self._settings):
@@ -207,7 +215,7 @@ class SyncClient(AIClient):
             )
         watch = Watch(settings.who, request.deadlines or settings.deadlines, emit, cancelled)
         fold = OllamaFold(settings.who, model, watch.emit)
-        settings.instruct(fold)
+        settings.instruct(fold, request)
         with _errors(settings, fold):
             timeout, body = sdk_timeout(request, settings, sync=True), build_body(request, model, settings)
             with client.stream("POST", **_call(settings, _PATH), json=body, timeout=timeout) as reply:
@@ -216,7 +224,7 @@ class SyncClient(AIClient):
                     raise _refusal(settings, reply)
                 fold.open(reply.headers)
                 read_sync(fold, reply, watch)
-            return fold.finish()
+            return taken(fold.finish(), request, TAKES)
 
 
 def _call(settings: ClientSettings, path: str) -> dict[str, Any]:

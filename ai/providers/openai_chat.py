@@ -7,7 +7,6 @@ cost 67 us a token against 5 raw, and `create` walks every body against its type
 from __future__ import annotations
 
 import importlib
-import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, closing
@@ -19,14 +18,12 @@ import httpx2
 from ai.client import AIClient, AsyncAIClient, Embedded, Emit
 from ai.lazy import load
 from ai.providers import chat_body, responses_body
-from ai.providers.chat_body import check_request
+from ai.providers.chat_body import check_request, takes
+from ai.providers.chat_fold import ChatFold
 from ai.providers.learned import MOST_STEPS, Learned, lasting
-from ai.providers.plain_chunk import plain_text
-from ai.providers.responses_reader import ResponsesReader, is_event
-from ai.wire.classify.failure import Who, error_in_answer, not_an_answer, unavailable
-from ai.wire.raw.reading import count, decode, first, is_json, items, mapping, position, text
-from ai.wire.response.finish import CHAT
-from ai.wire.response.sse_fold import SSEFold
+from ai.wire.classify.failure import Who, not_an_answer, unavailable
+from ai.wire.functions.offer import taken
+from ai.wire.raw.reading import count, decode, is_json, mapping, text
 from ai.wire.response.stream import Watch, read_async, read_sync
 from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout
 from ai.wire.settings import ClientSettings, Endpoint
@@ -47,150 +44,6 @@ _BODIES: Mapping[str, tuple[str, Callable[..., dict[str, Any]]]] = {
 
 _NO_KEY = "none"
 """The SDK insists on a key; local endpoints do not look at it."""
-
-
-class ChatFold(SSEFold):
-    """Reads `chat.completion.chunk` events, and a plain `chat.completion` from endpoints that do not stream.
-
-    Whichever protocol was asked for, some gateways answer in the other one; both are read here. Of several answers to
-    one request only the first is read.
-    """
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._calls: dict[int, list[str]] = {}
-        self._counted = False
-        self._responses: ResponsesReader | None = None
-
-    def event(self, data: dict[str, Any]) -> None:
-        if is_event(data):
-            self._reader.event(data)
-        else:
-            self._chunk(data)
-
-    def plain(self, data: dict[str, Any]) -> bool:
-        said = "" if self.terminated else plain_text(data)
-        if said:
-            self.model = text(data.get("model")) or self.model
-            self.add_text(said)
-        return bool(said)
-
-    @property
-    def _reader(self) -> ResponsesReader:
-        if self._responses is None:
-            self._responses = ResponsesReader(self)
-        return self._responses
-
-    def _chunk(self, data: dict[str, Any]) -> None:
-        choices = data.get("choices")
-        choice = next((one for one in items(choices) if position(mapping(one).get("index"), 0) == 0), None)
-        self._figures(data, mapping(choice))
-        if choice is not None or not isinstance(choices, list | None):
-            self._choice(choice, "delta" if "delta" in mapping(choice) else "message")
-        if self._counted and self.terminated:
-            self.done = True
-
-    def body(self, data: dict[str, Any]) -> None:
-        if data.get("object") == "response":
-            self._reader.body(data)
-            return
-        choice = first(data.get("choices"))
-        if not choice:
-            raise not_an_answer(self.who, json.dumps(data))
-        self._figures(data, choice)
-        self._choice(choice, "message")
-
-    def _figures(self, data: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
-        usage = mapping(data.get("usage")) or mapping(choice.get("usage"))  # Moonshot: in the choice
-        usage = usage or mapping(mapping(data.get("x_groq")).get("usage"))
-        if usage:
-            self.usage = read_usage(usage)
-            self._counted = True
-        self.model = text(data.get("model")) or self.model
-
-    def _choice(self, said: object, part: str) -> None:
-        choice = mapping(said)
-        if choice.get("error"):
-            raise error_in_answer(self.who, choice, request_id=self.request_id, partial=self.text)
-        if not isinstance(said, dict) or not isinstance(choice.get(part), dict | None):
-            self.incomplete("sent text in a form that Moot does not know")
-        delta = mapping(choice.get(part))
-        self._content(delta)
-        if not isinstance(delta.get("tool_calls"), list | None):
-            self.incomplete("asked for a function in a form that cannot be read")
-        for order, call in enumerate(items(delta.get("tool_calls"))):
-            self._tool_call(position(mapping(call).get("index"), order), mapping(call))
-        if old := mapping(delta.get("function_call")):
-            self._tool_call(0, {"function": old})
-        if reason := choice.get("finish_reason"):
-            self._end(reason if isinstance(reason, str) else type(reason).__name__)
-
-    def _content(self, delta: Mapping[str, Any]) -> None:
-        content = delta.get("content")
-        if isinstance(content, str):
-            if content:
-                self.add_text(content)
-        elif content is not None:
-            self._parts(content)
-        if said := text(delta.get("refusal")):
-            self.refusal = (self.refusal or "") + said
-        thought = delta.get("reasoning_content") or delta.get("reasoning") or delta.get("thinking")
-        if thought or delta.get("reasoning_details"):
-            self.add_thinking(text(thought))
-
-    def _parts(self, content: object) -> None:
-        """Mistral sends content as a list of parts while it reasons; only the text ones are the answer."""
-        known = isinstance(content, list)
-        for part in items(content):
-            match mapping(part).get("type"):
-                case "text" | "output_text":
-                    said = mapping(part).get("text")
-                    known = known and isinstance(said, str)
-                    self.add_text(text(said))
-                case "thinking" | "reasoning":
-                    self.alive()
-                case "reference":
-                    pass
-                case _:
-                    known = False
-        if not known:
-            self.incomplete("sent text in a form that Moot does not know")
-
-    def _tool_call(self, index: int, call: Mapping[str, Any]) -> None:
-        slot = self._calls.setdefault(index, ["", "", ""])
-        function = mapping(call.get("function"))
-        slot[0] = text(call.get("id")) or slot[0]
-        slot[1] = text(function.get("name")) or slot[1]
-        said = function.get("arguments")
-        slot[2] += said if isinstance(said, str) else json.dumps(said) if said is not None else ""
-
-    def _end(self, reason: str) -> None:
-        self.end(CHAT, reason)
-        for id_, name, said in self._calls.values():
-            self.add_tool_call(id_, name, said)
-        self._calls.clear()
-
-
-def read_usage(usage: Mapping[str, Any]) -> Usage:
-    """Token counts in any of the spellings of this protocol."""
-    inputs, outputs = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
-    if inputs is not None and outputs is not None:
-        # xAI counts reasoning beside completion_tokens, OpenAI within; the total tells which.
-        outputs = max(outputs, (count(usage.get("total_tokens")) or 0) - inputs)
-    prompt, completion = mapping(usage.get("prompt_tokens_details")), mapping(usage.get("completion_tokens_details"))
-    cached = [
-        prompt.get("cached_tokens"),
-        usage.get("cached_tokens"),  # Moonshot
-        usage.get("num_cached_tokens"),  # Mistral
-        usage.get("prompt_cache_hit_tokens"),  # DeepSeek
-    ]
-    reasoning = [completion.get("reasoning_tokens"), usage.get("reasoning_tokens")]
-    return Usage(
-        input_tokens=inputs,
-        output_tokens=outputs,
-        cached_tokens=next((known for said in cached if (known := count(said)) is not None), None),
-        reasoning_tokens=next((known for said in reasoning if (known := count(said)) is not None), None),
-    )
 
 
 def read_embedding(who: Who, body: bytes, model: str) -> Embedded:
@@ -237,14 +90,14 @@ class AsyncClient(AsyncAIClient):
         wiser = learned.heeded(kept, fits=request.json_schema is None or is_json(response.text))
         if wiser != learned.current:
             await anyio.to_thread.run_sync(learned.adopt, wiser)
-        return as_asked(response, request)
+        return as_asked(taken(response, request, takes(quirks)), request)
 
     async def _ask(
         self, sdk: openai.AsyncOpenAI, path: str, request: Request, body: dict[str, Any], emit: Emit
     ) -> Response:
         settings = self._settings
         fold = ChatFold(settings.who, body["model"], emit)
-        settings.instruct(fold)
+        settings.instruct(fold, request)
         with sdk_errors(await load("openai"), settings.who, fold):
             reply = await sdk.post(
                 path,
@@ -339,14 +192,14 @@ class SyncClient(AIClient):
                 break
         if kept != self._learned.current:
             self._learned.adopt(kept)
-        return as_asked(response, request)
+        return as_asked(taken(response, request, takes(quirks)), request)
 
     def _ask(self, sdk: openai.OpenAI, path: str, request: Request, body: dict[str, Any], watch: Watch) -> Response:
         import openai
 
         settings = self._settings
         fold = ChatFold(settings.who, body["model"], watch.emit)
-        settings.instruct(fold)
+        settings.instruct(fold, request)
         with sdk_errors(openai, settings.who, fold, watch):
             reply = sdk.post(
                 path,

@@ -18,6 +18,9 @@ from ai.wire.response.fold import AnswerFold
 from core.values import Usage
 
 _UNKNOWN_FORM = "sent text in a form that Moot does not know"
+_OF_REASONING = ("type", "id", "summary", "content", "encrypted_content")
+_LONGEST_ITEM = 200_000
+"""Characters of what a tool of OpenAI's own did; more is a picture, which nobody has to be sent again."""
 _ENDS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done"}
 
 
@@ -35,7 +38,8 @@ class ResponsesReader:
         """The text of each part so far, by the place of its item and its own."""
         self._comments: set[int] = set()
         """Places of messages that are no answer, but what the model says meanwhile."""
-        self._calls: set[int] = set()
+        self._taken: set[int] = set()
+        """Places of items that are taken in already: calls, and what goes back with the turn."""
 
     def event(self, data: Mapping[str, Any]) -> None:
         """Take in one event."""
@@ -114,12 +118,31 @@ class ResponsesReader:
                 if item.get("phase") == "commentary":
                     self._comments.add(place)
                 self._message(place, item)
-            case "function_call" if place not in self._calls:
-                self._calls.add(place)
+                if place in self._comments:
+                    self._kept(place, item)
+            case "function_call" if place not in self._taken:
+                self._taken.add(place)
                 id_ = text(item.get("call_id")) or text(item.get("id"))
                 self._fold.add_tool_call(id_, text(item.get("name")), item.get("arguments"))
+            case kind if kind != "function_call":
+                self._kept(place, item)
             case _:
                 self._fold.alive()
+
+    def _kept(self, place: int, item: Mapping[str, Any]) -> None:
+        """Take in an item that goes back as it is: reasoning that can be read there again, or a tool of OpenAI's."""
+        self._fold.alive()
+        if place in self._taken or not isinstance(item.get("type"), str):
+            return
+        self._taken.add(place)
+        known = {key: value for key, value in item.items() if value is not None}
+        if item["type"] == "reasoning":
+            if not (known.get("encrypted_content") or known.get("content")):
+                return  # by its id alone nothing is found that was not stored
+            known = {"summary": []} | {key: known[key] for key in _OF_REASONING if key in known}
+        elif len(json.dumps(known)) > _LONGEST_ITEM:
+            return
+        self._fold.add_reasoning("responses", known)
 
     def _message(self, place: int, item: Mapping[str, Any]) -> None:
         content = item.get("content")
@@ -149,8 +172,6 @@ class ResponsesReader:
             self._item(place, mapping(item))
         status = response.get("status")
         self._fold.end(RESPONSES, _reason(response, status if isinstance(status, str) else word))
-        if self._fold.tool_calls and self._fold.finish_reason == "stop":
-            self._fold.finish_reason = "tool_calls"
         self._fold.done = True
 
 

@@ -12,7 +12,7 @@ from ai.lazy import load, loaded
 from core.errors import AIError
 from core.redact import redact, without_secrets
 from core.usage.tokens import input_tokens
-from core.values import Answer, Request, Response, Usage
+from core.values import Answer, Request, Response, Text, Usage
 
 if TYPE_CHECKING:
     from ai.roster.configured_ai import ConfiguredAI
@@ -81,6 +81,7 @@ def attributed(
         first_token_s=first_token_s,
         key=response.key,
         cached=response.cached,
+        parts=tuple(Text(without_secrets(part.text)) if isinstance(part, Text) else part for part in response.parts),
     )
 
 

@@ -19,7 +19,7 @@ from ai.caller import Caller
 from ai.layers.permit import ask_before_sending
 from ai.request import request_key, result_key
 from core.jobs.engine import Journal
-from core.values import Answer, Outcome, Request, ToolCall, Usage
+from core.values import Answer, Outcome, Part, Reasoning, Request, Text, ToolCall, Usage
 
 T = TypeVar("T")
 
@@ -45,16 +45,30 @@ class Memo:
         self._idle = anyio.Event()
 
     async def call_many(
-        self, caller: Caller, asks: Sequence[tuple[str, Request]], *, run: str, role: str
+        self,
+        caller: Caller,
+        asks: Sequence[tuple[str, Request]],
+        *,
+        run: str,
+        role: str,
+        place: str = "",
+        admit: Callable[[], Awaitable[None]] | None = None,
     ) -> list[Outcome]:
-        """What `Caller.call_many` gives; only what is not kept is really asked."""
+        """What `Caller.call_many` gives; only what is not kept is really asked.
+
+        Args:
+            place: Where in the run it stands, for calls that their requests alone do not tell apart.
+            admit: Awaited before anything is asked.
+        """
         keys = []
         for position, (ai, request) in enumerate(asks):
-            keys.append(self._key(role, ai, request))
+            keys.append(self._key(f"{role}@{place}" if place else role, ai, request))
             if position % _HASHED_AT_ONCE == _HASHED_AT_ONCE - 1:
                 await anyio.lowlevel.checkpoint()
         kept = await self._look_up(keys)
         missing = [position for position, key in enumerate(keys) if key not in kept]
+        if missing and admit is not None:
+            await admit()
         guards = [_Kept(self, keys[position], self._slot(caller, asks[position][0])) for position in missing]
         asked = await caller.call_many([asks[position] for position in missing], run=run, role=role, guards=guards)
         made = dict(zip(missing, asked, strict=True))
@@ -75,6 +89,14 @@ class Memo:
     async def once(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
         """What *fn* gives, or gave, of a step that costs nothing, such as asking the user: no drain waits for it."""
         return await self._known(key, lambda: self._make(key, fn))
+
+    async def note(self, key: str, value: Any) -> None:
+        """Remember *value* under *key* before this returns; the first value stays."""
+        await self.keep(f"call:{key}", value)
+
+    async def noted(self, key: str) -> Any:
+        """What an earlier process noted under *key*, or `call` or `once` gave there; None where there is nothing."""
+        return (await self._look_up([f"call:{key}"])).get(f"call:{key}")
 
     async def _known(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
         name = f"call:{key}"
@@ -175,6 +197,7 @@ def dump_answer(answer: Answer) -> dict[str, Any]:
     fields: dict[str, Any] = {name: getattr(answer, name) for name in Answer.__dataclass_fields__}
     fields["usage"] = asdict(answer.usage)
     fields["tool_calls"] = [_dump_tool_call(call) for call in answer.tool_calls]
+    fields["parts"] = [_dump_part(part) for part in answer.parts]
     return {name: value for name, value in fields.items() if not (value is None or value is False or value in ("", []))}
 
 
@@ -184,14 +207,36 @@ def load_answer(fields: Mapping[str, Any]) -> Answer:
     given: dict[str, Any] = {"text": "", "model": "", "latency_s": 0.0, "cost_usd": None} | known
     given["usage"] = Usage(**given["usage"])
     given["tool_calls"] = tuple(_load_tool_call(call) for call in given.get("tool_calls", ()))
+    given["parts"] = tuple(_load_part(part) for part in given.get("parts", ()))
     return Answer(**given)
 
 
 def _dump_tool_call(call: ToolCall) -> dict[str, Any]:
     signature = None if call.signature is None else base64.b64encode(call.signature).decode()
-    return {"id": call.id, "name": call.name, "arguments": dict(call.arguments), "signature": signature}
+    fields = {"id": call.id, "name": call.name, "arguments": dict(call.arguments), "signature": signature}
+    return fields | ({"broken": call.broken} if call.broken else {})
 
 
 def _load_tool_call(fields: Mapping[str, Any]) -> ToolCall:
     signature = fields["signature"]
     return ToolCall(**{**fields, "signature": None if signature is None else base64.b64decode(signature)})
+
+
+def _dump_part(part: Part) -> dict[str, Any]:
+    """A part of a model's own turn; what only a user sends is none."""
+    match part:
+        case Text(said):
+            return {"text": said}
+        case ToolCall():
+            return {"call": _dump_tool_call(part)}
+        case Reasoning(dialect, item):
+            return {"reasoning": dialect, "item": dict(item)}
+    raise TypeError(f"a model's turn holds no {type(part).__name__}")
+
+
+def _load_part(fields: Mapping[str, Any]) -> Part:
+    if "call" in fields:
+        return _load_tool_call(fields["call"])
+    if "reasoning" in fields:
+        return Reasoning(fields["reasoning"], fields["item"])
+    return Text(fields["text"])

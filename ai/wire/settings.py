@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from ai.wire.classify.failure import Who
 from ai.wire.response.fold import LONGEST_ANSWER, AnswerFold
-from core.values import Deadlines, Effort
+from core.values import Deadlines, Effort, Request
 
 Platform = Literal["bedrock", "vertex"]
 
@@ -58,6 +58,14 @@ class Quirks:
     """How the system prompt is sent; `user`: before the first message."""
     temperature: bool = True
     images: bool = True
+    tools: Literal["native", "emulated"] = "native"
+    """How functions are offered; `emulated`: the form of the answer stands for them, where a model knows none."""
+    strict_tools: bool = False
+    """Whether a call of a function is held to its schema exactly, where that can be said."""
+    kept_reasoning: bool = True
+    """Whether reasoning is asked for, and sent back, in the form that the next turn of a conversation wants."""
+    short_ids: bool = False
+    """Whether the id of a call has to have nine letters and digits (Mistral)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,8 @@ class ClientSettings:
             return self.at()
         return await anyio.to_thread.run_sync(self.locate)
 
-    def instruct(self, fold: AnswerFold) -> None:
-        """Have *fold* read an answer as these settings want it."""
+    def instruct(self, fold: AnswerFold, request: Request) -> None:
+        """Have *fold* read an answer to *request* as these settings want it."""
+        fold.offers(request)
         fold.keeps_thoughts = self.keep_thoughts
         fold.longest = self.longest_answer

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ai.wire.raw.reading import decode, items
-from core.values import Request, Response
+from core.values import Request, Response, Text
 
 _CANNOT = {
     *("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies"),
@@ -54,9 +54,10 @@ def restored(text: str, schema: Mapping[str, Any]) -> str:
 
 def as_asked(response: Response, request: Request) -> Response:
     """*response* as the caller's own schema has it, where a stricter one was sent."""
-    if request.json_schema is None:
+    if request.json_schema is None or (text := restored(response.text, request.json_schema)) == response.text:
         return response
-    return replace(response, text=restored(response.text, request.json_schema))
+    rest = tuple(part for part in response.parts if not isinstance(part, Text))
+    return replace(response, text=text, parts=(Text(text), *rest) if rest else ())
 
 
 def in_words(request: Request) -> Request:
@@ -74,7 +75,7 @@ def schema_rule(schema: Mapping[str, Any]) -> str:
 def without_nulls(value: Any, schema: Any, root: Any = None, depth: int = 0) -> Any:
     """*value* without nulls at properties that *schema* neither requires nor lets be null."""
     root = schema if root is None else root
-    schema = _followed(schema, root)
+    schema = followed(schema, root)
     if depth > _DEEPEST or not isinstance(schema, dict):
         return value
     if isinstance(value, list):
@@ -82,13 +83,13 @@ def without_nulls(value: Any, schema: Any, root: Any = None, depth: int = 0) -> 
     if not isinstance(value, dict):
         return value
     for option in schema.get("anyOf") or schema.get("oneOf") or ():
-        if isinstance(found := _followed(option, root), dict) and "properties" in found:
+        if isinstance(found := followed(option, root), dict) and "properties" in found:
             value = without_nulls(value, found, root, depth + 1)
     properties, required = schema.get("properties") or {}, schema.get("required") or ()
     return {
         name: without_nulls(one, properties.get(name), root, depth + 1)
         for name, one in value.items()
-        if one is not None or name not in properties or name in required or _nullable(properties[name], root)
+        if one is not None or name not in properties or name in required or nullable(properties[name], root)
     }
 
 
@@ -124,14 +125,15 @@ def _closed(schema: dict[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" not in schema and _nullable(schema, {}):  # what it refers to may be null or not: it may here
+    if "$ref" not in schema and nullable(schema, {}):  # what it refers to may be null or not: it may here
         return schema
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _nullable(schema: Any, root: Any) -> bool:
-    schema = _followed(schema, root)
-    if not isinstance(schema, dict):
+def nullable(schema: Any, root: Any, depth: int = 0) -> bool:
+    """Whether null fits *schema*, whose references are into *root*."""
+    schema = followed(schema, root)
+    if not isinstance(schema, dict) or depth > _DEEPEST:
         return True
     kind, values = schema.get("type"), schema.get("enum")
     if (kind is not None and kind != "null" and "null" not in items(kind)) or (values and None not in values):
@@ -141,10 +143,10 @@ def _nullable(schema: Any, root: Any) -> bool:
     if kind is not None or values:
         return True
     options = schema.get("anyOf") or schema.get("oneOf") or ()
-    return any(_nullable(option, root) for option in options) or not schema.keys() - _SILENT - {"description"}
+    return any(nullable(option, root, depth + 1) for option in options) or not schema.keys() - _SILENT - {"description"}
 
 
-def _followed(schema: Any, root: Any) -> Any:
+def followed(schema: Any, root: Any) -> Any:
     """*schema*, or what its reference into *root* leads to."""
     for _ in range(_DEEPEST):
         reference = schema.get("$ref") if isinstance(schema, dict) else None

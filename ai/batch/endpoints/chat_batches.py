@@ -10,8 +10,8 @@ import anyio.to_thread
 from ai.batch.endpoint import BatchHTTP, folded, refused
 from ai.client import ignore
 from ai.providers.chat_body import build_body
+from ai.providers.chat_fold import ChatFold
 from ai.providers.learned import Learned
-from ai.providers.openai_chat import ChatFold
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
 from core.errors import AIError

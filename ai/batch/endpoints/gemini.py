@@ -14,7 +14,8 @@ import anyio.to_thread
 from ai.batch.endpoint import RemoteResult, RemoteStatus, Terms, folded, refused
 from ai.client import ignore
 from ai.lazy import load
-from ai.providers.gemini import GeminiFold, as_config, build_config, build_contents, build_sdk, gemini_errors
+from ai.providers.gemini import GeminiFold, as_config, build_sdk, gemini_errors
+from ai.providers.gemini_body import build_config, build_contents
 from ai.wire.classify.failure import not_an_answer
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP

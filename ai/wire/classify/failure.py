@@ -127,6 +127,11 @@ ERRORS: Mapping[Meaning, tuple[type[ProviderError], str]] = {
         RequestRejectedError,
         "{name} does not take the JSON schema ({said}). Simplify it, or ask another AI.",
     ),
+    "tools_refused": (
+        RequestRejectedError,
+        '{name} takes no functions ({said}). Ask another AI, or set "quirks": {{"tools": "emulated"}} for it in '
+        "credentials.json, so that it is asked for them in words.",
+    ),
     "unsupported": (
         RequestRejectedError,
         "{name} does not take one of the settings ({said}). Leave out what it names, or ask another AI.",

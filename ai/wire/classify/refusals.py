@@ -35,6 +35,7 @@ Meaning = Literal[
     "context_too_long",
     "request_too_large",
     "schema_refused",
+    "tools_refused",
     "unsupported",
     "redirected",
     "rejected",
@@ -126,12 +127,22 @@ _SCHEMA = (
     r"invalid schema|json_?schema|response_?format|structured output|additionalproperties|response_json_schema"
     r"|output_config\.format|grammar"
 )
+_TOOLS = (
+    r"(?:not|n't|no endpoints found that|cannot) (?:currently |yet )?support (?:the )?(?:use of )?"
+    r"['\"`]?(?:tools?|functions?|tool[- _]?(?:use|calls?|calling|choice)|function[- _]?call(?:s|ing)?)\b"
+    r"|(?<!parallel[_ ])\b(?:tools?|functions?|tool[- _]?(?:use|calls?|calling)|function[- _]?call(?:s|ing)?)\b['\"`]* "
+    r"(?:\w+ ){0,3}(?:is|are) (?:not|un)[ -]?(?:supported|enabled|available|allowed)"
+    r"|(?:unsupported|unknown|unrecognized|unexpected) (?:\w+ )?(?:parameter|field|argument)s?:? ['\"`]?tools\b"
+    r"|function tools with .{0,80}not supported|tools? param requires|requires --enable-auto-tool-choice"
+    r"|no tool[- ]?call(?:ing)? parser"
+)
+"""What is said by who takes no functions at all, or not here."""
 _UNSUPPORTED = (
     r"(?:unsupported|unknown|unrecognized|unexpected|unrecognised) "
     r"(?:\w+ )?(?:parameter|value|argument|field|request argument)"
     r"|not supported|does(?:n't| not) support|extra inputs are not permitted|extra fields|not permitted"
     r"|unexpected keyword|additional properties are not allowed|was unexpected"
-    r"|deprecated for this model|(?:no|not) support(?:s|ed)?\b|cannot be used with|support tool"
+    r"|deprecated for this model|(?:no|not) support(?:s|ed)?\b|cannot be used with"
 )
 
 _STATUS: dict[int, Meaning] = {
@@ -161,6 +172,7 @@ _IN_WORDS: dict[int, tuple[tuple[str, Meaning], ...]] = {
         (_NO_CHAT, "no_chat"),
         (_CONTEXT, "context_too_long"),
         (_TOO_LARGE, "request_too_large"),
+        (_TOOLS, "tools_refused"),
         (_SCHEMA, "schema_refused"),
         (_REGION, "region"),
         (_MODERATION, "moderation"),
@@ -180,10 +192,12 @@ _IN_WORDS: dict[int, tuple[tuple[str, Meaning], ...]] = {
     ),
     404: (
         (r"data policy|guardrail", "not_permitted"),
-        (r"support tool", "unsupported"),
+        (_TOOLS, "tools_refused"),
         (_MODEL, "model_not_found"),
         (_PATH, "path_not_found"),
     ),
+    500: ((_TOOLS, "tools_refused"),),  # llama.cpp without --jinja
+    501: ((_TOOLS, "tools_refused"),),
     412: ((_NO_CREDIT, "no_credit"),),
     424: ((_OVERLOADED, "overloaded"),),
 }

@@ -86,15 +86,32 @@ def is_json(text: str) -> bool:
 
 
 def arguments(said: object) -> Mapping[str, Any] | None:
-    """The arguments of a tool call, as text or as the object itself; None where they cannot be read."""
-    if isinstance(said, str):
-        try:
-            said = decode(said) if said.strip() else {}
-        except ValueError:
-            return None
+    """The arguments of a tool call, as text (some write the text as JSON once more) or as the object itself.
+
+    None where they are no JSON object.
+    """
+    for _ in range(2):
+        if isinstance(said, str):
+            try:
+                said = decode(said) if said.strip() else {}
+            except ValueError:
+                return None
     if said is None:
         return {}
-    return said if isinstance(said, dict) else {"value": said}
+    return sound(said) if isinstance(said, dict) else None
+
+
+def sound(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """*value* as it can be sent on: halves of characters become U+FFFD; None where it holds what JSON cannot."""
+    try:
+        plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if max(plain, default="") < "\ud800" or plain.isascii():
+        return value
+    whole = plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    mended: Mapping[str, Any] = value if whole == plain else json.loads(whole)
+    return mended
 
 
 def _depth(value: object) -> int:

@@ -6,11 +6,12 @@ One fold per protocol, shared by the asynchronous and the synchronous client; `a
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai.client import Emit, Thinking
-from ai.wire.raw.reading import arguments
+from ai.wire.raw.reading import arguments, sound
 from ai.wire.response.finish import Ending, ending
 from ai.wire.response.thoughts import ThoughtSplitter, without_lone_end
 from core.errors import (
@@ -22,7 +23,7 @@ from core.errors import (
     TruncatedError,
 )
 from core.untrusted import Cleaner, clean, one_line
-from core.values import FinishReason, Response, ToolCall, Usage
+from core.values import FinishReason, Part, Reasoning, Request, Response, Text, ToolCall, Usage
 
 if TYPE_CHECKING:
     from ai.wire.classify.failure import Who
@@ -31,6 +32,8 @@ _REPLACEMENT = "\ufffd"
 _WORD = 41
 _NAME = 200
 _QUOTED = 300
+_LONGEST_ID = 256
+_KEPT_OF_BROKEN = 2_000
 LONGEST_ANSWER = 4_000_000
 """Characters. The longest answer that any model can give has some 500,000."""
 _FINISH: Mapping[Ending, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
@@ -62,6 +65,14 @@ class AnswerFold:
         self.tool_calls: list[ToolCall] = []
         self.keeps_thoughts = False
         self.longest = LONGEST_ANSWER
+        self._offered = False
+        """Whether functions were offered: then the turn is kept as it has to be sent back."""
+        self._turn = 0
+        self._ids: set[str] = set()
+        """Of all calls of the conversation: they have to differ."""
+        self._marks: list[tuple[int, Part]] = []
+        """Calls and reasoning, each with how much text stood before it."""
+        self._kept = 0
         self.done = False
         self._why_not = ""
         """Why the answer is not whole, although the protocol's end was seen."""
@@ -104,13 +115,54 @@ class AnswerFold:
         self._tell_gathered()
         self._emit(Thinking(clean(text)))
 
-    def add_tool_call(self, id: str, name: str, said: object, signature: bytes | None = None) -> None:
-        """A whole tool call; one without a name, or whose arguments cannot be read, makes the answer incomplete."""
+    def offers(self, request: Request) -> None:
+        """Say what was asked: an answer that may call functions is read as a turn that goes back to the model."""
+        self._offered = bool(request.tools)
+        if self._offered:
+            self._turn = len(request.messages)
+            said = [part for message in request.messages for part in message.parts]
+            self._ids = {part.id for part in said if isinstance(part, ToolCall)}
+
+    @property
+    def written(self) -> int:
+        """How many characters of text there are so far."""
+        return self._length
+
+    def add_tool_call(
+        self, id: str, name: str, said: object, signature: bytes | None = None, *, at: int | None = None
+    ) -> ToolCall | None:
+        """A whole tool call; *at*: behind how much text it began, where that is not all of it.
+
+        One that cannot be read is kept as `broken`; where none was offered, the answer is not whole.
+        """
         given = arguments(said)
-        if given is None or not name:
+        broken = "" if given is not None and name else _raw(said)
+        if broken and not self._offered:
             self.incomplete("asked for a function in a form that cannot be read")
-        else:
-            self.tool_calls.append(ToolCall(id, one_line(name, _NAME), given, signature))
+            return None
+        readable = {} if broken or given is None else given
+        call = ToolCall(self._own_id(id), one_line(name, _NAME), readable, signature, broken)
+        self.tool_calls.append(call)
+        self._marks.append((self._length if at is None else at, call))
+        return call
+
+    def add_reasoning(self, dialect: str, item: Mapping[str, Any], *, at: int | None = None) -> None:
+        """What the provider wants back with the turn, in its own words; *at*: behind how much text it stood."""
+        if not self._offered or (whole := sound(item)) is None:
+            return
+        self._kept += len(json.dumps(whole))
+        if self._kept > self.longest:
+            raise self.too_long("thought without end")
+        self._marks.append((self._length if at is None else at, Reasoning(dialect, whole)))
+
+    def _own_id(self, id_: str) -> str:
+        """*id_*, or one of ours where it is missing, not for eyes, or another call's."""
+        if not id_ or id_ in self._ids or len(id_) > _LONGEST_ID or not id_.isprintable():
+            id_ = f"call_{self._turn}_{len(self.tool_calls)}"
+            while id_ in self._ids:
+                id_ += "_"
+        self._ids.add(id_)
+        return id_
 
     def alive(self) -> None:
         """The provider sent nothing that can be shown, but it is at work."""
@@ -160,14 +212,31 @@ class AnswerFold:
             text = apart[1]
         if not text.strip() and not self.tool_calls:
             raise self._error(EmptyAnswerError, self._emptiness())
+        calls = self.tool_calls and self.finish_reason in (None, "stop")
         return Response(
             text=text,
             model=one_line(self.model, _NAME),
-            finish_reason=self.finish_reason or "stop",
+            finish_reason="tool_calls" if calls else self.finish_reason or "stop",
             usage=self.usage,
             request_id=self._named_request,
             tool_calls=tuple(self.tool_calls),
+            parts=self._in_order(text) if self._offered else (),
         )
+
+    def _in_order(self, text: str) -> tuple[Part, ...]:
+        """The turn in order, where text and then calls is not all of it."""
+        if all(isinstance(part, ToolCall) and at == self._length for at, part in self._marks):
+            return ()
+        moved = text != self.text  # a thought was cut off: what stood where is not known any more
+        parts: list[Part] = []
+        told = 0
+        for at, part in sorted(self._marks, key=lambda mark: mark[0]):
+            place = (len(text) if isinstance(part, ToolCall) else 0) if moved else at
+            if place > told:
+                parts.append(Text(text[told:place]))
+                told = place
+            parts.append(part)
+        return (*parts, Text(text[told:])) if told < len(text) else tuple(parts)
 
     def broken_off(self) -> AnswerError:
         """The error for an answer in whose middle something came that is no part of one."""
@@ -252,3 +321,9 @@ class AnswerFold:
             partial=self.text,
             tokens=(used.input_tokens or 0, used.output_tokens or 0) if known else None,
         )
+
+
+def _raw(said: object) -> str:
+    """What a model wrote that is no call, never empty and never long."""
+    text = clean(said if isinstance(said, str) else json.dumps(said, default=repr)).strip()
+    return f"{text[:_KEPT_OF_BROKEN]}… (cut)" if len(text) > _KEPT_OF_BROKEN else text or "(nothing)"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ai.providers import anthropic, chat_body, command, gemini, ollama, responses_body
+from ai.providers import anthropic, chat_body, command, gemini_body, ollama, responses_body
 from ai.request import request_key
 from ai.wire.classify.failure import Who
 from ai.wire.settings import ClientSettings, Quirks
@@ -51,7 +51,7 @@ def test_a_choice_is_said_in_every_protocol(
 
 def test_gemini_is_told_by_its_function_calling_config() -> None:
     def said(choice: ToolChoice) -> Any:
-        return gemini.build_config(asking(choice), SETTINGS)["tool_config"]["function_calling_config"]
+        return gemini_body.build_config(asking(choice), SETTINGS)["tool_config"]["function_calling_config"]
 
     assert said(AUTO) == {"mode": "AUTO"}
     assert said(NONE) == {"mode": "NONE"}
@@ -73,7 +73,7 @@ def test_without_a_choice_nothing_is_said() -> None:
     assert "tool_choice" not in chat_body.build_body(request, "m", SETTINGS)
     assert "tool_choice" not in responses_body.build_body(request, "m", SETTINGS, Quirks())
     assert "tool_choice" not in anthropic.build_body(request, "m", SETTINGS)
-    assert "tool_config" not in gemini.build_config(request, SETTINGS)
+    assert "tool_config" not in gemini_body.build_config(request, SETTINGS)
 
 
 def test_where_to_stop_and_how_wide_to_sample_is_said_or_refused() -> None:
@@ -82,7 +82,7 @@ def test_where_to_stop_and_how_wide_to_sample_is_said_or_refused() -> None:
     assert (chat["stop"], chat["top_p"]) == (["END"], 0.5)
     claude = anthropic.build_body(request, "m", SETTINGS)
     assert (claude["stop_sequences"], claude["top_p"]) == (["END"], 0.5)
-    config = gemini.build_config(request, SETTINGS)
+    config = gemini_body.build_config(request, SETTINGS)
     assert (config["stop_sequences"], config["top_p"]) == (["END"], 0.5)
     assert ollama.build_body(request, "m", SETTINGS)["options"] == {"stop": ["END"], "top_p": 0.5}
     assert responses_body.build_body(request, "m", SETTINGS, Quirks())["top_p"] == 0.5

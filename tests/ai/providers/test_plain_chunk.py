@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ai.client import Signal
-from ai.providers.openai_chat import ChatFold
+from ai.providers.chat_fold import ChatFold
 from ai.providers.plain_chunk import plain_text
 from ai.wire.classify.failure import Who
 from core.errors import AIError

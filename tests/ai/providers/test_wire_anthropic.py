@@ -186,7 +186,7 @@ async def test_everything_asked_for_reaches_the_wire_and_nothing_else(ask: Ask) 
         "system": "Be brief.",
         "temperature": 0.2,
         "output_config": {"effort": "high", "format": {"type": "json_schema", "schema": {"type": "object"}}},
-        "tools": [{"name": "add", "description": "Add", "input_schema": {"type": "object"}}],
+        "tools": [{"name": "add", "description": "Add", "input_schema": {"type": "object", "properties": {}}}],
     }
     assert sorted(sent[1]) == ["max_tokens", "messages", "model", "stream"]
 

@@ -18,6 +18,7 @@ from core.errors import BadResponseError, ModelNotFoundError, ProviderError, Tru
 from core.values import Image, Message, Request, Response, Text, ToolCall, ToolSpec, Usage
 
 ROW = {"provider": "ollama", "base_url": "http://127.0.0.1:1/v1", "model": "qwen", "num_ctx": 32_768}
+NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
 DONE = {"model": "qwen", "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"}
 
 
@@ -91,7 +92,7 @@ async def test_its_own_settings_and_everything_a_request_holds_are_sent() -> Non
                 "tools": [
                     {
                         "type": "function",
-                        "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}},
+                        "function": {"name": "look", "description": "Looks.", "parameters": NOTHING},
                     }
                 ],
             },

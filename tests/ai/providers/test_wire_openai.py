@@ -15,6 +15,7 @@ from fake_provider import FakeProvider
 
 from ai.client import Signal, Thinking, ignore
 from ai.providers import chat_body, openai_chat
+from ai.providers.chat_fold import ChatFold
 from ai.wire.classify.failure import Who
 from ai.wire.settings import ClientSettings, Endpoint, Quirks
 from ai.wire.transport import SharedHTTP
@@ -37,6 +38,7 @@ from core.errors import (
 from core.values import Image, Message, Request, Response, Text, ToolCall, ToolResult, ToolSpec, Usage
 
 Ask = Callable[..., Awaitable[Response]]
+NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
 CLOSED = {
     "type": "object",
     "properties": {"x": {"type": "integer"}},
@@ -241,7 +243,7 @@ def test_everything_asked_for_is_sent_in_the_endpoint_s_own_words() -> None:
         "tools": [
             {
                 "type": "function",
-                "function": {"name": "look", "description": "Look at it", "parameters": {"type": "object"}},
+                "function": {"name": "look", "description": "Look at it", "parameters": NOTHING},
             }
         ],
         "seed": 1,
@@ -263,9 +265,9 @@ async def test_what_is_built_is_what_the_wire_carries(ask: Ask, provider: FakePr
     assert provider.headers[0]["authorization"] == "Bearer k-123456"
 
 
-def fold_of(*events: dict[str, Any]) -> tuple[openai_chat.ChatFold, list[Signal]]:
+def fold_of(*events: dict[str, Any]) -> tuple[ChatFold, list[Signal]]:
     heard: list[Signal] = []
-    fold = openai_chat.ChatFold(Who("gpt", "openai"), "m", heard.append)
+    fold = ChatFold(Who("gpt", "openai"), "m", heard.append)
     for data in events:
         fold.feed(f"data: {json.dumps(data)}\n\n".encode())
     return fold, heard

@@ -173,10 +173,18 @@ async def test_everything_a_request_may_hold_is_sent_in_this_protocols_words() -
                 "type": "function",
                 "name": "look",
                 "description": "Looks.",
-                "parameters": tool.parameters,
-                "strict": False,
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        "at": {"anyOf": [{"type": "string", "description": "Null leaves it out."}, {"type": "null"}]}
+                    },
+                    "required": ["at"],
+                    "additionalProperties": False,
+                },
+                "strict": True,
             }
         ],
+        "include": ["reasoning.encrypted_content"],
         "service_tier": "flex",
     }
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ai.client import Signal, Thinking
-from ai.providers.openai_chat import ChatFold
+from ai.providers.chat_fold import ChatFold
 from ai.wire.classify.failure import Who
 from core.errors import RefusedError, TruncatedError
 

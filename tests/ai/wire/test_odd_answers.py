@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from ai.client import ignore
 from ai.providers import anthropic, gemini, openai_chat
+from ai.providers.chat_fold import ChatFold
 from ai.wire.classify.failure import Who
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.settings import ClientSettings, Endpoint
@@ -51,7 +52,7 @@ GEMINI_USAGE = {"promptTokenCount": 9, "candidatesTokenCount": 4, "thoughtsToken
 
 STREAMS: dict[str, tuple[type[SSEFold], list[dict[str, Any]], bool]] = {
     "chat": (
-        openai_chat.ChatFold,
+        ChatFold,
         [
             chat_chunk(role="assistant", content=""),
             chat_chunk(reasoning_content="hm"),
@@ -63,7 +64,7 @@ STREAMS: dict[str, tuple[type[SSEFold], list[dict[str, Any]], bool]] = {
         True,
     ),
     "chat tools": (
-        openai_chat.ChatFold,
+        ChatFold,
         [chat_chunk(tool_calls=[CALL]), chat_chunk("tool_calls"), {"choices": [], "usage": CHAT_USAGE}],
         True,
     ),
@@ -141,7 +142,7 @@ RESPONSE = {
     "usage": {"input_tokens": 9, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 1}},
 }
 STREAMS["responses"] = (
-    openai_chat.ChatFold,
+    ChatFold,
     [
         {"type": "response.created", "response": {"model": "m-1", "status": "in_progress"}},
         {"type": "response.output_item.added", "output_index": 1, "item": {"type": "message"}},
@@ -154,7 +155,7 @@ STREAMS["responses"] = (
 )
 BODIES: dict[str, tuple[type[SSEFold], dict[str, Any]]] = {
     "chat": (
-        openai_chat.ChatFold,
+        ChatFold,
         {
             "id": "c",
             "model": "m-1",
@@ -176,7 +177,7 @@ BODIES: dict[str, tuple[type[SSEFold], dict[str, Any]]] = {
         gemini.GeminiFold,
         {"candidates": [{"content": {"parts": PARTS}, "finishReason": "STOP"}], "usageMetadata": GEMINI_USAGE},
     ),
-    "responses": (openai_chat.ChatFold, RESPONSE),
+    "responses": (ChatFold, RESPONSE),
 }
 DEEP = "nested too deeply for the encoder, so put in afterwards"
 ODD: tuple[Any, ...] = (

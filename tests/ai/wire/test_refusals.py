@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from ai.client import ignore
-from ai.providers.openai_chat import ChatFold
+from ai.providers.chat_fold import ChatFold
 from ai.wire.classify.acceptance import status_accepted
 from ai.wire.classify.failure import ERRORS, Who, error_in_answer, status_error, transport_error
 from ai.wire.classify.refusals import Meaning, rows

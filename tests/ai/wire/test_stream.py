@@ -15,6 +15,7 @@ import pytest
 
 from ai.client import Signal, Thinking, ignore
 from ai.providers import anthropic, gemini, openai_chat
+from ai.providers.chat_fold import ChatFold
 from ai.wire.classify.failure import Who
 from ai.wire.settings import ClientSettings, Endpoint
 from ai.wire.transport import SharedHTTP
@@ -200,8 +201,8 @@ async def test_thinking_in_secret_is_a_sign_of_life() -> None:
 @pytest.mark.parametrize(
     ("fold", "event"),
     [
-        (openai_chat.ChatFold, {"choices": [{"index": 0, "delta": {"reasoning_details": [{"type": "x"}]}}]}),
-        (openai_chat.ChatFold, {"choices": [{"index": 0, "delta": {"content": [{"type": "thinking"}]}}]}),
+        (ChatFold, {"choices": [{"index": 0, "delta": {"reasoning_details": [{"type": "x"}]}}]}),
+        (ChatFold, {"choices": [{"index": 0, "delta": {"content": [{"type": "thinking"}]}}]}),
         (gemini.GeminiFold, {"candidates": [{"content": {"parts": [{"text": "", "thought": True}]}}]}),
         (gemini.GeminiFold, {"candidates": [{"content": {"parts": [{"text": "", "thoughtSignature": "eA=="}]}}]}),
     ],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai.client import Signal, Thinking
-from ai.providers.openai_chat import ChatFold
+from ai.providers.chat_fold import ChatFold
 from ai.wire.classify.failure import Who
 from ai.wire.response.thoughts import ThoughtSplitter
 from core.errors import EmptyAnswerError
