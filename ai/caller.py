@@ -64,6 +64,11 @@ class Caller:
         self.roster = roster
         self._bus = bus
 
+    @property
+    def bus(self) -> EventBus:
+        """Where it tells what happens."""
+        return self._bus
+
     async def call(
         self, ai: str, request: Request, *, run: str = "", role: str = "", guard: Guard | None = None
     ) -> Outcome:
@@ -116,7 +121,7 @@ class Caller:
             UnknownAIError: There is none of that name.
         """
         try:
-            return self.roster.seat(ai)
+            return self.roster.model(ai)
         except UnknownAIError:
             raise
         except ConfigError as error:
@@ -227,7 +232,7 @@ class Caller:
         from ai.roster.estimate import estimate
         from core.usage.prices import cost_usd
 
-        seat, budget = self.roster.seat(ai), self.roster.budget
+        seat, budget = self.roster.model(ai), self.roster.budget
         (hold,) = budget.reserve_blocking("", [estimate(seat, request)]) if budget else [None]
         call, started = f"c{next(_call_ids)}", time.perf_counter()
         self._bus.publish(CallStarted("", call, seat.name, seat.model))
@@ -304,7 +309,7 @@ def used(caller: Caller) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _caller() -> AsyncIterator[Caller]:
+async def running_caller() -> AsyncIterator[Caller]:
     """The running application's caller, or one that lives for this call only."""
     here = current_token()
     for caller, loop in reversed(_running):
@@ -333,7 +338,7 @@ async def call_ai_async(ai: str, prompt: str, **options: Unpack[RequestOptions])
         AITimeoutError: It took too long (a TimeoutError).
         AIError: It gave no answer; the subclass says why.
     """
-    async with _caller() as caller:
+    async with running_caller() as caller:
         outcome = await caller.call(ai, Request.of(prompt, **options))
     return _text(outcome)
 
@@ -345,7 +350,7 @@ async def call_multiple_ais(ais: Sequence[str], prompt: str, **options: Unpack[R
         UnknownAIError: One of the names is not configured; nothing was sent.
     """
     request = Request.of(prompt, **options)
-    async with _caller() as caller:
+    async with running_caller() as caller:
         return await caller.call_many([(ai, request) for ai in ais])
 
 

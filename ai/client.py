@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -168,10 +169,8 @@ class TextStream:
 
     def __aiter__(self) -> AsyncIterator[str]:
         self._use()
-        if self._client._tasks is None:
-            raise InvalidInputError("Iterate a stream inside 'async with client', or await it for the whole text.")
         tokens = _Tokens()
-        self._client._tasks.start_soon(_pump, self._client, self._request, tokens, self._scope)
+        self._begin(partial(_pump, self._client, self._request, tokens, self._scope))
         return _TokenIterator(tokens, self)
 
     def cancel(self) -> None:
@@ -185,6 +184,12 @@ class TextStream:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.cancel()
+
+    def _begin(self, pump: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have the answer be written beside its reader, in a task that the client owns."""
+        if self._client._tasks is None:
+            raise InvalidInputError("Iterate a stream inside 'async with client', or await it for the whole text.")
+        self._client._tasks.start_soon(pump)
 
     async def _whole(self) -> str:
         return (await self._client.complete(self._request, ignore)).text

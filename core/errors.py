@@ -12,6 +12,7 @@
   x PartialPanelError                        part of a panel is missing, and the caller wants all or nothing
   x StoreError                               the store in the data folder cannot be read or written
   x LostJobError                             another process owns the job by now
+  x ApprovalNeededError                      a person has to say yes or no before the job goes on
   x AIError                                  one AI did not answer
     + AITimeoutError (also TimeoutError)     .phase says which deadline passed
     + ConnectionFailedError                  .sent says whether the request may have been accepted
@@ -141,6 +142,10 @@ class UnknownJobError(InvalidInputError):
 
 class LostJobError(MootError):
     """Another process owns the job by now; this one must leave it alone."""
+
+
+class ApprovalNeededError(MootError):
+    """A tool waits for the word of a person, which is parked with the job; the message says how to give it."""
 
 
 class AIError(MootError):

@@ -119,6 +119,30 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """An agent calls a tool. `arguments` is JSON, cut where it is long; `agent` is who calls."""
+
+    run: str
+    call: str
+    agent: str
+    tool: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool's call is over; follows every ToolStarted, also on cancellation. `note` is one line about its outcome."""
+
+    run: str
+    call: str
+    agent: str
+    tool: str
+    success: bool
+    note: str
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class StepDone:
     """A recipe reached a milestone, such as `opening statements`."""
 
@@ -142,6 +166,8 @@ Event = (
     | CallAnswered
     | CallFinished
     | CallFailed
+    | ToolStarted
+    | ToolFinished
     | StepDone
     | RunFinished
 )

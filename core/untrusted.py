@@ -174,6 +174,10 @@ class Fence:
     def __init__(self, rng: random.Random) -> None:
         self._token = f"{rng.getrandbits(48):012x}"
 
+    def mark(self, sentence: str) -> str:
+        """*sentence* with the token of this fence in place of `{token}`."""
+        return sentence.format(token=self._token)
+
     def around(self, kind: str, text: str, *, longest: int | None = None, **attributes: str) -> str:
         """*text* as a block of *kind*; anything past *longest* characters is cut, and says so."""
         body = clean(text)

@@ -19,6 +19,8 @@ from core.events import (
     RunStarted,
     StepDone,
     Token,
+    ToolFinished,
+    ToolStarted,
 )
 from core.values import Answer, Failure
 
@@ -48,11 +50,24 @@ class CallView:
 
 
 @dataclass(slots=True)
+class ToolView:
+    """One call of a tool: who called it with what, and what became of it; `success` None while it runs."""
+
+    agent: str
+    tool: str
+    arguments: str
+    success: bool | None = None
+    note: str = ""
+    latency_s: float = 0.0
+
+
+@dataclass(slots=True)
 class RunView:
-    """A run as a door shows it: its calls in the order they started, and the milestones reached."""
+    """A run as a door shows it: its calls in the order they started, their tools, and the milestones reached."""
 
     tool: str = ""
     calls: dict[str, CallView] = field(default_factory=dict)
+    tools: dict[str, ToolView] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     outcome: str = ""
 
@@ -81,20 +96,32 @@ class RunView:
                 self._void(event.call, *_notice(event))
             case CallAnswered():
                 pass  # shown once it is kept
-            case CallFinished():
-                call = self.calls[event.call]
-                call.state, call.answer = "done", event.answer
-                call.chunks.clear()  # the answer has the text
-            case CallFailed():
-                call = self.calls[event.call]
-                call.state = "cancelled" if event.cancelled else "failed"
-                call.failure = event.failure
+            case CallFinished() | CallFailed():
+                self._end(event)
+            case ToolStarted() | ToolFinished():
+                self._use(event)
             case StepDone():
                 self.steps.append(event.step)
             case RunFinished():
                 self.outcome = event.outcome
             case _:
                 assert_never(event)
+
+    def _end(self, event: CallFinished | CallFailed) -> None:
+        call = self.calls[event.call]
+        if isinstance(event, CallFinished):
+            call.state, call.answer = "done", event.answer
+            call.chunks.clear()  # the answer has the text
+        else:
+            call.state = "cancelled" if event.cancelled else "failed"
+            call.failure = event.failure
+
+    def _use(self, event: ToolStarted | ToolFinished) -> None:
+        if isinstance(event, ToolStarted):
+            self.tools[event.call] = ToolView(event.agent, event.tool, event.arguments)
+        else:
+            used = self.tools[event.call]
+            used.success, used.note, used.latency_s = event.success, event.note, event.latency_s
 
     def _void(self, call_id: str, state: CallState, note: str) -> None:
         call = self.calls[call_id]

@@ -19,6 +19,8 @@ from core.events import (
     StepDone,
     Subscription,
     Token,
+    ToolFinished,
+    ToolStarted,
 )
 from core.untrusted import one_line
 from core.view import CallView, RunView
@@ -94,6 +96,11 @@ def line_of(event: Event, view: RunView) -> str | None:
         case CallRetrying() | CallFellBack() | CallWaiting():
             call = view.calls[event.call]
             return f"{_who(call)}: {call.note}"
+        case ToolStarted():
+            return f"{event.agent} calls {event.tool}({event.arguments})"
+        case ToolFinished():
+            what = "gave" if event.success else "failed:"
+            return f"{event.tool} {what} {event.note} ({event.latency_s:.1f} s)"
         case StepDone():
             return event.step
         case _:

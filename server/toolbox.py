@@ -52,6 +52,7 @@ RECIPES = (
     Recipe("tools.consensus:consensus", "Consensus", background=True),
     Recipe("tools.debate:debate", "Debate", background=True),
     Recipe("tools.judge:judge", "Judge answers", background=True),
+    Recipe("tools.agent:agent", "Agent", background=True, read_only=False),
     Recipe("tools.review:review", "Review code", background=True),
     Recipe("tools.batch:batch", "Batch", read_only=False),
     Recipe("tools.status:status", "Status", asks_others=False),

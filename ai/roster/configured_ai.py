@@ -17,6 +17,7 @@ from ai.providers.retirements import retirement_warning
 from ai.roster.key_lane import KeyLane
 from core.config import AIConfig
 from core.errors import AITimeoutError, AnswerError, NotLocalError
+from core.tooling import AgentConfig
 from core.values import Deadlines, Request, Response
 
 
@@ -30,6 +31,7 @@ class ConfiguredAI(AsyncAIClient):
         alone: Answers by this AI or not at all; takes a request that is `filled`.
         fallback: Asks others where this one cannot answer now.
         check: Why it cannot be asked now, as far as files tell.
+        agent: What it is beside its AI's model, where it is an agent; only `ai/runs/agents.py` can ask one.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ConfiguredAI(AsyncAIClient):
     alone: Complete
     check: Callable[[], str | None] | None = None
     fallback: Layer | None = None
+    agent: AgentConfig | None = None
 
     @property
     def client(self) -> AsyncAIClient:

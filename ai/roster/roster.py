@@ -7,12 +7,9 @@ with its reason, and never stops the others.
 from __future__ import annotations
 
 import importlib
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import PurePath
+from dataclasses import dataclass, field, replace
 
 import anyio.to_thread
 from pydantic import SecretStr
@@ -20,23 +17,22 @@ from pydantic import SecretStr
 from ai.client import AsyncAIClient
 from ai.layers.cache import MIGRATIONS as CACHE_MIGRATIONS
 from ai.layers.cache import Cache
-from ai.local.engine import available_reason
 from ai.local.engines import LocalEngines
-from ai.local.personas import NAMED, PERSONAS, Persona, persona
+from ai.local.personas import NAMED, PERSONAS, persona
 from ai.providers.added import include_added
 from ai.providers.catalog import PROVIDERS, Provider
 from ai.roster.build import build_ai
-from ai.roster.client_settings import client_settings, embedded_model, provider_of
+from ai.roster.client_settings import client_settings, provider_of
 from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.key_lane import Key
 from ai.roster.names import closest, expanded, match, without_model
 from ai.roster.placing import dialect
+from ai.roster.rows import budget_of, check_of, enabled_rows, row_of
 from ai.wire.raw.bounded import MEGABYTE
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
 from core.config import AIConfig, Config
 from core.errors import ConfigError, InvalidInputError, UnknownAIError
-from core.keys import environment_key
 from core.limits.buckets import Buckets, key_id, open_buckets
 from core.limits.budget import Budget
 from core.names import extensions
@@ -44,6 +40,7 @@ from core.names.naming import module_name
 from core.paths import data_dir
 from core.people.person import acting
 from core.stores.sqlite import Store
+from core.tooling import AgentConfig
 
 _MOST_UNLISTED = 128
 
@@ -71,16 +68,16 @@ class Roster:
         """Build every AI the configuration and the environment name."""
         include_added()
         longest = config.defaults.longest_response_mb * MEGABYTE
-        roster = cls(config, http or SharedHTTP(longest_response=longest), budget=_budget(config))
+        roster = cls(config, http or SharedHTTP(longest_response=longest), budget=budget_of(config))
         roster.problems.update(config.bad_rows)
-        for name, row in _configured(config):
+        for name, row in enabled_rows(config):
             try:
                 roster.seats[name] = roster.build(name, row)
             except ConfigError as error:
                 roster.problems[name] = str(error)
         if not roster.seats and not roster.problems and config.readable:
             for seat in PERSONAS:
-                roster.seats[seat.name] = roster.build(seat.name, _row_of(seat))
+                roster.seats[seat.name] = roster.build(seat.name, row_of(seat))
         return roster
 
     @property
@@ -92,6 +89,7 @@ class Roster:
         """Of AIs that the configuration names and that are not there; a sentence for each."""
         defaults, rows = self.config.defaults, self.config.rows
         named = [("defaults.ai", defaults.ai), ("defaults.judge", defaults.judge)]
+        named += [(f"agents.{name}.ai", without_model(agent.ai or "")) for name, agent in self.config.agents.items()]
         named += [(f"ais.{name}.fallback", other) for name, row in rows.items() for other in row.fallback]
         sentences = [
             f"credentials.json: {place} names {name!r}, which is not there. Add it, or correct the name."
@@ -119,6 +117,20 @@ class Roster:
             raise ConfigError(self.problems[found])
         return self.seats[found]
 
+    def model(self, name: str) -> ConfiguredAI:
+        """The AI called *name*, which answers by itself.
+
+        Raises:
+            UnknownAIError: There is none of that name.
+            ConfigError: It cannot be used, or is an agent, whose tools are called by a run.
+        """
+        seat = self.seat(name)
+        if seat.agent is not None:
+            raise ConfigError(
+                f"{seat.name!r} is an agent, whose tools cannot be called here. Use moot.ask, or ask an AI."
+            )
+        return seat
+
     def resolve(self, name: str) -> str:
         """The name in `seats`, or in `problems`, of the AI that *name* means.
 
@@ -139,13 +151,40 @@ class Roster:
         if found := match(name, [*self.seats, *self.problems]):
             return self._named_again(found)
         if (face := match(name, [seat.name for seat in NAMED])) and (seat := persona(face)):
-            return self._named_only(face, _row_of(seat))
+            return self._named_only(face, row_of(seat))
+        if named := match(name, self.config.agents):
+            return self._agent(named)
         base, slash, model = (part.strip() for part in name.partition("/"))
         if not slash or not model:
             raise self.unknown(name)
         if not base and (found := match(model, [*self.seats, *self.problems])):
             return found
         return self._other_model(self._owner(base), model)
+
+    @property
+    def agents(self) -> list[str]:
+        """The agents of the configuration that whoever asks may ask."""
+        return acting().allowed(list(self.config.agents))
+
+    def agent(self, name: str) -> AgentConfig | None:
+        """What the agent called *name* is; None where *name* is an AI's, or nobody's."""
+        named = match(name, self.config.agents) if self.config.agents and isinstance(name, str) else None
+        return self.config.agents[named] if named else None
+
+    def _agent(self, name: str) -> str:
+        """The agent *name*, as an AI with the lanes of the one whose model it is."""
+        config = self.config.agents[name]
+        try:
+            base = self.seat(config.ai) if config.ai else self.default()
+        except UnknownAIError as error:
+            why = f"credentials.json: agents.{name}.ai names {config.ai!r}, which is not there. Add it, or correct it."
+            raise ConfigError(why) from error
+        if base.agent is not None:
+            raise ConfigError(f"credentials.json: agents.{name}.ai names {config.ai!r}, an agent itself. Name an AI.")
+        self.seats[name] = replace(base, name=name, system=config.system or base.system, agent=config)
+        self.unlisted[name] = None
+        self._forget_the_oldest()
+        return name
 
     def meant(self, name: str) -> str:
         """The AI that *name* means; *name* itself where there is none."""
@@ -208,7 +247,9 @@ class Roster:
             if not self.seats[name].concurrency.wanted:
                 del self.unlisted[name]
                 seat = self.seats.pop(name)
-                if any(type(lane.key.client).aclose is not AsyncAIClient.aclose for lane in seat.lanes):
+                if seat.agent is None and any(
+                    type(lane.key.client).aclose is not AsyncAIClient.aclose for lane in seat.lanes
+                ):
                     self.forgotten.append(seat)
 
     def default(self) -> ConfiguredAI:
@@ -228,7 +269,8 @@ class Roster:
             stack.push_async_callback(anyio.to_thread.run_sync, self.answers.close)
             if self.budget is not None:
                 stack.push_async_callback(anyio.to_thread.run_sync, self.budget.close)
-            for seat in (*self.seats.values(), *self.forgotten):
+            own = (seat for seat in (*self.seats.values(), *self.forgotten) if seat.agent is None)
+            for seat in own:
                 stack.push_async_callback(seat.aclose)
 
     def close(self) -> None:
@@ -260,7 +302,7 @@ class Roster:
             find=lambda other: self.seat(other).without_fallback,
             buckets=self.buckets,
             system=face.system if face and provider.embedded else None,
-            check=_check(name, row, provider),
+            check=check_of(name, row, provider),
             cache=self._cache(name, row, provider),
         )
 
@@ -330,7 +372,7 @@ def open_seat(
         raise roster.unknown(owner)
     given = {"api_key": api_key, "model": model or other or None, "base_url": base_url}
     face = persona(owner)
-    base = config.rows.get(owner) or (_row_of(face) if face else AIConfig(provider=owner))
+    base = config.rows.get(owner) or (row_of(face) if face else AIConfig(provider=owner))
     if api_key is not None:
         base = base.model_copy(update={"api_keys": []})
     if wrong := [key for key, value in given.items() if not isinstance(value, str | None)]:
@@ -338,41 +380,3 @@ def open_seat(
     row = AIConfig.model_validate(base.model_dump() | {key: value for key, value in given.items() if value is not None})
     roster.seats[name] = roster.build(name, row)
     return roster
-
-
-def _budget(config: Config) -> Budget | None:
-    """The budget of the configuration, or None when it sets no limit."""
-    by_ai = {name: row.budget for name, row in config.rows.items() if row.budget}
-    everyone = config.defaults.budget
-    return Budget(data_dir(), everyone, by_ai) if everyone or by_ai else None
-
-
-def _configured(config: Config) -> Iterator[tuple[str, AIConfig]]:
-    """The rows that are enabled, then the providers whose key is in the environment and that no row names."""
-    named = set()
-    for name, row in config.rows.items():
-        named.add(row.provider or name)
-        if row.enabled:
-            yield name, row
-    for provider in PROVIDERS.values():
-        wanted = provider.needs_key and provider.from_environment and provider.name not in named | set(config.bad_rows)
-        if wanted and environment_key(provider.env_keys):
-            yield provider.name, AIConfig(provider=provider.name)
-
-
-def _row_of(seat: Persona) -> AIConfig:
-    return AIConfig(provider="local", model=seat.model.name)
-
-
-def _check(name: str, row: AIConfig, provider: Provider) -> Callable[[], str | None] | None:
-    """What says why an AI cannot be asked here; None where only asking tells."""
-    if provider.embedded:
-        return partial(available_reason, embedded_model(name, row, provider))
-    return partial(_missing_program, row) if row.command else None
-
-
-def _missing_program(row: AIConfig) -> str | None:
-    program = row.command[0] if row.command else ""
-    if shutil.which(program):
-        return None
-    return f'Its program {PurePath(program).name!r} was not found. Install it, or correct "command".'

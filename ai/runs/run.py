@@ -8,6 +8,7 @@ import json
 import random
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,13 +17,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from ai.agents.builtin.lookups import Lookups
 from ai.call_ends import ended
 from ai.caller import Caller
 from ai.client import Embedded
 from ai.lazy import load
 from ai.roster.billing import attributed, settle, settle_failure
 from core.errors import AIError, AITimeoutError, InvalidInputError
-from core.events import CallFailed, CallFinished, CallStarted, EventBus, RunFinished, RunStarted, StepDone
+from core.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    EventBus,
+    RunFinished,
+    RunStarted,
+    StepDone,
+    ToolFinished,
+    ToolStarted,
+)
 from core.files.workspace import Workspace
 from core.jobs.questions import Question
 from core.limits.budget_rows import Estimate
@@ -33,6 +45,7 @@ from core.values import Answer, Failure, Outcome, Request, Response, Usage
 
 if TYPE_CHECKING:
     from ai.agents.offered import ToolSource
+    from ai.agents.world import Approver
     from ai.roster.configured_ai import ConfiguredAI
     from ai.roster.roster import Roster
     from ai.runs.memo import Memo
@@ -41,6 +54,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _batch_ids = itertools.count(1)
+_tool_ids = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,12 @@ class Run:
         self.jobs = jobs
         self.local_only = False
         """Set once a recipe has read something that may not leave this machine: no request of this run may, then."""
+        self.places: Counter[str] = Counter()
+        """How many agents of a kind have begun: by that each is known again when the run is resumed."""
+        self.lookups = Lookups()
+        """What its agents looked up: each thing once."""
+        self.approve: Approver | None = None
+        """Asks a person whether a tool may be called, where somebody sits before a run that is no job."""
         self._materials = materials or Materials()
         self._caller = caller
         self._bus = bus
@@ -102,6 +122,10 @@ class Run:
     @property
     def workspace(self) -> Workspace:
         return self._materials.workspace
+
+    @property
+    def materials(self) -> Materials:
+        return self._materials
 
     @property
     def track_record(self) -> TrackRecord:
@@ -130,13 +154,36 @@ class Run:
             raise outcome.error
         return outcome
 
-    async def ask_many(self, asks: Sequence[tuple[str, Request]], *, role: str = "") -> list[Outcome]:
-        """Ask many at once; an outcome for each, in the order asked."""
-        if self.local_only:
-            asks = [(ai, replace(request, local_only=True)) for ai, request in asks]
+    async def ask_many(
+        self, asks: Sequence[tuple[str, Request]], *, role: str = "", tools: Sequence[str] = ()
+    ) -> list[Outcome]:
+        """Ask many at once; an outcome for each, in the order asked. An agent goes through its turns.
+
+        Args:
+            tools: Names of tools that each of them may use; agents beside their own.
+        """
+        if tools or any(self.roster.agent(ai) for ai, _ in asks):
+            agents = await load("ai.runs.agents")  # which imports this module
+            outcomes: list[Outcome] = await agents.ask_with_tools(self, asks, tools=tools, role=role)
+            return outcomes
+        asks = [(ai, self._at_home(request)) for ai, request in asks]
         if self._memo is not None:
             return await self._memo.call_many(self._caller, asks, run=self.id, role=role)
         return await self._caller.call_many(asks, run=self.id, role=role)
+
+    async def ask_turn(
+        self, ai: str, request: Request, *, role: str, place: str, admit: Callable[[], Awaitable[None]]
+    ) -> Outcome:
+        """One turn of an agent, which stands at *place*; *admit* is awaited where it is really asked."""
+        asks = [(ai, self._at_home(request))]
+        if self._memo is None:
+            await admit()
+            return (await self._caller.call_many(asks, run=self.id, role=role))[0]
+        asked = self._memo.call_many(self._caller, asks, run=self.id, role=role, place=place, admit=admit)
+        return (await asked)[0]
+
+    def _at_home(self, request: Request) -> Request:
+        return replace(request, local_only=True) if self.local_only else request
 
     async def call(self, key: str, fn: Callable[[], Awaitable[T]]) -> T:
         """What *fn* gives, which must be JSON; in a resumed job what it gave the first time, without running it.
@@ -234,6 +281,15 @@ class Run:
         """Write down how far the job is; harmless where the run is none."""
         if self._memo is not None and self.jobs is not None:
             await self.jobs.set_progress(self.id, total, progress)
+
+    def tool_started(self, agent: str, tool: str, arguments: str) -> str:
+        """Tell that an agent calls a tool; the id of the call."""
+        call = f"t{next(_tool_ids)}"
+        self._bus.publish(ToolStarted(self.id, call, agent, tool, arguments))
+        return call
+
+    def tool_finished(self, call: str, agent: str, tool: str, *, success: bool, note: str, latency_s: float) -> None:
+        self._bus.publish(ToolFinished(self.id, call, agent, tool, success, note, latency_s))
 
     def step(self, name: str) -> None:
         """Tell that a milestone of the recipe is reached."""

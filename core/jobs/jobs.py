@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from core.errors import InvalidInputError, StoreError, UnknownJobError
+from core.jobs.approvals import Approval, answer_approval, open_approvals
 from core.jobs.kinds import CALL_OFF
 from core.jobs.provider_chunks import REMOTE, open_at_provider
 from core.jobs.questions import Questions
@@ -213,6 +214,23 @@ class Jobs:
         job = await (await self._own(id)).retry(id)
         self._local.wake()
         return job
+
+    async def approvals(self, id: str) -> list[Approval]:
+        """What a person has to answer before the job goes on."""
+        return await open_approvals(await self._own(id), id)
+
+    async def approve(self, id: str, approval: str, *, yes: bool) -> Approval:
+        """Answer one of them; when none is left, the job goes on.
+
+        Raises:
+            InvalidInputError: No such question stands.
+        """
+        engine = await self._own(id)
+        answered = await answer_approval(engine, id, approval, yes=yes)
+        if (await engine.get(id)).state == "paused" and not await open_approvals(engine, id):
+            await engine.resume(id)
+            self._local.wake()
+        return answered
 
     async def set_progress(self, id: str, total: int, progress: Mapping[str, Any]) -> None:
         engine = await self.engine()

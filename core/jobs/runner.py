@@ -1,7 +1,7 @@
 """Claims jobs and runs them, a few at a time, with whatever work it is given.
 
 A job ends here in one of six ways: done, failed, paused (what it lacks is outside of it: a budget, an AI that is not
-configured), cancelled, drained, or given back because this process stops.
+configured, a person's word), cancelled, drained, or given back because this process stops.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import anyio
 import anyio.abc
 
 from core.errors import (
+    ApprovalNeededError,
     BudgetExceededError,
     ConfigError,
     ElsewhereError,
@@ -24,6 +25,7 @@ from core.errors import (
     MootError,
     StoreError,
 )
+from core.jobs.approvals import open_approvals
 from core.jobs.engine import JobEngine
 from core.jobs.states import KEPT_S, CancelMode, JobState
 from core.jobs.values import CRASHED, Job, JobResult
@@ -50,6 +52,8 @@ class _Running:
     lost: bool = False
     aside: bool = False
     """Whether it only waits for its parts."""
+    asks: bool = False
+    """Whether it stopped for a person's word."""
     returned: bool = False
     """Whether it is given back once its calls under way have finished."""
 
@@ -167,6 +171,8 @@ class Runner:
             if one.cancelled:
                 state, result, reason = "cancelled", None, ""
             await self._engine.finish(one.job, state, result=result, reason=reason)
+            if one.asks and not await open_approvals(self._engine, one.job.id):  # answered while it still ran
+                await self._engine.resume(one.job.id)
         except ElsewhereError as error:
             await self._pass_on(one.job, str(error))
         except LostJobError:
@@ -192,7 +198,8 @@ class Runner:
             result = await self._work(one.job, one.drain)
         except (ElsewhereError, LostJobError):
             raise
-        except (BudgetExceededError, ConfigError) as error:
+        except (ApprovalNeededError, BudgetExceededError, ConfigError) as error:
+            one.asks = isinstance(error, ApprovalNeededError)
             return "paused", None, str(error)
         except MootError as error:
             return "failed", None, str(error)

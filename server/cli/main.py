@@ -17,6 +17,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from server.cli.commands import agent as agent_cli
 from server.cli.commands import ais as ai_commands
 from server.cli.commands import ask as ask_commands
 from server.cli.commands import batch as batch_cli
@@ -130,6 +131,7 @@ def _throw_away() -> None:
 
 for _command in (
     *ask_commands.COMMANDS,
+    agent_cli.agent,
     chat_cli.chat,
     batch_cli.batch,
     *history_commands.COMMANDS,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import PrivateAttr, ValidationError
 
 from ai.runs.app import App
@@ -22,6 +24,7 @@ from ai.runs.run import new_run_id
 from core.errors import MootError, StoreError
 from core.events import Subscription
 from server.jobs.background import JobHandle, attended, finished, start, submit
+from server.mcp_server.approving import ask, can_ask, job_of, take_answers
 from server.mcp_server.apps import drawable, panel_meta
 from server.mcp_server.arguments import hint, understood
 from server.mcp_server.host_limits import patience_s
@@ -30,6 +33,9 @@ from server.progress import Send, report, watched
 from server.toolbox import Recipe
 from tools.recipe.kit import Background
 from tools.recipe.result import Result, shown
+
+if TYPE_CHECKING:
+    from core.jobs.values import Job
 
 Link = Callable[[str], Awaitable[str | None]]
 """Gives the address where a run of that id can be watched; None where it cannot."""
@@ -108,12 +114,14 @@ def _annotations(recipe: Recipe) -> ToolAnnotations:
 def _handler(recipe: Recipe, results: LongResults, live: Link | None) -> Callable[..., Any]:
     """The recipe as a function the SDK can register: `run` replaced by the request's context."""
 
-    async def handle(ctx: Context[App], **arguments: Any) -> CallToolResult:
+    async def handle(ctx: Context[App], **arguments: Any) -> CallToolResult | InputRequiredResult:
         call = _Call(recipe, ctx, live)
         try:
             result = await call.result(arguments)
         except MootError as error:
             return failure(error)
+        if isinstance(result, InputRequiredResult):
+            return result
         return await drawable(noted(as_reply(result, call.id, results), call.note), ctx)
 
     signature = inspect.signature(recipe.run, eval_str=True)
@@ -144,38 +152,65 @@ class _Call:
         self.note = ""
         """What whoever reads the result has to know beside it."""
 
-    async def result(self, arguments: dict[str, Any]) -> Result:
+    async def result(self, arguments: dict[str, Any]) -> Result | InputRequiredResult:
         background = arguments.pop("background", False)
         if not self._recipe.background or arguments.get("dry_run"):
             return await self._run(arguments)
         if background:
             return await start(self._app, self._recipe, arguments)
         patience = patience_s(self._client(), os.environ, self._app.config.defaults.reply_within)
-        return await (self._run(arguments) if patience is None else self._run_within(patience, arguments))
+        if patience is None and not self._may_ask:
+            return await self._run(arguments)
+        return await self._run_within(math.inf if patience is None else patience, arguments)
+
+    @property
+    def _may_ask(self) -> bool:
+        """Whether an agent may have to ask a person, for which the call has to be a job."""
+        return self._recipe.name == "agent" or bool(self._app.config.agents)
 
     async def _run(self, arguments: dict[str, Any]) -> Result:
         await tell_where(self._recipe, self._live, self.id, self._send)
         async with watched(self._app.bus, self.id, self._show), self._app.run(self._recipe.name, run_id=self.id) as run:
             return await self._recipe.run(run, **arguments)
 
-    async def _run_within(self, patience: float, arguments: dict[str, Any]) -> Result:
+    async def _run_within(self, patience: float, arguments: dict[str, Any]) -> Result | InputRequiredResult:
         """The result, or what there is after *patience* seconds, while a job goes on with the rest."""
         try:
-            job = await submit(self._app, self._recipe, arguments)
+            job = await self._job(arguments)
         except StoreError as error:  # an answer without a journal is better than none
             self.note = f"This answer is not kept anywhere: {error}"
             return await self._run(arguments)
         self.id = job.id
         await tell_where(self._recipe, self._live, job.id, self._send)
-        job = await attended(self._app, job, patience, self._send)
-        if job.state == "paused" and not job.waits:
-            await self._app.jobs.cancel(job.id)
-            raise MootError(job.reason)
+        until = anyio.current_time() + patience
+        while True:
+            job = await attended(self._app, job, max(until - anyio.current_time(), 0), self._send)
+            if job.state != "paused" or job.waits:
+                break
+            asked = await self._ask(job)
+            if asked is not True:
+                return asked
         result = await finished(self._app, self._recipe, job)
         if isinstance(result, JobHandle):
             return result.after(patience)
         await self._app.jobs.forget(job.id)  # nobody will ask for its words again: the host has them
         return result
+
+    async def _job(self, arguments: dict[str, Any]) -> Job:
+        """The job of this call: a new one, or the one whose questions the host now answers."""
+        if (begun := job_of(self._ctx)) is None:
+            return await submit(self._app, self._recipe, arguments)
+        await take_answers(self._ctx, self._app, begun)
+        return await self._app.jobs.get(begun)
+
+    async def _ask(self, job: Job) -> Result | InputRequiredResult | Literal[True]:
+        """Have the user answer what a paused job waits for; True where it goes on."""
+        approvals = await self._app.jobs.approvals(job.id)
+        if not approvals:
+            await self._app.jobs.cancel(job.id)
+            raise MootError(job.reason)
+        asked = await ask(self._ctx, self._app, job.id, approvals) if can_ask(self._ctx) else False
+        return asked or (await finished(self._app, self._recipe, job)).but(partial=True)
 
     async def _show(self, events: Subscription) -> None:
         await report(events, self._send)

@@ -33,6 +33,7 @@ from core.jobs.questions import Question
 from core.jobs.states import KEPT_S
 from server.jobs.background import attended, finished, submit
 from server.mcp_server.adapter import RecipeTool, failure, tell_where
+from server.mcp_server.approving import PREFIX, SCHEMA, word
 from server.mcp_server.apps import drawable
 from server.mcp_server.lazy_server import Tools
 from server.mcp_server.reply import LongResults, as_reply
@@ -151,7 +152,7 @@ class TasksExtension(Extension):
         """Settle what the task asked; answers to anything else are ignored, as the extension wants it."""
         with _complaints():
             job = await _find(ctx, params)
-            asked = _questions(ctx.lifespan_context, job)
+            asked = await _questions(ctx.lifespan_context, job)
             answers = {name: _answer(given) for name, given in params.input_responses.items() if name in asked}
             for name, answer in answers.items():
                 await _settle(ctx.lifespan_context, job, name, answer)
@@ -162,7 +163,7 @@ class TasksExtension(Extension):
         task = _base(job)
         if job.broke:
             return task | {"error": {"code": INTERNAL_ERROR, "message": job.reason}}
-        if asked := _questions(ctx.lifespan_context, job):
+        if asked := await _questions(ctx.lifespan_context, job):
             if _elicits(ctx):
                 requests = {name: _elicitation(question) for name, question in asked.items()}
                 return task | {"status": "input_required", "inputRequests": requests}
@@ -227,9 +228,11 @@ def _base(job: Job) -> dict[str, Any]:
     }
 
 
-def _questions(app: App, job: Job) -> dict[str, Question]:
-    """What the user has to settle: whether a paused job goes on, or what a running one asks."""
+async def _questions(app: App, job: Job) -> dict[str, Question]:
+    """What the user has to settle: what a tool waits for, whether a paused job goes on, or what a running one asks."""
     if job.state == "paused" and not job.waits:
+        if approvals := await app.jobs.approvals(job.id):
+            return {f"{PREFIX}{one.id}": Question(one.sentence(), SCHEMA) for one in approvals}
         return {_go_on(job): Question(f"{job.reason} Go on?")}
     return app.jobs.questions.of(job.id)
 
@@ -240,7 +243,10 @@ def _go_on(job: Job) -> str:
 
 
 async def _settle(app: App, job: Job, question: str, answer: ElicitResult) -> None:
-    if question != _go_on(job):
+    if question.startswith(PREFIX):
+        if (yes := word(answer)) is not None:
+            await app.jobs.approve(job.id, question.removeprefix(PREFIX), yes=yes)
+    elif question != _go_on(job):
         app.jobs.questions.answer(job.id, question, (answer.content or {}) if answer.action == "accept" else None)
     elif answer.action == "accept":
         await app.jobs.resume(job.id)

@@ -154,7 +154,9 @@ def _note(answer: Answer, roster: Roster) -> str | None:
         notes.append(f"Answered by {answer.answered_by!r} instead. {answer.fallback_reason}")
     if answer.cached:
         notes.append("From the cache: the same question was asked before.")
-    if answer.finish_reason == "length":
+    if answer.stopped:
+        notes.append(f"It stopped before it was done: {answer.stopped}.")
+    elif answer.finish_reason == "length":
         notes.append("Cut off at the length limit: raise max_tokens for the rest.")
     if roster.seat(answer.answered_by or answer.ai).local:
         notes.append("From the tiny demo model on this machine: fluent, often wrong.")

@@ -93,6 +93,18 @@ def retry(id: str, as_json: bool) -> None:
 
 
 @jobs.command()
+@_ID
+@click.option("--yes/--no", "word", default=None, help="What to answer; without it you are asked.")
+@click.option("--question", metavar="QID", help="Which one, where several are asked.")
+@opt.JSON
+def answer(id: str, word: bool | None, question: str | None, as_json: bool) -> None:
+    """Say whether the tools may be called for which a job waits. Then it goes on."""
+    from server.cli.running.approving import answer_job
+
+    sys.exit(opt.reporting(lambda: answer_job(id, word, question, as_json=as_json), as_json))
+
+
+@jobs.command()
 @click.option("--older-than", type=click.FloatRange(0), default=30, show_default=True, metavar="DAYS")
 @click.option("--words", is_flag=True, help="Of all jobs that are over, delete prompts, files and answers alone.")
 def clean(older_than: float, words: bool) -> None:
@@ -148,7 +160,7 @@ async def _submit(recipe: str, arguments: dict[str, Any], send_secrets: bool) ->
 
     async with open_app(by_hand=True, send_secrets=send_secrets) as app:
         handle = await start(app, KINDS[recipe], arguments)
-    _start_worker()
+    start_worker_here()
     return handle
 
 
@@ -179,7 +191,7 @@ def _help(id: str) -> str:
         return f"moot: job {id} waits for a worker of the fleet."
     if not load_config(credentials_path()).defaults.detach:
         return f"moot: no process works on job {id}. Start one: moot worker"
-    _start_worker()
+    start_worker_here()
     return f"moot: no process worked on job {id}; one has been started."
 
 
@@ -231,11 +243,11 @@ async def _forget_words() -> int:
 def _requeue(action: str, id: str, as_json: bool) -> None:
     code = _run({"action": action, "id": id}, as_json)
     if code == 0:
-        _start_worker()
+        start_worker_here()
     sys.exit(code)
 
 
-def _start_worker() -> None:
+def start_worker_here() -> None:
     """A worker that does what was queued here; whoever is quicker, it or an open window, does it."""
     from core.config import load_config
     from core.paths import credentials_path

@@ -18,6 +18,8 @@ from core.events import (
     RunStarted,
     StepDone,
     Token,
+    ToolFinished,
+    ToolStarted,
 )
 from tools.recipe.result import shown
 
@@ -31,6 +33,8 @@ TYPES = (
     "call_finished",
     "call_failed",
     "cost",
+    "tool_started",
+    "tool_finished",
     "step",
     "run_finished",
     "job",
@@ -77,6 +81,16 @@ def _failed(event: CallFailed) -> dict[str, Any]:
     }
 
 
+def _used(event: ToolFinished) -> dict[str, Any]:
+    return {
+        "agent": event.agent,
+        "tool": event.tool,
+        "success": event.success,
+        "note": shown(event.note),
+        "latency_s": round(event.latency_s, 3),
+    }
+
+
 _SHAPES: dict[type[Any], tuple[str, Callable[[Any], dict[str, Any]]]] = {
     RunStarted: ("run_started", lambda e: {"tool": e.tool}),
     CallStarted: ("call_started", lambda e: {"ai": e.ai, "model": e.model, "role": e.role}),
@@ -86,6 +100,11 @@ _SHAPES: dict[type[Any], tuple[str, Callable[[Any], dict[str, Any]]]] = {
     CallFellBack: ("fallback", lambda e: {"to": e.to, "reason": shown(e.reason)}),
     CallFinished: ("call_finished", _answered),
     CallFailed: ("call_failed", _failed),
+    ToolStarted: (
+        "tool_started",
+        lambda e: {"agent": e.agent, "tool": shown(e.tool), "arguments": shown(e.arguments)},
+    ),
+    ToolFinished: ("tool_finished", _used),
     StepDone: ("step", lambda e: {"step": shown(e.step)}),
     RunFinished: ("run_finished", lambda e: {"outcome": e.outcome}),
 }

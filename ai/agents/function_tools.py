@@ -1,0 +1,285 @@
+"""Python functions as tools: any typed function, synchronous or not, or an object that says what it is.
+
+What a model is told comes from the signature and the docstring; what it gives is checked by pydantic, and a bad call
+goes back to it with the sentence that says why.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_type_hints, overload
+
+import anyio
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from ai.agents.docstrings import described
+from ai.agents.offered import ToolExecutionResult, Tools
+from ai.agents.results import as_result, raised
+from core.errors import ApprovalNeededError, InvalidInputError
+from core.tooling import Policy
+from core.values import ToolSpec
+
+TIMEOUT_S = 120.0
+"""Seconds that one call of a function may take, where nobody says otherwise."""
+_NAME = r"[A-Za-z0-9_-]{1,64}"
+
+
+@dataclass(frozen=True)
+class FunctionTool:
+    """One function that a model may call. It can still be called as the function it is made of.
+
+    Attributes:
+        execute: Takes the arguments by their names; what it gives is told to the model.
+        check: What the arguments mean, once they are checked; raises pydantic's ValidationError.
+        approval: Whether it runs by itself, after a person's word, or not at all.
+        timeout_s: Seconds that one call may take.
+    """
+
+    spec: ToolSpec
+    execute: Callable[..., Any]
+    check: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    approval: Policy = "allow"
+    timeout_s: float = TIMEOUT_S
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.execute(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> FunctionTool:
+        """The tool of a method, bound to its object."""
+        return self if instance is None else replace(self, execute=functools.partial(self.execute, instance))
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> FunctionTool: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+    approval: Policy = "allow",
+    timeout_s: float = TIMEOUT_S,
+) -> Callable[[Callable[..., Any]], FunctionTool]: ...
+
+
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+    approval: Policy = "allow",
+    timeout_s: float = TIMEOUT_S,
+) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
+    """Make a typed function something that a model may call, as `@tool` or `@tool(read_only=True, ...)`.
+
+    Args:
+        description: What it does, for the model; else the first part of the docstring, whose `Args` tell of parameters.
+        read_only: It changes nothing, so that it may be run again after a crash.
+        approval: `ask` has a person say yes to each call, `never` refuses it.
+        timeout_s: Seconds that one call may take.
+
+    Raises:
+        InvalidInputError: It cannot be described to a model; the message says why.
+    """
+
+    def make(made_of: Callable[..., Any]) -> FunctionTool:
+        return _from_function(
+            made_of, name=name, description=description, read_only=read_only, approval=approval, timeout_s=timeout_s
+        )
+
+    return make if function is None else make(function)
+
+
+class FunctionTools:
+    """Functions as `Tools`."""
+
+    def __init__(self, tools: Iterable[FunctionTool]) -> None:
+        self._tools: dict[str, FunctionTool] = {}
+        for one in tools:
+            if one.spec.name in self._tools:
+                raise InvalidInputError(f"Two tools are called {one.spec.name!r}. Give one of them another name.")
+            self._tools[one.spec.name] = one
+
+    def specs(self) -> Sequence[ToolSpec]:
+        return [one.spec for one in self._tools.values()]
+
+    def policy(self, name: str) -> Policy | None:
+        return self._tools[name].approval if name in self._tools else None
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolExecutionResult:
+        one = self._tools[name]
+        try:
+            given = one.check(arguments)
+        except ValidationError as error:
+            why = f"{name} was not called: {complaint(error)} Correct it and call it again."
+            return ToolExecutionResult.failed(why)
+        with anyio.move_on_after(one.timeout_s):
+            return await _run(one, given)
+        said = f"{name} did not finish within {one.timeout_s:g} s."
+        return ToolExecutionResult.failed(said, known=one.spec.read_only)
+
+
+def as_tools(given: Iterable[Any]) -> list[Tools]:
+    """What a program hands over, each as `Tools`: those, functions, and objects or classes that are tools themselves.
+
+    Raises:
+        InvalidInputError: One of them is nothing of the kind, or cannot be described.
+    """
+    functions: list[FunctionTool] = []
+    others: list[Tools] = []
+    for one in given:
+        if isinstance(one, FunctionTool):
+            functions.append(one)
+        elif isinstance(one, Tools) and not isinstance(one, type):
+            others.append(one)
+        elif _says_itself(one):
+            functions.append(_from_object(one() if isinstance(one, type) else one))
+        elif callable(one):
+            functions.append(tool(one))
+        else:
+            needs = "A tool is a function, or has name, description, parameters and execute"
+            raise InvalidInputError(f"{needs}: no {type(one).__name__}.")
+    return ([FunctionTools(functions)] if functions else []) + others
+
+
+def complaint(error: ValidationError) -> str:
+    """One sentence for each bad argument: its name and what is expected."""
+    told = []
+    for one in error.errors(include_url=False, include_input=False)[:5]:
+        name = ".".join(map(str, one["loc"])) or "the arguments"
+        match one["type"]:
+            case "missing":
+                told.append(f"{name!r} is missing.")
+            case "extra_forbidden":
+                told.append(f"There is no argument {name!r}.")
+            case _:
+                told.append(f"{name!r}: {one['msg']}.")
+    return " ".join(told)
+
+
+async def _run(one: FunctionTool, given: Mapping[str, Any]) -> ToolExecutionResult:
+    name = one.spec.name
+    call = functools.partial(one.execute, **given)
+    try:
+        if inspect.iscoroutinefunction(_bare(one.execute)):
+            value = await call()
+        else:
+            value = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+            if inspect.isawaitable(value):
+                value = await value
+        return as_result(name, value)
+    except ApprovalNeededError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a tool raises is that call's failure
+        return raised(name, error, known=one.spec.read_only)
+
+
+def _bare(function: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function) and callable(function):
+        return type(function).__call__
+    return function
+
+
+def _from_function(
+    function: Callable[..., Any],
+    *,
+    name: str | None,
+    description: str | None,
+    read_only: bool,
+    approval: Policy,
+    timeout_s: float,
+) -> FunctionTool:
+    called = checked_name(name or str(getattr(function, "__name__", type(function).__name__)))
+    about = described(inspect.getdoc(function) or "")
+    model, names = _arguments(called, function, about.parameters)
+    spec = ToolSpec(called, description or about.summary, untitled(model.model_json_schema(by_alias=True)), read_only)
+
+    def check(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        parsed = model.model_validate(dict(arguments))
+        return {names[field]: getattr(parsed, field) for field in parsed.model_fields_set}
+
+    return FunctionTool(spec, function, check, approval, timeout_s)
+
+
+def _from_object(one: Any) -> FunctionTool:
+    """The tool that an object is, which has its own schema."""
+    if not isinstance(one.parameters, Mapping):
+        raise InvalidInputError(f"'parameters' of the tool {one.name!r} must be a JSON Schema, as a dict.")
+    spec = ToolSpec(checked_name(one.name), one.description, one.parameters, bool(getattr(one, "read_only", False)))
+    approval: Policy = getattr(one, "approval", "allow")
+    return FunctionTool(spec, one.execute, dict, approval, float(getattr(one, "timeout_s", TIMEOUT_S)))
+
+
+def _says_itself(one: Any) -> bool:
+    return all(hasattr(one, name) for name in ("name", "description", "parameters", "execute"))
+
+
+def checked_name(name: str) -> str:
+    """*name*, which every provider takes for a function's.
+
+    Raises:
+        InvalidInputError: Some would refuse it.
+    """
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+        raise InvalidInputError(f"A tool's name has 1 to 64 letters, digits, - or _, and {name!r} does not. Rename it.")
+    return name
+
+
+def _arguments(
+    called: str, function: Callable[..., Any], about: Mapping[str, str]
+) -> tuple[type[BaseModel], dict[str, str]]:
+    """The model of a function's arguments, and the parameter that each of its fields stands for."""
+    hints = _hints(function)
+    fields: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    for number, (name, parameter) in enumerate(inspect.signature(function).parameters.items()):
+        if number == 0 and name in ("self", "cls"):
+            continue
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            why = f"A model gives arguments by name, and {called!r} takes '{parameter}'"
+            raise InvalidInputError(f"{why}. Give each one a name.")
+        field = f"argument_{number}"  # pydantic has names of its own that a parameter may bear
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[field] = (hints.get(name, Any), Field(default, alias=name, description=about.get(name)))
+        names[field] = name
+    try:
+        config = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+        model = create_model(called, __config__=config, **fields)
+        model.model_json_schema(by_alias=True)
+    except Exception as error:  # pydantic has many ways to say that a type has no schema
+        why = str(error).partition("\n")[0]
+        raise InvalidInputError(f"The parameters of {called!r} cannot be described to a model: {why}") from error
+    return model, names
+
+
+def untitled(schema: Any) -> Any:
+    """*schema* without the titles that pydantic makes of names: they are sent with every request, and say nothing."""
+    if isinstance(schema, list):
+        return [untitled(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    named = ("properties", "$defs")
+    return {
+        key: {name: untitled(one) for name, one in value.items()} if key in named else untitled(value)
+        for key, value in schema.items()
+        if key != "title" or not isinstance(value, str)
+    }
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(_bare(function), include_extras=True)
+    except (NameError, TypeError) as error:
+        called = getattr(function, "__name__", "a tool")
+        raise InvalidInputError(
+            f"A type of {called!r} cannot be found ({error}). Import it at module level."
+        ) from error

@@ -1,0 +1,85 @@
+"""Asks the person before a host whether an agent's tool may be called.
+
+Hosts of the newer era are answered with what is to be asked, and make the call again with the answer; older ones are
+asked while the call goes on. The job that waits is named in the state that travels along, which the SDK seals.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import BaseModel, ConfigDict, Field
+
+from ai.runs.app import App
+from core.errors import InvalidInputError
+from core.jobs.approvals import Approval
+
+PREFIX = "approve-"
+"""How the name of such a question begins, before the approval's id."""
+SCHEMA = {
+    "type": "object",
+    "properties": {"allow": {"type": "boolean", "title": "Allow this call", "default": False}},
+    "required": ["allow"],
+}
+"""The form that is filled in."""
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(defer_build=True)  # a server starts faster
+
+    allow: bool = Field(title="Allow this call")
+
+
+def job_of(ctx: Context[App]) -> str | None:
+    """The job whose question this call answers; None for a new call."""
+    state = ctx.request_state
+    if not state:
+        return None
+    try:
+        told = json.loads(state)
+        return str(told["job"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInputError("The state of this call cannot be read. Call the tool again.") from error
+
+
+def can_ask(ctx: Context[App]) -> bool:
+    """Whether the host shows its user a form."""
+    told = ctx.client_capabilities.elicitation if ctx.client_capabilities else None
+    return told is not None and (told.form is not None or told.url is None)
+
+
+async def take_answers(ctx: Context[App], app: App, job: str) -> None:
+    """Hand on what the host brought along; what answers no question that still stands is ignored."""
+    standing = {f"{PREFIX}{one.id}": one for one in await app.jobs.approvals(job)}
+    for name, said in (ctx.input_responses or {}).items():
+        if name in standing and isinstance(said, ElicitResult) and (yes := word(said)) is not None:
+            await app.jobs.approve(job, standing[name].id, yes=yes)
+
+
+async def ask(ctx: Context[App], app: App, job: str, approvals: Sequence[Approval]) -> InputRequiredResult | bool:
+    """What to answer a newer host with; of an older one, whether it answered everything."""
+    if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        requests: dict[str, Any] = {f"{PREFIX}{one.id}": _request(one) for one in approvals}
+        return InputRequiredResult(input_requests=requests, request_state=json.dumps({"job": job}))
+    for one in approvals:
+        said = await ctx.elicit(one.sentence(), _Form)
+        if said.action == "cancel":
+            return False
+        await app.jobs.approve(job, one.id, yes=said.action == "accept" and said.data.allow)
+    return True
+
+
+def word(said: ElicitResult) -> bool | None:
+    """What a filled form says; None where the user put it off."""
+    if said.action == "cancel":
+        return None
+    return said.action == "accept" and (said.content or {}).get("allow") is True
+
+
+def _request(approval: Approval) -> ElicitRequest:
+    return ElicitRequest(params=ElicitRequestFormParams(message=approval.sentence(), requested_schema=SCHEMA))
