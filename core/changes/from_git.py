@@ -7,20 +7,22 @@ link, and copied to where git finds them. Names come from git byte by byte, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from core.changes.diffs import FileDiff, read_diff
 from core.changes.git import Git, GitError, Repository, find_repository, opened
 from core.changes.source import Source, shown_of
+from core.changes.wanted import Pair, Wanted, pairs
 from core.errors import InvalidInputError
 from core.files.opening import NotPlainError, link_below, read_with_mode
 from core.files.workspace import MAX_TEXT_BYTES, Workspace
 
 _LINK, _SUBMODULE, _NOTHING = "120000", "160000", "000000"
-_COMPARE = ("diff-index", "--cached", "-M", "--ignore-submodules=none", "--no-ext-diff", "--no-textconv")
+_WITH_INDEX = ("diff-index", "--cached")
+_BETWEEN_TREES = ("diff-tree", "-r")
+_COMPARE = ("-M", "--ignore-submodules=none", "--no-ext-diff", "--no-textconv")
 _AS_PATCH = (
     "-p", "-U3", "--no-color", "--full-index", "--submodule=short", "--no-relative", "--src-prefix=a/",
     "--dst-prefix=b/",
@@ -47,7 +49,13 @@ class Changes:
 
 
 def git_changes(
-    workspace: Workspace, folder: Path, *, base: str | None = None, staged: bool = False, paths: Sequence[str] = ()
+    workspace: Workspace,
+    folder: Path,
+    *,
+    base: str | None = None,
+    staged: bool = False,
+    paths: Sequence[str] = (),
+    without_private: bool = False,
 ) -> Changes:
     """What has changed in the repository that *folder* lies in; blocks.
 
@@ -55,6 +63,7 @@ def git_changes(
         base: A commit or branch: everything since it, with what is not committed. None: what is not committed.
         staged: Only what is in the index.
         paths: Files and folders below *folder*, or patterns; nothing else is looked at.
+        without_private: Take files that may not leave this machine for files that lie outside.
 
     Raises:
         InvalidInputError: No repository, no such commit, a path that leads out, or nothing has changed.
@@ -64,7 +73,7 @@ def git_changes(
         raise InvalidInputError(
             "There is no git repository here. Give 'diff' or 'files', or name the folder in 'repo'."
         )
-    wanted = _Wanted(workspace, repository, folder, paths)
+    wanted = Wanted(workspace, repository, folder, paths, without_private=without_private)
     try:
         changes = _changes(repository, wanted, base=base, staged=staged)
     except OSError as error:
@@ -77,96 +86,15 @@ def git_changes(
     return changes
 
 
-def _changes(repository: Repository, wanted: _Wanted, *, base: str | None, staged: bool) -> Changes:
+def _changes(repository: Repository, wanted: Wanted, *, base: str | None, staged: bool) -> Changes:
     changes = Changes()
     with opened(repository) as git:
         since = _since(git, base)
         if not staged:
             _take_working_files(git, wanted, changes)
             _tell_of_submodules(git, wanted, changes)
-        _compare(git, since, wanted, changes)
+        compare(git, [since], wanted, changes)
     return changes
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """One entry of git's comparison."""
-
-    old_mode: str
-    new_mode: str
-    new_id: str
-    status: str
-    names: tuple[str, ...]
-    """The old and the new name, or the one it has."""
-
-    @property
-    def name(self) -> str:
-        return self.names[-1]
-
-    @property
-    def sections(self) -> int:
-        """How many parts of a diff are about it: a file that became a link is taken away and made anew."""
-        return {"T": 2, "U": 0}.get(self.status, 1)
-
-
-class _Wanted:
-    """Which names are looked at, and under which name below its root each may be sent."""
-
-    def __init__(self, workspace: Workspace, repository: Repository, folder: Path, paths: Sequence[str]) -> None:
-        self._workspace = workspace
-        self._top = repository.top
-        self.by_hand = workspace.here is not None
-        self._roots = (repository.top,) if self.by_hand else workspace.roots
-        """A person sees all of a repository, under the names that git shows, wherever in it they stand."""
-        self._paths = [self._path(folder, path) for path in paths]
-        self.outside = 0
-
-    def prefixes(self) -> list[str]:
-        """What git is to look at: the roots below the top, or everything."""
-        if any(self._top.is_relative_to(root) for root in self._roots):
-            return []
-        return [root.relative_to(self._top).as_posix() for root in self._roots if root.is_relative_to(self._top)]
-
-    def has(self, name: str) -> bool:
-        return not self._paths or any(_matches(name, path) for path in self._paths)
-
-    def place(self, name: str) -> tuple[Path, str] | None:
-        """The root that the file called *name* in the repository lies below, and its name there."""
-        path = self._top.joinpath(*name.split("/"))
-        root = next((root for root in self._roots if path != root and path.is_relative_to(root)), None)
-        return (root, path.relative_to(root).as_posix()) if root is not None else None
-
-    def refused(self, name: str) -> str | None:
-        """Why the file called *name* may not be sent."""
-        place = self.place(name)
-        if place is None:
-            return "outside of what is open to Moot"
-        return self._workspace.secret_name(place[0] / place[1], place[0])
-
-    def is_local_only(self, name: str) -> bool:
-        path = self._top.joinpath(*name.split("/"))
-        roots = {*self._roots, *self._workspace.roots}
-        below = [path.relative_to(root).as_posix() for root in roots if path.is_relative_to(root)]
-        return any(self._workspace.is_local_only(each) for each in below)
-
-    def shown(self, name: str) -> str:
-        """The name for readers; what is no text in it is replaced."""
-        place = self.place(name)
-        return os.fsencode(place[1] if place else name).decode("utf-8", "replace")
-
-    def _path(self, folder: Path, given: str) -> str:
-        path = Path(os.path.normpath(folder / given))
-        inside = path.is_relative_to(self._top) and any(path.is_relative_to(root) for root in self._roots)
-        if not given or given.startswith(":") or "\0" in given or not inside:
-            raise InvalidInputError(
-                f"'paths': {given!r} is no file or folder of the repository that is open to Moot. Give plain paths "
-                "below it, or patterns such as 'src/*.py'."
-            )
-        return path.relative_to(self._top).as_posix()
-
-
-def _matches(name: str, path: str) -> bool:
-    return path in (".", name) or name.startswith(f"{path}/") or fnmatchcase(name, path)
 
 
 def _since(git: Git, base: str | None) -> str:
@@ -182,11 +110,11 @@ def _since(git: Git, base: str | None) -> str:
     return (git.try_run("merge-base", commit, "HEAD") or found).decode().strip()
 
 
-def _take_working_files(git: Git, wanted: _Wanted, changes: Changes) -> None:
+def _take_working_files(git: Git, wanted: Wanted, changes: Changes) -> None:
     """Put the changed files as they are now into git's private index."""
     told = git.run("diff-files", "--raw", "-z", "--no-abbrev", "--ignore-submodules=dirty", "--", *wanted.prefixes())
     taken: dict[str, None] = {}
-    for pair in _pairs(told):
+    for pair in pairs(told):
         name = pair.name
         if name in taken or not wanted.has(name):
             continue
@@ -238,7 +166,7 @@ def _copied_link(top: Path, parts: Sequence[str], copy: Path) -> str | None:
     return None
 
 
-def _tell_of_submodules(git: Git, wanted: _Wanted, changes: Changes) -> None:
+def _tell_of_submodules(git: Git, wanted: Wanted, changes: Changes) -> None:
     if not (git.repository.top / ".gitmodules").is_file():
         return
     for entry in git.run("ls-files", "--stage", "-z", "--", *wanted.prefixes()).split(b"\0"):
@@ -248,26 +176,27 @@ def _tell_of_submodules(git: Git, wanted: _Wanted, changes: Changes) -> None:
             changes.leave_out(wanted.shown(name), "a submodule; to review what changed in it, name it in 'repo'")
 
 
-def _compare(git: Git, since: str, wanted: _Wanted, changes: Changes) -> None:
-    """Compare git's private index with *since*: first the names, then the lines of those that may be sent."""
-    kept = [pair for pair in _pairs(_raw(git, since, wanted.prefixes())) if _may_be_shown(pair, wanted, changes)]
+def compare(git: Git, trees: Sequence[str], wanted: Wanted, changes: Changes) -> None:
+    """Compare two of *trees*, or one with git's private index: first the names, then the lines that may be sent."""
+    raw = pairs(_raw(git, trees, wanted.prefixes()))
+    kept = [pair for pair in raw if _may_be_shown(pair, wanted, changes)]
     if not kept:
         return
     names = list(dict.fromkeys(name for pair in kept for name in pair.names))
     about = names if len(names) <= _MOST_NAMED else wanted.prefixes()
-    pairs = list(_pairs(_raw(git, since, about)))
-    patch = git.run(*_COMPARE, *_AS_PATCH, since, "--", *about).decode("utf-8", "replace")
+    compared = list(pairs(_raw(git, trees, about)))
+    patch = git.run(*_compared(trees), *_AS_PATCH, *trees, "--", *about).decode("utf-8", "replace")
     files = read_diff(patch)
-    if sum(pair.sections for pair in pairs) != len(files):
+    if sum(pair.sections for pair in compared) != len(files):
         raise GitError("git's diff is not about the files it names. Give 'diff' or 'files' instead.")
     shown, at = set(names), 0
-    for pair in pairs:
+    for pair in compared:
         parts, at = files[at : at + pair.sections], at + pair.sections
         if shown.issuperset(pair.names):
             _add(git, pair, parts, wanted, changes)
 
 
-def _may_be_shown(pair: _Pair, wanted: _Wanted, changes: Changes) -> bool:
+def _may_be_shown(pair: Pair, wanted: Wanted, changes: Changes) -> bool:
     if pair.name in changes.skipped or not any(wanted.has(name) for name in pair.names):
         return False
     if wanted.place(pair.name) is None:
@@ -280,7 +209,7 @@ def _may_be_shown(pair: _Pair, wanted: _Wanted, changes: Changes) -> bool:
     return True
 
 
-def _add(git: Git, pair: _Pair, parts: Sequence[FileDiff], wanted: _Wanted, changes: Changes) -> None:
+def _add(git: Git, pair: Pair, parts: Sequence[FileDiff], wanted: Wanted, changes: Changes) -> None:
     name = wanted.shown(pair.name)
     if not parts:
         changes.leave_out(name, "a conflict in it is not resolved")
@@ -296,7 +225,7 @@ def _add(git: Git, pair: _Pair, parts: Sequence[FileDiff], wanted: _Wanted, chan
     changes.sources.append(shown_of(file, name))
 
 
-def _why(git: Git, pair: _Pair, said: str) -> str:
+def _why(git: Git, pair: Pair, said: str) -> str:
     """Text in UTF-16 is none to git, but it is to us."""
     if said != "binary" or pair.status == "D":
         return said
@@ -306,24 +235,9 @@ def _why(git: Git, pair: _Pair, said: str) -> str:
     return said
 
 
-def _raw(git: Git, since: str, about: Sequence[str]) -> bytes:
-    return git.run(*_COMPARE, "--raw", "-z", "--no-abbrev", since, "--", *about)
+def _raw(git: Git, trees: Sequence[str], about: Sequence[str]) -> bytes:
+    return git.run(*_compared(trees), "--raw", "-z", "--no-abbrev", *trees, "--", *about)
 
 
-def _pairs(told: bytes) -> Iterator[_Pair]:
-    """The entries of git's raw output, whose names end in NUL."""
-    fields = iter(told.split(b"\0"))
-    for head in fields:
-        if not head:
-            continue
-        old_mode, new_mode, _, new_id, status = head.decode("ascii").removeprefix(":").split(" ")
-        names = [os.fsdecode(next(fields)) for _ in range(2 if status[0] in "RC" else 1)]
-        if any(not _plain(name) for name in names):
-            raise GitError("The index of the repository holds names that no file can have. Try `git fsck`.")
-        yield _Pair(old_mode, new_mode, new_id, status[0], tuple(names))
-
-
-def _plain(name: str) -> bool:
-    """Whether *name* stays where it is; an index that somebody made up may say anything."""
-    parts = name.split("/")
-    return all(part not in ("", ".", "..") and part.lower() != ".git" for part in parts)
+def _compared(trees: Sequence[str]) -> tuple[str, ...]:
+    return (*(_WITH_INDEX if len(trees) == 1 else _BETWEEN_TREES), *_COMPARE)

@@ -107,9 +107,8 @@ class Lookups:
 
     def _id(self, key: tuple[str, str]) -> str:
         digest = hashlib.sha256("\n".join(key).encode()).hexdigest().upper()
-        return next(
-            id for length in range(_SHORTEST, 65) if (id := f"L{digest[:length]}") not in self._found or length == 64
-        )
+        ids = (f"L{digest[:length]}" for length in range(_SHORTEST, len(digest)))
+        return next((one for one in ids if one not in self._found), f"L{digest}")
 
 
 class _Remembering:
