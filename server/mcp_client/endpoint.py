@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import anyio.to_thread
 import httpx2
 from mcp.client import Transport
 from mcp.client.streamable_http import streamable_http_client
@@ -24,7 +25,8 @@ async def endpoint(url: str, *, headers: Mapping[str, str], connect_s: float) ->
     limits = httpx2.Timeout(_WRITE_S, connect=connect_s, read=None)
     hooks: dict[str, list[Callable[..., Any]]] = {"response": [partial(_bounded, longest=LONGEST_MESSAGE)]}
     sent = {"Accept-Encoding": "identity"} | dict(headers)
-    async with httpx2.AsyncClient(headers=sent, timeout=limits, event_hooks=hooks) as http:
+    client = partial(httpx2.AsyncClient, headers=sent, timeout=limits, event_hooks=hooks)
+    async with await anyio.to_thread.run_sync(client) as http:  # it reads the system's certificates
         yield streamable_http_client(url, http_client=http, max_sse_event_size=LONGEST_MESSAGE)
 
 

@@ -89,6 +89,7 @@ READ_BY_NAMING = {
     "server/web/workers.py",
     "tools/batching/spec.py",
     "tools/recipe/kit.py",
+    "server/mcp_client/borrowed.py",
 }
 """Files with names of modules as data, each of which goes through `core.names.naming.module_name` or `ai.lazy.load`."""
 
