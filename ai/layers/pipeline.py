@@ -1,8 +1,8 @@
 """Composition of layers around a client: a list, outermost first.
 
 Fallback (another AI) > Cache > Retry > Hedge (where it is wanted) > KeyPool (of several keys) > Breaker > RateLimit >
-Concurrency > Permit > Deadline (per attempt) > client. Budgets stand above, in the caller, where a whole fan-out can be
-reserved at once.
+Concurrency > Permit > Deadline (per attempt) > EmulatedFunctions (where it knows none) > client. Budgets stand above,
+in the caller, where a whole fan-out can be reserved at once.
 Concurrency sits inside Retry, so that nobody holds a slot while it waits to try again (1.9 times slower otherwise).
 """
 

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from ai.layers.cache import Cache
 from ai.layers.concurrency import Concurrency
 from ai.layers.deadline import Deadline
+from ai.layers.emulation import EmulatedFunctions
 from ai.layers.fallback import Fallback
 from ai.layers.hedge import Hedge
 from ai.layers.key_pool import KeyPool
@@ -18,10 +19,13 @@ from ai.providers.catalog import Provider
 from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.key_lane import Key, open_lane
 from ai.roster.names import without_model
+from ai.wire.functions.emulation import Emulation
 from core.config import AIConfig, Defaults
 from core.limits.buckets import Buckets
 
 _LOCAL_SLOTS = 3
+_SMALL = (300, 6)
+"""Characters of a text and items of a list that the embedded model may write for one argument."""
 
 
 def build_ai(
@@ -47,6 +51,8 @@ def build_ai(
     concurrency = _concurrency(name, row, provider, buckets, defaults)
     deadlines = defaults.deadlines(row)
     inner: list[Layer] = [concurrency, permit, Deadline(name, provider.name, deadlines)]
+    if emulation := _emulation(row, provider):
+        inner.append(EmulatedFunctions(emulation))
     lanes = tuple(
         open_lane(name, key, buckets=buckets, inner=inner, row=row, deadlines=deadlines, first=concurrency.limit)
         for key in keys
@@ -67,6 +73,13 @@ def build_ai(
         check=check,
         fallback=Fallback(row.fallback, find) if row.fallback else None,
     )
+
+
+def _emulation(row: AIConfig, provider: Provider) -> Emulation | None:
+    """How it is asked for functions, where it knows none."""
+    if (row.quirks.tools or provider.quirks.tools) == "native":
+        return None
+    return Emulation(_SMALL if provider.embedded else None)
 
 
 def _concurrency(name: str, row: AIConfig, provider: Provider, buckets: Buckets, defaults: Defaults) -> Concurrency:

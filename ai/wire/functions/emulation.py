@@ -1,0 +1,243 @@
+"""Functions for models that know none: the request asks for an answer in a form of JSON that can also be a call.
+
+The form goes out as a JSON schema, which small models are held to, and in words, for who has no such thing. An answer is
+read as it comes: bare, in a code fence, or behind a few words. What is neither a call nor plainly prose is no answer: it
+goes back as a call that nobody could read.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ai.wire.functions.offer import told
+from ai.wire.functions.schema import GRAMMAR, adapted
+from ai.wire.raw.reading import arguments, decode
+from core.errors import NotUsableError
+from core.untrusted import Fence, one_line
+from core.values import Image, Message, Part, Request, Response, Text, ToolCall, ToolChoice, ToolResult, ToolSpec
+
+_SECRET = secrets.token_hex(16)
+"""Of this process: the same prompt has the same marks, which keeps what servers have cached of it."""
+_MOST_CALLS = 8
+_KEPT_OF_BROKEN = 2_000
+_MOST_STARTS = 50
+"""Places at which JSON is looked for in one answer."""
+_RULE = """\
+You can call functions. Write one JSON object and nothing else. To call functions, whose results you are then given:
+{"calls": [{"tool": "NAME", "arguments": {}}]}"""
+_OR_ANSWER = """
+To answer, once you need no function any more:
+{"answer": "TEXT"}"""
+_TAGGED = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
+_OF_THE_FORM = re.compile(r'"(?:calls|tool|tool_calls|arguments|parameters|answer)"\s*:')
+_CALL_LISTS = ("calls", "tool_calls")
+_CALL_NAMES = ("tool", "name", "function")
+_CALL_ARGUMENTS = ("arguments", "parameters", "args")
+
+
+@dataclass(frozen=True, slots=True)
+class Emulation:
+    """How one AI is asked. *longest*: characters of a text and items of a list, for models that would not end."""
+
+    longest: tuple[int, int] | None = None
+
+    def asked(self, request: Request) -> Request:
+        """*request* without functions, which asks for an answer in the form that stands for them.
+
+        Raises:
+            NotUsableError: The parameters of a function are no JSON Schema.
+        """
+        choice = request.tool_choice or ToolChoice()
+        if not request.tools and all(isinstance(part, Text | Image) for one in request.messages for part in one.parts):
+            return request
+        plain = replace(request, tools=(), tool_choice=None, messages=_messages(request))
+        if not request.tools or choice.mode == "none":
+            return plain
+        offered = [tool for tool in request.tools if choice.name in ("", tool.name)]
+        must = bool(choice.name) or choice.mode == "required"
+        takes = replace(GRAMMAR, longest=self.longest)
+        try:
+            schemas = {tool.name: adapted(tool.parameters, takes).schema for tool in offered}
+        except ValueError as error:
+            text = "The parameters of a function are no JSON Schema. Correct them."
+            raise NotUsableError(text, code="tool_schema") from error
+        rule = "\n".join([_RULE if must else _RULE + _OR_ANSWER, *(_told(tool) for tool in offered)])
+        calls = _calls_form(schemas, _MOST_CALLS if choice.parallel else 1)
+        form = calls if must else {"anyOf": [calls, _answer_form(request.json_schema, self.longest)]}
+        return replace(plain, system=f"{request.system}\n\n{rule}" if request.system else rule, json_schema=form)
+
+    def heard(self, response: Response, request: Request) -> Response:
+        """*response*, an answer to what `asked` made of *request*, as calls or as text."""
+        choice = request.tool_choice or ToolChoice()
+        if not request.tools or choice.mode == "none":
+            return response
+        return _Reading(request, must=bool(choice.name) or choice.mode == "required").of(response)
+
+
+def _told(tool: ToolSpec) -> str:
+    said = f"- {tool.name}: {tool.description}" if tool.description else f"- {tool.name}"
+    return f"{said}\n  arguments: {json.dumps(dict(tool.parameters), ensure_ascii=False)}"
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _calls_form(schemas: Mapping[str, Mapping[str, Any]], most: int) -> dict[str, Any]:
+    forms = [
+        _object({"tool": {"type": "string", "enum": [name]}, "arguments": schema}) for name, schema in schemas.items()
+    ]
+    form = forms[0] if len(forms) == 1 else {"anyOf": forms}
+    return _object({"calls": {"type": "array", "items": form, "minItems": 1, "maxItems": most}})
+
+
+def _answer_form(schema: Mapping[str, Any] | None, longest: tuple[int, int] | None) -> dict[str, Any]:
+    text = {"type": "string"} | ({"maxLength": 2 * longest[0]} if longest else {})
+    return _object({"answer": text if schema is None else dict(schema)})
+
+
+def _messages(request: Request) -> tuple[Message, ...]:
+    """The conversation in texts, with calls as the model wrote them, and results in fences."""
+    fence = Fence(random.Random(_SECRET))  # noqa: S311 - the seed is secret
+    found: list[Message] = []
+    for message in request.messages:
+        parts = _own_turn(message, request) if message.role == "assistant" else _others_turn(message, fence)
+        if not parts:
+            continue
+        if found and found[-1].role == message.role == "user":
+            found[-1] = replace(found[-1], parts=(*found[-1].parts, Text("\n\n"), *parts))
+        else:
+            found.append(Message(message.role, parts))
+    return tuple(found)
+
+
+def _own_turn(message: Message, request: Request) -> tuple[Part, ...]:
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    text = message.text
+    if not calls:
+        said = json.dumps({"answer": text}, ensure_ascii=False) if request.tools and text else text
+        return (Text(said),) if said else ()
+    whole = [{"tool": call.name, "arguments": dict(call.arguments)} for call in calls if not call.broken]
+    written = [json.dumps({"calls": whole}, ensure_ascii=False)] if whole else []
+    said = "\n".join(filter(None, [text, *written, *(call.broken for call in calls)]))
+    return (Text(said),)
+
+
+def _others_turn(message: Message, fence: Fence) -> tuple[Part, ...]:
+    results = [
+        fence.around("result", told(part), call=part.call_id, tool=part.name)
+        for part in message.parts
+        if isinstance(part, ToolResult)
+    ]
+    rest = tuple(part for part in message.parts if isinstance(part, Text | Image))
+    return (*([Text("\n\n".join(results))] if results else []), *rest)
+
+
+class _Reading:
+    """Reads one answer. *must*: it has to be a call."""
+
+    def __init__(self, request: Request, *, must: bool) -> None:
+        self._turn = len(request.messages)
+        self._names = {tool.name for tool in request.tools}
+        self._must = must
+
+    def of(self, response: Response) -> Response:
+        text = response.text
+        values = _values(text)
+        calls = [call for value in values for call in self._calls(value)]
+        answers = [one["answer"] for one in values if isinstance(one, dict) and "answer" in one and not self._must]
+        if calls:
+            said, made = "", [self._call(number, one) for number, one in enumerate(calls)]
+        elif answers:
+            said, made = "\n\n".join(one if isinstance(one, str) else _plain(one) for one in answers), []
+        elif self._is_prose(text, values):
+            said, made = text, []
+        else:
+            said, made = "", [self._unreadable(text)]
+        finish = response.finish_reason if response.finish_reason == "length" or not made else "tool_calls"
+        return replace(response, text=said, tool_calls=tuple(made), finish_reason=finish, parts=())
+
+    def _calls(self, value: Any) -> Sequence[Mapping[str, Any]]:
+        """The calls in *value*: in the form that was asked for, or in one that models were brought up with."""
+        if isinstance(value, list):
+            return [call for one in value for call in self._calls(one)]
+        if not isinstance(value, dict):
+            return ()
+        for key in _CALL_LISTS:
+            if isinstance(found := value.get(key), list):
+                return [one if isinstance(one, dict) else {"": one} for one in found]
+        inner = _inner(value)
+        return [inner] if _name(inner) in self._names and any(key in inner for key in _CALL_ARGUMENTS) else ()
+
+    def _call(self, number: int, said: Mapping[str, Any]) -> ToolCall:
+        inner = _inner(said)
+        name = _name(inner)
+        given = arguments(next((inner[key] for key in _CALL_ARGUMENTS if key in inner), None))
+        broken = "" if given is not None and name else _cut(_plain(said))
+        readable = {} if broken or given is None else given
+        return ToolCall(f"call_{self._turn}_{number}", one_line(name, 200), readable, broken=broken)
+
+    def _unreadable(self, text: str) -> ToolCall:
+        return ToolCall(f"call_{self._turn}_0", "", {}, broken=_cut(text.strip()) or "(nothing)")
+
+    def _is_prose(self, text: str, values: Sequence[Any]) -> bool:
+        if self._must or not text.strip() or _OF_THE_FORM.search(text) or "<tool_call>" in text:
+            return False
+        return not values and text.strip()[0] not in "{["
+
+
+def _inner(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    """*call* without what OpenAI wraps around it."""
+    function = call.get("function")
+    return function if isinstance(function, dict) else call
+
+
+def _name(call: Mapping[str, Any]) -> str:
+    return next((call[key] for key in _CALL_NAMES if isinstance(call.get(key), str)), "")
+
+
+def _values(text: str) -> list[Any]:
+    """The JSON in *text* that could be meant: all of it, what is in tags, or the first object that is in its form."""
+    inner = text.strip()
+    if tagged := _TAGGED.findall(inner):
+        return [value for one in tagged if (value := _decoded(one)) is not None]
+    if inner.startswith("```"):
+        inner = inner.partition("\n")[2].rpartition("```")[0] or inner
+    if (whole := _decoded(inner)) is not None:
+        return [whole] if isinstance(whole, dict | list) else []
+    if not _OF_THE_FORM.search(inner):
+        return []
+    for start in [match.start() for match in re.finditer(r"[{\[]", inner)][:_MOST_STARTS]:
+        try:
+            value, _ = json.JSONDecoder().raw_decode(inner, start)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, list) or _OF_THE_FORM.search(_plain(value)):
+            return [value]
+    return []
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return decode(text.strip())
+    except ValueError:
+        return None
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _KEPT_OF_BROKEN else f"{text[:_KEPT_OF_BROKEN]}… (cut)"
