@@ -43,7 +43,12 @@ _CALL_ARGUMENTS = ("arguments", "parameters", "args")
 
 @dataclass(frozen=True, slots=True)
 class Emulation:
-    """How one AI is asked. *longest*: characters of a text and items of a list, for models that would not end."""
+    """How one AI is asked.
+
+    Attributes:
+        longest: Characters of a text and items of a list, for small models, which would not end. They call one function
+            at a time, and once they have a result they can only answer: else they call the same one for ever.
+    """
 
     longest: tuple[int, int] | None = None
 
@@ -61,6 +66,7 @@ class Emulation:
             return plain
         offered = [tool for tool in request.tools if choice.name in ("", tool.name)]
         must = bool(choice.name) or choice.mode == "required"
+        answers = self.longest is not None and not must and _has_results(request)
         takes = replace(GRAMMAR, longest=self.longest)
         try:
             schemas = {tool.name: adapted(tool.parameters, takes).schema for tool in offered}
@@ -68,8 +74,9 @@ class Emulation:
             text = "The parameters of a function are no JSON Schema. Correct them."
             raise NotUsableError(text, code="tool_schema") from error
         rule = "\n".join([_RULE if must else _RULE + _OR_ANSWER, *(_told(tool) for tool in offered)])
-        calls = _calls_form(schemas, _MOST_CALLS if choice.parallel else 1)
-        form = calls if must else {"anyOf": [calls, _answer_form(request.json_schema, self.longest)]}
+        calls = _calls_form(schemas, _MOST_CALLS if choice.parallel and self.longest is None else 1)
+        answer = _answer_form(request.json_schema, self.longest)
+        form = calls if must else answer if answers else {"anyOf": [calls, answer]}
         return replace(plain, system=f"{request.system}\n\n{rule}" if request.system else rule, json_schema=form)
 
     def heard(self, response: Response, request: Request) -> Response:
@@ -78,6 +85,10 @@ class Emulation:
         if not request.tools or choice.mode == "none":
             return response
         return _Reading(request, must=bool(choice.name) or choice.mode == "required").of(response)
+
+
+def _has_results(request: Request) -> bool:
+    return any(isinstance(part, ToolResult) for part in request.messages[-1].parts)
 
 
 def _told(tool: ToolSpec) -> str:

@@ -15,7 +15,7 @@ import anyio
 
 from ai.runs.app import App
 from ai.wire.ancestry import deepen
-from core.errors import AIError
+from core.errors import AIError, TruncatedError
 from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted, Thought, Token
 from core.untrusted import one_line
 from core.usage.tokens import input_tokens, text_tokens
@@ -117,6 +117,9 @@ class Flow:
         with bus.hearing(self.id, self._hear_one, tokens=self._hears):
             async with self._app.run("ask_one", run_id=self.id) as run:
                 answer = await run.ask(ai, request)
+        if any(call.broken for call in answer.tool_calls):  # no client's protocol has words for it
+            text = f"{ai!r} asked for a function in a form that cannot be read. Ask again, or raise 'max_tokens'."
+            raise TruncatedError(text, ai=ai, provider=answer.provider, partial=answer.text)
         self._write(answer.text[self._sent :])
         return Ending(
             text=answer.text,
