@@ -10,7 +10,7 @@ _SECTIONS = re.compile(
     r"^(Args|Arguments|Parameters|Returns?|Raises|Yields|Examples?|Notes?|Attributes|See Also):?\s*$", re.I
 )
 _GOOGLE = re.compile(r"^(\s+)\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
-_NUMPY = re.compile(r"^(\w+)\s*:.*$")
+_NUMPY = re.compile(r"^(\w+)(?:\s*:.*)?$")
 _SPHINX = re.compile(r"^\s*:param\s+(?:[^:]*\s)?(\w+):\s*(.*)$")
 
 

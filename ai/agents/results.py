@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import anyio.to_thread
 
 from ai.agents.offered import ToolExecutionResult
+from ai.lazy import loaded
 from core.errors import MootError
+from core.names.naming import module_name
 from core.redact import without_secrets
 from core.untrusted import clean, one_line
 
@@ -20,6 +23,7 @@ LONGEST_RESULT = 50_000
 _LONG = 10_000
 """Characters, above which a thread looks through a text."""
 _MOST_WITHHELD = 20
+_SCAN = "core.secrecy.scan"
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\'\":]+)+[/\\](?=[^\s/\\])")
 """The folders of a path, whose last part may stay."""
 
@@ -61,17 +65,18 @@ def bounded(text: str, longest: int = LONGEST_RESULT) -> str:
 
 async def without_secrets_in(text: str) -> str:
     """*text* without keys, and without the lines that hold what looks like a secret."""
-    if len(text) > _LONG:
+    scan = loaded(_SCAN)
+    if len(text) > _LONG or scan is None or not scan.are_read():
         return await anyio.to_thread.run_sync(_withheld, text)
     return _withheld(text)
 
 
 def _withheld(text: str) -> str:
-    from core.secrecy.scan import find_secret
-
+    scan = importlib.import_module(module_name(_SCAN))
+    scan.read_rules()
     text = without_secrets(text)
     for _ in range(_MOST_WITHHELD):
-        found = find_secret(text)
+        found = scan.find_secret(text)
         if found is None:
             return text
         kind, line = found

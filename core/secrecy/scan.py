@@ -129,6 +129,17 @@ def find_secret(text: str, name: str = "") -> tuple[str, int] | None:
     return None
 
 
+def are_read() -> bool:
+    """Whether `find_secret` blocks for nothing any more."""
+    return bool(rules.cache_info().currsize and _allowed_always.cache_info().currsize)
+
+
+def read_rules() -> None:
+    """Have everything read that `find_secret` may need. Blocks, the first time."""
+    rules()
+    _allowed_always()
+
+
 def without_invisible(text: str) -> str:
     """*text* without characters that show nothing, which would break a key in two for a reader that is no person."""
     return text if text.isascii() and "\0" not in text else _INVISIBLE.sub("", text)

@@ -293,17 +293,17 @@ async def test_a_call_that_is_cut_off_after_it_was_sent_stays_on_the_budget(tmp_
 async def test_another_event_loop_does_not_use_an_app_that_is_open_here(gateway: FakeProvider) -> None:
     def elsewhere() -> int:
         async def main() -> int:
-            async with caller_module._caller() as caller:
+            async with caller_module.running_caller() as caller:
                 return int(caller is not app.caller)
 
         return anyio.run(main)
 
     async with open_app() as app:
-        async with caller_module._caller() as caller:
+        async with caller_module.running_caller() as caller:
             assert caller is app.caller
         assert await anyio.to_thread.run_sync(elsewhere)
         async with open_app() as second:
-            async with caller_module._caller() as caller:
+            async with caller_module.running_caller() as caller:
                 assert caller is second.caller
-        async with caller_module._caller() as caller:
+        async with caller_module.running_caller() as caller:
             assert caller is app.caller
