@@ -54,6 +54,7 @@ class Skill:
         local_only: Whether it may go only to AIs on this machine.
         shared: Whether it is served to hosts.
         note: What its owner has to know, although it can be used.
+        alias: What it is called instead of its name where its server has two of that name.
     """
 
     name: str
@@ -67,11 +68,12 @@ class Skill:
     local_only: bool = False
     shared: bool = False
     note: str = ""
+    alias: str = ""
 
     @property
     def full_name(self) -> str:
         """By which it is named where several have its name: `workspace.release-notes`."""
-        return f"{self.origin}.{self.name}"
+        return f"{self.origin}.{self.alias or self.name}"
 
     @property
     def allowed_tools(self) -> tuple[str, ...] | None:
