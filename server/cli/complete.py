@@ -31,6 +31,10 @@ def complete_ais(context: click.Context, option: click.Parameter, begun: str) ->
     return [f"{before}{comma}{name}" for name in _beginning(names, word)]
 
 
+def complete_servers(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+    return _beginning(_settings().get("mcp_servers", {}), begun)
+
+
 def complete_roles(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
     return _beginning([*_ROLES, *_settings().get("roles", {})], begun)
 

@@ -27,6 +27,7 @@ from server.cli.commands import jobs as jobs_cli
 from server.cli.commands import setup as setup_commands
 from server.cli.commands import shells
 from server.cli.commands import threads as thread_commands
+from server.cli.commands import tools as tool_commands
 from server.cli.commands import web as web_commands
 from server.cli.groups import Commands
 from server.cli.interrupt import end_on_interrupt
@@ -139,6 +140,7 @@ for _command in (
     jobs_cli.jobs,
     jobs_cli.worker,
     *ai_commands.COMMANDS,
+    tool_commands.tools,
     setup_commands.connect,
     setup_commands.keys,
     setup_commands.init,

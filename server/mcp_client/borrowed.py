@@ -179,7 +179,7 @@ class _Chosen:
             )
         if tool not in verdict.usable:
             near = closest(tool, verdict.usable)
-            hint = f"Did you mean {near!r}?" if near else f"See what it has: moot tools {server}"
+            hint = f"Did you mean {near!r}?" if near else f"See what it has: moot tools list {server}"
             raise InvalidInputError(f"The MCP server {server!r} has no tool {one_line(tool, 80)!r}. {hint}")
         if not lender.takes(tool):
             raise InvalidInputError(f"{tool!r} of {server!r} may not be used: its row in credentials.json says so.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -93,6 +93,11 @@ class Lender:
             return self._verdict
 
     @property
+    def listed(self) -> Sequence[Definition]:
+        """What it listed when it was looked at last, whatever may be used of it."""
+        return self._listing.tools
+
+    @property
     def cut(self) -> str:
         """What of its list was not looked at; empty where all was."""
         return self._listing.cut
@@ -176,7 +181,7 @@ class Lender:
     def _acceptable(self, tool: str) -> Definition:
         found = next((one for one in self._listing.tools if one.name == tool), None)
         if found is None:
-            raise InvalidInputError(f"{self.name!r} has no tool {tool!r}. See what it has: moot tools")
+            raise InvalidInputError(f"{self.name!r} has no tool {tool!r}. See what it has: moot tools list {self.name}")
         if found.problem:
             raise InvalidInputError(f"{tool!r} of {self.name!r} cannot be accepted: {found.problem}.")
         return found

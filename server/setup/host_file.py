@@ -79,6 +79,17 @@ def disconnecting(host: Host, path: Path) -> Change:
     return Change(path, before, _written(host, document, before))
 
 
+def servers_in(host: Host, path: Path) -> dict[str, Any]:
+    """Every server that *path* names, as the host has it. Nothing is changed.
+
+    Raises:
+        HostFileError: The file cannot be read.
+    """
+    _, table = _table(host, path, _text(path, writing=False))
+    found: dict[str, Any] = table.unwrap() if host.syntax == "toml" else table
+    return found
+
+
 def snippet(host: Host, entry: Mapping[str, Any]) -> str:
     """*entry* as a person would add it to the host's file."""
     document = {host.table: {SERVER: dict(entry)}}
@@ -121,7 +132,7 @@ def mentions(path: Path) -> bool:
     return re.search(rf"\b{SERVER}\b", path.read_text(encoding="utf-8", errors="replace")) is not None
 
 
-def _text(path: Path) -> str | None:
+def _text(path: Path, *, writing: bool = True) -> str | None:
     """What the file holds, byte for byte; None when there is none."""
     try:
         state = path.stat()
@@ -129,7 +140,7 @@ def _text(path: Path) -> str | None:
             raise HostFileError(f"{path} belongs to another user and is left alone. Run this as its owner.")
         if state.st_size > _LARGEST_FILE or not path.is_file():
             raise HostFileError(f"{path} is no settings file and is left alone.")
-        if not os.access(path, os.W_OK):
+        if writing and not os.access(path, os.W_OK):
             raise HostFileError(f"{path} is read-only and is left alone. Make it writable first.")
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -145,7 +156,7 @@ def _text(path: Path) -> str | None:
 def _table(host: Host, path: Path, text: str | None) -> tuple[Any, Any]:
     """The parsed file and, in it, the table of servers, made if it is missing."""
     if host.syntax == "yaml":
-        raise HostFileError(f"{path} is YAML, which Moot does not rewrite.")
+        raise HostFileError(f"{path} is YAML, which Moot does not read or rewrite.")
     document: Any = _toml(path, text or "") if host.syntax == "toml" else _json(path, text or "")
     if not isinstance(document, dict):
         raise HostFileError(f"{path} does not hold an object and is left alone.")

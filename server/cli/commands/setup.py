@@ -10,26 +10,27 @@ import click
 from server.cli import options as opt
 
 
-def _known_hosts(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+def known_hosts(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
+    """*given*, one name or several, if they are hosts that Moot knows."""
     from server.setup.hosts import HOSTS
 
-    if unknown := [name for name in names if name not in HOSTS]:
+    if unknown := [name for name in ((given,) if isinstance(given, str) else given) if name not in HOSTS]:
         from difflib import get_close_matches
 
         near = get_close_matches(unknown[0].casefold(), HOSTS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise click.BadParameter(f"{unknown[0]!r} is not known.{hint} Known are: {', '.join(HOSTS)}.")
-    return names
+    return given
 
 
-def _complete_hosts(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+def complete_hosts(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
     from server.setup.hosts import HOSTS
 
     return [name for name in HOSTS if name.startswith(begun)]
 
 
 @click.command()
-@click.argument("hosts", nargs=-1, metavar="[HOST]...", callback=_known_hosts, shell_complete=_complete_hosts)
+@click.argument("hosts", nargs=-1, metavar="[HOST]...", callback=known_hosts, shell_complete=complete_hosts)
 @click.option("--remove", is_flag=True, help="Take Moot out again.")
 @click.option("--print", "only_print", is_flag=True, help="Only print what to add; write nothing.")
 @click.option("--project", is_flag=True, help="Write the file of the project you are in.")
