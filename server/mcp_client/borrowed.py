@@ -21,6 +21,7 @@ from core.tooling import McpServerConfig, Policy
 from core.untrusted import one_line
 from core.values import ToolSpec
 from server.mcp_client.failures import to_accept
+from server.mcp_client.guard import Guard
 from server.side_tasks import tasks_beside
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Borrowed:
         self._rows = rows
         self._tasks = tasks
         self._fresh_s = fresh_s
+        self._guard = Guard()
         self._lenders: dict[str, Lender] = {}
 
     def names(self) -> list[str]:
@@ -106,7 +108,7 @@ class Borrowed:
                 raise InvalidInputError(f"One process keeps {_MOST_SERVERS} MCP servers at most. Name fewer of them.")
             module = await load("server.mcp_client.lender")
             if server not in self._lenders:
-                way = module.Connection(server, self._rows[server], self._tasks)
+                way = module.Connection(server, self._rows[server], self._tasks, self._guard)
                 self._lenders[server] = module.Lender(way, fresh_s=self._fresh_s)
         return self._lenders[server]
 
@@ -128,6 +130,7 @@ class Borrowed:
         async with anyio.create_task_group() as tasks:
             for lender in self._lenders.values():
                 tasks.start_soon(lender.connection.close)
+        await self._guard.aclose()
 
     def _split(self, name: str) -> tuple[str, str | None]:
         """The server and, where one is meant, its tool; a server's own name may have dots in it."""

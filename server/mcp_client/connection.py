@@ -32,6 +32,7 @@ from core.tooling import McpServerConfig
 from core.untrusted import one_line
 from server.mcp_client.endpoint import endpoint
 from server.mcp_client.failures import ChangedError, ToolServerError
+from server.mcp_client.guard import Guard
 from server.mcp_client.program import ANSWER_TOO_LONG, NotStartedError, Said, program
 
 T = TypeVar("T")
@@ -71,16 +72,24 @@ class Connection:
 
     Args:
         tasks: Whoever opened it holds this group, in which the server is kept; it ends before that group does.
+        guard: Ends a program where this process is killed.
         now: Seconds of a clock that never goes back, by which pauses are counted.
     """
 
     def __init__(
-        self, name: str, row: McpServerConfig, tasks: TaskGroup, *, now: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        row: McpServerConfig,
+        tasks: TaskGroup,
+        guard: Guard,
+        *,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.row = row
         self.changed = True
         self._tasks = tasks
+        self._guard = guard
         self._now = now
         self._held: _Held | None = None
         self._failures = 0
@@ -261,7 +270,7 @@ class Connection:
         else:
             assert row.command is not None, "a row has the one or the other"
             env = {name: value.get_secret_value() for name, value in row.env.items()}
-            yield program([row.command, *row.args], held.said, env=env, cwd=row.cwd)
+            yield program([row.command, *row.args], held.said, env=env, cwd=row.cwd, guard=self._guard)
 
     def _reason(self, error: Exception) -> str:
         """Half a sentence, without what the server itself wrote."""

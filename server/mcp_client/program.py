@@ -20,6 +20,7 @@ from mcp.shared.message import SessionMessage
 from mcp.types import ErrorData, JSONRPCError, jsonrpc_message_adapter
 
 from core.programs import Group, basic_environment
+from server.mcp_client.guard import Guard
 from server.mcp_client.lines import Lines, TooLong
 
 ANSWER_TOO_LONG = -32099
@@ -55,18 +56,22 @@ class Said:
 
 @asynccontextmanager
 async def program(
-    command: Sequence[str], said: Said, *, env: Mapping[str, str], cwd: str | None = None
+    command: Sequence[str], said: Said, *, env: Mapping[str, str], cwd: str | None, guard: Guard
 ) -> AsyncIterator[Streams]:
     """Start *command* and give the client its streams; end the whole group in the end, also when cancelled.
+
+    The *guard* ends it where we are killed.
 
     Raises:
         NotStartedError: There is no such program, or the system does not start it.
     """
+    await guard.open()
     process = await _started(command, env, cwd)
     group = Group(process)
     to_client, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage](0)
     try:
+        guard.watch(process.pid)
         async with anyio.create_task_group() as tasks, to_client, from_server, to_server, from_client:
             tasks.start_soon(_read, process, to_client, said)
             tasks.start_soon(_read_stderr, process, said)
@@ -77,6 +82,7 @@ async def program(
     finally:
         with anyio.CancelScope(shield=True):
             await _leave(process, group)
+        guard.forget(process.pid)
         said.code = process.returncode
         said.gone.set()
 

@@ -166,6 +166,8 @@ async def serve(fake: Fake) -> None:
     made = server(fake)
     async with stdio_server() as (reader, writer):
         await made.run(reader, writer, made.create_initialization_options())
+    if fake.mode == "deaf":  # its client is gone, and it does not care
+        await anyio.sleep_forever()
 
 
 def answer_by_hand(mode: str) -> None:

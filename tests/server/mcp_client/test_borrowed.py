@@ -262,3 +262,33 @@ async def test_two_runs_share_one_server() -> None:
         two = await second.call("docs__environment", {})
     assert one.error.startswith("There is no tool 'docs__environment'")
     assert two.success
+
+
+_KILLED = """
+import installed_moot
+import sys
+import anyio
+from core.config import Config
+from core.tooling import McpServerConfig
+from server.mcp_client.borrowed import borrowing
+
+async def main():
+    row = McpServerConfig(command=sys.executable, args=[sys.argv[1], "deaf"])
+    async with borrowing(Config(mcp_servers={"docs": row})) as lent:
+        print((await (await lent.tools(["docs.children"])).call("docs__children", {})).result, flush=True)
+        await anyio.sleep_forever()
+
+anyio.run(main)
+"""
+
+
+async def test_no_server_outlives_a_moot_that_is_killed() -> None:
+    command = [sys.executable, "-c", _KILLED, PROGRAM]
+    with anyio.fail_after(60):
+        async with await anyio.open_process(command, env={**os.environ, "PYTHONPATH": ":".join(sys.path)}) as moot:
+            assert moot.stdout is not None
+            child = int(await moot.stdout.receive())
+            assert _runs(child)
+            moot.kill()
+        while _runs(child):
+            await anyio.sleep(0.01)
