@@ -22,3 +22,16 @@ async def test_every_official_check_passes(revision: str, tmp_path: Path) -> Non
     said = done.stdout.decode()
     assert done.returncode == 0, said[-4_000:]
     assert re.search(rf"Total: {CHECKS[revision]} passed, 0 failed", said), said[-4_000:]
+
+
+SKILLS = {"sep-2640-skills-directory": 7, "sep-2640-skills-enumeration": 32, "sep-2640-skills-manifest": 6}
+"""How many checks each scenario of the extension for skills makes; no revision requires them."""
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("scenario", SKILLS)
+async def test_every_check_of_skills_passes(scenario: str, tmp_path: Path) -> None:
+    done = await checked("conformance_server.py", tmp_path, "--scenario", scenario, limit_s=120)
+    said = done.stdout.decode()
+    assert done.returncode == 0, said[-4_000:]
+    assert f"Passed: {SKILLS[scenario]}/{SKILLS[scenario]}, 0 failed, 0 warnings" in said, said[-4_000:]
