@@ -25,6 +25,7 @@ from server.mcp_server.lazy_server import LateServer, Tools
 from server.mcp_server.prompts import add_completion, prompts
 from server.mcp_server.reply import LongResults
 from server.mcp_server.resources import add_resources
+from server.mcp_server.skills import SkillsExtension
 from server.mcp_server.subscriptions import Subscriptions
 from server.mcp_server.tasks import TasksExtension
 from server.toolbox import Recipe
@@ -76,7 +77,7 @@ def create_mcp_server(
         detach: Starts a worker that carries on with jobs that are unfinished then.
         roles: Every role that is offered as a prompt; None: the built-in ones.
         recipes: What is offered as tools; None: all of Moot's, and what other packages add.
-        extensions: Of MCP, around the one for tasks.
+        extensions: Of MCP, around those for tasks, panels and skills.
         live: Where runs can be watched while they go on; None: nowhere.
         works: Whether the server also works on jobs; False where whoever opens the app does.
     """
@@ -103,9 +104,11 @@ def create_mcp_server(
     def furnish() -> None:
         add_resources(server, lambda: opened[0], results)
         add_panel(server)
+        skills.furnish(server)
         for prompt in prompts(all_roles({}) if roles is None else roles):
             server.add_prompt(prompt)
 
+    skills = SkillsExtension()
     server = LateServer(
         "moot",
         tools=tools,
@@ -114,10 +117,11 @@ def create_mcp_server(
         version=_VERSION,
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
-        extensions=[*extensions, TasksExtension(tools, results), PanelApps()],
+        extensions=[*extensions, TasksExtension(tools, results), PanelApps(), skills],
         subscriptions=False,  # the SDK's own know of no job
         log_level="WARNING",
     )
     subscriptions.register(server)
+    skills.register(server)
     add_completion(server, lambda: opened[0])
     return server
