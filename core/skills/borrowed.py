@@ -99,6 +99,13 @@ class SkillPins:
         return self._folder / f"{name}.json"
 
 
+class Unpinned(SkillPins):
+    """For a person who looks at a skill before it is used: nothing is held back, and nothing is pinned by looking."""
+
+    def check(self, skill: Skill) -> None:
+        pass
+
+
 async def borrowed_skills(lend: Lend, server: str, *, pins: SkillPins | None = None) -> Found:
     """The skills that *server* lists, and why each other one is none. Nothing of them is fetched yet.
 

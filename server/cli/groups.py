@@ -11,7 +11,7 @@ from server.cli.added import WithAdded
 _SECTIONS = {
     "Ask": ("ask", "chat", "consensus", "debate", "judge", "review", "batch"),
     "Find again": ("history", "show", "again", "threads", "prompt", "jobs", "usage"),
-    "AIs": ("status", "ai", "models", "keys", "local", "tools"),
+    "AIs": ("status", "ai", "models", "keys", "local", "tools", "skills"),
     "Set up": ("init", "connect", "demo", "doctor", "completion", "serve", "worker"),
 }
 _DEFAULT = "ask"

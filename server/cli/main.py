@@ -26,6 +26,7 @@ from server.cli.commands import history as history_commands
 from server.cli.commands import jobs as jobs_cli
 from server.cli.commands import setup as setup_commands
 from server.cli.commands import shells
+from server.cli.commands import skills as skill_commands
 from server.cli.commands import threads as thread_commands
 from server.cli.commands import tools as tool_commands
 from server.cli.commands import web as web_commands
@@ -140,6 +141,7 @@ for _command in (
     jobs_cli.jobs,
     jobs_cli.worker,
     *ai_commands.COMMANDS,
+    skill_commands.skills,
     tool_commands.tools,
     setup_commands.connect,
     setup_commands.keys,
