@@ -21,6 +21,7 @@ from ai.providers.catalog import PROVIDERS
 from ai.roster.roster import Roster
 from core.config import AIConfig, AuthConfig, Defaults, load_config
 from core.memory.threads import USER, Threads, Turn
+from core.tooling import McpServerConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -215,7 +216,7 @@ def host_entries() -> list[dict[str, Any]]:
         document[table]["moot"]
         for document in documents
         for table in ("mcpServers", "servers", "mcp_servers")
-        if table in document
+        if "moot" in document.get(table, {})
     ]
 
 
@@ -248,8 +249,9 @@ def test_every_host_entry_starts_a_server_that_says_hello(
 
 
 def test_the_example_configurations_are_read_without_complaint(tmp_path: Path) -> None:
-    (example,) = [text for text in blocks("json") if '"ais"' in text]
-    for text in (example, (ROOT / "credentials.example.json").read_text()):
+    examples = [text for text in blocks("json") if '"ais"' in text or '"mcp_servers"' in text]
+    assert len(examples) >= 2
+    for text in (*examples, (ROOT / "credentials.example.json").read_text()):
         path = tmp_path / "credentials.json"
         path.write_text(text)
         path.chmod(0o600)
@@ -263,6 +265,7 @@ def test_every_setting_and_provider_is_documented() -> None:
     for name in [*AIConfig.model_fields, *Defaults.model_fields, *PROVIDERS]:
         assert f"`{name}`" in section or f'"{name}"' in section, name
     assert all(f"`{name}`" in PAGES["http.md"] for name in AuthConfig.model_fields)
+    assert all(f"`{name}`" in PAGES["tools.md"] for name in McpServerConfig.model_fields)
     for provider in PROVIDERS.values():
         for key in provider.env_keys[:1]:
             assert key in section or key == "OLLAMA_API_KEY", key

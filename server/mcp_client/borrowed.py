@@ -44,7 +44,8 @@ async def borrowing(config: Config) -> AsyncIterator[Borrowed]:
         try:
             yield borrowed
         finally:
-            await borrowed.aclose()
+            with anyio.CancelScope(shield=True):
+                await borrowed.aclose()
 
 
 open_lending_app = partial(open_app, borrow=borrowing)

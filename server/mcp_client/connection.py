@@ -154,6 +154,10 @@ class Connection:
                 except ValidationError:
                     text = f"{self.name!r} answered with what is no valid MCP. Tell its maker, or try another version."
                     raise ToolServerError(text, sent=True) from None
+                except Exception as error:  # of the transport, such as a write that timed out
+                    held.scope.cancel()
+                    text = f"{self.name!r} was lost ({type(error).__name__}). Its tools may be tried again."
+                    raise ToolServerError(text, sent=True) from error
                 self._failures = 0
                 return answer
             held.scope.cancel()  # it does not even read what it is sent
