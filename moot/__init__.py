@@ -16,6 +16,11 @@ TYPE_CHECKING = False  # `typing` alone costs a third of a bare interpreter, and
 if TYPE_CHECKING:
     from typing import Any
 
+    from ai.agents.agent import Agent
+    from ai.agents.executor import ToolExecutor
+    from ai.agents.figures import AgentMetrics
+    from ai.agents.function_tools import FunctionTool, tool
+    from ai.agents.offered import ToolExecutionResult, Tools
     from ai.articles import ArticleProcessor, AsyncArticleProcessor, create_async_client, create_from_config
     from ai.client import AIClient, AsyncAIClient, Emit, TextStream
     from ai.providers.catalog import Provider
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
         AIError,
         AITimeoutError,
         AnswerError,
+        ApprovalNeededError,
         AsyncUnavailableError,
         AuthenticationError,
         BadResponseError,
@@ -74,7 +80,10 @@ if TYPE_CHECKING:
         Sink,
         StepDone,
         Token,
+        ToolFinished,
+        ToolStarted,
     )
+    from core.jobs.approvals import Approval
     from core.values import (
         Answer,
         Deadlines,
@@ -86,6 +95,7 @@ if TYPE_CHECKING:
         Outcome,
         Part,
         Priority,
+        Reasoning,
         Request,
         RequestOptions,
         Response,
@@ -100,10 +110,11 @@ if TYPE_CHECKING:
     from moot.calls import call_ai, call_ai_async, call_multiple_ais, create_async_ai_client
     from moot.client import Moot, open  # noqa: A004 - read as moot.open
     from moot.listening import subscribe
-    from moot.recipes import ask, ask_many, batch, consensus, debate, judge, review
+    from moot.recipes import agent, ask, ask_many, batch, consensus, debate, judge, review
+    from tools.agent import AgentReply
     from tools.ask_many import Replies
     from tools.batching.spec import BatchReport
-    from tools.debate import Debate
+    from tools.debating.result import Debate
     from tools.judge import Judged
     from tools.judging.judgement import Judgement
     from tools.recipe.kit import Cost, Reply, Said
@@ -115,8 +126,13 @@ __all__ = [
     "AIClient",
     "AIError",
     "AITimeoutError",
+    "Agent",
+    "AgentMetrics",
+    "AgentReply",
     "Answer",
     "AnswerError",
+    "Approval",
+    "ApprovalNeededError",
     "ArticleProcessor",
     "AsyncAIClient",
     "AsyncArticleProcessor",
@@ -151,6 +167,7 @@ __all__ = [
     "FinishReason",
     "ForbiddenError",
     "ForgottenJobError",
+    "FunctionTool",
     "Image",
     "InvalidInputError",
     "Judged",
@@ -175,6 +192,7 @@ __all__ = [
     "Quirks",
     "QuotaExceededError",
     "RateLimitedError",
+    "Reasoning",
     "RefusedError",
     "Replies",
     "Reply",
@@ -197,12 +215,18 @@ __all__ = [
     "Token",
     "ToolCall",
     "ToolChoice",
+    "ToolExecutionResult",
+    "ToolExecutor",
+    "ToolFinished",
     "ToolResult",
     "ToolSpec",
+    "ToolStarted",
+    "Tools",
     "TruncatedError",
     "UnknownAIError",
     "UnknownJobError",
     "Usage",
+    "agent",
     "ask",
     "ask_many",
     "batch",
@@ -220,9 +244,21 @@ __all__ = [
     "subscribe",
     "sync",
     "testing",
+    "tool",
 ]
 
 _HOMES = {
+    "ai.agents.agent": ("Agent",),
+    "ai.agents.executor": ("ToolExecutor",),
+    "ai.agents.figures": ("AgentMetrics",),
+    "ai.agents.function_tools": (
+        "FunctionTool",
+        "tool",
+    ),
+    "ai.agents.offered": (
+        "ToolExecutionResult",
+        "Tools",
+    ),
     "ai.articles": (
         "ArticleProcessor",
         "AsyncArticleProcessor",
@@ -242,6 +278,7 @@ _HOMES = {
         "AIError",
         "AITimeoutError",
         "AnswerError",
+        "ApprovalNeededError",
         "AsyncUnavailableError",
         "AuthenticationError",
         "BadResponseError",
@@ -291,7 +328,10 @@ _HOMES = {
         "Sink",
         "StepDone",
         "Token",
+        "ToolFinished",
+        "ToolStarted",
     ),
+    "core.jobs.approvals": ("Approval",),
     "core.values": (
         "Answer",
         "Deadlines",
@@ -303,6 +343,7 @@ _HOMES = {
         "Outcome",
         "Part",
         "Priority",
+        "Reasoning",
         "Request",
         "RequestOptions",
         "Response",
@@ -325,6 +366,7 @@ _HOMES = {
     ),
     "moot.listening": ("subscribe",),
     "moot.recipes": (
+        "agent",
         "ask",
         "ask_many",
         "batch",
@@ -333,9 +375,10 @@ _HOMES = {
         "judge",
         "review",
     ),
+    "tools.agent": ("AgentReply",),
     "tools.ask_many": ("Replies",),
     "tools.batching.spec": ("BatchReport",),
-    "tools.debate": ("Debate",),
+    "tools.debating.result": ("Debate",),
     "tools.judge": ("Judged",),
     "tools.judging.judgement": ("Judgement",),
     "tools.recipe.kit": (

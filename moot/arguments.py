@@ -31,6 +31,12 @@ _WORDS = {
     "thread": "The conversation to continue or to start, by a name of your own.",
     "on_partial": "'refuse' raises PartialPanelError where an AI gives no answer.",
     "history": "What was said before, as `moot.Said`; the author `assistant` stands for whoever is asked.",
+    "task": "What to do, with all that is needed for it.",
+    "tools": "What they may look things up with: workspace, git, threads, clock, arithmetic.",
+    "agent.tools": "Built-in tools (workspace, git, threads, clock, arithmetic, ask), or servers of mcp_servers.",
+    "skills": "Skills to work by, by name.",
+    "max_turns": "The longest conversation with its model, in requests.",
+    "budget_usd": "The most that all of it may cost, in dollars.",
     "dry_run": "Only tell what it may cost; nothing is sent.",
 }
 """What several recipes take; a host's model reads of it in the server's instructions."""

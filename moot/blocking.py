@@ -95,6 +95,7 @@ def _method(name: str) -> Callable[..., Any]:
 class BlockingMoot:
     """An open Moot whose methods block. Made by `moot.sync.open()`; its calls may come from many threads at once."""
 
+    agent = Method(offered.agent)
     ask = Method(offered.ask)
     ask_many = Method(offered.ask_many)
     batch = Method(offered.batch)

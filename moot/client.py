@@ -34,6 +34,7 @@ from moot.arguments import checked, described, dressed, shown_signature
 from server.mcp_client.borrowed import open_lending_app
 
 if TYPE_CHECKING:
+    from ai.agents.world import Approver
     from server.toolbox import Recipe
 
 P = ParamSpec("P")
@@ -65,6 +66,7 @@ class Method(Generic[P, R]):
 class Moot:
     """All configured AIs, open. Made by `moot.open()`; whoever opens it closes it, in the same task."""
 
+    agent = Method(offered.agent)
     ask = Method(offered.ask)
     ask_many = Method(offered.ask_many)
     batch = Method(offered.batch)
@@ -73,8 +75,11 @@ class Moot:
     judge = Method(offered.judge)
     review = Method(offered.review)
 
-    def __init__(self, opening: Callable[[], Awaitable[tuple[App, AsyncExitStack]]]) -> None:
+    def __init__(
+        self, opening: Callable[[], Awaitable[tuple[App, AsyncExitStack]]], *, approve: Approver | None = None
+    ) -> None:
         self._opening = opening
+        self.approve = approve
         self._stack: AsyncExitStack | None = None
         self._app: App | None = None
         self._loop: object = None
@@ -151,6 +156,7 @@ def open(  # noqa: A001 - read as moot.open
     tokens: bool = True,
     ais: Mapping[str, AsyncAIClient] | None = None,
     send_secrets: bool = False,
+    approve: Approver | None = None,
 ) -> Moot:
     """A Moot for many calls, which share connections, limits and budgets. Use it with `async with`.
 
@@ -162,8 +168,10 @@ def open(  # noqa: A001 - read as moot.open
         tokens: Whether *on_event* hears every piece of text as it arrives, too.
         ais: Clients of your own by name, in place of all configured AIs.
         send_secrets: Also send files that look like secrets.
+        approve: Says whether an agent may call a tool that changes things; without it, such calls are not made.
     """
-    return Moot(partial(_open, credentials, on_event, tokens, ais if ais is not None else scripted_ais(), send_secrets))
+    clients = ais if ais is not None else scripted_ais()
+    return Moot(partial(_open, credentials, on_event, tokens, clients, send_secrets), approve=approve)
 
 
 @asynccontextmanager
@@ -223,6 +231,7 @@ async def _run(moot: Moot, recipe: Recipe, arguments: dict[str, Any]) -> Any:
     if recipe.name == "batch":
         return await (await load("moot.batches")).run_batch(app, recipe, arguments)
     async with app.run(recipe.name) as run:
+        run.approve = moot.approve
         return await recipe.run(run, **arguments)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tools.agent import agent
     from tools.ask_many import ask_many
     from tools.ask_one import ask_one as ask
     from tools.batch import batch
@@ -16,7 +17,7 @@ else:
     from server.toolbox import RECIPES
 
     _BY_NAME = {recipe.name: recipe for recipe in RECIPES}
-    ask, ask_many, batch = _BY_NAME["ask_one"], _BY_NAME["ask_many"], _BY_NAME["batch"]
+    agent, ask, ask_many, batch = (_BY_NAME[name] for name in ("agent", "ask_one", "ask_many", "batch"))
     consensus, debate, judge, review = (_BY_NAME[name] for name in ("consensus", "debate", "judge", "review"))
 
-__all__ = ["ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]
+__all__ = ["agent", "ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]

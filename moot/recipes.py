@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     def _alone(recipe: Callable[Concatenate[Run, P], Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]: ...
 
+    agent = _alone(offered.agent)
     ask = _alone(offered.ask)
     ask_many = _alone(offered.ask_many)
     batch = _alone(offered.batch)
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     judge = _alone(offered.judge)
     review = _alone(offered.review)
 
-__all__ = ["ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]
+__all__ = ["agent", "ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]
 
 
 if not TYPE_CHECKING:  # who has a checker is told of names that are not there

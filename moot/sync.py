@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     def _blocking(recipe: Callable[Concatenate[Run, P], Awaitable[R]]) -> Callable[P, R]: ...
 
+    agent = _blocking(offered.agent)
     ask = _blocking(offered.ask)
     ask_many = _blocking(offered.ask_many)
     batch = _blocking(offered.batch)
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     judge = _blocking(offered.judge)
     review = _blocking(offered.review)
 
-_RECIPES = frozenset({"ask", "ask_many", "batch", "consensus", "debate", "judge", "review"})
+_RECIPES = frozenset({"agent", "ask", "ask_many", "batch", "consensus", "debate", "judge", "review"})
 
 __all__ = [
+    "agent",
     "ask",
     "ask_many",
     "batch",

@@ -38,10 +38,7 @@ from tools.recipe.kit import (
 from tools.recipe.result import Part
 
 Task = Annotated[str, Field(description="What to do, with all it needs to know.")]
-ToolNames = Annotated[
-    list[str] | None,
-    Field(description="workspace, git, threads, clock, arithmetic, ask, or servers of mcp_servers.", max_length=100),
-]
+ToolNames = Annotated[list[str] | None, Field(max_length=100)]
 SkillNames = Annotated[list[str] | None, Field(max_length=100)]
 Turns = Annotated[int | None, Field(ge=1, le=1_000)]
 Budget = Annotated[float | None, Field(gt=0, le=1_000_000)]

@@ -32,6 +32,7 @@ from tools.debating.prompts import (
     opening_prompt,
     rebuttal_prompt,
 )
+from tools.debating.result import Debate, DebateSeat
 from tools.recipe.context import gather
 from tools.recipe.kit import (
     AINames,
@@ -41,83 +42,25 @@ from tools.recipe.kit import (
     MaxTokens,
     Prompt,
     Reply,
+    SeatTools,
     Thread,
     all_failed,
-    along,
     check_question,
     choose,
     counted,
+    looked_up,
     plan,
     price_range,
     refusal,
+    seat_tools,
 )
 from tools.recipe.off_loop import off_loop
 from tools.recipe.panel import Heading, OnPartial, Turnout, cut_off, cut_told, heading, refuse_partial, said
-from tools.recipe.result import Part, Result
 from tools.recipe.structured import structured_request
 
 Rounds = Annotated[int, Field(ge=0, le=4, description="Rebuttal rounds after the opening statements.")]
 Judge = Annotated[str | None, Field(description="Who gives the verdict. Default: one that does not debate.")]
 Stances = Annotated[dict[str, str] | None, Field(description="Side to argue, by AI name.")]
-
-
-class DebateSeat(Part):
-    """One debater: everything it said, first to last, and where it ended."""
-
-    ai: str
-    letter: str
-    statements: list[Reply]
-    opening_position: str
-    position: str
-    changed: bool
-    dissents: bool | None
-    note: str | None = None
-
-
-class Debate(Result):
-    """The outcome of a debate. `summary` says first whether anything is missing; `dissents` null means not ruled on."""
-
-    summary: str
-    verdict: str | None
-    judge: Reply | None
-    seats: list[DebateSeat]
-    failed: list[str]
-    cost: Cost
-
-    @property
-    def told(self) -> str:
-        """The outcome in short, as a thread keeps it."""
-        positions = "\n".join(f"- {seat.ai}: {seat.position}" for seat in self.seats)
-        verdict = f"Verdict: {self.verdict}\n" if self.verdict else ""
-        return f"{verdict}{self.summary}\n{positions}"
-
-    def markdown(self) -> str:
-        parts = [self.summary]
-        if self.verdict:
-            parts.append(f"## Verdict\n**{self.verdict}**")
-        if self.judge:
-            parts.append(f"### Reasons of the judge, {self.judge.ai}\n{said(self.judge)}")
-        dissent = [f"- **{s.ai}** ({s.letter}): {s.position}" for s in self.seats if s.dissents]
-        parts.append("## Dissent\n" + ("\n".join(dissent) if dissent else self._no_dissent()))
-        moved = [f"- **{s.ai}**: from “{s.opening_position}” to “{s.position}”" for s in self.seats if s.changed]
-        parts.append("## Changes of mind\n" + ("\n".join(moved) or "None."))
-        parts += [self._seat_markdown(seat) for seat in self.seats]
-        if self.failed:
-            parts.append("## Not heard\n" + "\n".join(f"- {reason}" for reason in self.failed))
-        return "\n\n".join(parts) + along(self.sent_along)
-
-    def _no_dissent(self) -> str:
-        if self.verdict is None or any(seat.dissents is None for seat in self.seats):
-            return "Not ruled on; compare the positions below."
-        return "None."
-
-    def _seat_markdown(self, seat: DebateSeat) -> str:
-        parts = [f"## {seat.letter} = {seat.ai}\n**Position: {seat.position}**"]
-        if seat.note:
-            parts.append(f"> {seat.note}")
-        for number, reply in enumerate(seat.statements):
-            parts.append(f"### {seat.letter}, {f'round {number}' if number else 'opening'}\n{said(reply)}")
-        return "\n\n".join(parts)
 
 
 @dataclass
@@ -140,6 +83,7 @@ class _Table:
     question: str
     debaters: list[_Debater]
     max_tokens: int | None
+    tools: Sequence[str] = ()
     outcomes: list[Outcome] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -153,6 +97,7 @@ async def debate(
     judge: Judge = None,
     stances: Stances = None,
     files: Files = None,
+    tools: SeatTools = None,
     thread: Thread = None,
     max_tokens: MaxTokens = None,
     on_partial: OnPartial = "return",
@@ -165,7 +110,7 @@ async def debate(
     names, judges = _seating(run, ais, judge, stances)
     context = await gather(run, names, files=files, thread=thread)
     asked, receipt = context.question(run, names, question)
-    table = _Table(asked, _lettered(run, names), max_tokens)
+    table = _Table(asked, _lettered(run, names), max_tokens, seat_tools(tools))
     if dry_run:
         return (await _plan(run, table, rounds, judges[0])).but(sent_along=receipt)
     await _opening(run, table, stances)
@@ -177,7 +122,7 @@ async def debate(
     ruling, judged_by = await _verdict(run, table, judges)
     result = _result(table, ruling, judged_by, names)
     kept = await context.keep(run, "debate", question, [("the panel", result.told)])
-    return result.but(sent_along=list(dict.fromkeys([*receipt, *kept])))
+    return result.but(sent_along=list(dict.fromkeys([*receipt, *kept, *looked_up(run)])))
 
 
 def _refuse_partial(table: _Table, on_partial: str, asked: list[str]) -> None:
@@ -253,7 +198,7 @@ def _lettered(run: Run, names: list[str]) -> list[_Debater]:
 
 async def _opening(run: Run, table: _Table, stances: Mapping[str, str]) -> None:
     asks = [_opening_ask(run, table, d.ai, stances.get(d.ai)) for d in table.debaters]
-    outcomes = await run.ask_many(asks, role="opening")
+    outcomes = await run.ask_many(asks, role="opening", tools=table.tools)
     table.outcomes += outcomes
     await _take(run, table, outcomes)
     table.failed = [f"{o.ai}: {o.error}" for o in outcomes if isinstance(o, Failure)]
@@ -272,7 +217,7 @@ async def _rebuttals(run: Run, table: _Table, number: int) -> None:
         prompt = rebuttal_prompt(table.question, debater.last, {other.letter: other.last for other in others}, rng)
         asks.append(_rebuttal_ask(run, table, debater.ai, prompt))
     try:
-        outcomes = await run.ask_many(asks, role=f"round {number}")
+        outcomes = await run.ask_many(asks, role=f"round {number}", tools=table.tools)
     except BudgetExceededError as error:  # what was said so far is paid for and stays
         table.failed.append(f"Round {number}: {error}")
         return

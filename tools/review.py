@@ -24,12 +24,15 @@ from tools.recipe.kit import (
     DryRun,
     Files,
     MaxTokens,
+    SeatTools,
     all_failed,
     choose,
     counted,
+    looked_up,
     plan,
     price_range,
     refusal,
+    seat_tools,
 )
 from tools.recipe.panel import OnPartial, Turnout, heading, refuse_partial
 from tools.recipe.result import Part, Prose, Result
@@ -124,6 +127,8 @@ class Review(Result):
             parts.append("## Not read\n" + "\n".join(f"- {line}" for line in self.left_out))
         if self.failed:
             parts.append("## Not heard\n" + "\n".join(f"- {line}" for line in self.failed))
+        if self.sent_along:
+            parts.append("## Looked up\n" + "\n".join(f"- {line}" for line in self.sent_along))
         return "\n\n".join(parts)
 
 
@@ -177,6 +182,7 @@ async def review(
     repo: Repo = None,
     ais: AINames = None,
     focus: Focus = None,
+    tools: SeatTools = None,
     max_tokens: MaxTokens = None,
     sarif: Sarif = False,
     on_partial: OnPartial = "return",
@@ -189,7 +195,7 @@ async def review(
     names = choose(run.roster, ais)
     material = await read_material(run, diff=diff, files=files, base=base, staged=staged, paths=paths, repo=repo)
     _check_private(run, names, material)
-    run.local_only = material.local_only is not None
+    run.local_only = run.local_only or material.local_only is not None
     reading = _assign(run, names, material, focus, max_tokens)
     if dry_run:
         estimates = await plan(run, reading.asks)
@@ -197,8 +203,9 @@ async def review(
         summary += await refusal(run, estimates)
         nothing = Cost(known_usd=0, complete=True)
         return Review(summary=summary, findings=[], left_out=material.left_out, cost=nothing)
-    reading.outcomes = await run.ask_many(reading.asks, role="review")
-    return await anyio.to_thread.run_sync(lambda: _result(reading, _collect(reading), sarif, on_partial))
+    reading.outcomes = await run.ask_many(reading.asks, role="review", tools=seat_tools(tools))
+    result = await anyio.to_thread.run_sync(lambda: _result(reading, _collect(reading), sarif, on_partial))
+    return result.but(sent_along=looked_up(run))
 
 
 def _check_private(run: Run, names: Sequence[str], material: Material) -> None:

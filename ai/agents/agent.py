@@ -19,10 +19,10 @@ import anyio
 import anyio.to_thread
 
 from ai.agents.allowance import Allowance, Limits
+from ai.agents.executor import ToolExecutor
 from ai.agents.figures import AgentMetrics
 from ai.agents.function_tools import as_tools
 from ai.agents.loop import MOST_TURNS, Brief, Ended, run_agent
-from ai.agents.toolbox import Toolbox
 from ai.agents.world import Approver, Bare
 from ai.caller import Caller, running_caller
 from ai.client import AsyncAIClient, Emit, FellBack, Retrying, TextStream, Thinking
@@ -68,7 +68,7 @@ class Agent(AsyncAIClient):
         _check(max_turns, budget_usd, budget_tokens, timeout_s)
         self._own = ai if isinstance(ai, AsyncAIClient) else None
         seat = _SEAT if isinstance(ai, AsyncAIClient) else ai
-        self._brief = Brief(name or seat, seat, Toolbox(as_tools(tools), rules=approvals), system, max_turns)
+        self._brief = Brief(name or seat, seat, ToolExecutor(as_tools(tools), rules=approvals), system, max_turns)
         self._limits = Limits(budget_usd, budget_tokens, timeout_s)
         self._approve = approve
         self._history: tuple[Message, ...] = ()
@@ -120,9 +120,7 @@ class Agent(AsyncAIClient):
         return self._tasks
 
     async def _run(self, request: Request, emit: Emit) -> Ended:
-        from ai.runs.run import new_run_id
-
-        run = new_run_id()
+        run = secrets.token_hex(8)
         async with self._caller() as caller:
             world = Bare(caller, run=run, chance=self._chance, approve=self._approve)
             with caller.bus.hearing(run, _Relay(emit, self._brief.name).hear):

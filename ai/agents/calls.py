@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 
 from ai.agents.approvals import canonical
+from ai.agents.executor import ToolExecutor
 from ai.agents.offered import ToolExecutionResult
 from ai.agents.results import bounded, without_secrets_in
-from ai.agents.toolbox import Toolbox
 from ai.agents.world import World, place
 from core.errors import ApprovalNeededError
 from core.jobs.approvals import Approval, Why
@@ -52,7 +52,7 @@ class ToolCalls:
         repeated: The tool whose same call came too often; empty: none did.
     """
 
-    def __init__(self, world: World, name: str, tools: Toolbox, fence: Fence) -> None:
+    def __init__(self, world: World, name: str, tools: ToolExecutor, fence: Fence) -> None:
         self._world = world
         self._name = name
         self._tools = tools

@@ -14,7 +14,7 @@ import anyio
 
 from ai.agents.allowance import Allowance, Hold, SpentError
 from ai.agents.calls import ToolCalls, ToolStep
-from ai.agents.toolbox import Toolbox
+from ai.agents.executor import ToolExecutor
 from ai.agents.world import World
 from ai.agents.worst import Worst
 from core.errors import AIError, EmptyAnswerError
@@ -42,7 +42,7 @@ class Brief:
 
     name: str
     ai: str
-    tools: Toolbox = field(default_factory=Toolbox)
+    tools: ToolExecutor = field(default_factory=ToolExecutor)
     system: str | None = None
     max_turns: int = MOST_TURNS
     place: str = ""

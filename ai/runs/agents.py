@@ -18,10 +18,10 @@ from ai.agents.allowance import Allowance, Limits
 from ai.agents.builtin.ground import Ground
 from ai.agents.builtin.lookups import HINT
 from ai.agents.builtin.named import BUILT_IN, builtin
+from ai.agents.executor import ToolExecutor
 from ai.agents.loop import Brief, Ended, run_agent
 from ai.agents.offered import Tools
 from ai.agents.sub_agents import ASK, SubAgents
-from ai.agents.toolbox import Toolbox
 from ai.caller import Caller
 from ai.request import request_key
 from ai.runs.run import Run
@@ -96,7 +96,7 @@ async def named_tools(run: Run, wanted: Wanted) -> list[str]:
     config = run.roster.seat(wanted.ai).agent or AgentConfig(ai=wanted.ai)
     names = [*config.tools, *wanted.tools]
     tools = await house.tools(wanted.ai, names, Allowance(_limits(config, wanted.limits)), stays_here=False)
-    return [spec.name for spec in Toolbox(tools, rules=config.approvals).specs()]
+    return [spec.name for spec in ToolExecutor(tools, rules=config.approvals).specs()]
 
 
 class RunWorld:
@@ -191,7 +191,7 @@ class _House:
         brief = Brief(
             name=name,
             ai=ai,
-            tools=Toolbox(tools, rules=config.approvals),
+            tools=ToolExecutor(tools, rules=config.approvals),
             system="\n\n".join(filter(None, (config.system, HINT if looks else ""))) or None,
             max_turns=wanted.max_turns or config.max_turns,
             place=place,

@@ -107,6 +107,15 @@ SAVED = together(
 ROLE = click.option(
     "-r", "--role", metavar="ROLE", shell_complete=complete_roles, help="How to work, such as reviewer or debugger."
 )
+TOOLS = click.option(
+    "-T",
+    "--tool",
+    "tools",
+    multiple=True,
+    metavar="NAME",
+    callback=listed,
+    help="Let them look things up: workspace, git, threads, clock, arithmetic.",
+)
 SYSTEM = click.option("-s", "--system", metavar="TEXT", help="System prompt.")
 TEMPERATURE = click.option(
     "-t", "--temperature", type=click.FloatRange(0, 2), metavar="0..2", help="0: always alike; 2: wild."
@@ -147,6 +156,7 @@ SHOWN = together(
 _OF_RECIPES = {
     "role": ROLE,
     "system": SYSTEM,
+    "tools": TOOLS,
     "files": FILES,
     "images": IMAGES,
     "thread": together(THREAD, CONTINUE),
@@ -163,10 +173,10 @@ _OF_RECIPES = {
 _PANEL = ("files", "thread", "max_tokens", "on_partial", "dry_run")
 TAKEN = {
     "ask_many": (*_PANEL, "role", "system", "images", "temperature", "effort", "timeout_s"),
-    "debate": _PANEL,
+    "debate": (*_PANEL, "tools"),
     "consensus": (*_PANEL, "timeout_s"),
     "judge": ("max_tokens", "timeout_s", "on_partial", "dry_run"),
-    "review": ("files", "max_tokens", "on_partial", "dry_run"),
+    "review": ("files", "tools", "max_tokens", "on_partial", "dry_run"),
 }
 """Which of the shared arguments each recipe takes; to look would import it, and `--help` imports nothing heavy."""
 

@@ -39,13 +39,35 @@ if TYPE_CHECKING:
 
 Link = Callable[[str], Awaitable[str | None]]
 """Gives the address where a run of that id can be watched; None where it cannot."""
-TUNING = frozenset({"temperature", "max_tokens", "effort", "timeout_s"})
-UNLISTED = frozenset({"schema", "history"})
-"""Taken by ask_one and ask_many, and hardly ever wanted by a model."""
+_OF_ALL = ("temperature", "max_tokens", "effort", "timeout_s", "dry_run", "background")
+LISTED_WITH = dict.fromkeys(_OF_ALL, "ask_one") | {
+    "on_partial": "ask_many",
+    "tools": "agent",
+}
+"""Arguments of several tools that are listed with one of them alone: what tunes a call, or is seldom wanted."""
+UNLISTED = frozenset({"schema", "history", "agent.images", "agent.thread", "agent.skills"})
+"""Taken by ask_one, ask_many or the tool that is named, and hardly ever wanted by a model."""
 EXPLAINED = frozenset(
-    {"prompt", "question", "ais", "images", "thread", "files", "dry_run", "background", "on_partial", "system", "role"}
+    {
+        "prompt",
+        "question",
+        "ais",
+        "images",
+        "thread",
+        "files",
+        "dry_run",
+        "background",
+        "on_partial",
+        "system",
+        "role",
+        "tools",
+    }
 )
 """Arguments of several tools, which the server's instructions explain."""
+
+
+_MOST = 100
+"""A bound above it says nothing to a model."""
 
 
 class RecipeTool(Tool):
@@ -87,21 +109,25 @@ def as_tool(recipe: Recipe, results: LongResults, live: Link | None = None) -> T
 
 
 def _listed(recipe: Recipe, schema: dict[str, Any]) -> dict[str, Any]:
-    """*schema* as it is listed: what the instructions explain for several tools is not explained again, and what
-    tunes a call is listed with ask_one alone; every tool that has it takes it all the same. Of what a package adds, the
-    arguments of those names are its own.
+    """*schema* as it is listed: what the instructions explain for several tools is not explained again, and some is
+    listed with one tool alone; every tool that has it takes it all the same. Of what a package adds, the arguments of
+    those names are its own.
     """
     schema.pop("additionalProperties", None)  # refused with a sentence all the same
     if recipe.added:
         return schema
-    hidden = UNLISTED if recipe.name == "ask_one" else TUNING | UNLISTED
-    listed = {name: value for name, value in schema["properties"].items() if name not in hidden}
+    listed = {name: value for name, value in schema["properties"].items() if _is_listed(recipe.name, name)}
     for name in EXPLAINED & listed.keys() if recipe.name != "ask_one" else ():
         listed[name].pop("description", None)
     schema = schema | {"properties": listed}
     if "$ref" not in json.dumps(listed):  # what stood there is not listed any more
         schema.pop("$defs", None)
     return schema
+
+
+def _is_listed(recipe: str, argument: str) -> bool:
+    home = LISTED_WITH.get(argument, recipe)
+    return home == recipe and not {argument, f"{recipe}.{argument}"} & UNLISTED
 
 
 def _annotations(recipe: Recipe) -> ToolAnnotations:
@@ -289,5 +315,7 @@ def _idle(key: str, value: Any) -> bool:
             return True
         case "minimum":
             return value in (0, 1)
+        case "maximum":
+            return isinstance(value, int | float) and value > _MOST
         case _:
             return False

@@ -15,7 +15,7 @@ import moot
 from core.names.naming import module_name
 
 SOURCE = Path(moot.__file__)
-FUNCTIONS = ["ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]
+FUNCTIONS = ["agent", "ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]
 
 
 def imported_for_checkers() -> dict[str, set[str]]:

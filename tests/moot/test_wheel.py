@@ -74,6 +74,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 READ_BY_NAMING = {
+    "ai/agents/results.py",
+    "ai/agents/worst.py",
     "ai/batch/submissions.py",
     "tools/recipe/structured.py",
     "ai/caller.py",
@@ -87,8 +89,10 @@ READ_BY_NAMING = {
     "server/toolbox.py",
     "server/web/page/assets.py",
     "server/web/workers.py",
+    "tools/agent.py",
     "tools/batching/spec.py",
     "tools/recipe/kit.py",
+    "server/mcp_server/skills.py",
     "server/mcp_client/borrowed.py",
 }
 """Files with names of modules as data, each of which goes through `core.names.naming.module_name` or `ai.lazy.load`."""

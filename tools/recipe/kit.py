@@ -8,6 +8,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from ai.agents.approvals import canonical
+from ai.agents.builtin.named import BUILT_IN
 from ai.lazy import load
 from ai.request import check_request
 from ai.roster.roster import Roster
@@ -19,6 +21,7 @@ from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
 from tools.recipe.result import Part, Prose, Result
 
 MOST_AIS = 16
+_LOOKUPS_TOLD = 50
 MISFIT = "schema"
 """The code of an answer that is whole, but not in the form that was asked for."""
 
@@ -40,6 +43,7 @@ Background = bool
 """Not a parameter of any recipe: doors add it to those that may run as jobs."""
 
 
+SeatTools = Annotated[list[str] | None, Field(max_length=20)]
 RoleName = Annotated[str | None, Field(description="E.g. reviewer, architect.")]
 Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
 Images = Annotated[list[str] | None, Field(max_length=10)]
@@ -212,6 +216,25 @@ async def refusal(run: Run, estimates: Sequence[Estimate]) -> str:
     budget = run.roster.budget
     reason = await budget.refusal(run.id, estimates) if budget else None
     return f" A budget would refuse it now: {reason}" if reason else ""
+
+
+def seat_tools(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The tools of a panel's seats, which only read.
+
+    Raises:
+        InvalidInputError: One of *names* is another tool.
+    """
+    if other := [name for name in names or () if name not in BUILT_IN]:
+        known = ", ".join(BUILT_IN)
+        raise InvalidInputError(f"'tools' names {other[0][:80]!r}. A panel may have: {known}. Others are for agents.")
+    return tuple(names or ())
+
+
+def looked_up(run: Run) -> list[str]:
+    """A line for everything that a panel looked up: its id, by which it is cited, and what was asked."""
+    found = run.lookups.all
+    lines = [f"[{one.id}] {one.name}({canonical(one.arguments)})" for one in found[:_LOOKUPS_TOLD]]
+    return [*lines, f"{len(found) - len(lines)} more look-ups"] if len(found) > len(lines) else lines
 
 
 def choose(roster: Roster, ais: Sequence[str] | None) -> list[str]:

@@ -160,7 +160,7 @@ async def _submit(recipe: str, arguments: dict[str, Any], send_secrets: bool) ->
 
     async with open_app(by_hand=True, send_secrets=send_secrets) as app:
         handle = await start(app, KINDS[recipe], arguments)
-    start_worker_here()
+    _start_worker()
     return handle
 
 
@@ -191,7 +191,7 @@ def _help(id: str) -> str:
         return f"moot: job {id} waits for a worker of the fleet."
     if not load_config(credentials_path()).defaults.detach:
         return f"moot: no process works on job {id}. Start one: moot worker"
-    start_worker_here()
+    _start_worker()
     return f"moot: no process worked on job {id}; one has been started."
 
 
@@ -243,18 +243,14 @@ async def _forget_words() -> int:
 def _requeue(action: str, id: str, as_json: bool) -> None:
     code = _run({"action": action, "id": id}, as_json)
     if code == 0:
-        start_worker_here()
+        _start_worker()
     sys.exit(code)
 
 
-def start_worker_here() -> None:
-    """A worker that does what was queued here; whoever is quicker, it or an open window, does it."""
-    from core.config import load_config
-    from core.paths import credentials_path
-    from server.jobs.worker import start_worker
+def _start_worker() -> None:
+    from server.cli.running.workers import start_worker_here
 
-    if load_config(credentials_path()).defaults.detach:
-        start_worker()
+    start_worker_here()
 
 
 def _recipe(arguments: dict[str, Any], as_json: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from ai.runs.app import App, open_app
+from ai.runs.app import App
 from core.errors import MootError
 from core.events import Subscription, Token, ToolFinished, ToolStarted
 from core.jobs.values import Job
@@ -24,6 +24,7 @@ from server.cli.running.approving import asked, can_ask
 from server.cli.showing.printing import Shown, print_result
 from server.jobs.background import JobHandle, finished, submit
 from server.jobs.worker import serving_jobs, start_worker
+from server.mcp_client.borrowed import open_lending_app
 from server.progress import line_of, watched
 from server.toolbox import KINDS
 from tools.recipe.result import Result
@@ -65,7 +66,7 @@ async def _run(arguments: dict[str, Any], shown: Shown, send_secrets: bool, goin
     result: Result | None = None
     async with (
         interruptible() as interruption,
-        open_app(by_hand=True, send_secrets=send_secrets) as app,
+        open_lending_app(by_hand=True, send_secrets=send_secrets) as app,
         serving_jobs(app, detach=start_worker),
     ):
         with anyio.CancelScope() as scope:

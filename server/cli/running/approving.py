@@ -14,6 +14,7 @@ from core.jobs.approvals import Approval
 from core.jobs.jobs import Jobs
 from core.untrusted import one_line
 from server.cli.options import NONE, OK, note, print_json
+from server.cli.running.workers import start_worker_here
 from server.streams import is_terminal
 
 
@@ -37,8 +38,6 @@ def answer_job(said: str, yes: bool | None, question: str | None, *, as_json: bo
     elif not answered:
         note(f"job {said} waits for no answer.")
     if answered:
-        from server.cli.commands.jobs import start_worker_here
-
         start_worker_here()
     return OK if answered else NONE
 

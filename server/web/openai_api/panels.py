@@ -15,7 +15,7 @@ from server.web.openai_api.targets import Panel
 
 if TYPE_CHECKING:
     from tools.ask_many import Replies
-    from tools.debate import Debate
+    from tools.debating.result import Debate
     from tools.recipe.kit import Reply
     from tools.voting.result import Consensus
 

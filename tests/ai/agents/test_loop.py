@@ -15,7 +15,7 @@ from scripted_ai import Hold, Step, scripted_app
 from ai.agents.allowance import Allowance, Limits
 from ai.agents.loop import Brief, Ended, run_agent
 from ai.agents.offered import ToolExecutionResult
-from ai.agents.toolbox import Toolbox
+from ai.agents.executor import ToolExecutor
 from ai.agents.world import Approver, Bare
 from core.errors import EmptyAnswerError
 from core.jobs.approvals import Approval
@@ -34,7 +34,7 @@ async def ran(
 ) -> tuple[Ended, Sequence[Request]]:
     """What came of it, and what the model was sent."""
     async with scripted_app({"gpt": steps}) as app:
-        box = Toolbox([tools or Recorder()], rules=rules if rules is not None else {"write": "allow"})
+        box = ToolExecutor([tools or Recorder()], rules=rules if rules is not None else {"write": "allow"})
         brief = Brief("worker", "gpt", box, "Be exact.", max_turns)
         world = Bare(app.caller, approve=approve)
         with anyio.fail_after(10):

@@ -52,7 +52,7 @@ async def call(client: Client, tool: str, arguments: dict[str, Any], **more: Any
     return result
 
 
-_SAY_IT_THEMSELVES = {"staged", "paths", "sarif"}
+_SAY_IT_THEMSELVES = {"staged", "paths", "sarif", "skills", "max_turns", "budget_usd"}
 
 
 async def test_the_tools_are_listed_with_described_parameters_and_within_8_kb(talk: Talk) -> None:
@@ -61,7 +61,7 @@ async def test_the_tools_are_listed_with_described_parameters_and_within_8_kb(ta
     assert [tool.name for tool in listed.tools] == [recipe.name for recipe in RECIPES]
     for tool in listed.tools:
         assert tool.description and tool.title
-        assert tool.annotations and tool.annotations.read_only_hint is (tool.name not in ("batch", "jobs"))
+        assert tool.annotations and tool.annotations.read_only_hint is (tool.name not in ("agent", "batch", "jobs"))
         for name, parameter in tool.input_schema["properties"].items():
             said = parameter.get("description") or "enum" in parameter
             assert said or name in INSTRUCTIONS or name in _SAY_IT_THEMSELVES, f"{tool.name}.{name} is not explained"

@@ -16,7 +16,7 @@ MOST_TOOLS = 128
 """As many as the strictest providers take (OpenAI, "Function calling")."""
 
 
-class Toolbox:
+class ToolExecutor:
     """*tools* together.
 
     Args:
