@@ -158,8 +158,27 @@ async def _asks(context: Any) -> Any:
     return text("told")
 
 
+SKILLS = "io.modelcontextprotocol/skills"
+
+
+class Wanted(types.RequestParams):
+    name: str = ""
+
+
+class Found(types.Result):
+    skill: str
+
+
+async def _skill(_: Any, params: Wanted) -> Found:
+    return Found(skill=f"how to {params.name}")
+
+
 def server(fake: Fake) -> Server[Any]:
-    return Server("borrowed", on_list_tools=fake.list_tools, on_call_tool=fake.call)
+    made: Server[Any] = Server("borrowed", on_list_tools=fake.list_tools, on_call_tool=fake.call)
+    if fake.mode == "skilled":
+        made.extensions = {SKILLS: {}}
+        made.add_request_handler("skills/get", Wanted, _skill)
+    return made
 
 
 async def serve(fake: Fake) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import anyio
 import pytest
 import uvicorn
-from borrowed_server import Fake, server
+from borrowed_server import SKILLS, Fake, server
 from endpoint_server import bound
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.config import Config
+from core.errors import InvalidInputError
 from core.tooling import McpServerConfig
 from server.mcp_client.borrowed import Borrowed, borrowing
 from server.mcp_client.failures import ToolServerError
@@ -83,9 +84,9 @@ def endless(app: ASGIApp) -> ASGIApp:
 
 
 @asynccontextmanager
-async def lending(wrap: Wrap = as_it_is, **more: Any) -> AsyncIterator[Borrowed]:
+async def lending(wrap: Wrap = as_it_is, mode: str = "fine", **more: Any) -> AsyncIterator[Borrowed]:
     """What is lent by a server that listens here, for as long as the block runs."""
-    app = wrap(server(Fake("fine")).streamable_http_app())
+    app = wrap(server(Fake(mode)).streamable_http_app())
     config = uvicorn.Config(app, lifespan="on", log_level="critical", ws="none", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
     with anyio.fail_after(60), bound() as listener:
@@ -146,3 +147,17 @@ async def test_an_answer_of_50_mb_is_not_read_over_http_too(wrap: Wrap) -> None:
         huge = await tools.call("docs__huge", {})
         assert (await lent.tools(["docs"])).specs()
     assert (huge.success, huge.known) == (False, False)
+
+
+async def test_a_request_of_an_extension_reaches_a_server_that_has_it() -> None:
+    async with lending(mode="skilled") as lent:
+        answer = await lent.request("docs", "skills/get", {"name": "fish"}, extension=SKILLS)
+        with pytest.raises(InvalidInputError, match="does not offer 'x/y'"):
+            await lent.request("docs", "skills/get", extension="x/y")
+    assert answer["skill"] == "how to fish"
+
+
+async def test_a_server_of_the_old_revision_has_no_extensions() -> None:
+    async with lending(of_the_old_revision, "skilled") as lent:
+        with pytest.raises(InvalidInputError, match="does not offer"):
+            await lent.request("docs", "skills/get", {"name": "fish"}, extension=SKILLS)
