@@ -121,7 +121,7 @@ async def borrowed_skills(lend: Lend, server: str, *, pins: SkillPins | None = N
         try:
             found.skills.append(_skill(lend, server, entry, pins or SkillPins()))
         except SkillError as error:
-            found.problems.append(str(error))
+            found.refuse(_called(entry), str(error))
     counted = Counter(one.name for one in found.skills)
     found.skills = [replace(one, alias=_alias(one)) if counted[one.name] > 1 else one for one in found.skills]
     return found
@@ -177,6 +177,12 @@ def _skill(lend: Lend, server: str, entry: Any, pins: SkillPins) -> Skill:
         foreign=True,
     )
     return replace(skill, read=partial(_read, lend, skill, addresses, pins))
+
+
+def _called(entry: Any) -> str:
+    """What a bad *entry* would be called, as far as its address says."""
+    uri = entry.get("uri") if isinstance(entry, dict) else None
+    return unquote(uri.removesuffix(f"/{MAIN}").rpartition("/")[2]) if isinstance(uri, str) else ""
 
 
 async def _unread(path: str) -> bytes:

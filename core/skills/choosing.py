@@ -57,8 +57,7 @@ def _named(found: Found, name: str) -> Skill:
     try:
         return found.named(name)
     except SkillError:
-        bare = name.rpartition(".")[2]
-        why = next((one for one in found.problems if f"{bare!r}" in one or f"/{bare}/" in one), None)
+        why = found.bad.get(name.rpartition(".")[2])
         if why is None:
             raise
         raise SkillError(why) from None

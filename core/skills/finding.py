@@ -63,10 +63,16 @@ class Place:
 
 @dataclass
 class Found:
-    """The skills, one for each full name, and why every other folder is none."""
+    """The skills, one for each full name, and why every other folder is none: `bad` has that by the folder's name."""
 
     skills: list[Skill] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    bad: dict[str, str] = field(default_factory=dict)
+
+    def refuse(self, name: str, why: str) -> None:
+        """Tell why what is called *name* is no skill."""
+        self.problems.append(why)
+        self.bad.setdefault(name, why)
 
     def named(self, name: str) -> Skill:
         """The skill called *name*, which may be its full name.
@@ -126,14 +132,14 @@ def find_skills(places: Sequence[Place], *, is_local_only: Callable[[str], bool]
     """
     found, seen = Found(), set[Path]()
     for place in places:
-        for folder, shown in _folders(place, found.problems):
+        for folder, shown in _folders(place, found):
             if folder in seen:  # two places often lead to one folder by a link
                 continue
             seen.add(folder)
             try:
                 skill = _skill(folder, shown, place, is_local_only)
             except SkillError as error:
-                found.problems.append(str(error))
+                found.refuse(shown, str(error))
                 continue
             _add(skill, found)
     return found
@@ -150,24 +156,26 @@ def _add(skill: Skill, found: Found) -> None:
     )
 
 
-def _folders(place: Place, problems: list[str]) -> list[tuple[Path, str]]:
+def _folders(place: Place, found: Found) -> list[tuple[Path, str]]:
     """The folders in *place* that mean to be skills, resolved, and what they are called there."""
     try:
         top = place.folder.resolve(strict=True)
         if place.within is not None and not top.is_relative_to(place.within):
-            problems.append(f"{place.shown} leads out of its workspace, so it is not read. Put the folder there.")
+            found.problems.append(f"{place.shown} leads out of its workspace, so it is not read. Put the folder there.")
             return []
         with os.scandir(top) as entries:
             names = sorted(entry.name for entry, _ in zip(entries, range(_MOST_FOLDERS + 1), strict=False))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, RuntimeError) as error:
-        problems.append(f"{place.shown} cannot be read ({type(error).__name__}). Check its permissions.")
+        found.problems.append(f"{place.shown} cannot be read ({type(error).__name__}). Check its permissions.")
         return []
     if len(names) > _MOST_FOLDERS:
-        problems.append(f"{place.shown} holds more than {_MOST_FOLDERS:,} folders, so it is not read. Keep fewer.")
+        found.problems.append(
+            f"{place.shown} holds more than {_MOST_FOLDERS:,} folders, so it is not read. Keep fewer."
+        )
         return []
-    found = []
+    folders = []
     for name in names:
         if name.startswith(".") or not os.path.lexists(top / name / MAIN):
             continue
@@ -176,10 +184,10 @@ def _folders(place: Place, problems: list[str]) -> list[tuple[Path, str]]:
         except (OSError, RuntimeError):
             continue  # gone since
         if place.within is not None and not folder.is_relative_to(place.within):
-            problems.append(f"The skill {one_line(name, 64)!r} in {place.shown} is a link that leads elsewhere.")
+            found.refuse(name, f"The skill {one_line(name, 64)!r} in {place.shown} is a link that leads elsewhere.")
         else:
-            found.append((folder, name))
-    return found
+            folders.append((folder, name))
+    return folders
 
 
 def _skill(folder: Path, name: str, place: Place, is_local_only: Callable[[str], bool] | None) -> Skill:
