@@ -1,0 +1,100 @@
+"""A person before a host says whether an agent's tool may be called, in both eras, and where nobody can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from agent_tools import Lent, Recorder, calling
+from mcp import Client
+from mcp.types import CallToolResult, ElicitResult, TextContent
+from scripted_ai import ScriptedApp, Step, scripted_app
+
+from ai.runs.run import Materials
+from core.config import Config, Defaults
+from core.tooling import AgentConfig
+from server.mcp_server.app import create_mcp_server
+
+WRITES: list[Step] = [calling(("write", {"x": 1}), text="I will."), "It is done."]
+
+
+@asynccontextmanager
+async def talking(
+    mode: Any, steps: list[Step], answer: ElicitResult | None
+) -> AsyncIterator[tuple[Client, ScriptedApp, Recorder, list[str]]]:
+    tools, asked = Recorder(), []
+    config = Config(defaults=Defaults(drain_s=0.05), agents={"worker": AgentConfig(ai="gpt", tools=["lent"])})
+
+    async def ask(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        assert answer is not None
+        return answer
+
+    async with scripted_app({"gpt": steps}, config=config, materials=Materials(borrowed=Lent(tools))) as app:
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[ScriptedApp]:
+            yield app
+
+        with anyio.fail_after(15):
+            callback = None if answer is None else ask
+            async with Client(create_mcp_server(opened), mode=mode, elicitation_callback=callback) as client:
+                yield client, app, tools, asked
+
+
+def text_of(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+
+
+ALLOW = ElicitResult(action="accept", content={"allow": True})
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("tool", ["agent", "ask_one"])
+async def test_a_call_is_made_after_a_yes_and_the_answer_is_the_same_calls(mode: Any, tool: str) -> None:
+    async with talking(mode, WRITES, ALLOW) as (client, _, tools, asked):
+        prompt = "task" if tool == "agent" else "prompt"
+        result = await client.call_tool(tool, {prompt: "Write", "ai": "worker"})
+        assert isinstance(result, CallToolResult) and "It is done." in text_of(result)
+        assert tools.calls == [("write", {"x": 1})]
+        assert asked == ['worker wants to call write({"x":1}). Allow it?']
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(
+    "answer",
+    [ElicitResult(action="decline"), ElicitResult(action="accept", content={"allow": False})],
+)
+async def test_after_a_no_the_agent_goes_on_without_it(mode: Any, answer: ElicitResult) -> None:
+    steps: list[Step] = [WRITES[0], "I may not."]
+    async with talking(mode, steps, answer) as (client, _, tools, _):
+        result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
+        assert isinstance(result, CallToolResult) and "I may not." in text_of(result) and not tools.calls
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_where_a_host_shows_no_forms_the_job_waits_and_says_how_it_is_answered(mode: Any) -> None:
+    async with talking(mode, WRITES, None) as (client, app, tools, _):
+        result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
+        assert isinstance(result, CallToolResult)
+        (job,) = await app.jobs.list_jobs()
+        assert job.state == "paused" and f"moot jobs answer {job.id}" in text_of(result) and not tools.calls
+        (approval,) = await app.jobs.approvals(job.id)
+        await app.jobs.approve(job.id, approval.id, yes=True)
+        assert (await app.jobs.wait(job.id, 5)).state == "done" and tools.calls == [("write", {"x": 1})]
+
+
+async def test_no_tool_of_the_server_answers_for_a_person() -> None:
+    async with talking("legacy", [WRITES[0], "never said"], None) as (client, app, tools, _):
+        await client.call_tool("agent", {"task": "Write", "ai": "worker"})
+        (job,) = await app.jobs.list_jobs()
+        resumed = await client.call_tool("jobs", {"action": "resume", "id": job.id})
+        assert isinstance(resumed, CallToolResult)
+        with anyio.fail_after(5):
+            while (await app.jobs.get(job.id)).state != "paused":
+                await anyio.sleep(0.01)
+        assert not tools.calls and len(await app.jobs.approvals(job.id)) == 1
+        app.clients["gpt"]._steps.clear()
