@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 
 import anyio.to_thread
 
@@ -24,12 +25,15 @@ async def chosen_skills(
     lend: Lend | None = None,
     servers: Collection[str] = (),
     pins: SkillPins | None = None,
+    mine: bool | None = None,
 ) -> list[Skill]:
     """The skills called *names*, each once. None is loaded that is not named.
 
     Args:
         lend: Asks a server of MCP; None: there are none.
         servers: Those that may be asked.
+        mine: Whether skills of whoever owns the installation may be named: also for others where the configuration
+            names them; None: where it is the owner who asks.
 
     Raises:
         SkillError: There is none of one of the names, or it is no good one.
@@ -38,7 +42,7 @@ async def chosen_skills(
     wanted = list(dict.fromkeys(names))
     if not wanted:
         return []
-    here = await anyio.to_thread.run_sync(find_all, workspace)
+    here = await anyio.to_thread.run_sync(partial(find_all, workspace, mine=mine))
     asked: dict[str, Found] = {}
     chosen = []
     for name in wanted:

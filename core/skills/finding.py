@@ -17,6 +17,7 @@ import anyio.to_thread
 from core.files.opening import NotPlainError, read_below
 from core.files.workspace import Workspace
 from core.paths import data_dir
+from core.people.person import acting
 from core.secrecy.check import secret_in
 from core.secrecy.names import named_like_a_secret
 from core.skills.frontmatter import FrontmatterError, read_frontmatter
@@ -95,11 +96,16 @@ class Found:
 
 
 def user_places() -> list[Place]:
-    """Where the user's own skills lie."""
+    """Where the skills of whoever owns this installation lie."""
+    places = [Place(data_dir() / "skills", USER, "the data folder's skills", shared=True)]
+    try:
+        home = Path.home()
+    except RuntimeError:  # a service that has none
+        return places
     return [
-        Place(data_dir() / "skills", USER, "the data folder's skills", shared=True),
-        Place(Path.home() / ".agents" / "skills", USER, "~/.agents/skills", shared=True),
-        Place(Path.home() / ".claude" / "skills", USER, "~/.claude/skills"),
+        *places,
+        Place(home / ".agents" / "skills", USER, "~/.agents/skills", shared=True),
+        Place(home / ".claude" / "skills", USER, "~/.claude/skills"),
     ]
 
 
@@ -118,9 +124,18 @@ def shipped_places() -> list[Place]:
     return [Place(_SHIPPED, MOOT, "Moot", shared=True)]
 
 
-def find_all(workspace: Workspace | None = None) -> Found:
-    """Every skill of the user, of Moot, and of *workspace*."""
-    places = [*user_places(), *shipped_places(), *(workspace_places(workspace) if workspace else [])]
+def find_all(workspace: Workspace | None = None, *, mine: bool | None = None) -> Found:
+    """Every skill of Moot, of *workspace*, and of the user.
+
+    Args:
+        mine: Whether the skills of whoever owns the installation count; None: where it is they who ask.
+    """
+    own = acting().owns if mine is None else mine
+    places = [
+        *(user_places() if own else []),
+        *shipped_places(),
+        *(workspace_places(workspace) if workspace else []),
+    ]
     return find_skills(places, is_local_only=workspace.is_local_only if workspace else None)
 
 

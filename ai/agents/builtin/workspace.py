@@ -25,6 +25,8 @@ _MOST_LISTED = 1_000
 _MOST_LINES = 2_000
 _LONGEST_LINE = 500
 _MOST_HITS = 200
+_MOST_OPENED = 300
+"""Files whose lines are shown, or that are looked into and hold secrets, in one search."""
 _MOST_AROUND = 10
 
 Pattern = Annotated[str, Field(max_length=500)]
@@ -168,8 +170,8 @@ def _opened(ground: Ground, found: Sequence[Hits], around: int) -> _Shown:
     """The lines themselves, from files that are opened and looked through for secrets as any that is sent."""
     workspace, shown = ground.files, _Shown([])
     size = count = 0
-    for hits in found:
-        if size > LONGEST or count >= _MOST_HITS:
+    for number, hits in enumerate(found):
+        if size > LONGEST or count >= _MOST_HITS or number >= _MOST_OPENED:
             shown.cut += len(hits.lines)
             continue
         try:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
 from core.files.workspace import Workspace
+from core.paths import data_dir
+from core.people.person import Person
 from core.skills.borrowed import SkillPins
 from core.skills.choosing import chosen_skills, server_of
 from core.skills.skill import MAIN, SkillError, digest_of
@@ -71,6 +74,15 @@ async def test_nothing_is_looked_for_where_nothing_is_named() -> None:
 async def test_a_name_that_is_no_good_skill_is_told_why(name: str, why: str, project: Workspace) -> None:
     with pytest.raises(SkillError, match=why):
         await chosen_skills([name], project, lend=Servers(), servers=["docs"])
+
+
+async def test_another_person_may_not_name_the_skills_of_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    await anyio.to_thread.run_sync(laid, data_dir() / "skills", "mine")
+    assert await chosen_skills(["mine"], Workspace())
+    monkeypatch.setattr("core.skills.finding.acting", lambda: Person("ann"))
+    with pytest.raises(SkillError, match="There is no skill 'mine'"):
+        await chosen_skills(["mine"], Workspace())
+    assert await chosen_skills(["mine"], Workspace(), mine=True)
 
 
 def test_a_server_may_have_dots_in_its_name() -> None:

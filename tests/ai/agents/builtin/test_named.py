@@ -14,6 +14,7 @@ from ai.agents.builtin.named import BUILT_IN, builtin
 from ai.agents.offered import Tools
 from core.errors import InvalidInputError
 from core.files.workspace import Workspace
+from core.memory.history import History, PastRun
 from core.memory.threads import Threads, Turn
 
 
@@ -32,7 +33,7 @@ def test_every_tool_reads_only_and_says_what_each_argument_is(name: str, ground:
     assert isinstance(tools, Tools) and tools.specs()
     for spec in tools.specs():
         assert spec.read_only and spec.description and re.fullmatch(r"[a-z_]{1,64}", spec.name)
-        assert all("description" in each for each in spec.parameters["properties"].values()) or name == "threads"
+        assert all("description" in each for each in spec.parameters["properties"].values())
 
 
 def test_no_two_tools_have_one_name(ground: Ground) -> None:
@@ -96,3 +97,19 @@ async def test_threads_are_listed_read_and_searched(ground: Ground) -> None:
     assert found.startswith("plans, user, ") and "<<7>>" in found
     assert "no thread 'none'" in (await tools.call("read_thread", {"name": "none"})).error
     await anyio.to_thread.run_sync(threads.close)
+
+
+async def test_past_runs_are_listed_searched_and_read(ground: Ground) -> None:
+    def keep() -> str:
+        history = History()
+        name = history.add(PastRun("ask_one", "Which blue?", ("gpt",), (("gpt", "Ultramarine."),))).result()
+        history.close()
+        return name
+
+    name = await anyio.to_thread.run_sync(keep)
+    tools = builtin("threads", ground)
+    assert name in (await tools.call("list_runs", {})).result
+    assert "<<Ultramarine>>" in (await tools.call("list_runs", {"words": "ultramarine"})).result
+    assert (await tools.call("list_runs", {"words": "nothing"})).result == "There is no such run."
+    assert "> Which blue?\n\n[1] gpt:\n> Ultramarine." in (await tools.call("read_run", {"name": name})).result
+    assert "There is no run 'zzz'" in (await tools.call("read_run", {"name": "zzz"})).error
