@@ -76,7 +76,8 @@ class Emulation:
         rule = "\n".join([_RULE if must else _RULE + _OR_ANSWER, *(_told(tool) for tool in offered)])
         calls = _calls_form(schemas, _MOST_CALLS if choice.parallel and self.longest is None else 1)
         answer = _answer_form(request.json_schema, self.longest)
-        form = calls if must else answer if answers else {"anyOf": [calls, answer]}
+        # a choice even of one: such a form goes out as it is, and nulls in it are the model's own
+        form = {"anyOf": [calls] if must else [answer] if answers else [calls, answer]}
         return replace(plain, system=f"{request.system}\n\n{rule}" if request.system else rule, json_schema=form)
 
     def heard(self, response: Response, request: Request) -> Response:

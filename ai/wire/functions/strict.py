@@ -77,11 +77,15 @@ def _parameters(schema: Mapping[str, Any], root: Mapping[str, Any], left: list[i
         raise _AmbiguousError
     required, found = schema.get("required") or (), {}
     for name, one in schema["properties"].items():
-        if not isinstance(one, dict) or (name not in required and nullable(one, root)):
+        if not isinstance(one, dict) or (name not in required and _may_be_null(one, root)):
             raise _AmbiguousError
         made = _prepared(one, root, left)
         found[name] = made if name in required or "$ref" in made else described(made, "Null leaves it out.")
     return found
+
+
+def _may_be_null(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    return nullable(schema, root) or schema.get("default", ...) is None
 
 
 def _kind_of_values(schema: Mapping[str, Any]) -> str | None:
