@@ -156,7 +156,7 @@ class Connection:
                     raise ToolServerError(text, sent=True) from None
                 except Exception as error:  # of the transport, such as a write that timed out
                     held.scope.cancel()
-                    text = f"{self.name!r} was lost ({type(error).__name__}). Its tools may be tried again."
+                    text = f"{self.name!r} was lost ({type(error).__name__}). It is started again once it is needed."
                     raise ToolServerError(text, sent=True) from error
                 self._failures = 0
                 return answer
@@ -190,7 +190,7 @@ class Connection:
                 await held.over.wait()
             why = held.problem or "the connection ended"
             return ToolServerError(
-                f"{name!r} was lost before it answered: {why}. Its tools may be tried again.", sent=True
+                f"{name!r} was lost before it answered: {why}. It is started again once it is needed.", sent=True
             )
         self.changed = self.changed or code in _NOT_DONE  # it may not have the tool any more
         said = one_line(redact(error.message), _LONGEST_QUOTE).rstrip(".")
