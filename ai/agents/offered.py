@@ -77,3 +77,13 @@ class ToolSource(Protocol):
             MootError: A server is unknown or cannot be reached, or a tool that is named is not there or held back.
         """
         ...
+
+    async def request(
+        self, server: str, method: str, params: Mapping[str, Any] | None = None, *, extension: str
+    ) -> dict[str, Any]:
+        """What *server* answers to a request of an *extension* of the protocol.
+
+        Raises:
+            MootError: It cannot be asked, or answers with an error.
+        """
+        ...

@@ -92,7 +92,7 @@ class Skills:
         """Whether the tool *called* may run while those skills are loaded that are."""
         return self.gate(called) is None
 
-    def remember(self, name: str, arguments: Mapping[str, Any]) -> None:
+    def recalled(self, name: str, arguments: Mapping[str, Any], result: str) -> None:
         """Count a call that a resumed run made before it was interrupted, and whose result it already has."""
         skill = self._skills.get(str(arguments.get("name"))) if name == LOAD else None
         if skill is not None:

@@ -7,30 +7,33 @@ What an agent may use is named in credentials.json, or by the recipe for all who
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
 
 from ai.agents.allowance import Allowance, Limits
-from ai.agents.builtin.ground import Ground
-from ai.agents.builtin.lookups import HINT
-from ai.agents.builtin.named import BUILT_IN, builtin
-from ai.agents.executor import ToolExecutor
 from ai.agents.loop import Brief, Ended, run_agent
-from ai.agents.offered import Tools
-from ai.agents.sub_agents import ASK, SubAgents
+from ai.call_ends import as_failure
 from ai.caller import Caller
-from ai.request import request_key
+from ai.request import check_request, request_key
+from ai.runs.equipment import Store
 from ai.runs.run import Run
-from core.errors import ApprovalNeededError, InvalidInputError
+from core.errors import (
+    AIError,
+    ApprovalNeededError,
+    BudgetExceededError,
+    ConfigError,
+    InvalidInputError,
+    MootError,
+    NotUsableError,
+)
 from core.jobs.approvals import ANSWERED, ASKED, Approval, word_of
 from core.tooling import AgentConfig
-from core.values import Outcome, Request
+from core.values import Failure, Outcome, Request
 
-_SHARED = ("workspace", "git", "threads")
 _CALL = "call:"
 _WAITS = "It waits for your word, which you give with: moot jobs answer {job}"
 
@@ -67,23 +70,32 @@ async def run_agents(run: Run, wanted: Sequence[Wanted], *, role: str = "") -> l
         ApprovalNeededError: One of them waits for a person; the others have finished, and are kept.
         InvalidInputError, ConfigError: A tool, a skill or an AI that is named is not there.
     """
-    house = _House.of(run)
-    made = [await house.prepared(one, role) for one in wanted]
+    house = _House(run)
+    made = [await house.prepare(one, role) for one in wanted]
     ended: dict[int, Ended] = {}
-    waiting: list[ApprovalNeededError] = []
+    stops: list[MootError] = []
 
-    async def one(number: int, start: Callable[[], Awaitable[Ended]]) -> None:
+    async def ask(number: int, start: Callable[[], Awaitable[Ended]]) -> None:
         try:
             ended[number] = await start()
-        except ApprovalNeededError as error:  # the others go on first: what they did is paid for
-            waiting.append(error)
+        except (ApprovalNeededError, BudgetExceededError, ConfigError) as error:
+            stops.append(error)  # of the run as a whole; but the others end first: what they did is paid for
+        except Exception as error:  # whatever else one of them raises is its failure
+            ended[number] = _failed(run, wanted[number].ai, error)
 
     async with anyio.create_task_group() as tasks:
         for number, start in enumerate(made):
-            tasks.start_soon(one, number, start)
-    if waiting:
-        raise waiting[0]
-    return [ended[number] for number in range(len(made))]
+            tasks.start_soon(ask, number, start)
+    if stops:
+        raise next((one for one in stops if isinstance(one, ApprovalNeededError)), stops[0])
+    return [ended[number] for number in range(len(wanted))]
+
+
+def _failed(run: Run, ai: str, error: Exception) -> Ended:
+    seat = run.roster.seat(ai)
+    if isinstance(error, MootError) and not isinstance(error, AIError):
+        error = NotUsableError(f"{seat.name!r}: {error}", ai=seat.name)
+    return Ended(Failure(seat.name, as_failure(seat, error, "")), (), ())
 
 
 async def named_tools(run: Run, wanted: Wanted) -> list[str]:
@@ -92,11 +104,11 @@ async def named_tools(run: Run, wanted: Wanted) -> list[str]:
     Raises:
         InvalidInputError, ConfigError: A tool, a skill or an AI that is named is not there.
     """
-    house = _House.of(run)
-    config = run.roster.seat(wanted.ai).agent or AgentConfig(ai=wanted.ai)
-    names = [*config.tools, *wanted.tools]
-    tools = await house.tools(wanted.ai, names, Allowance(_limits(config, wanted.limits)), stays_here=False)
-    return [spec.name for spec in ToolExecutor(tools, rules=config.approvals).specs()]
+    seat = run.roster.seat(wanted.ai)
+    config = seat.agent or AgentConfig(ai=seat.name)
+    allowance = Allowance(_limits(config, wanted.limits))
+    has = await _House(run).store.equip(config, wanted.tools, wanted.skills, allowance, stays_here=seat.stays_here)
+    return [spec.name for spec in has.tools.specs()]
 
 
 class RunWorld:
@@ -156,105 +168,66 @@ class RunWorld:
         return self._run.rng(*label)
 
 
-@dataclass
 class _House:
-    """What the agents of one step have in common: their world, and what they looked up."""
+    """What the agents of one step have in common."""
 
-    run: Run
-    world: RunWorld
-    seen: Counter[str]
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._world = RunWorld(run)
+        self.store = Store(run, self._world, self._sub_agent)
 
-    @classmethod
-    def of(cls, run: Run) -> _House:
-        return cls(run, RunWorld(run), run.places)
-
-    async def prepared(self, wanted: Wanted, role: str) -> Callable[[], Awaitable[Ended]]:
-        """What runs *wanted*, once its names are known to be good."""
-        seat = self.run.roster.seat(wanted.ai)
-        config = seat.agent or AgentConfig(ai=seat.name)
-        if wanted.request.tools:
-            raise InvalidInputError(f"{seat.name!r} calls tools of its own here. Leave out 'tools' of the request.")
-        label = f"{role}:{seat.name}:{request_key(seat.name, wanted.request)[:12]}"
-        self.seen[label] += 1
-        limits = _limits(config, wanted.limits)
-        return await self._start(
-            seat.name, config, wanted, Allowance(limits), place=f"{label}:{self.seen[label]}", role=role
-        )
-
-    async def _start(
-        self, name: str, config: AgentConfig, wanted: Wanted, allowance: Allowance, *, place: str, role: str
-    ) -> Callable[[], Awaitable[Ended]]:
-        roster, world = self.run.roster, self.world
-        ai = self._model(name, config)
-        tools = await self.tools(name, [*config.tools, *wanted.tools], allowance, stays_here=roster.seat(ai).stays_here)
-        looks = any(name in _SHARED for name in (*config.tools, *wanted.tools))
-        brief = Brief(
-            name=name,
-            ai=ai,
-            tools=ToolExecutor(tools, rules=config.approvals),
-            system="\n\n".join(filter(None, (config.system, HINT if looks else ""))) or None,
-            max_turns=wanted.max_turns or config.max_turns,
-            place=place,
-        )
-        shown = f"{name}: {role}" if role and name != ai else role or (name if name != ai else "")
-
-        async def start() -> Ended:
-            return await run_agent(world, brief, wanted.request, allowance, role=shown)
-
-        return start
-
-    def _model(self, name: str, config: AgentConfig) -> str:
-        if self.run.roster.agent(name) is None:
-            return name
-        return self.run.roster.resolve(config.ai) if config.ai else self.run.roster.default().name
-
-    async def tools(self, agent: str, names: Sequence[str], allowance: Allowance, *, stays_here: bool) -> list[Tools]:
-        """The tools of *names*.
+    async def prepare(self, wanted: Wanted, role: str) -> Callable[[], Awaitable[Ended]]:
+        """What runs *wanted*; what can be told before anything is sent is told now.
 
         Raises:
-            InvalidInputError: There is no such tool.
+            ConfigError, InvalidInputError: It cannot be asked.
         """
-        wanted = list(dict.fromkeys(names))
-        materials = self.run.materials
-        ground = Ground(materials.workspace, materials.threads, stays_here, self.world.stay_local)
-        found = [self._looking(name, builtin(name, ground), stays_here) for name in wanted if name in BUILT_IN]
-        if ASK in wanted and allowance.depth > 0:
-            found.append(SubAgents(self._others(agent), self._sub_agent, allowance))
-        borrowed = [name for name in wanted if name not in BUILT_IN and name != ASK]
-        if borrowed:
-            found.append(await self._borrowed(borrowed))
-        return found
-
-    def _looking(self, name: str, tools: Tools, stays_here: bool) -> Tools:
-        """*tools*, which look each thing up once for all who share the run; the time is looked up whenever asked."""
-        if name not in _SHARED:
-            return tools
-        return self.run.lookups.around(tools, shared_by="here" if stays_here else "")
-
-    async def _borrowed(self, names: Sequence[str]) -> Tools:
-        source = self.run.materials.borrowed
-        servers = source.names() if source else []
-        if unknown := [name for name in names if name.partition(".")[0] not in servers]:
-            known = ", ".join([*BUILT_IN, ASK, *servers])
-            raise InvalidInputError(
-                f"There is no tool {unknown[0]!r}. There are: {known}. Correct the name, or add a server."
+        seat = self._run.roster.seat(wanted.ai)
+        config = seat.agent or AgentConfig(ai=seat.name)
+        check_request(wanted.request)
+        if wanted.request.tools:
+            raise InvalidInputError(f"{seat.name!r} calls tools of its own here. Leave out 'tools' of the request.")
+        place = self._place(role, seat.name, wanted.request)
+        try:
+            return await self._equipped(
+                seat.name, config, wanted, Allowance(_limits(config, wanted.limits)), place, role
             )
-        assert source is not None
-        return await source.tools(names)
+        except (ConfigError, InvalidInputError):
+            raise
+        except MootError as error:
+            return partial(_fail, error)
 
-    def _others(self, agent: str) -> list[str]:
-        roster = self.run.roster
-        return list(dict.fromkeys([*roster.names, *roster.agents]))
+    async def _equipped(
+        self, name: str, config: AgentConfig, wanted: Wanted, allowance: Allowance, place: str, role: str
+    ) -> Callable[[], Awaitable[Ended]]:
+        ai = self._model(name, config)
+        stays_here = self._run.roster.seat(ai).stays_here
+        has = await self.store.equip(config, wanted.tools, wanted.skills, allowance, stays_here=stays_here)
+        brief = Brief(name, ai, has.tools, has.prompt, wanted.max_turns or config.max_turns, place)
+        shown = f"{name}: {role}" if role and name != ai else role or (name if name != ai else "")
+        return partial(run_agent, self._world, brief, wanted.request, allowance, role=shown)
+
+    def _place(self, role: str, name: str, request: Request) -> str:
+        """Where it stands in the run: the same whenever the run is resumed, for a recipe asks the same in order."""
+        label = f"{role}/{name}/{request_key(name, request)[:12]}"
+        self._run.places[label] += 1
+        return f"{label}/{self._run.places[label]}"
+
+    def _model(self, name: str, config: AgentConfig) -> str:
+        if self._run.roster.agent(name) is None:
+            return name
+        return self._run.roster.resolve(config.ai) if config.ai else self._run.roster.default().name
 
     async def _sub_agent(self, name: str, task: str, above: Allowance, place: str) -> Ended:
-        roster = self.run.roster
-        seat = roster.seat(name)
+        seat = self._run.roster.seat(name)
         config = seat.agent or AgentConfig(ai=seat.name)
         allowance = above.child(_limits(config, None))
-        start = await self._start(
-            seat.name, config, Wanted(name, Request.of(task)), allowance, place=place, role="sub-agent"
-        )
-        return await start()
+        wanted = Wanted(name, Request.of(task))
+        return await (await self._equipped(seat.name, config, wanted, allowance, place, "sub-agent"))()
+
+
+async def _fail(error: MootError) -> Ended:
+    raise error
 
 
 def _limits(config: AgentConfig, given: Limits | None) -> Limits:

@@ -57,12 +57,13 @@ class Memo:
         """What `Caller.call_many` gives; only what is not kept is really asked.
 
         Args:
-            place: Where in the run it stands, for calls that their requests alone do not tell apart.
+            place: Where in the run the one turn of an agent stands, by which it is known again whatever it sends: its
+                tools may have changed since.
             admit: Awaited before anything is asked.
         """
         keys = []
         for position, (ai, request) in enumerate(asks):
-            keys.append(self._key(f"{role}@{place}" if place else role, ai, request))
+            keys.append(f"{result_key(role, ai, place)}:turn" if place else self._key(role, ai, request))
             if position % _HASHED_AT_ONCE == _HASHED_AT_ONCE - 1:
                 await anyio.lowlevel.checkpoint()
         kept = await self._look_up(keys)

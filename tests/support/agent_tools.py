@@ -42,6 +42,11 @@ class Lent:
     async def tools(self, names: Sequence[str]) -> Tools:
         return self._tools
 
+    async def request(
+        self, server: str, method: str, params: Mapping[str, Any] | None = None, *, extension: str
+    ) -> dict[str, Any]:
+        raise AssertionError("no request of an extension is expected")
+
 
 def calling(*calls: tuple[str, Mapping[str, Any]], text: str = "", finish: Any = "tool_calls") -> Response:
     """A turn that calls tools."""

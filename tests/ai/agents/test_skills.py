@@ -104,10 +104,10 @@ async def test_with_two_skills_loaded_a_tool_must_be_allowed_by_each(tmp_path: P
 async def test_a_resumed_run_is_held_to_what_was_loaded_before(tmp_path: Path) -> None:
     laid(tmp_path, "one", "allowed-tools: Read\n")
     skills = Skills(await found(tmp_path))
-    skills.remember(READ, {"name": "one"})
-    skills.remember(LOAD, {"name": "nothing"})
+    skills.recalled(READ, {"name": "one"}, "")
+    skills.recalled(LOAD, {"name": "nothing"}, "")
     assert skills.allowed("write")
-    skills.remember(LOAD, {"name": "one"})
+    skills.recalled(LOAD, {"name": "one"}, "")
     assert not skills.allowed("write")
 
 

@@ -17,7 +17,7 @@ from ai.runs.agents import Wanted, run_agents
 from ai.runs.memo import Memo
 from ai.runs.run import Materials, Run, new_run_id
 from core.config import Config, Defaults
-from core.errors import ApprovalNeededError, ConfigError, InvalidInputError
+from core.errors import ApprovalNeededError, ConfigError, InvalidInputError, MootError
 from core.events import CallStarted, ToolFinished, ToolStarted
 from core.jobs.approvals import ANSWERED, ASKED, Approval
 from core.tooling import AgentConfig
@@ -318,3 +318,43 @@ async def test_a_run_that_is_no_job_asks_whoever_sits_before_it() -> None:
 
 def test_a_run_id_is_no_jobs() -> None:
     assert "-" not in new_run_id() and Message.user("x").text == "x"
+
+
+async def test_a_turn_is_known_by_its_place_whatever_its_tools_have_become_since() -> None:
+    journal, model = Journal(), _Model()
+    await _live(journal, Recorder(), model)
+    changed = Recorder(names={"read": True, "write": False, "new": True})
+    again, _ = await _live(Journal(journal.kept), changed, model)
+    assert isinstance(again, Answer) and len(model.paid) == 5
+
+
+async def test_agents_that_are_asked_the_same_at_once_keep_their_turns_apart() -> None:
+    config = configured(worker=AgentConfig(ai="gpt", tools=["lent"], approvals={"write": "allow"}))
+    journal = Journal()
+    for _ in range(2):
+        tools, model = Recorder(), _Model()
+        async with scripted_app({"gpt": []}, config=config) as app:
+
+            async def complete(request: Request, emit: Any, model: _Model = model) -> Response:
+                return model(request)
+
+            app.clients["gpt"].complete = complete  # type: ignore[method-assign]
+            asks = [("worker", Request.of("Go"))] * 2
+            outcomes = await run_of(app, journal, lending(tools)).ask_many(asks)
+        assert all(isinstance(one, Answer) for one in outcomes)
+        journal = Journal(journal.kept)
+    assert not tools.calls and not model.paid
+
+
+async def test_a_server_that_cannot_be_reached_silences_one_seat_and_not_the_panel() -> None:
+    class Away(Lent):
+        async def tools(self, names: Any) -> Any:
+            raise MootError("'lent' cannot be reached. Start it.")
+
+    config = configured(worker=AgentConfig(ai="gpt", tools=["lent"]))
+    materials = Materials(borrowed=Away(Recorder()))
+    async with scripted_app({"gpt": [], "claude": ["Here."]}, config=config, materials=materials) as app:
+        async with app.run("ask_many") as run:
+            away, here = await run.ask_many([("worker", Request.of("?")), ("claude", Request.of("?"))])
+    assert isinstance(away, Failure) and "'lent' cannot be reached" in str(away.error)
+    assert isinstance(here, Answer)
