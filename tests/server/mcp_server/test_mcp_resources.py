@@ -49,6 +49,7 @@ async def test_usage_is_a_resource_with_the_last_30_days_by_day_and_by_ai() -> N
             "moot://threads",
             "moot://jobs",
             "ui://moot/p",
+            "skill://moot/SKILL.md",
         ]
         for _ in range(2):
             await client.call_tool("ask_one", {"prompt": "Well?", "ai": "a"})
