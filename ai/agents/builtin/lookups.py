@@ -67,6 +67,10 @@ class Lookups:
         """Every call that was made, in order."""
         return list(self._found.values())
 
+    def forget(self) -> None:
+        """Look everything up anew from now on, since something was changed; what was cited stays what it was."""
+        self._calls.clear()
+
     def remember(self, name: str, arguments: Mapping[str, Any], result: str, *, shared_by: str = "") -> None:
         """Take *result*, which a resumed run was given out of its journal, as what the call gave; id and all."""
         key = _key(name, arguments, shared_by)
@@ -96,8 +100,8 @@ class Lookups:
                 return done
             return _told(self._keep(call, name, arguments, done.result, key))
         finally:
-            if call.looked_up is None:  # also where this one was cancelled: somebody who waits makes it then
-                del self._calls[key]
+            if call.looked_up is None and self._calls.get(key) is call:
+                del self._calls[key]  # also where this one was cancelled: somebody who waits makes it then
             call.done.set()
 
     def _keep(self, call: _Call, name: str, arguments: Mapping[str, Any], result: str, key: tuple[str, str]) -> Lookup:

@@ -112,3 +112,31 @@ async def test_a_resumed_run_has_the_same_ids_and_looks_nothing_up_again(tools: 
     resumed = Lookups()
     resumed.remember("look", {"a": 1}, first.result)
     assert await resumed.around(tools).call("look", {"a": 1}) == first and len(tools.calls) == 1
+
+
+async def test_after_a_change_everything_is_looked_up_anew_and_what_was_cited_stays(tools: Slow) -> None:
+    lookups = Lookups()
+    around = lookups.around(tools)
+    tools.may_answer.set()
+    before = (await around.call("look", {})).result
+    lookups.forget()
+    after = (await around.call("look", {})).result
+    assert before.endswith("] seen 1") and after.endswith("] seen 2")
+    ids = [result.partition(" ")[0] for result in (before, after)]
+    assert [found.result for one in ids if (found := lookups.cited(one))] == ["seen 1", "seen 2"]
+
+
+async def test_a_change_in_the_middle_of_a_call_does_not_break_it(tools: Slow) -> None:
+    lookups = Lookups()
+    around = lookups.around(tools)
+    tools.fails = True
+
+    async def ask() -> None:
+        assert not (await around.call("look", {})).success
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await tools.begun.wait()
+            lookups.forget()
+            tools.may_answer.set()
