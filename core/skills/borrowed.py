@@ -47,7 +47,7 @@ _MOST_PAGES = 50
 _MOST_SKILLS = 1_000
 _LONGEST_URI = 2_000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s?#]+")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[!-~]+")
 
 
 class Lend(Protocol):
@@ -274,8 +274,8 @@ def _content(answer: Mapping[str, Any], uri: str) -> bytes | None:
 
 
 def _alias(skill: Skill) -> str:
-    """What tells one of two skills of a name apart: its path."""
-    return unquote(skill.place.partition("://")[2].removesuffix(f"/{MAIN}"))
+    """What tells one of two skills of a name apart: its path, as its address has it, which is plain letters."""
+    return skill.place.partition("://")[2].removesuffix(f"/{MAIN}")
 
 
 def _pinned(skill: Skill) -> dict[str, str]:
@@ -291,4 +291,4 @@ def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return json.dumps(value, sort_keys=True)

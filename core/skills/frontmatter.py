@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InvalidInputError
+from core.untrusted import is_text
 
 if TYPE_CHECKING:
     import yaml
@@ -21,6 +22,8 @@ LONGEST = 32 * 1024
 _DEEPEST = 8
 _MOST_VALUES = 2_000
 _BLOCK = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)(?:^|\r?\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_LARGEST = 2**53 - 1
+"""What every program reads alike out of JSON."""
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE, _FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
 _INT = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
@@ -85,6 +88,8 @@ class _Reader:
         if getattr(event, "tag", None) is not None:
             raise FrontmatterError("uses a tag (!) in its head. Write plain values, in quotes where needed.")
         if isinstance(event, yaml.ScalarEvent):
+            if not is_text(event.value):
+                raise FrontmatterError("has half a character in its head. Write it whole.")
             return _scalar(event.value) if event.style is None else event.value
         if isinstance(event, yaml.SequenceStartEvent):
             return list(self._items(depth))
@@ -129,7 +134,10 @@ def _scalar(text: str) -> Any:
     if _NOT_FINITE.fullmatch(text):
         raise FrontmatterError(f"has {text!r} in its head, which is no number. Put it in quotes.")
     if _INT.fullmatch(text):
-        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+        whole = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+        if abs(whole) > _LARGEST:
+            raise FrontmatterError(f"has {text[:40]!r} in its head, which is too large. Put it in quotes.")
+        return whole
     if _FLOAT.fullmatch(text):
         number = float(text)
         if not math.isfinite(number):

@@ -99,6 +99,8 @@ async def test_two_skills_of_one_name_are_told_apart_by_their_paths(pins: SkillP
         (lambda e: e.update(uri=7), "not the one of a SKILL.md"),
         (lambda e: e.update(uri="skill://a/%2e%2e/refunds/SKILL.md"), "leads around"),
         (lambda e: e.update(uri="skill://acme/refunds/x y/SKILL.md"), "not the one of a SKILL.md"),
+        (lambda e: e.update(uri="skill://acme\u200b/refunds/SKILL.md"), "not the one of a SKILL.md"),
+        (lambda e: e.update(uri="skill://acme\ud800/refunds/SKILL.md"), "not the one of a SKILL.md"),
         (lambda e: e.update(frontmatter=None), "no frontmatter"),
         (lambda e: e["frontmatter"].update(name="Refunds"), "lower-case"),
         (lambda e: e["frontmatter"].pop("description"), "'description'"),
@@ -189,3 +191,10 @@ async def test_a_pin_that_is_damaged_lets_nothing_through(pins: SkillPins, tmp_p
     file.write_text("{")
     with pytest.raises(SkillError, match="has changed"):
         await one.body()
+
+
+async def test_half_a_character_in_a_head_breaks_nothing(pins: SkillPins) -> None:
+    server = Server()
+    server.change = lambda entry: entry["frontmatter"].update(license="\ud800")
+    with pytest.raises(SkillError, match="says something else"):
+        await (await the_skill(server, pins)).body()
