@@ -247,154 +247,6 @@ __all__ = [
     "tool",
 ]
 
-_HOMES = {
-    "ai.agents.agent": ("Agent",),
-    "ai.agents.executor": ("ToolExecutor",),
-    "ai.agents.figures": ("AgentMetrics",),
-    "ai.agents.function_tools": (
-        "FunctionTool",
-        "tool",
-    ),
-    "ai.agents.offered": (
-        "ToolExecutionResult",
-        "Tools",
-    ),
-    "ai.articles": (
-        "ArticleProcessor",
-        "AsyncArticleProcessor",
-        "create_async_client",
-        "create_from_config",
-    ),
-    "ai.client": (
-        "AIClient",
-        "AsyncAIClient",
-        "Emit",
-        "TextStream",
-    ),
-    "ai.providers.catalog": ("Provider",),
-    "ai.runs.run": ("Run",),
-    "ai.wire.settings": ("Quirks",),
-    "core.errors": (
-        "AIError",
-        "AITimeoutError",
-        "AnswerError",
-        "ApprovalNeededError",
-        "AsyncUnavailableError",
-        "AuthenticationError",
-        "BadResponseError",
-        "BudgetExceededError",
-        "CircuitOpenError",
-        "CommandFailedError",
-        "ConfigError",
-        "ConnectionFailedError",
-        "ContentFilteredError",
-        "ContextTooLongError",
-        "ElsewhereError",
-        "EmptyAnswerError",
-        "ForbiddenError",
-        "ForgottenJobError",
-        "InvalidInputError",
-        "LocalModelError",
-        "LostJobError",
-        "MissingKeyError",
-        "ModelNotFoundError",
-        "MootError",
-        "NoAnswerError",
-        "NotLocalError",
-        "NotUsableError",
-        "OverloadedError",
-        "PartialPanelError",
-        "ProviderError",
-        "QuotaExceededError",
-        "RateLimitedError",
-        "RefusedError",
-        "RequestRejectedError",
-        "ServerError",
-        "StoreError",
-        "TruncatedError",
-        "UnknownAIError",
-        "UnknownJobError",
-    ),
-    "core.events": (
-        "CallFailed",
-        "CallFellBack",
-        "CallFinished",
-        "CallRetrying",
-        "CallStarted",
-        "CallWaiting",
-        "Event",
-        "RunFinished",
-        "RunStarted",
-        "Sink",
-        "StepDone",
-        "Token",
-        "ToolFinished",
-        "ToolStarted",
-    ),
-    "core.jobs.approvals": ("Approval",),
-    "core.values": (
-        "Answer",
-        "Deadlines",
-        "Effort",
-        "Failure",
-        "FinishReason",
-        "Image",
-        "Message",
-        "Outcome",
-        "Part",
-        "Priority",
-        "Reasoning",
-        "Request",
-        "RequestOptions",
-        "Response",
-        "Text",
-        "ToolCall",
-        "ToolChoice",
-        "ToolResult",
-        "ToolSpec",
-        "Usage",
-    ),
-    "moot.calls": (
-        "call_ai",
-        "call_ai_async",
-        "call_multiple_ais",
-        "create_async_ai_client",
-    ),
-    "moot.client": (
-        "Moot",
-        "open",
-    ),
-    "moot.listening": ("subscribe",),
-    "moot.recipes": (
-        "agent",
-        "ask",
-        "ask_many",
-        "batch",
-        "consensus",
-        "debate",
-        "judge",
-        "review",
-    ),
-    "tools.agent": ("AgentReply",),
-    "tools.ask_many": ("Replies",),
-    "tools.batching.spec": ("BatchReport",),
-    "tools.debating.result": ("Debate",),
-    "tools.judge": ("Judged",),
-    "tools.judging.judgement": ("Judgement",),
-    "tools.recipe.kit": (
-        "Cost",
-        "Reply",
-        "Said",
-    ),
-    "tools.recipe.result": ("Result",),
-    "tools.review": (
-        "Finding",
-        "Review",
-    ),
-    "tools.voting.result": ("Consensus",),
-}
-"""The module each name comes from, as a clone calls it. A test compares it with the imports above."""
-
 
 if not TYPE_CHECKING:  # who has a checker is told of names that are not there
 
@@ -404,7 +256,9 @@ if not TYPE_CHECKING:  # who has a checker is told of names that are not there
 
         if name in ("sync", "testing"):
             return import_module(f"{__name__}.{name}")
-        home = next((module for module, names in _HOMES.items() if name in names), None)
+        from moot.homes import HOMES
+
+        home = next((module for module, names in HOMES.items() if name in names), None)
         if home is None:
             raise AttributeError(f"module 'moot' has no attribute {name!r}")
         from core.names.naming import module_name

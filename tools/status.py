@@ -7,7 +7,9 @@ from datetime import date
 import anyio.to_thread
 
 from ai.roster.configured_ai import ConfiguredAI
+from ai.roster.roster import Roster
 from ai.runs.run import Run
+from core.errors import ConfigError
 from core.people.person import acting
 from tools.recipe.result import Part, Result
 
@@ -47,10 +49,28 @@ class AIStatus(Part):
     breaker: str = "closed"
 
 
+class AgentStatus(Part):
+    """One agent of the configuration: whose model it has, and what it may use. `problem`: why it cannot be asked."""
+
+    name: str
+    ai: str
+    description: str = ""
+    tools: list[str] = []
+    skills: list[str] = []
+    problem: str | None = None
+
+    def markdown(self) -> str:
+        has = ", ".join([*self.tools, *self.skills]) or "no tools"
+        about = f": {self.description}" if self.description else ""
+        trouble = f"  \n  {self.problem}" if self.problem else ""
+        return f"- **{self.name}** (agent of {self.ai}, with {has}){about}{trouble}"
+
+
 class Status(Result):
     """Every configured AI, problems of the configuration itself, and what is kept where and how long."""
 
     ais: list[AIStatus]
+    agents: list[AgentStatus] = []
     problems: list[str]
     kept: list[str] = []
 
@@ -65,6 +85,7 @@ class Status(Result):
             trouble = f"  \n  {ai.problem}" if ai.problem else ""
             lines.append(f"- **{ai.name}**: {ai.model} via {ai.provider}, {state}{trouble}")
             lines += [f"  - {key.alias}: {key.problem or 'ready'}" for key in ai.keys]
+        lines += [agent.markdown() for agent in self.agents]
         lines += [f"- Problem: {problem}" for problem in self.problems]
         lines += ["", "Kept on this machine, in Moot's data folder:", *(f"- {line}" for line in self.kept)]
         return "\n".join(lines)
@@ -74,7 +95,7 @@ async def status(run: Run) -> Status:
     """List the AIs that can be asked, with model, state and any problem. Sends nothing."""
     roster = run.roster
     # Other models of an AI are there because somebody named them; of whom, only the owner may know
-    shown = list(roster.seats) if acting().owns else roster.names
+    shown = [name for name in roster.seats if not roster.agent(name)] if acting().owns else roster.names
     ready = await anyio.to_thread.run_sync(lambda: [_ready(roster.seats[ai]) for ai in shown])
     broken = [
         AIStatus(name=name, provider="", model="", ready=False, problem=reason)
@@ -82,11 +103,31 @@ async def status(run: Run) -> Status:
         if acting().may_ask(name)
     ]
     if not acting().owns:  # what is wrong with the installation is for whoever can mend it
-        return Status(ais=ready + broken, problems=[])
+        return Status(ais=ready + broken, agents=_agents(roster), problems=[])
     general = [problem for problem in roster.config.problems if problem not in roster.problems.values()]
     unrecorded = await run.unrecorded()
     problems = [*general, *roster.warnings(), *([unrecorded] if unrecorded else [])]
-    return Status(ais=ready + broken, problems=problems, kept=list(KEPT))
+    return Status(ais=ready + broken, agents=_agents(roster), problems=problems, kept=list(KEPT))
+
+
+def _agents(roster: Roster) -> list[AgentStatus]:
+    return [_agent(roster, name) for name in roster.agents]
+
+
+def _agent(roster: Roster, name: str) -> AgentStatus:
+    config, problem = roster.config.agents[name], None
+    try:
+        model = roster.seat(name).model
+    except ConfigError as error:
+        model, problem = config.ai or "", str(error)
+    return AgentStatus(
+        name=name,
+        ai=config.ai or model,
+        description=config.description,
+        tools=config.tools,
+        skills=config.skills,
+        problem=problem,
+    )
 
 
 def _ready(seat: ConfiguredAI) -> AIStatus:

@@ -13,6 +13,7 @@ import pytest
 
 import moot
 from core.names.naming import module_name
+from moot.homes import HOMES
 
 SOURCE = Path(moot.__file__)
 FUNCTIONS = ["agent", "ask", "ask_many", "batch", "consensus", "debate", "judge", "review"]
@@ -25,6 +26,7 @@ def imported_for_checkers() -> dict[str, set[str]]:
         if isinstance(node, ast.ImportFrom) and node.module not in (
             "typing",
             "importlib",
+            "moot.homes",
             module_name("core.names.naming"),
         ):
             found.setdefault(node.module or "", set()).update(alias.name for alias in node.names)
@@ -43,7 +45,7 @@ def test_every_exported_name_is_sorted_present_and_explained() -> None:
 def test_what_a_type_checker_sees_is_what_is_there() -> None:
     seen = imported_for_checkers()
     assert seen.pop("moot") == {"sync", "testing"}
-    assert seen == {module_name(module): set(names) for module, names in moot._HOMES.items()}
+    assert seen == {module_name(module): set(names) for module, names in HOMES.items()}
     assert set(moot.__all__) == {name for names in seen.values() for name in names} | {"sync", "testing"}
 
 

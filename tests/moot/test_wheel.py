@@ -83,7 +83,7 @@ READ_BY_NAMING = {
     "ai/roster/warm.py",
     "ai/runs/run.py",
     "core/names/naming.py",
-    "moot/__init__.py",
+    "moot/homes.py",
     "server/jobs/worker.py",
     "server/mcp_server/apps.py",
     "server/toolbox.py",

@@ -16,7 +16,18 @@ import anyio
 from ai.runs.app import App
 from ai.wire.ancestry import deepen
 from core.errors import AIError, TruncatedError
-from core.events import CallFailed, CallFinished, CallStarted, Event, RunFinished, RunStarted, Thought, Token
+from core.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    RunFinished,
+    RunStarted,
+    Thought,
+    Token,
+    ToolFinished,
+    ToolStarted,
+)
 from core.untrusted import one_line
 from core.usage.tokens import input_tokens, text_tokens
 from core.values import Answer, FinishReason, Request, ToolCall
@@ -137,6 +148,14 @@ class Flow:
         elif type(event) is Thought and event.text:
             self._think(event.text)
 
+    def _hear_agent(self, event: Event | Thought) -> None:
+        """What an agent does on the way is told as its thoughts: which of its turns is the answer shows at the end."""
+        if isinstance(event, Token | Thought | RunStarted | RunFinished):
+            return
+        self._view.apply(event)
+        if isinstance(event, ToolStarted | ToolFinished) and (line := line_of(event, self._view)):
+            self._think(f"{one_line(line)}\n")
+
     def _write(self, text: str) -> None:
         if text:
             self._text.append(text)
@@ -187,6 +206,8 @@ def _about(answer: Answer, run_id: str) -> dict[str, Any]:
     about: dict[str, Any] = {"run": run_id, "ai": answer.ai, "model": answer.model, "cost_usd": answer.cost_usd}
     if answer.answered_by:
         about |= {"answered_by": answer.answered_by, "fallback_reason": answer.fallback_reason}
+    if answer.stopped:
+        about["stopped"] = answer.stopped
     return about | {"cached": True} if answer.cached else about
 
 

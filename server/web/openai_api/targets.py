@@ -10,8 +10,6 @@ from ai.roster.names import closest
 from ai.roster.roster import Roster
 from server.web.openai_api.errors import RefusedRequestError
 
-"""Other models of AIs that may be named; each stays open until the program ends."""
-
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -66,6 +64,8 @@ def listed(roster: Roster) -> Iterator[tuple[str, str]]:
     """The id of every model that can be asked, and whose it is."""
     for name in roster.names:
         yield name, roster.seats[name].provider.name
+    for name in roster.agents:
+        yield name, "moot"
     if len(roster.names) > 1:
         for name in PANELS:
             yield name, "moot"
