@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from ai.agents.offered import ToolExecutionResult
 from core.files.workspace import Workspace
 
 KEY = "sk-" + "ant-api03-aB3dE5gH7jK9mN1pQ3sT5vX7zA2cF4hJ6lP8rU0wY2bD4fG6iK8nM0qS2tV4xZ6aC8eH1jL3oR5uW7yB9dF1gAA"
-RG = shutil.which("rg")
+BESIDE = str(Path(sys.executable).parent)
+RG = shutil.which("rg", path=os.pathsep.join([BESIDE, os.environ["PATH"]]))
 
 
 @pytest.fixture(params=["python", "ripgrep"])
@@ -27,8 +29,7 @@ def both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     """Each way to search."""
     if request.param == "ripgrep" and RG is None:
         pytest.skip("ripgrep is not installed on this machine")
-    if request.param == "python":
-        monkeypatch.setattr(searching, "ripgrep", lambda roots: None)
+    monkeypatch.setattr(searching, "ripgrep", lambda roots: RG if request.param == "ripgrep" else None)
     return str(request.param)
 
 
@@ -285,6 +286,7 @@ async def test_what_ripgrep_is_configured_to_do_elsewhere_counts_nothing(
 ) -> None:
     if RG is None:
         pytest.skip("ripgrep is not installed on this machine")
+    monkeypatch.setenv("PATH", os.pathsep.join([BESIDE, os.environ["PATH"]]))
     laid(project, {"rc": "--pre=/bin/false\n--follow\n--hidden\n"})
     monkeypatch.setenv("RIPGREP_CONFIG_PATH", str(project / "rc"))
     assert await Asked(project).lines("search_files", text="needle", files="src/") == ["src/b.py:3: needle = 2"]
