@@ -49,6 +49,7 @@ _TYPES = {
     "Boolean": "boolean",
 }
 _UNTYPED = ("any", "")
+Call = tuple[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Case:
     id: str
     question: str
     functions: tuple[Function, ...]
-    turns: tuple[tuple[tuple[str, Mapping[str, Any]], ...], ...]
+    turns: tuple[tuple[Call, ...], ...]
 
 
 def folder() -> Path:
@@ -96,14 +97,25 @@ def cases(path: Path) -> Iterator[Case]:
             for row in _rows(data, f"BFCL_v4_{name}.json"):
                 if row["function"]:
                     yield _case(row, ())
-        docs = {owner: _rows(data, f"multi_turn_func_doc/{file}.json") for owner, file in _DOCS.items()}
-        for name in _TURNS:
-            answers = {row["id"]: row["ground_truth"] for row in _rows(data, f"possible_answer/BFCL_v4_{name}.json")}
-            for row in _rows(data, f"BFCL_v4_{name}.json"):
-                row["function"] = [one for owner in row["involved_classes"] for one in docs[owner]]
-                names = {one["name"]: list(one["parameters"]["properties"]) for one in row["function"]}
-                turns = [tuple(_parsed(call, names) for call in turn) for turn in answers[row["id"]]]
-                yield _case(row, tuple(turn for turn in turns if turn))
+        docs = _docs(data)
+        for row, turns in conversations(data):
+            row["function"] = [one for owner in row["involved_classes"] for one in docs[owner]]
+            yield _case(row, tuple(turn for turn in turns if turn))
+
+
+def conversations(data: zipfile.ZipFile) -> Iterator[tuple[dict[str, Any], list[tuple[Call, ...]]]]:
+    """The rows of several turns, and the calls that are right in each; in some turns none is."""
+    docs = _docs(data)
+    for name in _TURNS:
+        answers = {row["id"]: row["ground_truth"] for row in _rows(data, f"possible_answer/BFCL_v4_{name}.json")}
+        for row in _rows(data, f"BFCL_v4_{name}.json"):
+            functions = [one for owner in row["involved_classes"] for one in docs[owner]]
+            names = {one["name"]: list(one["parameters"]["properties"]) for one in functions}
+            yield row, [tuple(_parsed(call, names) for call in turn) for turn in answers[row["id"]]]
+
+
+def _docs(data: zipfile.ZipFile) -> Mapping[str, list[dict[str, Any]]]:
+    return {owner: _rows(data, f"multi_turn_func_doc/{file}.json") for owner, file in _DOCS.items()}
 
 
 def _rows(data: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
@@ -141,7 +153,7 @@ def _as_json_schema(schema: Any) -> Any:
     return made
 
 
-def _wanted(call: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def _wanted(call: Mapping[str, Any]) -> Call:
     ((name, arguments),) = call.items()
     picked = {key: _picked(values) for key, values in arguments.items()}
     return name, {key: value for key, value in picked.items() if value is not _LEFT_OUT}
@@ -168,7 +180,7 @@ def _without_choices(value: Any) -> Any:
     return value
 
 
-def _parsed(call: str, names: Mapping[str, Sequence[str]]) -> tuple[str, Mapping[str, Any]]:
+def _parsed(call: str, names: Mapping[str, Sequence[str]]) -> Call:
     node = ast.parse(call, mode="eval").body
     assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     given = dict(zip(names[node.func.id], map(ast.literal_eval, node.args), strict=False))

@@ -14,11 +14,10 @@ _DIGEST = 8
 
 def legal(names: Iterable[str], pattern: re.Pattern[str]) -> Mapping[str, str]:
     """For each of *names* one that fits *pattern*: itself where it does. Only the names and their order decide."""
-    given = list(dict.fromkeys(names))
-    found = {name: name for name in given if pattern.fullmatch(name)}
-    taken = set(found)
-    for name in given:
-        if name not in found:
+    found = {name: name for name in names}
+    taken = set(filter(pattern.fullmatch, found))
+    for name in found:
+        if name not in taken:
             found[name] = _free(name, pattern, taken)
             taken.add(found[name])
     return found
