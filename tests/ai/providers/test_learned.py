@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
@@ -19,9 +18,9 @@ from ai.local.engines import LocalEngines
 from ai.providers import anthropic, gemini, openai_chat
 from ai.providers.catalog import PROVIDERS
 from ai.providers.efforts import nearest
-from ai.providers.learned import MOST_STEPS, lasting, step_down
+from ai.providers.learned import MOST_STEPS
 from ai.roster.client_settings import client_settings
-from ai.wire.classify.failure import Who, status_error
+from ai.wire.classify.failure import Who
 from ai.wire.sdk import first_model
 from ai.wire.settings import ClientSettings, Endpoint, Quirks
 from ai.wire.transport import SharedHTTP
@@ -393,38 +392,3 @@ async def test_the_batch_endpoint_of_the_same_model_knows_it_too(ask: Ask) -> No
         await batches.open()
         assert b"temperature" not in batches.line("r1", EVERYTHING)
     await http.aclose()
-
-
-@pytest.mark.parametrize(
-    ("words", "body", "changes"),
-    [
-        ("Encrypted content is not supported with this model.", {"include": ["x"]}, {"kept_reasoning": False}),
-        (
-            "property 'reasoning_content' is unsupported",
-            {"messages": [{"role": "assistant", "reasoning_content": "x"}]},
-            {"kept_reasoning": False},
-        ),
-        ("Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9.", {}, {"short_ids": True}),
-        ("Invalid schema for function 'f': not permitted", {"tools": [{}]}, {"strict_tools": False}),
-    ],
-)
-def test_the_way_that_functions_are_offered_is_learned(
-    words: str, body: dict[str, Any], changes: dict[str, Any]
-) -> None:
-    quirks = Quirks(strict_tools=True)
-    error = status_error(Who("x", "x"), 400, {"error": {"message": words}})
-    assert step_down(quirks, error, body) == replace(quirks, **changes)
-
-
-def test_a_refusal_of_functions_themselves_is_no_setting_that_could_be_left_out() -> None:
-    error = status_error(Who("x", "x"), 400, {"error": {"message": "x does not support tools"}})
-    assert error.code == "tools_refused"
-    assert step_down(Quirks(strict_tools=True), error, {"tools": [{}], "reasoning_effort": "low"}) is None
-
-
-def test_what_was_said_of_one_turn_s_reasoning_is_not_kept() -> None:
-    words = "The encrypted content gAAA could not be verified."
-    error = status_error(Who("x", "x"), 400, {"error": {"message": words, "code": "invalid_encrypted_content"}})
-    lesser = step_down(Quirks(), error, {"include": ["x"]})
-    assert lesser is not None and not lesser.kept_reasoning
-    assert lasting(Quirks(), Quirks(), lesser, error) == Quirks()

@@ -41,6 +41,13 @@ async def test_an_answer_comes_whole_with_usage_the_run_and_its_cost(provider: F
         assert answer.model_extra["moot"]["run"] == run
 
 
+async def test_a_call_that_cannot_be_read_is_a_failure_and_no_call_without_arguments() -> None:
+    broken = Response("", "m", "tool_calls", tool_calls=(ToolCall("c1", "weather", {}, broken='{"town": '),))
+    async with asked(gpt=[broken]) as (client, _):
+        with pytest.raises(openai.APIStatusError, match="cannot be read"):
+            await client.chat.completions.create(model="gpt", messages=HI, tools=[WEATHER])  # type: ignore[list-item]
+
+
 async def test_the_cost_stands_in_a_header_where_it_is_known() -> None:
     paid: list[Step] = [Response("yes", "gpt-6.1-sol", usage=Usage(1_000, 100))]
     async with asked(gpt=paid) as (client, _):
