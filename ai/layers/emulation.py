@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ai.client import Emit, Signal, Thinking
+from ai.client import Emit, Thinking
 from ai.layers.pipeline import Complete
 from ai.wire.functions.emulation import Emulation
 from core.values import Request, Response
@@ -15,13 +15,15 @@ class EmulatedFunctions:
         self._emulation = emulation
 
     async def __call__(self, request: Request, emit: Emit, call_next: Complete) -> Response:
-        if not request.tools:
-            return await call_next(self._emulation.asked(request), emit)
-
-        def hold_back(signal: Signal) -> None:
-            emit(Thinking("") if isinstance(signal, str) else signal)
-
-        response = self._emulation.heard(await call_next(self._emulation.asked(request), hold_back), request)
-        if response.text:
+        said = await call_next(self._emulation.asked(request), hushed(emit, request))
+        response = self._emulation.heard(said, request)
+        if request.tools and response.text:
             emit(response.text)
         return response
+
+
+def hushed(emit: Emit, request: Request) -> Emit:
+    """*emit*, which hears no text but that something is written, where that may be a call."""
+    if not request.tools:
+        return emit
+    return lambda signal: emit(Thinking("") if isinstance(signal, str) else signal)

@@ -51,7 +51,8 @@ def build_ai(
     concurrency = _concurrency(name, row, provider, buckets, defaults)
     deadlines = defaults.deadlines(row)
     inner: list[Layer] = [concurrency, permit, Deadline(name, provider.name, deadlines)]
-    if emulation := _emulation(row, provider):
+    emulation = _emulation(row, provider)
+    if emulation is not None:
         inner.append(EmulatedFunctions(emulation))
     lanes = tuple(
         open_lane(name, key, buckets=buckets, inner=inner, row=row, deadlines=deadlines, first=concurrency.limit)
@@ -72,6 +73,7 @@ def build_ai(
         alone=alone,
         check=check,
         fallback=Fallback(row.fallback, find) if row.fallback else None,
+        emulation=emulation,
     )
 
 

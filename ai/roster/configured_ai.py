@@ -10,11 +10,13 @@ from datetime import date
 from ai.client import AsyncAIClient, Emit, ignore
 from ai.layers.breaker import Breaker
 from ai.layers.concurrency import Concurrency
+from ai.layers.emulation import hushed
 from ai.layers.key_pool import KeyPool
 from ai.layers.pipeline import Complete, Layer
 from ai.providers.catalog import Provider
 from ai.providers.retirements import retirement_warning
 from ai.roster.key_lane import KeyLane
+from ai.wire.functions.emulation import Emulation
 from core.config import AIConfig
 from core.errors import AITimeoutError, AnswerError, NotLocalError
 from core.tooling import AgentConfig
@@ -31,6 +33,7 @@ class ConfiguredAI(AsyncAIClient):
         alone: Answers by this AI or not at all; takes a request that is `filled`.
         fallback: Asks others where this one cannot answer now.
         check: Why it cannot be asked now, as far as files tell.
+        emulation: How it is asked for functions, where it knows none.
         agent: What it is beside its AI's model, where it is an agent; only `ai/runs/agents.py` can ask one.
     """
 
@@ -46,6 +49,7 @@ class ConfiguredAI(AsyncAIClient):
     alone: Complete
     check: Callable[[], str | None] | None = None
     fallback: Layer | None = None
+    emulation: Emulation | None = None
     agent: AgentConfig | None = None
 
     @property
@@ -123,7 +127,11 @@ class ConfiguredAI(AsyncAIClient):
         timer.daemon = True
         timer.start()
         try:
-            return lane.key.sync_client.complete(self.filled(request), emit, cancelled)
+            asked = self.filled(request)
+            if self.emulation is None:
+                return lane.key.sync_client.complete(asked, emit, cancelled)
+            said = lane.key.sync_client.complete(self.emulation.asked(asked), hushed(emit, asked), cancelled)
+            return self.emulation.heard(said, asked)
         except AnswerError as error:
             if not cancelled.is_set():
                 raise
