@@ -254,6 +254,8 @@ class Config:
     auth: AuthConfig | None = None
     agents: dict[str, AgentConfig] = field(default_factory=dict)
     mcp_servers: dict[str, McpServerConfig] = field(default_factory=dict)
+    bad_servers: tuple[str, ...] = ()
+    """Those of the problems that are about `mcp_servers`."""
     problems: tuple[str, ...] = ()
     exposed: str | None = None
     """The one of them that says that others can read the file."""
@@ -297,6 +299,9 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         except ConfigError as error:
             bad_rows[name] = str(error)
             problems.append(str(error))
+    told = len(problems)
+    servers = check_servers(_mapping(raw, "mcp_servers", problems), problems)
+    bad_servers = tuple(problems[told:])
     auth = _check_section(AuthConfig, "auth", raw, problems) if "auth" in raw else None
     bad_auth = problems[-1] if "auth" in raw and auth is None else None
     return Config(
@@ -307,7 +312,8 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         groups=_check_groups(raw, problems),
         auth=auth,
         agents=check_agents(_mapping(raw, "agents", problems), problems, taken=rows),
-        mcp_servers=check_servers(_mapping(raw, "mcp_servers", problems), problems),
+        mcp_servers=servers,
+        bad_servers=bad_servers,
         bad_auth=bad_auth,
         problems=tuple(problems),
         exposed=exposed,

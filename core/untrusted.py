@@ -82,6 +82,15 @@ def clean(text: str) -> str:
     return _ALL.sub(_what_stays, in_whole_characters(text))
 
 
+def visible(text: str) -> str:
+    """*text* with what `clean` would take out written as escapes: for whoever has to know that it is there."""
+    return _ALL.sub(_as_escapes, in_whole_characters(text))
+
+
+def _as_escapes(found: re.Match[str]) -> str:
+    return found[0] if found[1] is not None else "".join(f"\\u{ord(one):04x}" for one in found[0])
+
+
 def in_whole_characters(text: str) -> str:
     """*text* with U+FFFD for lone halves of surrogate pairs, which JSON carries and no file, socket or store takes."""
     if text.isascii() or _HALF.search(text) is None:

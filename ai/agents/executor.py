@@ -23,6 +23,7 @@ class ToolExecutor:
         rules: What a person says of tools, by name or pattern. It stands where nobody says anything about the tool
             itself, and else the stricter of the two does.
         gate: Why a tool may not run just now, such as for a skill that is loaded; None where it may.
+        wary: Whether even what runs by itself has to ask now, where it does more than read.
 
     Raises:
         InvalidInputError: Two tools have one name, or there are too many.
@@ -34,9 +35,11 @@ class ToolExecutor:
         *,
         rules: Mapping[str, Policy] | None = None,
         gate: Callable[[str], str | None] = lambda name: None,
+        wary: Callable[[], bool] = lambda: False,
     ) -> None:
         self._rules = dict(rules or {})
         self._gate = gate
+        self._wary = wary
         self._home: dict[str, Tools] = {}
         self._specs: dict[str, ToolSpec] = {}
         for some in tools:
@@ -53,6 +56,10 @@ class ToolExecutor:
 
     def policy(self, name: str) -> Policy:
         """Whether *name* runs by itself, after a person's word, or not at all."""
+        policy = self._ruled(name)
+        return "ask" if policy == "allow" and not self._specs[name].read_only and self._wary() else policy
+
+    def _ruled(self, name: str) -> Policy:
         home, said = self._home[name], ruled(self._rules, _names(name))
         own = home.policy(name) if isinstance(home, Governed) else None
         if own is None:
@@ -82,6 +89,14 @@ class ToolExecutor:
             return await self._home[name].call(name, arguments)
         except SystemExit as error:
             return raised(name, error, known=self._specs[name].read_only)
+        finally:
+            if not self._specs[name].read_only:
+                self._tell_of_change()
+
+    def _tell_of_change(self) -> None:
+        for home in {id(one): one for one in self._home.values()}.values():
+            if tell := getattr(home, "changed", None):
+                tell()
 
     def _add(self, tools: Tools) -> None:
         for spec in tools.specs():

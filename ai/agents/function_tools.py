@@ -22,6 +22,7 @@ from ai.agents.offered import ToolExecutionResult, Tools
 from ai.agents.results import as_result, raised
 from core.errors import ApprovalNeededError, InvalidInputError
 from core.tooling import Policy
+from core.untrusted import one_line
 from core.values import ToolSpec
 
 TIMEOUT_S = 120.0
@@ -256,7 +257,7 @@ def _arguments(
         model = create_model(called, __config__=config, **fields)
         model.model_json_schema(by_alias=True)
     except Exception as error:  # pydantic has many ways to say that a type has no schema
-        why = str(error).partition("\n")[0]
+        why = one_line(str(error), 300)
         raise InvalidInputError(f"The parameters of {called!r} cannot be described to a model: {why}") from error
     return model, names
 

@@ -95,7 +95,7 @@ class _Loop:
             try:
                 outcome = await self._turn(number)
             except SpentError as error:
-                return self.stopped(str(error))
+                return self.stopped(str(error).rstrip("."))
             if isinstance(outcome, Failure):
                 if not self._may_nudge(outcome):
                     return self._failed(outcome)

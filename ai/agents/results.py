@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -41,11 +42,24 @@ def as_result(name: str, value: Any) -> ToolExecutionResult:
     try:
         from pydantic_core import to_json
 
-        said = to_json(value, inf_nan_mode="strings", bytes_mode="base64", serialize_unknown=False)
+        said = to_json(value, inf_nan_mode="strings", bytes_mode="base64", fallback=partial(_plain, value))
         return ToolExecutionResult.of(said.decode("utf-8", "replace"))
     except Exception as error:  # whatever cannot be written as JSON, in any of its ways
         log.debug("%s returned what cannot be shown", name, exc_info=error)
         return ToolExecutionResult.of(f"(it ran, and returned a {type(value).__name__}, which cannot be shown as text)")
+
+
+def _plain(whole: Any, value: Any) -> Any:
+    """A number or an array of a library's own as Python's; in place of anything else inside *whole*, a word on it."""
+    if hasattr(value, "__index__"):
+        return int(value)
+    if hasattr(value, "tolist"):  # numpy's way, which others have taken over
+        return value.tolist()
+    if hasattr(value, "__float__"):
+        return float(value)
+    if value is whole:
+        raise TypeError("there is nothing around it that could be shown")
+    return f"(a {type(value).__name__}, which cannot be shown as text)"
 
 
 def raised(name: str, error: BaseException, *, known: bool) -> ToolExecutionResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ai.agents.allowance import Allowance
@@ -62,10 +63,14 @@ class Store:
             found.append(SubAgents(self._others(), self.ask, allowance))
         if borrowed := [name for name in names if name not in BUILT_IN and name != ASK]:
             found.append(await self._borrowed(borrowed))
-        loaded = await self._skills([*config.skills, *skills], stays_here=stays_here)
+        loaded = await self._skills(config.skills, skills, stays_here=stays_here)
         if loaded is not None:
             found.append(loaded)
-        executor = ToolExecutor(found, rules=config.approvals, gate=loaded.gate if loaded else lambda name: None)
+        executor = ToolExecutor(found, rules=config.approvals)
+        if loaded is not None:
+            executor = ToolExecutor(
+                found, rules=config.approvals, gate=loaded.gate, wary=lambda: loaded.acting_on_foreign
+            )
         said = [
             config.system,
             HINT if any(name in _SHARED for name in names) else "",
@@ -90,19 +95,22 @@ class Store:
             )
         return await source.tools(names)
 
-    async def _skills(self, names: Sequence[str], *, stays_here: bool) -> Skills | None:
-        if not names:
+    async def _skills(self, own: Sequence[str], given: Sequence[str], *, stays_here: bool) -> Skills | None:
+        """The skills of the configuration, which the owner has named, and those that whoever asks names."""
+        if not own and not given:
             return None
         from ai.agents.skills import Skills
         from core.skills.choosing import chosen_skills
 
         source = self.run.materials.borrowed
-        chosen = await chosen_skills(
-            names,
-            self.run.workspace,
+        choose = partial(
+            chosen_skills,
+            workspace=self.run.workspace,
             lend=source.request if source else None,
             servers=source.names() if source else (),
         )
+        chosen = [*await choose(own, mine=True), *await choose(given)]
+        chosen = list({one.full_name: one for one in chosen}.values())
         return Skills(chosen, stays_here=stays_here, on_private=self.world.stay_local)
 
     def _others(self) -> list[str]:

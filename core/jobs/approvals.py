@@ -18,6 +18,7 @@ import anyio
 
 from core.errors import InvalidInputError
 from core.jobs.engine import JobEngine
+from core.untrusted import visible
 
 ANSWERED_WITHIN_S = 86_400.0
 """How long a question stands, and how long a yes that was not used counts."""
@@ -65,8 +66,8 @@ class Approval:
         return cls(**{name: fields[name] for name in Approval.__dataclass_fields__})
 
     def sentence(self) -> str:
-        """The question, on one line."""
-        call = f"{self.tool}({self.arguments})"
+        """The question, on one line; what does not show in it is written as escapes."""
+        call = visible(f"{self.tool}({self.arguments})")
         if self.why == "unknown":
             return (
                 f"{self.agent} had begun {call} when it was cut off, and whether it happened is not known. Do it again?"

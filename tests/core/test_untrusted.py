@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.untrusted import Cleaner, Fence, clean, one_line, unbroken
+from core.untrusted import Cleaner, Fence, clean, one_line, unbroken, visible
 
 TAGS = "".join(chr(0xE0000 + ord(letter)) for letter in "gbeng") + "\U000e007f"
 HOSTILE = st.sampled_from(
@@ -152,3 +152,8 @@ def test_a_cut_is_told_with_its_size() -> None:
 def test_the_same_chance_makes_the_same_fence() -> None:
     assert Fence(random.Random("r")).around("a", "x") == Fence(random.Random("r")).around("a", "x")
     assert Fence(random.Random("r")).around("a", "x") != Fence(random.Random("s")).around("a", "x")
+
+
+def test_what_would_be_taken_out_can_be_shown_as_escapes() -> None:
+    assert visible("a\u202eb\x1b[2Jc\u200bd") == "a\\u202eb\\u001b\\u005b\\u0032\\u004ac\\u200bd"
+    assert visible("Grüße 👩‍👩‍👧") == "Grüße 👩‍👩‍👧"

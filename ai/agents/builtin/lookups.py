@@ -132,6 +132,10 @@ class _Remembering:
         if name in self._reading:
             self._lookups.remember(name, arguments, result, shared_by=self._shared_by)
 
+    def changed(self) -> None:
+        """Take it that anything may be otherwise from now on."""
+        self._lookups.forget()
+
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolExecutionResult:
         if name not in self._reading:
             return await self._tools.call(name, arguments)

@@ -12,7 +12,7 @@ import anyio.to_thread
 from core.errors import InvalidInputError
 from core.jobs.approvals import Approval
 from core.jobs.jobs import Jobs
-from core.untrusted import one_line
+from core.untrusted import one_line, visible
 from server.cli.options import NONE, OK, note, print_json
 from server.cli.running.workers import start_worker_here
 from server.streams import is_terminal
@@ -86,6 +86,5 @@ def _ask(approval: Approval) -> bool:
 
 def _pretty(arguments: str) -> str:
     """All of the arguments: whoever says yes has seen what they say yes to."""
-    from core.untrusted import clean
-
-    return "\n".join(f"  {line}" for line in clean(json.dumps(json.loads(arguments), indent=2)).splitlines())
+    shown = json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
+    return "\n".join(f"  {visible(line)}" for line in shown.split("\n"))

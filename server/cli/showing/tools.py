@@ -77,9 +77,8 @@ def accept_tools(server: str, tool: str | None, agreed: Callable[[str], bool]) -
 @asynccontextmanager
 async def _lending() -> AsyncIterator[tuple[Borrowed, Mapping[str, McpServerConfig]]]:
     config = await anyio.to_thread.run_sync(load_config, credentials_path())
-    for problem in config.problems:
-        if "mcp_servers" in problem:
-            note(clean(redact(problem)))
+    for problem in config.bad_servers:
+        note(clean(redact(problem)))
     async with borrowing(config) as lent:
         yield lent, config.mcp_servers
 

@@ -9,11 +9,13 @@ from starlette.exceptions import HTTPException
 
 from core.jobs.approvals import Approval
 from core.jobs.states import OVER, CancelMode, JobState
+from core.untrusted import visible
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
 from tools.jobs import FinishedCall, JobView, read_job
 from tools.recipe.result import shown
 
 _LONGEST_QUESTION = 500
+_ASKED = ("prompt", "question", "focus", "task")
 
 
 class JobsQuery(Query):
@@ -56,7 +58,7 @@ class Waiting(BaseModel):
             id=one.id,
             agent=one.agent,
             tool=shown(one.tool),
-            arguments=shown(one.arguments),
+            arguments=visible(one.arguments),
             why=one.why,
             question=shown(one.sentence()),
             asked_at=one.asked_at,
@@ -135,7 +137,7 @@ async def forget_job(asked: Asked[Query, Body]) -> None:
 
 
 def _listed(view: JobView, arguments: dict[str, Any]) -> ListedJob:
-    said = arguments.get("prompt") or arguments.get("question") or arguments.get("focus") or ""
+    said = next((arguments[name] for name in _ASKED if arguments.get(name)), "")
     ais = arguments.get("ais") or ([arguments["ai"]] if isinstance(arguments.get("ai"), str) else [])
     line = " ".join(str(said).split())[:_LONGEST_QUESTION]
     return ListedJob(**view.model_dump(), question=line, ais=[str(ai) for ai in ais])

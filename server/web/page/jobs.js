@@ -2,7 +2,7 @@
 
 import { button, count, dollars, fill, h, say, table, when } from "./dom.js";
 import { api, onEvent } from "./server.js";
-import { drawResult } from "./results.js";
+import { drawResult, list } from "./results.js";
 
 const STATES = ["queued", "running", "paused", "done", "failed", "cancelled"];
 const AGENTS = {
@@ -161,12 +161,38 @@ class JobsView {
     await this.load();
   }
 
+  /** What an agent may not do by itself: all of it is shown, since a yes is for exactly this call. */
+  #question(job, one) {
+    const answer = (name, allow, kind) =>
+      button(
+        name,
+        async () => {
+          await this.#act(job, name, `approvals/${one.id}`, { allow });
+          await this.#open(job.id);
+        },
+        { class: kind, "data-act": `${name}-${one.id}`, "aria-label": `${name}: ${one.tool}` },
+      );
+    return h(
+      "section",
+      { class: "waits", "aria-label": "Waits for you" },
+      h(
+        "p",
+        {},
+        one.why === "unknown"
+          ? [h("strong", {}, one.agent), " was cut off in this call, and whether it happened is not known. Do it again?"]
+          : [h("strong", {}, one.agent), " wants to make this call. Allow it?"],
+      ),
+      h("pre", {}, `${one.tool}\n${JSON.stringify(JSON.parse(one.arguments), null, 2)}`),
+      h("div", { class: "row" }, answer("Allow once", true, ""), answer("Refuse", false, "quiet")),
+    );
+  }
+
   async #open(id) {
     try {
-      const { job, calls, text, result } = await api("GET", `/api/jobs/${id}`);
+      const { job, calls, text, result, waits_for: waits } = await api("GET", `/api/jobs/${id}`);
       const agent = AGENTS[job.kind] ?? "";
       const said = result
-        ? await drawResult(agent, { data: result, message: job.kind === "ask_one" ? (result.text ?? text) : text })
+        ? await drawResult(agent, { data: result, message: ALONE.includes(job.kind) ? (result.text ?? text) : text })
         : null;
       fill(
         this.detail,
@@ -185,8 +211,10 @@ class JobsView {
             ),
           ),
           h("p", { class: "dim" }, `${job.id} · ${job.state} · `, when(job.created)),
-          job.reason && h("p", { class: "bad" }, job.reason),
+          job.reason && !waits.length && h("p", { class: "bad" }, job.reason),
+          waits.map((one) => this.#question(job, one)),
           said,
+          result?.tools?.length > 0 && toolCalls(result.tools),
           !said &&
             calls.map((call) =>
               h("details", {}, h("summary", {}, call.name), h("p", { class: "plain-text" }, call.text)),
@@ -203,6 +231,12 @@ class JobsView {
 }
 
 const KINDS = { ask_one: "one AI", ask_many: "ask many", run_batch: "batch" };
+const ALONE = ["ask_one", "agent"];
+
+function toolCalls(tools) {
+  const line = (one) => [h("code", {}, `${one.tool}(${one.arguments})`), h("small", { class: one.ok ? "" : "bad" }, one.note)];
+  return h("details", {}, h("summary", {}, count(tools.length, "tool call")), list(tools, line));
+}
 const TONES = { done: "good", failed: "bad", paused: "warn", running: "on" };
 
 function progressOf(job) {

@@ -48,7 +48,7 @@ const tag = (text, kind = "") => h("span", { class: `tag ${kind}` }, text);
 const fact = (name, value, about) => h("div", { class: "fact", title: about }, h("dt", {}, name), h("dd", {}, value));
 const facts = (...all) => h("dl", { class: "facts" }, all);
 const section = (name, ...inside) => h("section", {}, h("h4", {}, name), inside);
-const list = (all, item = (one) => one, attributes = {}) =>
+export const list = (all, item = (one) => one, attributes = {}) =>
   h(
     "ul",
     attributes,
