@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import threading
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -144,6 +145,8 @@ async def test_a_class_with_name_description_parameters_and_execute_is_one() -> 
         (Place(name="Oslo"), '{"name":"Oslo","height_m":0.0}'),
         (object(), "(it ran, and returned a object, which cannot be shown as text)"),
         ({1, 2}, "[1,2]"),
+        ([1, ...], '[1,"(a ellipsis, which cannot be shown as text)"]'),
+        ({"a": Fraction(1, 4)}, '{"a":0.25}'),
     ],
 )
 async def test_whatever_it_returns_is_told_as_text(value: Any, said: str) -> None:
