@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import enum
 import threading
-from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -15,6 +14,13 @@ from ai.agents.docstrings import described
 from ai.agents.function_tools import FunctionTools, as_tools, tool
 from ai.agents.offered import ToolExecutionResult
 from core.errors import InvalidInputError
+
+
+class Quarter:
+    """A number of some library's own."""
+
+    def __float__(self) -> float:
+        return 0.25
 
 
 class Colour(enum.Enum):
@@ -146,7 +152,7 @@ async def test_a_class_with_name_description_parameters_and_execute_is_one() -> 
         (object(), "(it ran, and returned a object, which cannot be shown as text)"),
         ({1, 2}, "[1,2]"),
         ([1, ...], '[1,"(a ellipsis, which cannot be shown as text)"]'),
-        ({"a": Fraction(1, 4)}, '{"a":0.25}'),
+        ({"a": Quarter()}, '{"a":0.25}'),
     ],
 )
 async def test_whatever_it_returns_is_told_as_text(value: Any, said: str) -> None:
