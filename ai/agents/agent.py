@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -19,10 +19,13 @@ import anyio
 import anyio.to_thread
 
 from ai.agents.allowance import Allowance, Limits
+from ai.agents.builtin.ground import Ground
+from ai.agents.builtin.named import builtin, check_named
 from ai.agents.executor import ToolExecutor
 from ai.agents.figures import AgentMetrics
 from ai.agents.function_tools import as_tools
 from ai.agents.loop import MOST_TURNS, Brief, Ended, run_agent
+from ai.agents.offered import Tools
 from ai.agents.world import Approver, Bare
 from ai.caller import Caller, running_caller
 from ai.client import AsyncAIClient, Emit, FellBack, Retrying, TextStream, Thinking
@@ -41,7 +44,8 @@ class Agent(AsyncAIClient):
 
     Args:
         ai: The name of a configured AI, or a client of the program's own.
-        tools: Functions, objects with name, description, parameters and execute, or anything that is `Tools`.
+        tools: Functions, objects with name, description, parameters and execute, anything that is `Tools`, and the
+            names of built-in ones, such as `workspace`: then the folder in which the program was started.
         max_turns: Requests to the model for one chat; in the last one its tools are closed.
         budget_usd, budget_tokens, timeout_s: For each chat, with everything below it.
         approvals: By a tool's name or a pattern: `allow`, `ask` or `never`.
@@ -68,7 +72,11 @@ class Agent(AsyncAIClient):
         _check(max_turns, budget_usd, budget_tokens, timeout_s)
         self._own = ai if isinstance(ai, AsyncAIClient) else None
         seat = _SEAT if isinstance(ai, AsyncAIClient) else ai
-        self._brief = Brief(name or seat, seat, ToolExecutor(as_tools(tools), rules=approvals), system, max_turns)
+        given = list(tools)
+        self._named = [check_named(one) for one in given if isinstance(one, str)]
+        self._tools = as_tools(one for one in given if not isinstance(one, str))
+        self._rules = dict(approvals or {})
+        self._brief = Brief(name or seat, seat, ToolExecutor(self._tools, rules=self._rules), system, max_turns)
         self._limits = Limits(budget_usd, budget_tokens, timeout_s)
         self._approve = approve
         self._history: tuple[Message, ...] = ()
@@ -121,12 +129,19 @@ class Agent(AsyncAIClient):
 
     async def _run(self, request: Request, emit: Emit) -> Ended:
         run = secrets.token_hex(8)
+        await self._open_named()
         async with self._caller() as caller:
             world = Bare(caller, run=run, chance=self._chance, approve=self._approve)
             with caller.bus.hearing(run, _Relay(emit, self._brief.name).hear):
                 ended = await run_agent(world, self._brief, request, Allowance(self._limits))
         self._metrics.add(ended.outcome, ended.steps)
         return ended
+
+    async def _open_named(self) -> None:
+        if self._named:
+            names, self._named = self._named, []
+            self._tools = [*await anyio.to_thread.run_sync(_built_in, names), *self._tools]
+            self._brief = replace(self._brief, tools=ToolExecutor(self._tools, rules=self._rules))
 
     @asynccontextmanager
     async def _caller(self) -> AsyncIterator[Caller]:
@@ -195,6 +210,15 @@ class _Relay:
                 self._emit(Retrying(event.attempt, event.wait_s, event.reason))
             case CallFellBack() if event.call in self._calls:
                 self._emit(FellBack(event.to, event.reason))
+
+
+def _built_in(names: Sequence[str]) -> list[Tools]:
+    """The built-in tools of *names*, on the folder in which the program was started. Blocks."""
+    from core.files.workspace import Workspace
+    from core.memory.threads import Threads
+
+    ground = Ground(Workspace.open(None), Threads())
+    return [builtin(name, ground) for name in names]
 
 
 def _check(max_turns: int, usd: float | None, tokens: int | None, seconds: float | None) -> None:

@@ -95,7 +95,8 @@ class ToolCalls:
     def refused(self, call: ToolCall, *, cut: bool) -> str | None:
         """Why *call* is not made; None where it may be. *cut*: the turn ended in the middle of it, perhaps."""
         if broken := call.broken:
-            return f"The arguments of {call.name} are no JSON object: {one_line(broken, 200)} Call it again."
+            what = f"The arguments of {call.name} are" if call.name else "Your call is"
+            return f"{what} no JSON object: {one_line(broken, 200)} Call it again."
         if cut:
             return f"Your turn was cut off while it called {call.name}. Call it again, with less."
         if why := self._tools.refused(call.name):

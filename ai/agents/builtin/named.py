@@ -54,7 +54,15 @@ def builtin(name: str, ground: Ground) -> Tools:
     Raises:
         InvalidInputError: There are none of that name.
     """
-    make = BUILT_IN.get(name)
-    if make is None:
+    return BUILT_IN[check_named(name)](ground)
+
+
+def check_named(name: str) -> str:
+    """*name*, which is that of built-in tools.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if name not in BUILT_IN:
         raise InvalidInputError(f"There are no built-in tools {name[:80]!r}. There are {', '.join(BUILT_IN)}.")
-    return make(ground)
+    return name

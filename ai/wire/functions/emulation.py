@@ -1,8 +1,8 @@
 """Functions for models that know none: the request asks for an answer in a form of JSON that can also be a call.
 
-The form goes out as a JSON schema, which small models are held to, and in words, for who has no such thing. An answer is
-read as it comes: bare, in a code fence, or behind a few words. What is neither a call nor plainly prose is no answer: it
-goes back as a call that nobody could read.
+The form goes out as a JSON schema, which small models are held to, and in words, for who has no such thing. An answer
+is read as it comes: bare, in a code fence, or behind a few words. What is neither a call nor plainly prose is no
+answer: it goes back as a call that nobody could read.
 """
 
 from __future__ import annotations

@@ -16,10 +16,9 @@ def legal(names: Iterable[str], pattern: re.Pattern[str]) -> Mapping[str, str]:
     """For each of *names* one that fits *pattern*: itself where it does. Only the names and their order decide."""
     found = {name: name for name in names}
     taken = set(filter(pattern.fullmatch, found))
-    for name in found:
-        if name not in taken:
-            found[name] = _free(name, pattern, taken)
-            taken.add(found[name])
+    for name in [one for one in found if one not in taken]:
+        found[name] = _free(name, pattern, taken)
+        taken.add(found[name])
     return found
 
 
