@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from ai.runs.run import Run
 from core.errors import InvalidInputError
+from core.jobs.approvals import ANSWERED, ASKED, BEGAN
 from core.jobs.jobs import Jobs
 from core.jobs.states import CancelMode, JobState
 from core.untrusted import quoted
@@ -26,6 +28,7 @@ After = Annotated[int | None, Field(ge=0, description="get: finished calls behin
 Mode = Annotated[CancelMode, Field(description="cancel: drain keeps the answers under way.")]
 
 _CALLS_SHOWN = 20
+_OF_A_TOOL = "call:tool:"
 _TEXT_SHOWN = 4_000
 
 
@@ -89,10 +92,28 @@ class FinishedCall(Part):
         if isinstance(value, dict) and isinstance(value.get("ai"), str):
             role = call.key.partition(":")[0]
             name = f"{value['ai']} ({role})" if role else value["ai"]
-            text = str(value.get("text", ""))
+            text = str(value.get("text", "")) or _called(value)
+        elif call.key.startswith(_OF_A_TOOL) and isinstance(value, dict):
+            name, text = call.key.split(":")[-2], str(value.get("result") or value.get("error") or "")
         if len(text) > _TEXT_SHOWN:
             text = f"{text[:_TEXT_SHOWN]} ... ({len(text):,} characters; all of it is in the job's result)"
         return cls(cursor=call.seq, name=name, text=text)
+
+
+def _called(answer: Mapping[str, Any]) -> str:
+    """What a turn without text did."""
+    names = [str(call.get("name")) for call in answer.get("tool_calls") or ()]
+    return f"(calls {', '.join(names)})" if names else ""
+
+
+def is_told(call: KeptCall) -> bool:
+    """Whether *call* is for a reader, and not what the journal keeps for itself, such as a question and its answer."""
+    return not call.key.startswith((ASKED, ANSWERED, BEGAN))
+
+
+def finished_calls(calls: Iterable[KeptCall]) -> list[FinishedCall]:
+    """Those of *calls* that are for a reader."""
+    return [FinishedCall.of(one) for one in calls if is_told(one)]
 
 
 class JobReport(Result):
@@ -154,7 +175,7 @@ async def read_job(kept_in: Jobs, job: Job, *, after: int | None = None, limit: 
     return JobReport(
         summary=f"Job {job.id} is {job.state}.",
         jobs=[view],
-        calls=[FinishedCall.of(call) for call in kept],
+        calls=finished_calls(kept),
         text=result.markdown if result else _WORDLESS if job.state == "done" and after is None else "",
         result=dict(result.structured) if result else None,
         partial=bool(result and result.structured.get("partial")),

@@ -14,17 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-import anyio
-
 from core.errors import InvalidInputError
 from core.jobs.engine import JobEngine
 from core.untrusted import visible
 
 ANSWERED_WITHIN_S = 86_400.0
 """How long a question stands, and how long a yes that was not used counts."""
-ASKED, ANSWERED = "call:asked:", "call:answered:"
-"""How the keys of questions and of answers begin in a job's journal."""
-_READABLE_WITHIN_S, _LOOK_S = 5.0, 0.02
+ASKED, ANSWERED, BEGAN = "call:asked:", "call:answered:", "call:began:"
+"""How the keys begin, in a job's journal, of questions, of answers, and of calls that were begun."""
 Why = Literal["changes", "unknown"]
 """Because the tool may change things; or because it is not known whether an earlier try of this call did."""
 
@@ -110,9 +107,6 @@ async def answer_approval(engine: JobEngine, job: str, id: str, *, yes: bool) ->
         raise InvalidInputError(
             f"Job {job} does not wait for an answer to {id[:64]!r}: it is answered, or too old. Look at the job again."
         )
-    engine.record(job, f"{ANSWERED}{id}", {"yes": yes, "at": time.time()})
-    await engine.settle()
-    with anyio.move_on_after(_READABLE_WITHIN_S):  # whoever asks next what is open shall find it answered
-        while engine.waiting:  # noqa: ASYNC110 - the store tells by no event
-            await anyio.sleep(_LOOK_S)
+    if not await engine.note(job, f"{ANSWERED}{id}", {"yes": yes, "at": time.time()}):
+        raise InvalidInputError(f"Somebody else has answered {id!r} in this moment. Look at job {job} again.")
     return found

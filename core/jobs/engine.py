@@ -121,6 +121,13 @@ class JobEngine(Journal, Protocol):
     async def retry(self, id: str) -> Job:
         """Queue a job again, also one that is done: only the calls that failed are made again."""
 
+    async def note(self, job: str, key: str, value: Any) -> bool:
+        """Keep *value* under *key* beside the finished calls; it is in the store when this returns.
+
+        For what others than the job's owner say of it, such as a person's word. False: there is a value already, which
+        stays.
+        """
+
     async def kept(self, id: str, prefix: str) -> dict[str, Any]:
         """The finished calls of a job whose keys begin with *prefix*: for the few that stand apart."""
 

@@ -56,6 +56,14 @@ def keep_calls(connection: SQL, job: str, calls: Sequence[tuple[str, str, float]
         connection.execute("UPDATE jobs SET calls = calls + ?, bytes = bytes + ? WHERE id = ?", (len(new), size, job))
 
 
+def note(connection: SQL, job: str, key: str, value: str, at: float) -> bool:
+    """Keep one value; False where there is one already."""
+    if memo(connection, job, [key]):
+        return False
+    keep_calls(connection, job, [(key, value, at)])
+    return True
+
+
 def memo(connection: SQL, id: str, keys: Sequence[str]) -> dict[str, Any]:
     number = _number(connection, id)
     found: dict[str, Any] = {}

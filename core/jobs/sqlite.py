@@ -123,6 +123,9 @@ class SQLiteJobs:
         await self.get(id)
         return await self._write(partial(rows.requeue, id=id, me=self.owner, also_done=also_done))
 
+    async def note(self, job: str, key: str, value: Any) -> bool:
+        return await self._write(partial(packed.note, job=job, key=key, value=_dumped(value), at=now()))
+
     async def kept(self, id: str, prefix: str) -> dict[str, Any]:
         if not await anyio.to_thread.run_sync(self.exists):
             return {}

@@ -19,7 +19,7 @@ from server.jobs.worker import PLACE, read_arguments
 from server.leaving import is_leaving
 from server.progress import Send, report, watched
 from server.toolbox import Recipe
-from tools.jobs import FinishedCall, JobView
+from tools.jobs import FinishedCall, JobView, finished_calls
 from tools.recipe.kit import counted
 from tools.recipe.result import Result
 
@@ -48,9 +48,11 @@ class JobHandle(Result):
             if runs_on
             else "It pauses when the last window closes, and goes on at the next start of Moot."
         )
+        if job.state == "paused" and not job.waits:
+            after = "It goes on once what it waits for is there."
         read = f'Read it with jobs(action="get", id="{job.id}", wait_s=50) or `moot jobs show {job.id}`.'
         view = JobView.of(job)
-        shown = [FinishedCall.of(call) for call in calls]
+        shown = finished_calls(calls)
         return cls(summary=f"Job {job.id} is {job.state}.", job=view, calls=shown, note=f"{read} {after}")
 
     def after(self, seconds: float) -> JobHandle:

@@ -14,7 +14,7 @@ from core.errors import MootError
 from core.people.person import acting
 from core.usage.ledger import usage_report
 from server.mcp_server.reply import LongResults
-from tools.jobs import FinishedCall, JobView, read_job
+from tools.jobs import JobView, finished_calls, read_job
 
 T = TypeVar("T")
 THREAD = "moot://threads/{name}"
@@ -92,7 +92,7 @@ def add_resources(server: MCPServer[App], app: Callable[[], App], results: LongR
         calls = await _awaited(jobs.calls(id, after=max(after, 0), limit=_CALLS_SHOWN))
         return {
             "job": JobView.of(job).model_dump(),
-            "events": [FinishedCall.of(call).model_dump() for call in calls],
+            "events": [call.model_dump() for call in finished_calls(calls)],
             "cursor": calls[-1].seq if calls else after,
         }
 

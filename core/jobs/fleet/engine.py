@@ -69,8 +69,7 @@ class PostgresJobs:
         """Entries that are ours, though what they stand for is not known yet."""
         self._due: set[int] = set()
         """Entries we are done with that the queue has not heard of yet."""
-        self._lock = anyio.Lock()
-        self._renewing, self._freshening = anyio.Lock(), anyio.Lock()
+        self._lock, self._renewing, self._freshening = anyio.Lock(), anyio.Lock(), anyio.Lock()
         self._heard_at = float("-inf")
         """When the database was alive for certain."""
         self._keeps: Collection[str] = ()
@@ -129,11 +128,14 @@ class PostgresJobs:
         return await self._requeue(id, also_done=True)
 
     async def _requeue(self, id: str, *, also_done: bool) -> Job:
-        kept_s = self._kept_s((await self.get(id)).kind)
+        kept_s = self._lease_s if (await self.get(id)).kind in self._keeps else None
         return await self.write(partial(pg_rows.requeue, id=id, me=self.owner, kept_s=kept_s, also_done=also_done))
 
     def _kept_s(self, kind: str) -> float | None:
         return self._lease_s if kind in self._keeps else None
+
+    async def note(self, job: str, key: str, value: Any) -> bool:
+        return await self.write(partial(pg_rows.note, line=(job, key, json.dumps(value), self.clock())))
 
     async def kept(self, id: str, prefix: str) -> dict[str, Any]:
         return await self.read(partial(rows.kept, id=id, prefix=prefix))

@@ -64,6 +64,14 @@ def keep_calls(connection: Connection, lines: Sequence[Line]) -> None:
         _keep(connection, late)
 
 
+def note(connection: Connection, line: Line) -> bool:
+    """Keep one value; False where there is one already. Only one of two that come at once is the first."""
+    job, key, _, at = line
+    keep_calls(connection, [line])
+    found = connection.execute("SELECT at FROM calls WHERE job = ? AND key = ?", (job, key)).fetchone()
+    return found is not None and float(found["at"]) == at
+
+
 def _keep(connection: Connection, lines: Sequence[Line]) -> set[str]:
     """Which jobs there are not. The others' rows are locked, so that the numbers of a job's calls become visible in
     order, and no cursor skips one."""

@@ -37,6 +37,8 @@ def answer_job(said: str, yes: bool | None, question: str | None, *, as_json: bo
         )
     elif not answered:
         note(f"job {said} waits for no answer.")
+    for one, word in () if as_json else answered:
+        note(f"{'allowed' if word else 'refused'}: {one_line(one.tool)}. To follow the job: moot jobs watch {said}")
     if answered:
         start_worker_here()
     return OK if answered else NONE

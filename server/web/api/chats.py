@@ -18,7 +18,7 @@ from server.web.api.agents import Chat, Turn, answer_of, chat_of, same_request
 from server.web.api.endpoint import Asked, Body, Endpoint, Query, json_response
 from server.web.stream.sse import event_stream
 from server.web.stream.subscription import Wanted
-from tools.jobs import FinishedCall
+from tools.jobs import FinishedCall, is_told
 from tools.recipe.kit import MOST_SAID
 
 if TYPE_CHECKING:
@@ -209,7 +209,8 @@ class _Story:
         if job.started:
             told.append(Progress(timestamp=stamp(job.started), type="started", message="Started."))
         for call in self.calls:
-            told.append(_finished(call))
+            if is_told(call):
+                told.append(_finished(call))
         if job.reason:
             kind = "failed" if job.state == "failed" else "waiting"
             told.append(Progress(timestamp=stamp(self.last), type=kind, message=job.reason))

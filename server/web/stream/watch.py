@@ -16,7 +16,7 @@ from core.errors import MootError, UnknownJobError
 from core.jobs.jobs import done_here, may_exist
 from core.jobs.values import is_job
 from server.web.stream.hub import LOOK, Hub
-from tools.jobs import FinishedCall, JobView
+from tools.jobs import FinishedCall, JobView, is_told
 
 if TYPE_CHECKING:
     from ai.runs.app import App
@@ -109,6 +109,8 @@ class JobWatch:
             return
         for call in await engine.calls(job.id, after=seen.cursor, limit=_CALLS_AT_ONCE):
             seen.cursor = call.seq
+            if not is_told(call):
+                continue
             shown = FinishedCall.of(call)
             fields = {"call": f"kept-{call.seq}", "ai": shown.name, "text": shown.text, "kept": True}
             self._hub.publish("call_finished", job.id, fields, person=job.person)
