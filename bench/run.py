@@ -36,6 +36,7 @@ BENCHMARKS = (
     "jobs",
     "batch",
     "cluster",
+    "agent_cpu",
 )
 
 

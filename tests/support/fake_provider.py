@@ -149,6 +149,8 @@ class FakeProvider:
     log: Callable[[str, dict[str, Any]], None] = lambda what, asked: None
     speak: Callable[[dict[str, Any]], list[str]] | None = None
     """What the pieces of an answer say, instead of the settings' `tokens`."""
+    play: Callable[[dict[str, Any]], bytes] | None = None
+    """The whole body of an answer, instead of anything else but the setting `delay`."""
 
     async def start(self, port: int = 0) -> asyncio.Server:
         self.gate.set()
@@ -233,7 +235,7 @@ class _Connection(asyncio.Protocol):
                 error = {"message": "Rate limit reached", "code": "rate_limit_exceeded", "type": "requests"}
                 self._json(429, {"error": error}, f"{self.told}retry-after-ms: {early_s * 1000:.0f}\r\n")
                 return
-        if plain and provider.speak is None and provider.gate.is_set():
+        if (plain and provider.speak is None and provider.gate.is_set()) or provider.play is not None:
             # The fast path for benchmarks: no task, one write.
             delay = float(settings.get("delay", 0))
             loop = asyncio.get_running_loop()
@@ -244,7 +246,9 @@ class _Connection(asyncio.Protocol):
     def _whole(self, asked: dict[str, Any], settings: dict[str, str]) -> None:
         said = int(settings.get("tokens", 1)), settings.get("word", "tok")
         streamed = bool(asked.get("stream"))
-        body = whole_stream(*said) if streamed else whole_answer(*said)
+        body = self.provider.play(asked) if self.provider.play else None
+        if body is None:
+            body = whole_stream(*said) if streamed else whole_answer(*said)
         kind = "text/event-stream" if streamed else "application/json"
         self.provider.in_flight -= 1
         self.provider.changed.set()
@@ -322,7 +326,7 @@ class _Connection(asyncio.Protocol):
         self.transport.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
 
-def _log_into(path: str) -> Callable[[str, dict[str, Any]], None]:
+def log_into(path: str) -> Callable[[str, dict[str, Any]], None]:
     log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def note(what: str, asked: dict[str, Any]) -> None:
@@ -334,7 +338,7 @@ def _log_into(path: str) -> Callable[[str, dict[str, Any]], None]:
 async def _main() -> None:
     provider = FakeProvider()
     if len(sys.argv) > 1:
-        provider.log = _log_into(sys.argv[1])
+        provider.log = log_into(sys.argv[1])
     async with await provider.start():
         print(provider.base_url, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
