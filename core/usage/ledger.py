@@ -141,6 +141,19 @@ class Ledger:
             return rows
         return sorted(rows, key=lambda row: (-(row.cost_usd or 0), -row.calls, row.key))
 
+    def outcomes(self, since: datetime) -> dict[str, int]:
+        """How many calls of everybody ended how since then: `ok`, or the kind of what went wrong; blocks.
+
+        Raises:
+            StoreError: The ledger cannot be read.
+        """
+        if not self.exists():
+            return {}
+        self._take_over()
+        query = "SELECT outcome, count(*) AS calls FROM calls WHERE at >= ? GROUP BY outcome ORDER BY outcome"
+        found = self._store.read(lambda c: c.execute(query, (stamp(since),)).fetchall())
+        return {row["outcome"]: int(row["calls"]) for row in found}
+
     def activities(self, wish: Wish) -> list[Activity]:
         """Single calls or runs, newest first; blocks.
 

@@ -154,9 +154,14 @@ for _command in (
 
 
 @cli.command()
+@click.option("--system", is_flag=True, help="How the machine, the jobs and the calls of the last hour are.")
 @JSON
-def status(as_json: bool) -> None:
+def status(system: bool, as_json: bool) -> None:
     """Show which AIs can be asked, and what is wrong with the others."""
+    if system:
+        from server.cli.showing.system import show_system
+
+        sys.exit(reporting(lambda: show_system(as_json=as_json), as_json))
     from server.cli.running.terminal import run_recipe
     from server.cli.showing.printing import Shown
 

@@ -10,9 +10,9 @@ import anyio.to_thread
 
 from core.people.person import Person
 from core.people.tokens import Tokens
+from server.monitoring.lag import LoopLag
 from server.web.access.address import Address
 from server.web.access.doors import Doors
-from server.web.lag import LoopLag
 from server.web.stream.hub import Hub
 
 if TYPE_CHECKING:

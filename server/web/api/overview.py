@@ -15,12 +15,12 @@ from core.roles import all_roles
 from core.untrusted import clean
 from core.usage.ledger import By as UsageBy
 from core.usage.ledger import Ledger, as_json, days_back
+from server.monitoring import system
+from server.monitoring.recorder import jobs_by_state
 from server.web.api.agents import PANELS
 from server.web.api.chats import ChatAsk, chat_for
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
 from server.web.house import House
-from server.web.running import figures
-from server.web.running.gauges import jobs_by_state
 from server.web.running.readiness import Readiness
 from tools.status import AIStatus, status
 
@@ -177,11 +177,11 @@ async def server_status(asked: Asked[Query, Body]) -> ServerStatus:
 
 
 async def _health(house: House) -> ServerHealth:
-    free, memory = await anyio.to_thread.run_sync(lambda: (figures.disk_free_bytes(), figures.memory_bytes()))
+    free, memory = await anyio.to_thread.run_sync(lambda: (system.disk_free_bytes(), system.memory_bytes()))
     return ServerHealth(
-        uptime_s=round(time.time() - figures.STARTED, 1),
+        uptime_s=round(time.time() - system.STARTED, 1),
         workers=house.workers,
-        jobs=await jobs_by_state(house),
+        jobs=await jobs_by_state(house.app),
         disk_free_bytes=free,
         memory_bytes=memory,
         loop_lag_median_ms=_late_ms(house, 0.5),

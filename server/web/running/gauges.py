@@ -9,9 +9,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from core.errors import StoreError
+from server.monitoring import system
+from server.monitoring.recorder import Recorder, Vitals
 from server.side_tasks import tasks_beside
 from server.web.house import House
-from server.web.running import figures
 from server.web.running.metrics import Metrics
 
 _EVERY_S = 2.0
@@ -48,7 +50,7 @@ class Gauges:
         """Read them off while the block runs."""
         seats = house.app.roster.seats
         self._metrics.expect(seats, [seat.model for seat in seats.values()])
-        self._started.set(figures.STARTED)
+        self._started.set(system.STARTED)
         self._processes.set(1)
         await self.read()
         async with tasks_beside() as tasks:
@@ -68,10 +70,10 @@ class Gauges:
         for share in _QUANTILES:
             if (late := self._house.lag.quantile(share)) is not None:
                 self._lag.labels(f"{share:g}").set(late)
-        memory, files = await anyio.to_thread.run_sync(lambda: (figures.memory_bytes(), figures.open_files()))
+        memory, files = await anyio.to_thread.run_sync(lambda: (system.memory_bytes(), system.open_files()))
         self._memory.set(memory or 0)
         self._files.set(files or 0)
-        used = figures.cpu_s()
+        used = system.cpu_s()
         self._metrics.cpu.inc(max(0.0, used - self._cpu_s))
         self._cpu_s = used
 
@@ -82,46 +84,44 @@ class Gauges:
 
 
 async def of_the_store(house: House) -> Any:
-    """A registry with what is the same for all processes: the jobs of everybody, and the room on the disk."""
-    from prometheus_client import CollectorRegistry
-
-    jobs = await jobs_by_state(house)
-    free = await anyio.to_thread.run_sync(figures.disk_free_bytes)
-    registry = CollectorRegistry()
-    registry.register(_Read(jobs, free))
-    return registry
-
-
-async def jobs_by_state(house: House) -> dict[str, int]:
-    """How many jobs there are, by their states.
+    """A registry with what is the same for all processes: the jobs and calls of everybody, and the machine.
 
     Raises:
-        StoreError: They cannot be counted.
+        StoreError: It cannot be read.
     """
-    from core.jobs.jobs import done_here, may_exist
+    from prometheus_client import CollectorRegistry
 
-    states = dict.fromkeys(STATES, 0)
-    if not house.app.jobs.opened and done_here() and not await anyio.to_thread.run_sync(may_exist):
-        return states
-    return states | await (await house.app.jobs.engine()).counts()
-
-
-STATES = ("queued", "running", "paused", "done", "failed", "cancelled")
+    vitals = await Recorder(house.app, house.lag).look()
+    if vitals.problem:
+        raise StoreError(vitals.problem)
+    registry = CollectorRegistry()
+    registry.register(_Read(vitals))
+    return registry
 
 
 class _Read:
     """Figures as they were read."""
 
-    def __init__(self, jobs: dict[str, int], free: int | None) -> None:
-        self._jobs = jobs
-        self._free = free
+    def __init__(self, vitals: Vitals) -> None:
+        self._vitals = vitals
 
     def collect(self) -> Any:
         from prometheus_client.core import GaugeMetricFamily
 
         jobs = GaugeMetricFamily("moot_jobs", "Jobs of everybody.", labels=("state",))
-        for state, count in self._jobs.items():
+        for state, count in self._vitals.jobs.items():
             jobs.add_metric((state,), count)
         yield jobs
-        if self._free is not None:
-            yield GaugeMetricFamily("moot_disk_free_bytes", "What is free where the data folder is.", value=self._free)
+        failed = GaugeMetricFamily("moot_errors_last_hour", "Calls that failed in the last hour.", labels=("kind",))
+        for kind, count in self._vitals.errors.items():
+            failed.add_metric((kind,), count)
+        yield failed
+        for name, about, value in (
+            ("moot_calls_last_hour", "Calls of everybody in the last hour.", self._vitals.calls),
+            ("moot_disk_free_bytes", "What is free where the data folder is.", self._vitals.disk_free_bytes),
+            ("moot_machine_cpu_ratio", "Share of all processors in use.", self._vitals.cpu),
+            ("moot_machine_memory_ratio", "Share of the memory in use.", self._vitals.memory),
+            ("moot_machine_disk_ratio", "Share of the disk in use where the data folder is.", self._vitals.disk),
+        ):
+            if value is not None:
+                yield GaugeMetricFamily(name, about, value=value)

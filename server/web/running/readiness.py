@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 from core.errors import NO_ROOM
 from core.files.atomic import private_folder
 from core.paths import data_dir
+from server.monitoring import system
 from server.web.house import House
-from server.web.running import figures
 
 _KEPT_S = 1.0
 LEAST_FREE = 32 * 1024 * 1024
@@ -37,7 +37,7 @@ class Readiness:
         house: House,
         *,
         clock: Callable[[], float] = time.monotonic,
-        free: Callable[[], int | None] = figures.disk_free_bytes,
+        free: Callable[[], int | None] = system.disk_free_bytes,
     ) -> None:
         self._house = house
         self._clock = clock
