@@ -70,10 +70,9 @@ class Gauges:
         for share in _QUANTILES:
             if (late := self._house.lag.quantile(share)) is not None:
                 self._lag.labels(f"{share:g}").set(late)
-        memory, files = await anyio.to_thread.run_sync(lambda: (system.memory_bytes(), system.open_files()))
+        memory, files, used = await anyio.to_thread.run_sync(_of_this_process)
         self._memory.set(memory or 0)
         self._files.set(files or 0)
-        used = system.cpu_s()
         self._metrics.cpu.inc(max(0.0, used - self._cpu_s))
         self._cpu_s = used
 
@@ -81,6 +80,10 @@ class Gauges:
         while True:
             await anyio.sleep(_EVERY_S)
             await self.read()
+
+
+def _of_this_process() -> tuple[int | None, int | None, float]:
+    return system.memory_bytes(), system.open_files(), system.cpu_s()
 
 
 async def of_the_store(house: House) -> Any:
