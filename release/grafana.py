@@ -111,6 +111,12 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Memory", (("sum(process_resident_memory_bytes)", "resident"),), "bytes"),
         Panel("Open files and connections", (("sum(process_open_fds)", "open"),), width=6),
         Panel("Free on the disk", (("min(moot_disk_free_bytes)", "free"),), "bytes", width=6),
+        Panel(
+            "Machine",
+            tuple((f"max(moot_machine_{name}_ratio)", name) for name in ("cpu", "memory", "disk")),
+            "percentunit",
+        ),
+        Panel("Errors of the last hour", (("max by (kind) (moot_errors_last_hour)", "{{kind}}"),)),
         Panel("Processes", (("sum(moot_processes)", "serving"),), width=6),
         Panel("Up since", (("min(process_start_time_seconds) * 1000", "since"),), "dateTimeAsIso", "", 6, "stat"),
     ),
