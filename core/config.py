@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, Valida
 from pydantic_core import PydanticCustomError
 
 from core.errors import ConfigError
+from core.messaging import TelegramConfig
 from core.redact import register_names, register_secret
 from core.secrecy.config_row import bare_key, checked_header, register_row_secrets
 from core.sections import FILE, Dollars, Named, Seconds, Strict, Tokens, sentence
@@ -239,7 +240,7 @@ class AuthConfig(Strict):
     per_day_usd: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
 
 
-_Section = TypeVar("_Section", Defaults, FilesConfig, AuthConfig)
+_Section = TypeVar("_Section", Defaults, FilesConfig, AuthConfig, TelegramConfig)
 
 
 @dataclass(frozen=True)
@@ -252,6 +253,7 @@ class Config:
     files: FilesConfig = field(default_factory=FilesConfig)
     groups: dict[str, list[str]] = field(default_factory=dict)  # AIs under one name, such as `@fast`
     auth: AuthConfig | None = None
+    telegram: TelegramConfig = field(default_factory=TelegramConfig)
     agents: dict[str, AgentConfig] = field(default_factory=dict)
     mcp_servers: dict[str, McpServerConfig] = field(default_factory=dict)
     bad_servers: tuple[str, ...] = ()
@@ -287,7 +289,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
     if not isinstance(raw, dict):
         return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
     problems = [exposed] if exposed else []
-    known = ("ais", "defaults", "roles", "files", "groups", "agents", "mcp_servers", "auth")
+    known = ("ais", "defaults", "roles", "files", "groups", "agents", "mcp_servers", "auth", "telegram")
     problems += [
         f"{FILE}: unknown key {key!r}; known are: {', '.join(known)}." for key in sorted(set(raw) - set(known))
     ]
@@ -311,6 +313,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         files=_check_section(FilesConfig, "files", raw, problems) or FilesConfig(roots=[]),
         groups=_check_groups(raw, problems),
         auth=auth,
+        telegram=(_check_section(TelegramConfig, "telegram", raw, problems) or TelegramConfig()).registered(),
         agents=check_agents(_mapping(raw, "agents", problems), problems, taken=rows),
         mcp_servers=servers,
         bad_servers=bad_servers,

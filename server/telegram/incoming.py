@@ -1,0 +1,335 @@
+"""Updates as Telegram sends them, read into what the bot understands. Whatever has another shape is no update of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.untrusted import clean, one_line
+from server.telegram.values import Spot
+
+Kind = Literal["text", "picture", "document", "voice", "video", "sticker", "other", "none"]
+ALLOWED = (
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "stopped_message_generation",
+    "guest_message",
+)
+"""The kinds of update that Telegram is asked for."""
+_LONGEST_NAME = 64
+_SERVICE = ("new_chat_members", "left_chat_member", "pinned_message", "forum_topic_created", "group_chat_created")
+_RECORDINGS: dict[str, Kind] = {"voice": "voice", "audio": "voice", "video": "video", "video_note": "video"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """Who the bot is."""
+
+    id: int
+    username: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    id: int
+    name: str
+    language: str = ""
+    bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file that somebody sent, still at Telegram."""
+
+    id: str
+    kind: Kind
+    name: str
+    mime: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A message that another one answers."""
+
+    message: int
+    author: str
+    text: str
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of somebody.
+
+    Args:
+        command: Without its slash and the bot's name; empty: none. `text` is what stands behind it.
+        addressed: Whether it is meant for the bot: always in private, in a group by mention, reply or command.
+        forwarded: Who wrote it, where it was only passed on.
+        album: What the pictures of one album have in common.
+    """
+
+    update: int
+    spot: Spot
+    sender: Sender
+    id: int
+    text: str
+    title: str = ""
+    command: str = ""
+    addressed: bool = True
+    kind: Kind = "text"
+    files: tuple[SentFile, ...] = ()
+    quote: Quote | None = None
+    forwarded: str = ""
+    album: str = ""
+    edited: int = 0
+    guest_query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A button of ours was pressed."""
+
+    update: int
+    id: str
+    spot: Spot
+    message: int
+    sender: Sender
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPressed:
+    """The button of a draft was pressed; a draft has the number of its turn."""
+
+    update: int
+    chat: int
+    draft: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A group has become a supergroup."""
+
+    update: int
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The bot came into a chat, or is no longer in it."""
+
+    update: int
+    chat: int
+    title: str
+    by: Sender
+    member: bool
+
+
+Update = Said | Pressed | StopPressed | Moved | Standing
+
+
+@dataclass(frozen=True)
+class _Reader:
+    bot: Bot
+    update: int
+
+    def message(self, told: Mapping[str, Any], *, edited: bool = False, guest: bool = False) -> Said | Moved | None:
+        chat = told["chat"]
+        if "migrate_to_chat_id" in told:
+            return Moved(self.update, int(chat["id"]), int(told["migrate_to_chat_id"]))
+        if "migrate_from_chat_id" in told:
+            return Moved(self.update, int(told["migrate_from_chat_id"]), int(chat["id"]))
+        if any(name in told for name in _SERVICE) or chat.get("type") == "channel" or "sender_chat" in told:
+            return None
+        sender = _sender(told["from"])
+        kind, files = _content(told)
+        if kind == "none":
+            return None
+        text = str(told.get("text") or told.get("caption") or "")
+        entities = told.get("entities") or told.get("caption_entities") or ()
+        command, rest, others = self._command(text, entities)
+        quote = self._quote(told)
+        private = chat.get("type") == "private"
+        addressed = (
+            private or guest or bool(command) or self._mentioned(text, entities) or self._answers_us(told)
+        ) and (not others)
+        return Said(
+            self.update,
+            Spot(int(chat["id"]), int(told["message_thread_id"]) if told.get("is_topic_message") else 0),
+            sender,
+            int(told["message_id"]),
+            clean(self._without_name(rest)).strip(),
+            title=one_line(str(chat.get("title") or ""), _LONGEST_NAME),
+            command=command,
+            addressed=addressed,
+            kind=kind,
+            files=files,
+            quote=quote,
+            forwarded=_forwarded(told),
+            album=str(told.get("media_group_id") or ""),
+            edited=int(told.get("edit_date") or 1) if edited else 0,
+            guest_query=str(told.get("guest_query_id") or "") if guest else "",
+        )
+
+    def _command(self, text: str, entities: Sequence[Mapping[str, Any]]) -> tuple[str, str, bool]:
+        """The command, what follows it, and whether it is another bot's."""
+        first = entities[0] if entities else {}
+        if first.get("type") != "bot_command" or first.get("offset") != 0:
+            return "", text, False
+        said, rest = text[1 : int(first["length"])], text[int(first["length"]) :]  # a command is ASCII
+        name, _, whose = said.partition("@")
+        if whose and whose.casefold() != self.bot.username.casefold():
+            return "", text, True
+        return name.casefold(), rest, False
+
+    def _mentioned(self, text: str, entities: Sequence[Mapping[str, Any]]) -> bool:
+        raw = text.encode("utf-16-le", "surrogatepass")
+        for one in entities:
+            if one.get("type") == "text_mention" and (one.get("user") or {}).get("id") == self.bot.id:
+                return True
+            if one.get("type") == "mention":
+                start, length = 2 * int(one["offset"]), 2 * int(one["length"])
+                if (
+                    raw[start : start + length].decode("utf-16-le", "ignore").casefold()
+                    == f"@{self.bot.username}".casefold()
+                ):
+                    return True
+        return False
+
+    def _answers_us(self, told: Mapping[str, Any]) -> bool:
+        answered = told.get("reply_to_message") or {}
+        return (answered.get("from") or {}).get("id") == self.bot.id and "forum_topic_created" not in answered
+
+    def _quote(self, told: Mapping[str, Any]) -> Quote | None:
+        answered = told.get("reply_to_message")
+        if not isinstance(answered, Mapping) or "forum_topic_created" in answered:
+            return None
+        part = (told.get("quote") or {}).get("text")
+        text = str(part or answered.get("text") or answered.get("caption") or "")
+        author = _sender(answered["from"]) if answered.get("from") else Sender(0, "somebody")
+        return Quote(int(answered["message_id"]), author.name, clean(text), author.id == self.bot.id)
+
+    def _without_name(self, text: str) -> str:
+        """*text* without the bot's name where it only calls it."""
+        called = f"@{self.bot.username}"
+        stripped = text.strip()
+        if stripped.casefold().startswith(called.casefold()):
+            return stripped[len(called) :].lstrip(" ,:")
+        if stripped.casefold().endswith(called.casefold()):
+            return stripped[: -len(called)]
+        return text
+
+
+def read(told: Any, bot: Bot) -> Update | None:
+    """What the update *told* is; None: nothing that concerns the bot, or of a shape that nobody knows."""
+    try:
+        return _read(told, bot)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _read(told: Mapping[str, Any], bot: Bot) -> Update | None:
+    update = int(told["update_id"])
+    reader = _Reader(bot, update)
+    if "message" in told:
+        return reader.message(told["message"])
+    if "edited_message" in told:
+        return reader.message(told["edited_message"], edited=True)
+    if "guest_message" in told:
+        return reader.message(told["guest_message"], guest=True)
+    if "callback_query" in told:
+        return _pressed(update, told["callback_query"])
+    if "stopped_message_generation" in told:
+        stopped = told["stopped_message_generation"]
+        return StopPressed(update, int(stopped["chat"]["id"]), int(stopped["draft_id"]))
+    if "my_chat_member" in told:
+        return _standing(update, told["my_chat_member"])
+    return None
+
+
+def chat_of(told: Mapping[str, Any]) -> int:
+    """The chat by which *told* is put in order; 0: none."""
+    for name in ("message", "edited_message", "my_chat_member", "stopped_message_generation", "guest_message"):
+        if name in told:
+            return int(told[name]["chat"]["id"])
+    pressed = told.get("callback_query") or {}
+    return int(((pressed.get("message") or {}).get("chat") or {}).get("id") or 0)
+
+
+def _pressed(update: int, told: Mapping[str, Any]) -> Pressed:
+    message = told["message"]
+    spot = Spot(int(message["chat"]["id"]), int(message["message_thread_id"]) if message.get("is_topic_message") else 0)
+    return Pressed(
+        update, str(told["id"]), spot, int(message["message_id"]), _sender(told["from"]), str(told.get("data") or "")
+    )
+
+
+def _standing(update: int, told: Mapping[str, Any]) -> Standing:
+    status = told["new_chat_member"]["status"]
+    chat = told["chat"]
+    title = one_line(str(chat.get("title") or ""), _LONGEST_NAME)
+    member = status in ("member", "administrator", "creator", "restricted")
+    return Standing(update, int(chat["id"]), title, _sender(told["from"]), member)
+
+
+def _sender(told: Mapping[str, Any]) -> Sender:
+    parts = (str(told.get("first_name") or ""), str(told.get("last_name") or ""))
+    name = one_line(" ".join(part for part in parts if part), _LONGEST_NAME) or "somebody"
+    return Sender(int(told["id"]), name, str(told.get("language_code") or ""), bool(told.get("is_bot")))
+
+
+def _forwarded(told: Mapping[str, Any]) -> str:
+    origin = told.get("forward_origin")
+    if not isinstance(origin, Mapping):
+        return ""
+    user, chat = origin.get("sender_user"), origin.get("sender_chat") or origin.get("chat")
+    if isinstance(user, Mapping):
+        return _sender(user).name
+    named = origin.get("sender_user_name") or (chat.get("title") if isinstance(chat, Mapping) else "")
+    return one_line(str(named or "somebody"), _LONGEST_NAME)
+
+
+def _content(told: Mapping[str, Any]) -> tuple[Kind, tuple[SentFile, ...]]:
+    if told.get("photo"):
+        best = max(told["photo"], key=lambda size: int(size.get("width", 0)) * int(size.get("height", 0)))
+        return "picture", (_file(best, "picture", "picture.jpg", "image/jpeg"),)
+    if told.get("document") and not told.get("animation"):
+        document = told["document"]
+        mime = str(document.get("mime_type") or "")
+        kind: Kind = "picture" if mime in ("image/jpeg", "image/png", "image/webp", "image/gif") else "document"
+        return kind, (_file(document, kind, "document", mime),)
+    for name, recorded in _RECORDINGS.items():
+        if told.get(name):
+            return recorded, (_file(told[name], recorded, name, str(told[name].get("mime_type") or "")),)
+    if told.get("sticker"):
+        return "sticker", ()
+    if told.get("text") is not None:
+        return "text", ()
+    if any(
+        name in told
+        for name in (
+            "animation",
+            "poll",
+            "location",
+            "venue",
+            "contact",
+            "dice",
+            "game",
+            "story",
+            "paid_media",
+            "checklist",
+        )
+    ):
+        return "other", ()
+    return "none", ()
+
+
+def _file(told: Mapping[str, Any], kind: Kind, name: str, mime: str) -> SentFile:
+    called = one_line(str(told.get("file_name") or name), 120)
+    return SentFile(str(told["file_id"]), kind, called, mime, int(told.get("file_size") or 0))
