@@ -1,4 +1,4 @@
-"""Text out of documents that are no text: PDF files, each read in a child process of bounded time and memory."""
+"""Text out of documents that are no text: PDF files and those of office programs, each read in a bounded process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ SECONDS = 20
 _MEMORY_BYTES = 1536 * 1024 * 1024
 _HEADER_WITHIN = 1024
 """Bytes before the header that viewers tolerate (ISO 32000-1, annex H.3, note 13)."""
-_CHILD = Path(__file__).with_name("pdf_child.py")
+_PDF_CHILD, _OFFICE_CHILD = (Path(__file__).with_name(f"{kind}_child.py") for kind in ("pdf", "office"))
+_OFFICE = (".docx", ".docm", ".xlsx", ".xlsm", ".pptx", ".pptm", ".odt", ".ods", ".odp")
+_OLD = (".doc", ".xls", ".ppt")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_UNPACKED_BYTES = 256 * 1024 * 1024
 _NAMED_PAGES = 10
 
 
@@ -36,6 +40,22 @@ class Document:
     notes: tuple[str, ...] = ()
 
 
+def document_of(name: str, data: bytes) -> Document | None:
+    """The text of *data*, where it is a document that is no text itself. Blocks: call it in a thread.
+
+    Raises:
+        DocumentError: It cannot be read; the message says why.
+    """
+    if is_pdf(name, data):
+        return pdf_text(data)
+    lowered = name.lower()
+    if data.startswith(_OLE) and lowered.endswith((*_OFFICE, *_OLD)):
+        raise DocumentError(
+            "is protected by a password, or of an old format. Save it without one, as docx, xlsx or pptx."
+        )
+    return office_text(data) if data.startswith(b"PK\x03\x04") and lowered.endswith(_OFFICE) else None
+
+
 def is_pdf(name: str, data: bytes) -> bool:
     """Whether *data* is a PDF file; one that is named so may have a few bytes in front, as some programs leave them."""
     return data.startswith(b"%PDF-") or (name.lower().endswith(".pdf") and b"%PDF-" in data[: _HEADER_WITHIN + 5])
@@ -47,7 +67,8 @@ def pdf_text(data: bytes, *, seconds: int = SECONDS) -> Document:
     Raises:
         DocumentError: It is broken, protected, holds no text, or takes more than it may.
     """
-    found = _asked(data[data.index(b"%PDF-") :], seconds)
+    limits = {"pages": MAX_PDF_PAGES, "characters": LONGEST_TEXT}
+    found = _asked(_PDF_CHILD, limits, data[data.index(b"%PDF-") :], seconds)
     match found:
         case {"pages": list(pages), "fields": dict(fields), "cut": bool(cut)}:
             return _document(pages, fields, cut)
@@ -61,15 +82,37 @@ def pdf_text(data: bytes, *, seconds: int = SECONDS) -> Document:
             raise DocumentError(f"is a PDF that cannot be read ({found.get('problem')}). Save it anew, or as text.")
 
 
-_TOO_MUCH = "is a PDF that takes more time or memory than one file may. Print it into a new PDF, or save it as text."
+def office_text(data: bytes, *, seconds: int = SECONDS) -> Document:
+    """The text of a document of Word, Excel, PowerPoint or OpenDocument. Blocks: call it in a thread.
+
+    Raises:
+        DocumentError: It is broken, protected, holds no text, or takes more than it may.
+    """
+    limits = {"characters": LONGEST_TEXT, "unpacked_bytes": _UNPACKED_BYTES}
+    found = _asked(_OFFICE_CHILD, limits, data, seconds)
+    match found:
+        case {"blocks": [], "notes": list(notes)}:
+            raise DocumentError(f"holds no text{f' ({notes[0]})' if notes else ''}. Send pictures of it instead.")
+        case {"blocks": list(blocks), "notes": list(notes), "cut": bool(cut)}:
+            told = [*notes, f"cut after {LONGEST_TEXT:,} characters"] if cut else notes
+            return Document("\n".join(blocks), tuple(told))
+        case {"problem": "password"}:
+            raise DocumentError("is protected by a password. Save it without one.")
+        case {"problem": "unpacked" | "entries" | "nesting" | "MemoryError"}:
+            raise DocumentError(_TOO_MUCH)
+        case _:
+            raise DocumentError(f"cannot be read ({found.get('problem')}). Save it anew, or as text.")
 
 
-def _asked(data: bytes, seconds: int) -> dict[str, Any]:
-    limits = {"pages": MAX_PDF_PAGES, "characters": LONGEST_TEXT, "memory_bytes": _MEMORY_BYTES, "cpu_s": seconds}
+_TOO_MUCH = "takes more time or memory than one file may. Save it anew, print it into a PDF, or save it as text."
+
+
+def _asked(child: Path, limits: dict[str, int], data: bytes, seconds: int) -> dict[str, Any]:
+    limits = limits | {"memory_bytes": _MEMORY_BYTES, "cpu_s": seconds}
     order = json.dumps(limits | {"path": [entry for entry in sys.path if entry]}).encode() + b"\n"
     try:
         done = subprocess.run(
-            [sys.executable, "-I", str(_CHILD)],
+            [sys.executable, "-I", str(child)],
             input=order + data,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

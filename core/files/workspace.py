@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from core.errors import InvalidInputError
-from core.files.documents import Document, DocumentError, is_pdf, pdf_text
+from core.files.documents import Document, DocumentError, document_of
 from core.files.opening import NotPlainError, read_below
 from core.paths import data_dir
 from core.values import Image
@@ -378,10 +378,8 @@ def _would_be_below(root: Path, given: str) -> bool:
 
 
 def _document(given: str, name: str, data: bytes) -> Document:
-    if not is_pdf(name, data):
-        return Document(_text(given, data))
     try:
-        return pdf_text(data)
+        return document_of(name, data) or Document(_text(given, data))
     except DocumentError as error:
         raise FileRefusedError(f"{given!r} {error}") from error
 
@@ -391,7 +389,9 @@ def _text(given: str, data: bytes) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
-        raise FileRefusedError(f"{given!r} is binary, or not UTF-8. Text, code and PDF files are read.") from None
+        raise FileRefusedError(
+            f"{given!r} is binary, or not UTF-8. Text, code, PDF and office documents are read."
+        ) from None
     if "\0" in text:
-        raise FileRefusedError(f"{given!r} is binary. Text, code and PDF files are read.")
+        raise FileRefusedError(f"{given!r} is binary. Text, code, PDF and office documents are read.")
     return text

@@ -1,0 +1,366 @@
+"""The text of one document of Word, Excel, PowerPoint or OpenDocument: run as a script by `documents.py`, like
+`pdf_child.py`, in a process that may be killed.
+
+Such a file is an archive of XML (ECMA-376; OASIS OpenDocument 1.3). Nothing in it is run or followed: no macro, no
+link, no entity. Standard input: a line of JSON with the limits, then the file. Standard output: one JSON object, either
+`blocks`, `notes` and `cut`, or `problem`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+_MOST_ENTRIES = 20_000
+_DEEPEST = 256
+_PIECE = 65_536
+_DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
+"""Number formats of Excel that are dates or times (ECMA-376, part 1, 18.8.30)."""
+_HEADING = ("heading", "title", "titre", "überschrift", "título")
+
+
+class UnreadableError(Exception):
+    """Why it cannot be read, in one word."""
+
+
+def main() -> None:
+    """Answer on standard output, whatever happens short of being killed."""
+    asked = json.loads(sys.stdin.buffer.readline())
+    sys.path[:] = asked["path"]
+    _bound(asked["memory_bytes"], asked["cpu_s"])
+    try:
+        found = _read(sys.stdin.buffer.read(), asked)
+    except UnreadableError as error:
+        found = {"problem": str(error)}
+    except BaseException as error:  # a broken archive raises nearly anything
+        found = {"problem": type(error).__name__}
+    sys.stdout.write(json.dumps(found))
+
+
+def _bound(memory: int, seconds: int) -> None:
+    if sys.platform == "win32":  # has no such limits; the parent's clock still ends it
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = Parts(archive, asked["unpacked_bytes"])
+        out = Out(asked["characters"])
+        for begins, read in _KINDS.items():
+            if any(name.startswith(begins) for name in parts.names):
+                read(parts, out)
+                break
+        else:
+            raise UnreadableError("kind")
+        pictures = sum("/media/" in name or name.startswith("Pictures/") for name in parts.names)
+        if pictures:
+            out.notes.append(f"{pictures} {'picture' if pictures == 1 else 'pictures'} in it not read")
+        if any(name.lower().endswith("vbaproject.bin") for name in parts.names):
+            out.notes.append("its macros are neither read nor run")
+        return {"blocks": out.blocks, "notes": out.notes, "cut": out.left <= 0}
+
+
+class Out:
+    """The blocks of text so far, within *left* characters."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.blocks: list[str] = []
+        self.notes: list[str] = []
+
+    def add(self, text: str) -> None:
+        """Add a block; what no longer fits is left out."""
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").rstrip()
+        if text.strip() and self.left > 0:
+            self.blocks.append(text[: self.left])
+            self.left -= len(text)
+
+
+class Parts:
+    """The parts of the archive, of which no more is unpacked than *most* bytes together, whatever they claim."""
+
+    def __init__(self, archive: zipfile.ZipFile, most: int) -> None:
+        self._archive = archive
+        self._left = most
+        self.names = archive.namelist()
+        if len(self.names) > _MOST_ENTRIES:
+            raise UnreadableError("entries")
+        if any(one.flag_bits & 1 for one in archive.infolist()):
+            raise UnreadableError("password")
+
+    def walk(self, name: str, begin: Callable[[str, dict[str, str]], None], end: Callable[[str, str], None]) -> None:
+        """Read the XML of the part *name*: *begin* has each element and its attributes, *end* its own text."""
+        from xml.parsers import expat
+
+        parser, depth, texts = expat.ParserCreate(namespace_separator=" "), [0], [""]
+
+        def started(tag: str, attributes: dict[str, str]) -> None:
+            depth[0] += 1
+            if depth[0] > _DEEPEST:
+                raise UnreadableError("nesting")
+            texts.append("")
+            begin(_local(tag), {_local(key): value for key, value in attributes.items()})
+
+        def ended(tag: str) -> None:
+            depth[0] -= 1
+            end(_local(tag), texts.pop())
+
+        def said(text: str) -> None:
+            texts[-1] += text
+
+        def doctype(*_: object) -> None:
+            raise UnreadableError("doctype")
+
+        parser.StartElementHandler, parser.EndElementHandler = started, ended
+        parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = said, doctype
+        parser.buffer_text = True
+        for piece in self._pieces(name):
+            parser.Parse(piece, False)
+        parser.Parse(b"", True)
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        with self._archive.open(name) as part:
+            while piece := part.read(_PIECE):
+                self._left -= len(piece)
+                if self._left < 0:
+                    raise UnreadableError("unpacked")
+                yield piece
+
+    def numbered(self, begins: str) -> list[str]:
+        """The parts `begins1.xml`, `begins2.xml`... in the order of their numbers."""
+        found = [name for name in self.names if name.startswith(begins) and name[len(begins) : -4].isdigit()]
+        return sorted(found, key=lambda name: int(name[len(begins) : -4]))
+
+
+def _local(name: str) -> str:
+    return name.rpartition(" ")[2]
+
+
+class Paragraphs:
+    """Paragraphs, headings and tables of WordprocessingML, DrawingML and OpenDocument alike."""
+
+    def __init__(self, out: Out) -> None:
+        self._out = out
+        self._line: list[str] = []
+        self._cells: list[list[str]] = []
+        self._rows = 0
+        self._heading = False
+
+    def begin(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag in ("tab", "s"):
+            self._line.append("\t" if tag == "tab" else " ")
+        elif tag in ("br", "line-break", "cr"):
+            self._line.append("\n")
+        elif tag in ("pStyle", "h"):
+            self._heading = self._heading or tag == "h" or attributes.get("val", "").lower().startswith(_HEADING)
+        elif tag in ("tr", "table-row"):
+            self._cells.append([])
+
+    def end(self, tag: str, text: str) -> None:
+        if tag in ("t", "span", "a", "delText") or (tag in ("p", "h") and text.strip()):
+            self._line.append(text if tag != "delText" else "")
+        if tag in ("p", "h"):
+            self._paragraph()
+        elif tag in ("tr", "table-row") and self._cells:
+            row = [cell for cell in self._cells.pop() if cell]
+            if row:
+                self._add(" | ".join(row))
+
+    def _paragraph(self) -> None:
+        text, self._line = "".join(self._line), []
+        heading, self._heading = self._heading, False
+        if self._cells:
+            self._cells[-1].append(" ".join(text.split()))
+        elif text.strip():
+            self._add(f"# {text.strip()}" if heading else text)
+
+    def _add(self, text: str) -> None:
+        if self._cells:
+            self._cells[-1].append(text)
+        else:
+            self._out.add(text)
+
+
+def word(parts: Parts, out: Out) -> None:
+    """A document of Word, with its notes and comments behind."""
+    for name, title in (
+        ("word/document.xml", ""),
+        ("word/footnotes.xml", "[footnotes]"),
+        ("word/endnotes.xml", "[endnotes]"),
+        ("word/comments.xml", "[comments]"),
+    ):
+        if name in parts.names:
+            inside = Out(out.left)
+            reader = Paragraphs(inside)
+            parts.walk(name, reader.begin, reader.end)
+            if inside.blocks:
+                for block in ([title] if title else []) + inside.blocks:
+                    out.add(block)
+
+
+def slides(parts: Parts, out: Out) -> None:
+    """A presentation of PowerPoint, slide by slide, with the speaker's notes."""
+    for number, name in enumerate(parts.numbered("ppt/slides/slide"), 1):
+        out.add(f"[slide {number}]")
+        reader = Paragraphs(out)
+        parts.walk(name, reader.begin, reader.end)
+        notes = name.replace("slides/slide", "notesSlides/notesSlide")
+        if notes in parts.names:
+            out.add("[notes]")
+            spoken = Paragraphs(out)
+            parts.walk(notes, spoken.begin, spoken.end)
+
+
+def opendocument(parts: Parts, out: Out) -> None:
+    """A text, a table or a presentation of OpenDocument."""
+    reader = Paragraphs(out)
+    parts.walk("content.xml", reader.begin, reader.end)
+
+
+def sheets(parts: Parts, out: Out) -> None:
+    """A workbook of Excel: each sheet as lines of cells parted by tabs, as they were last calculated."""
+    texts, dates = _shared_texts(parts), _date_styles(parts)
+    names, hidden = _sheet_names(parts)
+    for number, name in enumerate(parts.numbered("xl/worksheets/sheet"), 1):
+        title = names[number - 1] if number <= len(names) else str(number)
+        out.add(f"[sheet {title}{', hidden' if title in hidden else ''}]")
+        parts.walk(name, *_Sheet(out, texts, dates).handlers())
+
+
+class _Sheet:
+    def __init__(self, out: Out, texts: list[str], dates: set[int]) -> None:
+        self._out, self._texts, self._dates = out, texts, dates
+        self._row: dict[int, str] = {}
+        self._kind, self._style, self._column = "", -1, 0
+
+    def handlers(self) -> tuple[Callable[[str, dict[str, str]], None], Callable[[str, str], None]]:
+        return self._begin, self._end
+
+    def _begin(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "row":
+            self._row = {}
+        elif tag == "c":
+            self._kind, self._style = attributes.get("t", "n"), int(attributes.get("s", "-1"))
+            self._column = _column(attributes.get("r", "")) or max(self._row, default=0) + 1
+
+    def _end(self, tag: str, text: str) -> None:
+        if tag in ("v", "t") and text:
+            self._row[self._column] = self._row.get(self._column, "") + self._value(text, tag)
+        elif tag == "row" and self._row:
+            last = max(self._row)
+            self._out.add("\t".join(self._row.get(n, "") for n in range(1, min(last, 500) + 1)))
+
+    def _value(self, text: str, tag: str) -> str:
+        if tag == "t":
+            return text
+        if self._kind == "s":
+            number = int(text)
+            return self._texts[number] if 0 <= number < len(self._texts) else ""
+        if self._kind == "b":
+            return "TRUE" if text == "1" else "FALSE"
+        return _as_date(text) if self._kind == "n" and self._style in self._dates else text
+
+
+def _column(reference: str) -> int:
+    """The number of the column that a cell such as `AB12` stands in; 0 where it does not say."""
+    number = 0
+    for letter in reference:
+        if not "A" <= letter <= "Z":
+            break
+        number = number * 26 + ord(letter) - 64
+    return number if number <= 16_384 else 0
+
+
+def _as_date(text: str) -> str:
+    """A number of days since 1899-12-30 as Excel means it; the number itself where it is none."""
+    from datetime import datetime, timedelta
+
+    try:
+        days = float(text)
+        moment = datetime(1899, 12, 30) + timedelta(seconds=round(days * 86_400))
+    except (ValueError, OverflowError):
+        return text
+    return moment.strftime("%Y-%m-%d") if days.is_integer() else moment.isoformat(" ", "seconds")
+
+
+def _shared_texts(parts: Parts) -> list[str]:
+    found: list[str] = []
+    if "xl/sharedStrings.xml" not in parts.names:
+        return found
+    inside: list[str] = []
+
+    def end(tag: str, text: str) -> None:
+        if tag == "t":
+            inside.append(text)
+        elif tag == "si":
+            found.append("".join(inside))
+            inside.clear()
+
+    parts.walk("xl/sharedStrings.xml", lambda tag, attributes: None, end)
+    return found
+
+
+def _date_styles(parts: Parts) -> set[int]:
+    """The cell styles that show a number as a date."""
+    own: set[int] = set()
+    styles: list[int] = []
+    inside = [False]
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        if tag == "numFmt":
+            bare = attributes.get("formatCode", "").lower().split(";")[0]
+            if any(sign in bare for sign in ("yy", "dd", "h:mm")):
+                own.add(int(attributes.get("numFmtId", "-1")))
+        elif tag == "cellXfs":
+            inside[0] = True
+        elif tag == "xf" and inside[0]:
+            styles.append(int(attributes.get("numFmtId", "0")))
+
+    def end(tag: str, text: str) -> None:
+        if tag == "cellXfs":
+            inside[0] = False
+
+    if "xl/styles.xml" in parts.names:
+        parts.walk("xl/styles.xml", begin, end)
+    return {number for number, style in enumerate(styles) if style in _DATES | own}
+
+
+def _sheet_names(parts: Parts) -> tuple[list[str], set[str]]:
+    names: list[str] = []
+    hidden: set[str] = set()
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        if tag == "sheet":
+            names.append(attributes.get("name", ""))
+            if attributes.get("state") in ("hidden", "veryHidden"):
+                hidden.add(names[-1])
+
+    if "xl/workbook.xml" in parts.names:
+        parts.walk("xl/workbook.xml", begin, lambda tag, text: None)
+    return names, hidden
+
+
+_KINDS: dict[str, Callable[[Parts, Out], None]] = {
+    "word/document.xml": word,
+    "xl/worksheets/": sheets,
+    "ppt/slides/": slides,
+    "content.xml": opendocument,
+}
+"""By what the archive holds, whatever the file is called."""
+
+if __name__ == "__main__":
+    main()
