@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from core.view import RunView
 from server.added import find
 from server.cli.interrupt import interruptible, nobody_need_read
 from server.cli.options import INTERRUPTED, NONE, OK, SOME, USAGE, code_of, complain, note, print_json
+from server.cli.running.approving import asked, can_ask
 from server.cli.running.watching import Show, Streamer, display
 from server.cli.showing.printing import Shown, notes, print_result
 from server.mcp_client.borrowed import open_lending_app
@@ -166,8 +167,9 @@ async def _run_in(
     run_id = new_run_id()
     app.bus.add_sink(_into(going.view, run_id))
     alone = shown.streamed and recipe.name == "ask_one" and not arguments.get("dry_run")
-    streamer = Streamer(going.view) if alone else None
-    show: Show = streamer.show if streamer else display(going.view, as_json=shown.as_json)
+    agents = any(app.roster.agent(name) for name in _named(arguments)) or bool(arguments.get("tools"))
+    streamer = Streamer(going.view) if alone and not agents else None
+    show: Show = streamer.show if streamer else display(going.view, as_json=shown.as_json, lines=agents)
 
     async def watch(events: Subscription) -> None:
         await show(events)
@@ -176,11 +178,18 @@ async def _run_in(
 
     try:
         async with watched(app.bus, run_id, watch), app.run(recipe.name, run_id=run_id) as going.run:
+            going.run.approve = asked if can_ask() and not shown.as_json else None
             result = await recipe.run(going.run, **arguments)
             going.result = result
     finally:
         if streamer is not None:
             going.written, going.problem = streamer.written, streamer.problem
+
+
+def _named(arguments: Mapping[str, Any]) -> list[str]:
+    """The AIs that *arguments* name."""
+    given = [arguments.get("ai"), *(arguments.get("ais") or ()), *(arguments.get("judges") or ())]
+    return [name for name in given if isinstance(name, str)]
 
 
 def _into(view: RunView, run_id: str) -> Callable[[Event], None]:

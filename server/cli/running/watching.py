@@ -91,10 +91,12 @@ def safe_part(text: str) -> str:
     return shown[: len(shown) - held_back(shown)]
 
 
-def display(view: RunView, *, as_json: bool) -> Show:
-    """What shows the run on stderr."""
+def display(view: RunView, *, as_json: bool, lines: bool = False) -> Show:
+    """What shows the run on stderr; *lines*: one after the other also in a terminal, where a question may come up."""
     if as_json:
         return _nothing
+    if lines:
+        return _lines
     return _columns(view) if is_drawable(sys.stderr) else _lines
 
 

@@ -12,6 +12,7 @@ from agent_tools import Lent, Recorder, calling
 from mcp import Client
 from mcp.types import CallToolResult, ElicitResult, TextContent
 from scripted_ai import ScriptedApp, Step, scripted_app
+from tasks_client import TasksClient
 
 from ai.runs.run import Materials
 from core.config import Config, Defaults
@@ -98,3 +99,34 @@ async def test_no_tool_of_the_server_answers_for_a_person() -> None:
                 await anyio.sleep(0.01)
         assert not tools.calls and len(await app.jobs.approvals(job.id)) == 1
         app.clients["gpt"]._steps.clear()
+
+
+@pytest.mark.parametrize(("allow", "said"), [(True, "It is done."), (False, "It is done.")])
+async def test_a_task_asks_for_each_call_that_waits(allow: bool, said: str) -> None:
+    asked: list[str] = []
+
+    def answer(message: str) -> dict[str, Any]:
+        asked.append(message)
+        return {"action": "accept", "content": {"allow": allow}}
+
+    tools = Recorder()
+    config = Config(defaults=Defaults(drain_s=0.05), agents={"worker": AgentConfig(ai="gpt", tools=["lent"])})
+    steps: list[Step] = [calling(("write", {"x": 1}), ("write", {"x": 2})), "It is done."]
+    materials = Materials(borrowed=Lent(tools))
+
+    async def outside(*_: object) -> ElicitResult:
+        raise AssertionError("nobody asks outside of a task")
+
+    async with scripted_app({"gpt": steps}, config=config, materials=materials) as app:
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[ScriptedApp]:
+            yield app
+
+        server = create_mcp_server(opened)
+        user = TasksClient(answer)
+        with anyio.fail_after(15):
+            async with Client(server, mode="2026-07-28", extensions=(user,), elicitation_callback=outside) as client:
+                result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
+    assert isinstance(result, CallToolResult) and said in text_of(result)
+    assert len(asked) == 2 and len(tools.calls) == (2 if allow else 0)
