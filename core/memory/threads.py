@@ -5,6 +5,7 @@ A thread has a name, and turns with an author: the user, or whoever answered. Ev
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.errors import InvalidInputError
+from core.memory.schema import MIGRATIONS
+from core.memory.scope import Place
+from core.memory.words import pairs
 from core.paths import data_dir
 from core.pictures import without_pictures
 from core.stores.sqlite import Store
@@ -22,31 +26,35 @@ from core.untrusted import clean, quoted
 USER = "user"
 _NAME = re.compile(r"[\w][\w .-]{0,63}", re.UNICODE)
 _LISTED = 200
-
-MIGRATIONS = (
-    """
-    CREATE TABLE threads (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, started TEXT NOT NULL, updated TEXT NOT NULL
-    );
-    CREATE TABLE turns (
-        id INTEGER PRIMARY KEY, thread INTEGER NOT NULL REFERENCES threads (id),
-        at TEXT NOT NULL, tool TEXT NOT NULL, author TEXT NOT NULL, text TEXT NOT NULL
-    );
-    CREATE INDEX turns_by_thread ON turns (thread, id);
-    CREATE VIRTUAL TABLE words USING fts5 (text, content = 'turns', content_rowid = 'id',
-        tokenize = 'unicode61 remove_diacritics 2')
-    """,
+_COLUMNS = "id, thread, place, at, tool, author, text, person, message, job, files"
+_LAST = (
+    "SELECT MAX((SELECT COALESCE(MAX(id), 0) FROM turns), "
+    "(SELECT CAST(value AS INTEGER) FROM notes WHERE key = 'last'))"
 )
+"""The highest number a turn ever had: one that was forgotten is not given out again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What *author* said through *tool*."""
+    """What *author* said through *tool*.
+
+    Args:
+        person: Who that was where several people talk, such as `telegram 4711`.
+        message: What it is called where it was said, so that it can be shown and forgotten there.
+        job: The job whose journal holds it too.
+        files: What was uploaded with it, below the data folder.
+        id: Its number; 0 until it is kept.
+    """
 
     author: str
     text: str
     tool: str = ""
     at: str = ""
+    person: str = ""
+    message: str = ""
+    job: str = ""
+    files: tuple[str, ...] = ()
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,11 @@ class Threads:
         self._store = Store(path or data_dir() / "threads.db", MIGRATIONS)
 
     @property
+    def store(self) -> Store:
+        """The file, for what else is made of it in this room."""
+        return self._store
+
+    @property
     def begun(self) -> bool:
         """Whether there is any; looks no further than for the file."""
         return self._store.path.exists()
@@ -90,19 +103,23 @@ class Threads:
         if not self.begun:
             return []
         query = (
-            "SELECT author, text, tool, turns.at FROM turns JOIN threads ON threads.id = thread "
-            "WHERE name = ? ORDER BY turns.id"
+            "SELECT author, text, tool, turns.at, person, message, job, files, turns.id FROM turns "
+            "JOIN threads ON threads.id = thread WHERE name = ? ORDER BY turns.id"
         )
-        return [Turn(*row) for row in self._store.read(lambda c: c.execute(query, (name,)).fetchall())]
+        return [turn_of(row) for row in self._store.read(lambda c: c.execute(query, (name,)).fetchall())]
 
-    def add(self, name: str, turns: Sequence[Turn]) -> Future[None]:
+    def add(self, name: str, turns: Sequence[Turn], *, place: Place | None = None) -> Future[None]:
         """Append *turns* to thread *name*, which begins with them when it is new.
 
-        Never blocks; the future is done when they are written, or has a StoreError.
+        Never blocks; the future is done when they are written, or has a StoreError, or an InvalidInputError where the
+        thread belongs elsewhere.
+
+        Args:
+            place: The chat and topic the thread belongs to; None: the terminal's.
         """
         check_name(name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return self._store.submit(lambda connection: _add(connection, name, turns, now))
+        return self._store.submit(lambda connection: _add(connection, name, turns, now, place or Place()))
 
     def all(self) -> list[ThreadInfo]:
         """The threads, latest first; at most 200."""
@@ -124,11 +141,11 @@ class Threads:
         if not self.begun:
             return []
         query = (
-            "SELECT name, author, turns.at, snippet(words, 0, '<<', '>>', ' ... ', 24) FROM words "
+            "SELECT name, author, turns.at, snippet(words, 1, '<<', '>>', ' ... ', 24) FROM words "
             "JOIN turns ON turns.id = words.rowid JOIN threads ON threads.id = turns.thread "
             "WHERE words MATCH ? ORDER BY rank LIMIT ?"
         )
-        wanted = " ".join(f'"{term}"' for term in terms)
+        wanted = " ".join(f'text : "{term}"' for term in terms)
         rows = self._store.read(lambda c: c.execute(query, (wanted, limit)).fetchall())
         return [Match(name, author, at, _line(excerpt)) for name, author, at, excerpt in rows]
 
@@ -164,23 +181,77 @@ def check_name(name: str) -> None:
         )
 
 
-def _add(connection: sqlite3.Connection, name: str, turns: Sequence[Turn], now: str) -> None:
-    connection.execute("INSERT OR IGNORE INTO threads (name, started, updated) VALUES (?, ?, ?)", (name, now, now))
-    connection.execute("UPDATE threads SET updated = ? WHERE name = ?", (now, name))
-    (thread,) = connection.execute("SELECT id FROM threads WHERE name = ?", (name,)).fetchone()
-    for turn in turns:
-        row = (thread, turn.at or now, turn.tool, turn.author, clean(turn.text))
-        added = connection.execute("INSERT INTO turns (thread, at, tool, author, text) VALUES (?, ?, ?, ?, ?)", row)
-        connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (added.lastrowid, row[-1]))
+def turn_of(row: sqlite3.Row) -> Turn:
+    """The turn of a row with author, text, tool, time, person, message, job, files and number."""
+    author, text, tool, at, person, message, job, files, number = row
+    return Turn(author, text, tool, at, person, message, job, tuple(json.loads(files)), number)
+
+
+def _add(connection: sqlite3.Connection, name: str, turns: Sequence[Turn], now: str, place: Place) -> None:
+    thread, at_home = _thread(connection, name, now, place)
+    (last,) = connection.execute(_LAST).fetchone()
+    for number, turn in enumerate(turns, last + 1):
+        text = clean(turn.text)
+        row = (number, thread, at_home, turn.at or now, turn.tool, turn.author, text)
+        more = (turn.person, turn.message, turn.job, json.dumps(turn.files))
+        connection.execute(f"INSERT INTO turns ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, *more))  # noqa: S608
+        spot = f"t{thread} p{at_home}"
+        connection.execute("INSERT INTO words (rowid, spot, text) VALUES (?, ?, ?)", (number, spot, text))
+        if signs := pairs(text):
+            connection.execute("INSERT INTO grams (rowid, spot, pairs) VALUES (?, ?, ?)", (number, spot, signs))
+
+
+def _thread(connection: sqlite3.Connection, name: str, now: str, place: Place) -> tuple[int, int]:
+    """The numbers of the thread *name* and of its place; it begins here where it is new."""
+    found = connection.execute("SELECT id, place, channel, topic FROM threads WHERE name = ?", (name,)).fetchone()
+    if found is not None:
+        if (found["channel"], found["topic"]) != (place.channel, place.topic):
+            raise InvalidInputError(f"The thread {name!r} belongs to another chat or topic. Use another name.")
+        connection.execute("UPDATE threads SET updated = ? WHERE id = ?", (now, found["id"]))
+        return found["id"], found["place"]
+    added = connection.execute(
+        "INSERT INTO threads (name, started, updated, channel, topic) VALUES (?, ?, ?, ?, ?)",
+        (name, now, now, place.channel, place.topic),
+    )
+    where = (place.channel, place.topic)
+    (first,) = connection.execute("SELECT MIN(id) FROM threads WHERE channel = ? AND topic = ?", where).fetchone()
+    number = first if place.channel else 0
+    connection.execute("UPDATE threads SET place = ? WHERE id = ?", (number, added.lastrowid))
+    return int(added.lastrowid or 0), number
+
+
+def forget_turns(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Delete the turns of these numbers with their index, so that not even its pages hold a word of them."""
+    if not ids:
+        return
+    connection.execute(
+        "UPDATE notes SET value = MAX(CAST(value AS INTEGER), (SELECT MAX(id) FROM turns)) WHERE key = 'last'"
+    )
+    for number in ids:
+        found = connection.execute(
+            "SELECT 't' || thread || ' p' || place AS spot, text, thread FROM turns WHERE id = ?", (number,)
+        ).fetchone()
+        if found is None:
+            continue
+        row = (number, found["spot"], found["text"])
+        connection.execute("INSERT INTO words (words, rowid, spot, text) VALUES ('delete', ?, ?, ?)", row)
+        if signs := pairs(found["text"]):
+            row = (number, found["spot"], signs)
+            connection.execute("INSERT INTO grams (grams, rowid, spot, pairs) VALUES ('delete', ?, ?, ?)", row)
+        connection.execute("DELETE FROM turns WHERE id = ?", (number,))
+    connection.execute("DELETE FROM vectors WHERE turn NOT IN (SELECT id FROM turns)")
+    connection.execute("UPDATE notes SET value = CAST(value AS INTEGER) + 1 WHERE key = 'forgotten'")
+    # A deletion only adds a mark; merged into one piece, the index drops both the mark and the words.
+    connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+    connection.execute("INSERT INTO grams (grams) VALUES ('optimize')")
 
 
 def _delete(connection: sqlite3.Connection, name: str) -> bool:
     found = connection.execute("SELECT id FROM threads WHERE name = ?", (name,)).fetchone()
     if found is None:
         return False
-    turns = connection.execute("SELECT id, text FROM turns WHERE thread = ?", (found[0],)).fetchall()
-    connection.executemany("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", [tuple(t) for t in turns])
-    connection.execute("DELETE FROM turns WHERE thread = ?", (found[0],))
+    turns = connection.execute("SELECT id FROM turns WHERE thread = ?", (found[0],)).fetchall()
+    forget_turns(connection, [row[0] for row in turns])
     connection.execute("DELETE FROM threads WHERE id = ?", (found[0],))
     return True
 

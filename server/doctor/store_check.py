@@ -11,7 +11,8 @@ from pathlib import Path
 from ai.layers import cache
 from core.jobs import schema as jobs_schema
 from core.limits import bucket, budget_rows
-from core.memory import history, threads
+from core.memory import history
+from core.memory import schema as threads_schema
 from core.people import schema as people_schema
 from core.stores.sqlite import DAMAGED, explain, result_code
 from core.usage import schema, track_record
@@ -21,7 +22,7 @@ _LOCK_S = 1.0
 _MIGRATIONS: dict[str, Sequence[str]] = {
     "moot.db": schema.MIGRATIONS,
     "jobs.db": jobs_schema.MIGRATIONS,
-    "threads.db": threads.MIGRATIONS,
+    "threads.db": threads_schema.MIGRATIONS,
     "history.db": history.MIGRATIONS,
     "track.db": track_record.MIGRATIONS,
     "limits.db": bucket.MIGRATIONS,

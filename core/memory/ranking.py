@@ -1,0 +1,69 @@
+"""Which turns come first: by words, by meaning and by time, joined by reciprocal rank (Cormack, Clarke and Buettcher,
+SIGIR 2009), and of those that tell of one matter the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from core.memory.times import Asked
+from core.memory.words import terms
+
+_K = 60
+"""Of the paper: how little the first places are worth more than the next."""
+_ROOT = 5
+"""Letters by which two words are taken for forms of one."""
+_SHARED, _ALIKE = 2, 0.4
+"""How many words two turns must share, and which part of the shorter one's, to tell of one matter."""
+
+
+def fused(*rankings: tuple[Sequence[int], float]) -> dict[int, float]:
+    """The turns of *rankings*, each with its weight, by their joint score."""
+    scores: dict[int, float] = {}
+    for ranking, weight in rankings:
+        for place, turn in enumerate(ranking, 1):
+            scores[turn] = scores.get(turn, 0.0) + weight / (_K + place)
+    return scores
+
+
+def ordered(scores: Mapping[int, float]) -> list[int]:
+    """Best first; of two as good the newer."""
+    return sorted(scores, key=lambda turn: (-scores[turn], -turn))
+
+
+def with_span(inside: Sequence[int], overall: Sequence[int]) -> list[int]:
+    """What was said in the time that was named, and after every two of those the best of all: what was said in January
+    of a plan for March is found by "in March", too."""
+    found: list[int] = []
+    rest = [turn for turn in overall if turn not in set(inside)]
+    ahead = iter(inside)
+    while True:
+        pair = [turn for turn in (next(ahead, None), next(ahead, None)) if turn is not None]
+        found += [*pair, *rest[:1]]
+        rest = rest[1:]
+        if not pair:
+            return [*found, *rest]
+
+
+def by_matter(turns: Sequence[int], texts: Mapping[int, str], when: Mapping[int, str], asked: Asked) -> list[int]:
+    """*turns*, but of those that tell of one matter the newest first: what was said last holds; or the oldest, where
+    that was asked for. Both stay."""
+    roots = {turn: _roots(texts[turn]) for turn in turns}
+    left, found = list(turns), []
+    while left:
+        first = left[0]
+        same = [turn for turn in left if turn == first or _alike(roots[first], roots[turn])]
+        places = sorted(turns.index(turn) for turn in same)
+        found += list(
+            zip(places, sorted(same, key=lambda turn: (when[turn], turn), reverse=not asked.oldest), strict=True)
+        )
+        left = [turn for turn in left if turn not in same]
+    return [turn for _, turn in sorted(found)]
+
+
+def _roots(text: str) -> frozenset[str]:
+    return frozenset(word[:_ROOT] for word in terms(text[:600]))
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    shared = len(one & other)
+    return shared >= _SHARED and shared / max(1, min(len(one), len(other))) >= _ALIKE
