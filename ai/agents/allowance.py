@@ -14,6 +14,15 @@ from dataclasses import dataclass, field
 import anyio
 
 from core.errors import MootError
+from core.values import Usage
+
+
+def _added(one: Usage, other: Usage) -> Usage:
+    def total(name: str) -> int | None:
+        counts = getattr(one, name), getattr(other, name)
+        return None if None in counts else sum(counts)
+
+    return Usage(*map(total, ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")))
 
 
 class SpentError(MootError):
@@ -46,8 +55,12 @@ class Allowance:
     limits: Limits
     parent: Allowance | None = None
     spent_usd: float = 0.0
+    spent: Usage = field(default_factory=lambda: Usage(0, 0, 0, 0))
+    """Tokens of all calls together, its own and those below; a count is None once one of them was not known."""
     spent_tokens: int = 0
     spent_agents: int = 0
+    unpriced: bool = False
+    """Whether the price of a call is not known, so that `spent_usd` is not all of it."""
     until: float = field(init=False)
     _held: list[Hold] = field(default_factory=list)
     _changed: anyio.Event = field(default_factory=anyio.Event)
@@ -99,12 +112,16 @@ class Allowance:
             level._held.append(hold)
         return hold
 
-    def settle(self, hold: Hold | None, *, usd: float | None, tokens: int | None) -> None:
-        """Put what a call really took in place of *hold*; None: as much as was held. Without a hold, just count it."""
+    def settle(self, hold: Hold | None, *, usd: float | None, usage: Usage) -> None:
+        """Put what a call really took in place of *hold*; where it is None, what was held. Without one, just count."""
         most = hold or Hold(0.0, 0)
+        known = usage.input_tokens is not None and usage.output_tokens is not None
+        tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else most.tokens
         for level in self._levels():
             level.spent_usd += most.usd if usd is None else usd
-            level.spent_tokens += most.tokens if tokens is None else tokens
+            level.unpriced = level.unpriced or usd is None
+            level.spent_tokens += tokens
+            level.spent = _added(level.spent, usage)
             if hold is not None:
                 level._held.remove(hold)
             level._changed.set()

@@ -7,7 +7,6 @@ end early is said in `Answer.stopped`, and the text is then what there is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -15,6 +14,7 @@ import anyio
 from ai.agents.allowance import Allowance, Hold, SpentError
 from ai.agents.calls import ToolCalls, ToolStep
 from ai.agents.executor import ToolExecutor
+from ai.agents.fitting import fitted
 from ai.agents.world import World
 from ai.agents.worst import Worst
 from core.errors import AIError, EmptyAnswerError
@@ -87,7 +87,6 @@ class _Loop:
         self._close = ""
         """Why the tools are closed; empty: they are open."""
         self._nudged = False
-        self._cost_known = True
 
     async def run(self) -> Outcome:
         for number in range(1, self._brief.max_turns + 1):
@@ -128,7 +127,8 @@ class _Loop:
         Raises:
             SpentError: It does not fit any more.
         """
-        worst = await Worst.of(self._world.caller.roster.seat(self._brief.ai), self._turn_request(), self._allowance)
+        seat = self._world.caller.roster.seat(self._brief.ai)
+        worst = await Worst.of(seat, await fitted(seat, self._turn_request()), self._allowance)
         holds: list[Hold] = []
 
         async def admit() -> None:
@@ -148,15 +148,11 @@ class _Loop:
     def _settle(self, hold: Hold | None, outcome: Outcome | None) -> None:
         match outcome:
             case Answer():
-                used = outcome.usage
-                known = used.input_tokens is not None and used.output_tokens is not None
-                tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if known else None
-                self._allowance.settle(hold, usd=outcome.cost_usd, tokens=tokens)
+                self._allowance.settle(hold, usd=outcome.cost_usd, usage=outcome.usage)
             case Failure() if not outcome.error.maybe_billed:
-                self._allowance.settle(hold, usd=0.0, tokens=0)
+                self._allowance.settle(hold, usd=0.0, usage=Usage(0, 0, 0, 0))
             case _:  # cut off, or broken off, and perhaps on the bill
-                self._cost_known = False
-                self._allowance.settle(hold, usd=None, tokens=None)
+                self._allowance.settle(hold, usd=None, usage=Usage())
 
     def _turn_request(self) -> Request:
         specs = self._brief.tools.specs()
@@ -180,7 +176,7 @@ class _Loop:
         self._messages += [answer.turn, Message("user", tuple(parts))]
 
     def _close_before(self, number: int) -> None:
-        if number == self._brief.max_turns and not self._close and self._answers:
+        if number == self._brief.max_turns and not self._close and self._brief.tools.specs():
             self._close = f"its {self._brief.max_turns} turns are used up"
 
     def _may_nudge(self, failure: Failure) -> bool:
@@ -208,14 +204,13 @@ class _Loop:
         return self._summed(replace(answer, finish_reason="length") if why else answer, why)
 
     def _summed(self, answer: Answer, stopped: str) -> Answer:
-        """*answer* with the figures of all turns together, in the agent's name."""
-        costs = [one.cost_usd for one in self._answers]
-        known = self._cost_known and None not in costs
+        """*answer* with the figures of all turns together, and of the sub-agents below, in the agent's name."""
+        spent = self._allowance
         return replace(
             answer,
             ai=self._brief.name,
-            usage=_sum([one.usage for one in self._answers]),
-            cost_usd=sum(cost for cost in costs if cost is not None) if known else None,
+            usage=spent.spent,
+            cost_usd=None if spent.unpriced else spent.spent_usd,
             latency_s=self._seconds(),
             first_token_s=self._answers[0].first_token_s,
             cached=all(one.cached for one in self._answers),
@@ -228,11 +223,3 @@ class _Loop:
 
 def _together(*parts: str | None) -> str | None:
     return "\n\n".join(part for part in parts if part) or None
-
-
-def _sum(usages: Sequence[Usage]) -> Usage:
-    def total(name: str) -> int | None:
-        counts = [getattr(one, name) for one in usages]
-        return None if None in counts else sum(counts)
-
-    return Usage(*map(total, ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")))

@@ -18,7 +18,7 @@ class Recorder:
     def __init__(self, does: Does | None = None, names: Mapping[str, bool] | None = None) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self._does = does
-        self._names = names or {"read": True, "write": False}
+        self._names = {"read": True, "write": False} if names is None else names
 
     def specs(self) -> Sequence[ToolSpec]:
         return [ToolSpec(name, f"It is {name}.", OBJECT, read_only) for name, read_only in self._names.items()]

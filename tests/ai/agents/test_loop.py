@@ -13,13 +13,16 @@ from agent_tools import Recorder, calling
 from scripted_ai import Hold, Step, scripted_app
 
 from ai.agents.allowance import Allowance, Limits
+from ai.agents.executor import ToolExecutor
+from ai.agents.fitting import LEFT_OUT
 from ai.agents.loop import Brief, Ended, run_agent
 from ai.agents.offered import ToolExecutionResult
-from ai.agents.executor import ToolExecutor
 from ai.agents.world import Approver, Bare
+from core.config import AIConfig, Config
 from core.errors import EmptyAnswerError
 from core.jobs.approvals import Approval
 from core.tooling import Policy
+from core.usage.tokens import input_tokens
 from core.values import Answer, Failure, Request, Response, ToolCall, ToolResult, Usage
 
 
@@ -31,9 +34,11 @@ async def ran(
     rules: Mapping[str, Policy] | None = None,
     approve: Approver | None = None,
     request: Request | None = None,
+    row: Mapping[str, Any] | None = None,
 ) -> tuple[Ended, Sequence[Request]]:
     """What came of it, and what the model was sent."""
-    async with scripted_app({"gpt": steps}) as app:
+    config = Config(rows={"gpt": AIConfig.model_validate(row)}) if row else None
+    async with scripted_app({"gpt": steps}, config=config) as app:
         box = ToolExecutor([tools or Recorder()], rules=rules if rules is not None else {"write": "allow"})
         brief = Brief("worker", "gpt", box, "Be exact.", max_turns)
         world = Bare(app.caller, approve=approve)
@@ -259,3 +264,22 @@ async def test_a_request_that_wants_json_goes_through_with_its_schema_on_every_t
 
 async def test_an_allowance_that_is_infinite_in_time_has_no_end() -> None:
     assert Allowance(Limits()).seconds_left == math.inf
+
+
+async def test_a_conversation_that_outgrows_its_model_loses_what_tools_returned_long_ago() -> None:
+    async def does(name: str, arguments: Mapping[str, Any]) -> ToolExecutionResult:
+        return ToolExecutionResult.of(f"{arguments['x']} " * 20_000)
+
+    steps = [calling(("read", {"x": number})) for number in range(20)]
+    _, requests = await ran(*steps, "Done.", tools=Recorder(does), max_turns=25, row={"context_window": 100_000})
+    last = [part.content for m in requests[-1].messages for part in m.parts if isinstance(part, ToolResult)]
+    assert len(last) == 20 and last[0] == LEFT_OUT and last[-1].startswith("<result-") and last[-2] != LEFT_OUT
+    assert input_tokens(requests[-1]) < 100_000
+
+
+async def test_one_turn_has_its_tools_closed_and_a_model_without_tools_is_not_stopped() -> None:
+    tools = Recorder()
+    _, (only,) = await ran("As I know it.", tools=tools, max_turns=1)
+    assert only.tool_choice is not None and only.tool_choice.mode == "none"
+    plain, _ = await ran("Yes.", tools=Recorder(names={}), max_turns=1)
+    assert not answer(plain).stopped and answer(plain).finish_reason == "stop"

@@ -136,6 +136,7 @@ async def test_a_sub_agent_gets_a_task_and_shares_what_may_be_spent() -> None:
     assert first.success and "Did it." in first.note
     assert not second.success and "number is used up" in second.note
     assert isinstance(ended.outcome, Answer) and ended.outcome.text == "Done."
+    assert ended.outcome.usage.input_tokens == 40, "what a sub-agent took is in the whole"
 
 
 async def test_agents_that_call_themselves_end_where_the_levels_do() -> None:
