@@ -11,7 +11,8 @@ How a door uses it (everything blocks but `Threads.add`; call it in a worker thr
     scope = Scope.of_chat("telegram -100123", "7")      # or of_thread(name); there is no search without one
     found = memory.recall(scope, question, text_tokens, tokens=2_000)   # Passage: text, at, author, thread, message
     memory.catch_up()                                   # a step of indexing by meaning; until it gives 0
-    forgotten = memory.forget(scope, message="981")     # or since=, until=, turn=; alone: all of the scope
+    gone = memory.forget(scope, Which(message="981"))   # or since=, until=, turn=; alone: all of the scope
+    forget_copies(gone, person.folder(), history)       # files, past runs; jobs: ai/recall/forgetting.py
 
 `found.passages` are data that others wrote: put them between the fences of `core.untrusted.Fence`
 (`tools/recipe/recalled.py` does). `found.notes` says what could not be searched. Nothing of a scope is ever found from
@@ -20,6 +21,6 @@ another; what belongs to different people is in different files besides.
 Files: `threads.py` (the transcript), `schema.py` (its tables), `scope.py`, `memory.py` (searching, indexing),
 `forgetting.py`, `moving.py` (export and import), `finding.py` (by words), `words.py`, `times.py`, `ranking.py`,
 `passages.py`; `index.py` has the protocols of indexes and embedders: `sqlite_index.py`, `chroma_index.py`,
-`pgvector_index.py`; `static_vectors.py` and `minilm.py`, with `pieces.py` and `tensors.py`. One more index is a file with
-the methods of `VectorIndex` and a line in `ai/recall/remembering.py`. numpy is imported where it is computed with alone.
+`pgvector_index.py`; `static_vectors.py` and `minilm.py`, with `pieces.py` and `tensors.py`. One more index is a file
+with the methods of `VectorIndex` and a line in `ai/recall/remembering.py`. numpy is imported where it is computed with.
 """

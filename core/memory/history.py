@@ -145,6 +145,12 @@ class History:
         before = _days_ago(older_than_days) if older_than_days is not None else "9999"
         return self._store.submit(lambda c: _delete(c, "at < ?", (before,))).result()
 
+    def forget_said(self, threads: Sequence[str], texts: Sequence[str]) -> int:
+        """Forget the runs that went on in *threads*, and those whose question or answers hold one of *texts*."""
+        if not self._store.exists():
+            return 0
+        return self._store.submit(lambda connection: _forget_said(connection, threads, texts)).result()
+
     def close(self) -> None:
         """Write what waits."""
         self._store.close()
@@ -225,7 +231,18 @@ def _delete(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -
     gone = [row[0] for row in connection.execute(f"SELECT id FROM runs WHERE {where}", values)]  # noqa: S608 - ours
     connection.executemany("DELETE FROM words WHERE rowid = ?", [(one,) for one in gone])
     connection.executemany("DELETE FROM runs WHERE id = ?", [(one,) for one in gone])
+    if gone:  # a deletion only adds a mark; merged into one piece, the index drops the words, too
+        connection.execute("INSERT INTO words (words) VALUES ('optimize')")
     return len(gone)
+
+
+def _forget_said(connection: sqlite3.Connection, threads: Sequence[str], texts: Sequence[str]) -> int:
+    gone = sum(_delete(connection, "thread = ?", (name,)) for name in threads)
+    for text in texts:
+        if text.strip():
+            written = json.dumps(text, ensure_ascii=False)[1:-1]
+            gone += _delete(connection, "instr(question, ?) OR instr(answers, ?)", (text, written))
+    return gone
 
 
 def _past(row: sqlite3.Row) -> PastRun:

@@ -14,6 +14,7 @@ from typing import Any
 
 from core.errors import MootError
 from core.memory.finding import Where, by_words, resolve, rows_of
+from core.memory.forgetting import Forgotten, Which, forget
 from core.memory.index import Embedder, Part, VectorIndex
 from core.memory.passages import fitting, parts
 from core.memory.ranking import by_matter, fused, ordered, with_span
@@ -66,6 +67,25 @@ class Found:
 
     passages: tuple[Passage, ...]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStatus:
+    """How much was said, and how much of it is indexed by meaning.
+
+    Args:
+        answering: The index that answers, `sqlite/wordllama-256`; None where words alone do.
+        waiting: Turns that are not indexed by the embedder of now.
+        unforgotten: Turns whose vectors an index that was away still has.
+    """
+
+    index: str
+    embedder: str | None
+    threads: int = 0
+    turns: int = 0
+    waiting: int = 0
+    answering: str | None = None
+    unforgotten: int = 0
 
 
 class Memory:
@@ -161,6 +181,26 @@ class Memory:
         if not left:
             self._drop_older(name)
         return left
+
+    def forget(self, scope: Scope, which: Which | None = None) -> Forgotten:
+        """Delete *which* of *scope* (None: all) from the transcript and the indexes; what has copies is told of it by
+        what comes back: see `core.memory.forgetting.forget_copies` and `ai.recall.forgetting`.
+
+        Raises:
+            StoreError: The transcript cannot be written.
+        """
+        return forget(self.threads, self.index, scope, which or Which())
+
+    def status(self) -> MemoryStatus:
+        """What there is, and how far it is indexed.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        if not self.threads.begun:
+            return MemoryStatus(index=self.index.name, embedder=self.embedder.name if self.embedder else None)
+        name = self._name(self.embedder) if self.embedder else ""
+        return self.threads.store.read(lambda c: _status(c, self.index.name, self.embedder, name))
 
     def close(self) -> None:
         self.index.close()
@@ -305,6 +345,24 @@ def _said_in(connection: Any, where: Where, span: Span) -> dict[int, None]:
     among = "" if where.threads is None else f" AND thread IN ({', '.join('?' * len(where.threads))})"
     query = f"SELECT id FROM turns WHERE at >= ? AND at < ?{among} ORDER BY id LIMIT {_IN_SPAN}"  # noqa: S608 - marks
     return {row[0]: None for row in connection.execute(query, (start, end, *(where.threads or ())))}
+
+
+def _status(connection: Any, index: str, embedder: Embedder | None, name: str) -> MemoryStatus:
+    def count(query: str, *values: Any) -> int:
+        return int(connection.execute(f"SELECT COUNT(*) FROM {query}", values).fetchone()[0])  # noqa: S608 - ours
+
+    whole = [
+        row[0] for row in connection.execute("SELECT name FROM indexed WHERE whole ORDER BY name = ? DESC", (name,))
+    ]
+    return MemoryStatus(
+        index=index,
+        embedder=embedder.name if embedder else None,
+        threads=count("threads"),
+        turns=count("turns"),
+        waiting=count("turns WHERE id > ?", _upto(connection, name)) if embedder else 0,
+        answering=whole[0] if whole and embedder else None,
+        unforgotten=count("unforgotten"),
+    )
 
 
 def _upto(connection: Any, name: str) -> int:

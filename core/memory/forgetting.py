@@ -1,0 +1,176 @@
+"""Forgetting what was said, so that no byte of it is left: the transcript, both its indexes, what was uploaded along,
+and the copies among past runs. Jobs are forgotten above, by `ai/recall/forgetting.py`, which knows them by `Forgotten`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from core.errors import InvalidInputError, MootError, StoreError
+from core.files.atomic import write_atomically
+from core.memory.finding import resolve
+from core.memory.history import History
+from core.memory.index import VectorIndex
+from core.memory.scope import Scope
+from core.memory.threads import Threads, forget_turns
+
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """What to forget of a scope; nothing named: all of it.
+
+    Args:
+        turn: A turn by its number.
+        message: What was said in the message of that name.
+        since, until: What was said in that time, the second excluded.
+    """
+
+    turn: int | None = None
+    message: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("since", "until"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise InvalidInputError(f"'{name}' names no time zone. Add one, such as +00:00.")
+
+    @property
+    def everything(self) -> bool:
+        return (self.turn, self.message, self.since, self.until) == (None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What is gone from the transcript, for whoever has copies of it.
+
+    Args:
+        turns: How many there were.
+        threads: Threads of which nothing is left.
+        jobs: Jobs whose journals hold it.
+        files: What was uploaded with it, below the data folder.
+        texts: The words, in memory alone, to find copies by.
+        notes: Sentences on what could not be forgotten yet, and when it will be.
+    """
+
+    turns: int = 0
+    threads: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    texts: tuple[str, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+    whole: bool = False
+    """Whether everything of the file was forgotten."""
+
+
+def forget(threads: Threads, index: VectorIndex, scope: Scope, which: Which) -> Forgotten:
+    """Delete *which* of *scope* from the transcript and the indexes.
+
+    Raises:
+        StoreError: The transcript cannot be written. An index that is away forgets later, and `notes` says so.
+    """
+    if not threads.begun:
+        return Forgotten()
+    gone: Forgotten
+    gone, turns = threads.store.submit(partial(_forget, scope=scope, which=which, index=index.name)).result()
+    if not turns:
+        return gone
+    try:
+        for start in range(0, len(turns), _AT_ONCE):
+            index.forget(turns[start : start + _AT_ONCE])
+    except MootError as error:
+        note = f"The index by meaning still has the numbers, not the words, of {len(turns)} of them: {error}"
+        return Forgotten(gone.turns, gone.threads, gone.jobs, gone.files, gone.texts, (note,), gone.whole)
+    store, done = threads.store, "DELETE FROM unforgotten WHERE name = ? AND turn = ?"
+    store.submit(lambda c: c.executemany(done, [(index.name, turn) for turn in turns])).result()
+    return gone
+
+
+def forget_copies(gone: Forgotten, folder: Path, history: History | None = None) -> None:
+    """Delete what else in *folder*, a person's, holds what is *gone*: what was uploaded with it, and past runs.
+
+    Raises:
+        StoreError: Something cannot be written.
+    """
+    for name in gone.files:
+        _remove(folder, name)
+    if history is not None and gone.turns:
+        history.forget_said(gone.threads, gone.texts)
+    lines = folder / "chat_lines"
+    if gone.turns and lines.is_file():
+        _without_lines(lines, gone.texts)
+
+
+def _forget(connection: Any, *, scope: Scope, which: Which, index: str) -> tuple[Forgotten, list[int]]:
+    where = resolve(connection, scope)
+    if where is None:
+        return Forgotten(), []
+    tests, values = _tests(scope, which)
+    if where.threads is not None:
+        tests.append(f"thread IN ({', '.join('?' * len(where.threads))})")
+        values += where.threads
+    query = f"SELECT id, thread, text, job, files FROM turns WHERE {' AND '.join(tests) or 'TRUE'}"  # noqa: S608 - ours
+    rows = connection.execute(query, values).fetchall()
+    turns = [row["id"] for row in rows]
+    if not turns:
+        return Forgotten(), []
+    connection.executemany("INSERT OR IGNORE INTO unforgotten VALUES (?, ?)", [(index, turn) for turn in turns])
+    forget_turns(connection, turns)
+    empty = "id NOT IN (SELECT thread FROM turns)"
+    names = tuple(row[0] for row in connection.execute(f"SELECT name FROM threads WHERE {empty}"))  # noqa: S608
+    connection.execute(f"DELETE FROM threads WHERE {empty}")  # noqa: S608 - ours
+    (left,) = connection.execute("SELECT COUNT(*) FROM turns").fetchone()
+    told = Forgotten(
+        turns=len(turns),
+        threads=names,
+        jobs=tuple(dict.fromkeys(row["job"] for row in rows if row["job"])),
+        files=tuple(dict.fromkeys(name for row in rows for name in json.loads(row["files"]))),
+        texts=tuple(dict.fromkeys(row["text"] for row in rows)),
+        whole=not left,
+    )
+    return told, turns
+
+
+def _tests(scope: Scope, which: Which) -> tuple[list[str], list[Any]]:
+    wanted = (
+        ("id = ?", which.turn),
+        ("message = ?", which.message),
+        ("at >= ?", which.since and _as_kept(which.since)),
+        ("at < ?", which.until and _as_kept(which.until)),
+        ("person = ?", scope.person or None),
+    )
+    return [test for test, value in wanted if value is not None], [value for _, value in wanted if value is not None]
+
+
+def _as_kept(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _remove(folder: Path, name: str) -> None:
+    """The file *name* below *folder*; a name that leads elsewhere is none of ours."""
+    path = folder / name
+    if path.parent.resolve().is_relative_to(folder.resolve()):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            text = (
+                f"An uploaded file cannot be deleted ({error.strerror}). Check the permissions of Moot's data folder."
+            )
+            raise StoreError(text) from error
+
+
+def _without_lines(path: Path, texts: Sequence[str]) -> None:
+    said = {line.strip() for text in texts for line in text.splitlines() if line.strip()}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    kept = [line for line in lines if line.strip() not in said and not any(line.strip() == text for text in texts)]
+    if len(kept) < len(lines):
+        write_atomically(path, "".join(f"{line}\n" for line in kept), private=True)

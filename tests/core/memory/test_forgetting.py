@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import InvalidInputError, StoreError
+from core.memory.forgetting import Which, forget_copies
+from core.memory.history import History, PastRun
+from core.memory.index import Near, Part
+from core.memory.memory import Memory
+from core.memory.moving import exported, take_in
+from core.memory.scope import Place, Scope
+from core.memory.threads import USER, Threads, Turn
+
+NOW = datetime(2026, 6, 17, 12, tzinfo=UTC)
+
+
+class Lengths:
+    """An embedder for which a text is as long as it is."""
+
+    name = "lengths"
+    at_hand = True
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        import numpy as np
+
+        rows = np.array([[len(text), *range(1, 64)] for text in texts], np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def threads(tmp_path: Path) -> Iterator[Threads]:
+    opened = Threads(tmp_path / "threads.db")
+    yield opened
+    opened.close()
+
+
+def holds(folder: Path, *words: str) -> list[str]:
+    """The files below *folder* in which one of *words* stands, however it is written."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            data = path.read_bytes().lower()
+            found += [path.name for word in words for form in _forms(word) if form in data]
+    return found
+
+
+def _forms(word: str) -> list[bytes]:
+    return [word.lower().encode(), json.dumps(word)[1:-1].lower().encode(), word.lower().encode("utf-16-le")]
+
+
+def fill(threads: Threads, word: str = "zebracanary") -> None:
+    """A hundred turns, one of them with *word*, long enough for pages of their own, and common ones around it."""
+    for number in range(100):
+        threads.add("a", [Turn(USER, f"Message {number} of the sailing club. " * 5)]).result(5)
+    text = f"The {word} lives at {word}ville. 秘密の{word}言葉 " + "and it is long. " * 400
+    threads.add("a", [Turn(USER, text, message="m7", job="j1", files=("uploads/x.txt",))]).result(5)
+    for number in range(100):
+        threads.add("a", [Turn("gpt", f"Answer {number} on the sailing club. " * 5)]).result(5)
+
+
+def test_of_a_forgotten_message_no_byte_is_left(tmp_path: Path, threads: Threads) -> None:
+    fill(threads)
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "x.txt").write_text("zebracanary")
+    memory = Memory(threads, embedder=Lengths())
+    memory.catch_up()
+    history = History(tmp_path / "history.db")
+    (long,) = [turn.text for turn in threads.history("a") if turn.message]
+    history.add(PastRun("ask_one", long, ("gpt",), (("gpt", "Yes."),), thread="a")).result(5)
+    history.add(PastRun("ask_one", "Another question", ("gpt",), (("gpt", "Yes."),))).result(5)
+    assert set(holds(tmp_path, "zebracanary")) >= {"threads.db", "history.db", "x.txt"}
+    vectors = memory.index.count("lengths")
+
+    gone = memory.forget(Scope.of_thread("a"), Which(message="m7"))
+    assert (gone.turns, gone.jobs, gone.files, gone.threads, gone.notes) == (1, ("j1",), ("uploads/x.txt",), (), ())
+    forget_copies(gone, tmp_path, history)
+    history.close()
+    threads.close()
+
+    assert holds(tmp_path, "zebracanary", "秘密", "canaryville") == []
+    again = Threads(tmp_path / "threads.db")
+    assert len(again.history("a")) == 200
+    assert Memory(again, embedder=Lengths()).index.count("lengths") < vectors
+    assert [one.question for one in History(tmp_path / "history.db").latest()] == ["Another question"]
+    assert Memory(again).search(Scope.of_thread("a"), "sailing club message 5").passages
+    for table in ("words", "grams"):
+        with sqlite3.connect(tmp_path / "threads.db") as connection:
+            connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+    again.close()
+
+
+def test_all_of_a_chat_is_forgotten_and_what_others_said_stays(tmp_path: Path, threads: Threads) -> None:
+    threads.add("one", [Turn(USER, "zebracanary one")], place=Place("tg 1")).result(5)
+    threads.add("two", [Turn(USER, "zebracanary two")], place=Place("tg 1", "5")).result(5)
+    gone = Memory(threads).forget(Scope.of_chat("tg 1"))
+    assert (gone.turns, gone.threads, gone.whole) == (1, ("one",), False)
+    assert [one.name for one in threads.all()] == ["two"]
+    assert Memory(threads).forget(Scope.of_everything()).whole
+    threads.close()
+    assert holds(tmp_path, "zebracanary") == []
+
+
+def test_a_span_of_time_is_forgotten(threads: Threads) -> None:
+    for days in (1, 5, 9):
+        moment = (NOW - timedelta(days=days)).isoformat(timespec="seconds")
+        threads.add("a", [Turn(USER, f"{days} days", at=moment)]).result(5)
+    which = Which(since=NOW - timedelta(days=6), until=NOW - timedelta(days=2))
+    assert Memory(threads).forget(Scope.of_thread("a"), which).turns == 1
+    assert [turn.text for turn in threads.history("a")] == ["1 days", "9 days"]
+    with pytest.raises(InvalidInputError, match="time zone"):
+        Which(since=datetime(2026, 1, 1))
+
+
+def test_nothing_outside_of_the_scope_is_forgotten(threads: Threads) -> None:
+    threads.add("a", [Turn(USER, "x", message="m1")]).result(5)
+    threads.add("b", [Turn(USER, "y", message="m1")]).result(5)
+    assert Memory(threads).forget(Scope.of_thread("c"), Which(message="m1")).turns == 0
+    assert Memory(threads).forget(Scope.of_thread("a"), Which(turn=2)).turns == 0
+    assert Memory(threads).forget(Scope.of_thread("a"), Which(message="m1")).turns == 1
+    assert [turn.text for turn in threads.history("b")] == ["y"]
+
+
+def test_the_number_of_a_forgotten_turn_is_not_given_out_again(threads: Threads) -> None:
+    threads.add("a", [Turn(USER, "x"), Turn(USER, "y")]).result(5)
+    memory = Memory(threads, embedder=Lengths())
+    memory.catch_up()
+    memory.forget(Scope.of_thread("a"), Which(turn=2))
+    threads.add("a", [Turn(USER, "z")]).result(5)
+    assert [turn.id for turn in threads.history("a")] == [1, 3]
+    assert memory.status().waiting == 1
+    memory.catch_up()
+    assert memory.index.count("lengths") == 2
+
+
+def test_an_index_that_is_away_forgets_as_soon_as_it_is_back(threads: Threads) -> None:
+    class Elsewhere:
+        name = "elsewhere"
+        away = False
+
+        def __init__(self) -> None:
+            self.parts: set[Part] = set()
+
+        def add(self, embedder: str, parts: Sequence[Part], vectors: Any) -> None:
+            self.parts |= set(parts)
+
+        def nearest(self, embedder: str, threads: Any, vector: Any, *, most: int) -> list[Near]:
+            return []
+
+        def forget(self, turns: Sequence[int]) -> None:
+            if self.away:
+                raise StoreError("It does not answer.")
+            self.parts = {part for part in self.parts if part.turn not in turns}
+
+        def drop(self, embedder: str) -> None: ...
+        def count(self, embedder: str) -> int:
+            return len(self.parts)
+
+        def close(self) -> None: ...
+
+    index = Elsewhere()
+    threads.add("a", [Turn(USER, "x"), Turn(USER, "y")]).result(5)
+    memory = Memory(threads, index=index, embedder=Lengths())
+    memory.catch_up()
+    index.away = True
+    gone = memory.forget(Scope.of_thread("a"), Which(turn=1))
+    assert gone.turns == 1 and "It does not answer." in gone.notes[0]
+    assert memory.status().unforgotten == 1
+    index.away = False
+    memory.catch_up()
+    assert {part.turn for part in index.parts} == {2}
+    assert memory.status().unforgotten == 0
+
+
+def test_a_file_outside_of_the_folder_is_left_alone(tmp_path: Path, threads: Threads) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("x")
+    threads.add("a", [Turn(USER, "x", files=("../outside.txt",))]).result(5)
+    home = tmp_path / "home"
+    home.mkdir()
+    forget_copies(Memory(threads).forget(Scope.of_thread("a")), home)
+    assert outside.exists()
+
+
+def test_lines_typed_in_the_chat_are_forgotten_with_what_was_said(tmp_path: Path, threads: Threads) -> None:
+    (tmp_path / "chat_lines").write_text("hello\nmy secret\n")
+    threads.add("a", [Turn(USER, "my secret")]).result(5)
+    forget_copies(Memory(threads).forget(Scope.of_thread("a")), tmp_path)
+    assert (tmp_path / "chat_lines").read_text() == "hello\n"
+
+
+def test_what_is_exported_comes_back_as_it_was(tmp_path: Path, threads: Threads) -> None:
+    threads.add(
+        "a", [Turn(USER, "Grüße\n\n「x」", "ask_one", person="p", message="m")], place=Place("tg 1", "2")
+    ).result(5)
+    threads.add("b", [Turn("gpt", "Yes.")]).result(5)
+    lines = [json.dumps(one) for one in exported(threads, Scope.of_everything())]
+    assert [json.loads(line)["thread"] for line in lines] == ["a", "b"]
+    assert [one["thread"] for one in exported(threads, Scope.of_thread("b"))] == ["b"]
+    other = Threads(tmp_path / "other.db")
+    assert take_in(other, lines) == 2
+    assert [json.dumps(one) for one in exported(other, Scope.of_everything())] == lines
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("x", "Line 1 is no JSON"),
+        ('{"thread": "a"}', "needs 'thread' and 'text'"),
+        ('{"thread": "a", "text": 5}', "'text' must be a text"),
+        ('{"thread": "a", "text": "x", "more": "y"}', "takes thread"),
+        ('{"thread": "a", "text": "x", "at": "yesterday"}', "'at' is no time"),
+        ('{"thread": "a/b", "text": "x"}', "'thread' is"),
+    ],
+)
+def test_a_line_that_is_no_turn_is_refused_before_anything_is_kept(threads: Threads, line: str, why: str) -> None:
+    with pytest.raises(InvalidInputError, match=why):
+        take_in(threads, [line, '{"thread": "a", "text": "good"}'])
+    assert not threads.begun
