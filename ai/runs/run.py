@@ -38,6 +38,7 @@ from core.events import (
 from core.files.workspace import Workspace
 from core.jobs.questions import Question
 from core.limits.budget_rows import Estimate
+from core.memory.origin import Origin
 from core.memory.threads import Threads
 from core.usage.tokens import text_tokens
 from core.usage.track_record import TrackRecord
@@ -62,7 +63,7 @@ class Materials:
     """What recipes work with besides AIs: files that may be read, the user's threads, and how panels went before.
 
     `unrecorded` says why the ledger takes no calls now, if it takes none; it may block for a second. `borrowed` are the
-    tools of other servers; None where there are none, or where this door lends none.
+    tools of other servers; None where there are none, or where this door lends none. `origin` is where it was asked.
     """
 
     workspace: Workspace = field(default_factory=Workspace)
@@ -70,6 +71,7 @@ class Materials:
     track_record: TrackRecord = field(default_factory=TrackRecord)
     unrecorded: Callable[[], str | None] = lambda: None
     borrowed: ToolSource | None = None
+    origin: Origin = field(default_factory=Origin)
 
 
 class Run:
@@ -134,6 +136,10 @@ class Run:
     @property
     def threads(self) -> Threads:
         return self._materials.threads
+
+    @property
+    def origin(self) -> Origin:
+        return self._materials.origin
 
     @property
     def borrowed(self) -> ToolSource | None:

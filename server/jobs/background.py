@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 from ai.runs.app import App
 from core.errors import MootError
 from core.events import Subscription
+from core.memory.origin import ORIGIN, Origin
 from core.people.person import acting
 from core.untrusted import quoted
 from server.jobs.worker import PLACE, read_arguments
@@ -101,11 +102,19 @@ async def attended(app: App, job: Job, seconds: float, send: Send) -> Job:
     return job
 
 
-async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, request_key: str | None = None) -> Job:
+async def submit(
+    app: App,
+    recipe: Recipe,
+    arguments: Mapping[str, Any],
+    *,
+    request_key: str | None = None,
+    origin: Origin | None = None,
+) -> Job:
     """Accept *recipe* as a job. Names of AIs are checked first, so that a slip of the pen does not become one.
 
     Args:
         request_key: A name that whoever asks gave this request: the same one again gives the same job.
+        origin: The chat and the message in which it was asked.
 
     Raises:
         MootError: The job cannot be accepted; the message says why.
@@ -115,7 +124,8 @@ async def submit(app: App, recipe: Recipe, arguments: Mapping[str, Any], *, requ
     read_arguments(recipe, given)
     _check_names(app, given)
     workspace = (await anyio.to_thread.run_sync(app.materials_of, acting())).workspace
-    return await app.jobs.submit(recipe.name, given | {PLACE: workspace.place()}, request_key=request_key)
+    hidden = {PLACE: workspace.place(), **({ORIGIN: origin.as_json()} if origin else {})}
+    return await app.jobs.submit(recipe.name, given | hidden, request_key=request_key)
 
 
 async def finished(app: App, recipe: Recipe, job: Job) -> Result:

@@ -29,6 +29,7 @@ from core.errors import InvalidInputError, StoreError
 from core.files.atomic import private_folder
 from core.jobs.jobs import NoWorker, done_here, may_exist
 from core.jobs.kinds import BATCH
+from core.memory.origin import ORIGIN, Origin
 from core.paths import data_dir
 from core.people.person import OWNER, PERSON, Person, acting_as
 from server.entry import own_command
@@ -50,14 +51,19 @@ _IDLE_S = 60.0
 
 
 @asynccontextmanager
-async def serving_jobs(app: App, *, detach: Callable[[], None] | None = None) -> AsyncIterator[None]:
-    """Work on jobs while the block runs. *detach* starts a worker that carries on when unfinished ones are left."""
+async def serving_jobs(
+    app: App, *, detach: Callable[[], None] | None = None, at_once: int | None = None
+) -> AsyncIterator[None]:
+    """Work on jobs while the block runs, at most *at_once* of them, or as many as is usual.
+
+    *detach* starts a worker that carries on when unfinished ones are left.
+    """
     keep_batches(app)
     if not app.config.defaults.detach or not done_here():
         detach = None
     app.jobs.promise(runs_on=detach is not None or not done_here())
     async with tasks_beside() as tasks:
-        tasks.start_soon(_serve, app)
+        tasks.start_soon(_serve, app, at_once)
         try:
             yield
         finally:
@@ -162,13 +168,13 @@ class _Waiting(NoWorker):
         self._told.set()
 
 
-async def _serve(app: App) -> None:
+async def _serve(app: App, at_once: int | None) -> None:
     told = anyio.Event()
     app.jobs.attach(_Waiting(told))
     while not told.is_set() and not app.jobs.opened and not await anyio.to_thread.run_sync(may_exist):
         with anyio.move_on_after(_LOOK_S):
             await told.wait()
-    await (await open_runner(app)).run()
+    await (await open_runner(app, at_once=at_once)).run()
 
 
 async def _hand_over(app: App, detach: Callable[[], None]) -> None:
@@ -237,12 +243,22 @@ async def _recipe_for(
 
     materials = await anyio.to_thread.run_sync(app.materials_of, person)
     materials = _at(materials, given.pop(PLACE, None))
+    if (asked_at := given.pop(ORIGIN, None)) is not None:
+        materials = await _from(app, materials, Origin.of_json(asked_at))
     arguments = read_arguments(recipe, given)
     async with app.run(job.kind.partition("/")[0], run_id=job.id, memo=memo, materials=materials) as run:
         if job.calls:
             run.step(f"resumed with {job.calls} finished calls")
         result: Any = await recipe.run(run, **arguments)
     return JobResult(result.markdown(), result.model_dump(mode="json"))
+
+
+async def _from(app: App, materials: Materials, origin: Origin) -> Materials:
+    """What the job works with where it was asked in a chat; a thread that several people share is in a folder apart."""
+    threads = materials.threads
+    if origin.shared:
+        threads = (await anyio.to_thread.run_sync(app.materials_of, Person(origin.shared))).threads
+    return replace(materials, origin=origin, threads=threads)
 
 
 def _at(materials: Materials, place: Mapping[str, Any] | None) -> Materials:

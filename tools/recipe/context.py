@@ -19,6 +19,7 @@ from ai.roster.roster import Roster
 from ai.runs.run import Run
 from core.errors import InvalidInputError, StoreError
 from core.files.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
+from core.jobs.values import is_job
 from core.memory.threads import USER, Turn, check_name
 from core.roles import find_role
 from core.untrusted import Fence
@@ -118,12 +119,14 @@ class Context:
             return receipt
         names = [one.name for one in self.receipt if one.sent]
         asked = f"{prompt}\n\n[sent along: {', '.join(names)}]" if names else prompt
-        turns = [Turn(USER, asked, tool), *(Turn(author, text, tool) for author, text in said)]
+        origin, job = run.origin, run.id if is_job(run.id) else ""
+        first = Turn(USER, asked, tool, person=origin.person, message=origin.message, job=job, files=origin.files)
+        turns = [first, *(Turn(author, text, tool, message=origin.message, job=job) for author, text in said)]
         thread = self.thread
 
         async def add() -> str:
             try:
-                await asyncio.wrap_future(run.threads.add(thread, turns))
+                await asyncio.wrap_future(run.threads.add(thread, turns, place=origin.place))
             except StoreError as error:
                 return str(error)
             return ""
