@@ -55,7 +55,7 @@ async def batch(
     assert run.jobs is not None, "every door opens jobs"
     names = run.roster.expand(ais) if ais else [run.roster.default().name]
     for name in names:
-        run.roster.seat(name)
+        run.roster.model(name)
     if provider_batch:
         check_endpoints(run.roster, names)
     source, output = await anyio.to_thread.run_sync(_places, run, items, file, template)

@@ -110,7 +110,7 @@ async def _run(source: BatchInput, schema: dict[str, Any] | None, wishes: Wishes
     async with open_lending_app() as app:
         names = app.roster.expand(wishes.ais) or [app.roster.default().name]
         for name in names:
-            app.roster.seat(name)
+            app.roster.model(name)
         if wishes.provider_batch:
             check_endpoints(app.roster, names)
         async with _reading(source.path, wishes):

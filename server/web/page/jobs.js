@@ -182,7 +182,7 @@ class JobsView {
           ? [h("strong", {}, one.agent), " was cut off in this call, and whether it happened is not known. Do it again?"]
           : [h("strong", {}, one.agent), " wants to make this call. Allow it?"],
       ),
-      h("pre", {}, `${one.tool}\n${JSON.stringify(JSON.parse(one.arguments), null, 2)}`),
+      h("pre", {}, visible(`${one.tool}\n${JSON.stringify(JSON.parse(one.arguments), null, 2)}`)),
       h("div", { class: "row" }, answer("Allow once", true, ""), answer("Refuse", false, "quiet")),
     );
   }
@@ -232,6 +232,11 @@ class JobsView {
 
 const KINDS = { ask_one: "one AI", ask_many: "ask many", run_batch: "batch" };
 const ALONE = ["ask_one", "agent"];
+
+/** What does not show, or turns the writing round, as escapes: whoever says yes has seen what they say yes to. */
+function visible(text) {
+  return text.replace(/[^\P{C}\n]/gu, (one) => `\\u${one.codePointAt(0).toString(16).padStart(4, "0")}`);
+}
 
 function toolCalls(tools) {
   const line = (one) => [h("code", {}, `${one.tool}(${one.arguments})`), h("small", { class: one.ok ? "" : "bad" }, one.note)];
