@@ -174,10 +174,8 @@ class _Turn:
         if (kept := await self._world.noted(key)) is None:
             if no := await self._word(where, call):
                 return no, 0.0
-            if spec is not None and not spec.read_only:
-                if await self._world.noted(f"began:{key}") and (no := await self._again(where, call)):
-                    return no, 0.0
-                await self._world.note(f"began:{key}", True)
+            if spec is not None and not spec.read_only and (no := await self._begin(key, where, call)):
+                return no, 0.0
 
             async def made() -> dict[str, Any]:
                 result, seconds = await self._run(where, call)
@@ -195,9 +193,19 @@ class _Turn:
         why = self._calls.why_ask(call)
         return None if why is None else await self._ask(where, call, why)
 
-    async def _again(self, where: str, call: ToolCall) -> ToolExecutionResult | None:
-        """The same for a call that was begun before this process, and of which nobody knows whether it happened."""
-        return await self._ask(where, call, "unknown")
+    async def _begin(self, key: str, where: str, call: ToolCall) -> ToolExecutionResult | None:
+        """Note that *call* begins; what stands in its place where it had begun before and shall not be tried again.
+
+        An earlier process began it, and nobody knows whether it happened. Each try has a note and a question of its
+        own, so that a yes counts for one of them.
+        """
+        tries = 1
+        while await self._world.noted(f"began:{key}:{tries}"):
+            tries += 1
+        if tries > 1 and (no := await self._ask(f"{where}, try {tries}", call, "unknown")):
+            return no
+        await self._world.note(f"began:{key}:{tries}", True)
+        return None
 
     async def _ask(self, where: str, call: ToolCall, why: Why) -> ToolExecutionResult | None:
         question = Approval(call.name, canonical(call.arguments), self._name, where, why)

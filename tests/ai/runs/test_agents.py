@@ -249,6 +249,41 @@ async def test_wherever_the_process_dies_nothing_is_done_or_paid_for_twice() -> 
         assert first is None or dies_at == steps
 
 
+async def test_a_yes_to_doing_a_call_again_counts_for_one_try() -> None:
+    journals: list[Journal] = [Journal()]
+    tools, model = _dying(journals), _Model()
+    kept: dict[str, Any] = {}
+
+    def done() -> int:
+        return int(tools.effects.count(("write", 1)))  # type: ignore[attr-defined]
+
+    async def live(*, until_done: int) -> None:
+        """A process that dies once the call has begun and was done so often."""
+        journals.append(Journal(kept))
+
+        def step() -> None:
+            if done() == until_done and any("began" in key for key in kept):
+                raise KilledError
+
+        journals[-1].step = step  # type: ignore[method-assign]
+        assert (await _live(journals[-1], tools, model))[0] is None
+
+    def answer() -> None:
+        open_ = [Approval.of_json(v) for k, v in kept.items() if k.startswith(ASKED)]
+        (one,) = [one for one in open_ if f"{ANSWERED}{one.id}" not in kept]
+        assert one.why == "unknown"
+        kept[f"{ANSWERED}{one.id}"] = {"yes": True, "at": one.asked_at}
+
+    await live(until_done=0)
+    with pytest.raises(ApprovalNeededError):
+        await _live(Journal(kept), tools, model)
+    answer()
+    await live(until_done=1)
+    with pytest.raises(ApprovalNeededError):
+        await _live(Journal(kept), tools, model)
+    assert done() == 1
+
+
 async def test_a_resumed_run_tells_nothing_again() -> None:
     journal, tools, model = Journal(), Recorder(), _Model()
     whole, _ = await _live(journal, tools, model)
