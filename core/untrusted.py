@@ -189,11 +189,17 @@ class Fence:
 
     def around(self, kind: str, text: str, *, longest: int | None = None, **attributes: str) -> str:
         """*text* as a block of *kind*; anything past *longest* characters is cut, and says so."""
-        body = clean(text)
+        body = self._without_token(clean(text))
         if longest is not None and len(body) > longest:
             body = f"{body[:longest]}\n[cut: {len(body) - longest:,} more characters]"
-        said = "".join(f' {name}="{_attribute(value)}"' for name, value in attributes.items())
+        said = "".join(f' {name}="{self._without_token(_attribute(value))}"' for name, value in attributes.items())
         return f"<{kind}-{self._token}{said}>\n{body}\n</{kind}-{self._token}>"
+
+    def _without_token(self, text: str) -> str:
+        """*text* without the token: a model that was talked into telling it gives nobody the end of the fence."""
+        if self._token not in text.lower():
+            return text
+        return re.sub(self._token, "[mark]", text, flags=re.IGNORECASE)
 
 
 def _attribute(value: str) -> str:

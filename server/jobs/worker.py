@@ -250,7 +250,7 @@ async def _recipe_for(
         if job.calls:
             run.step(f"resumed with {job.calls} finished calls")
         result: Any = await recipe.run(run, **arguments)
-    return JobResult(result.markdown(), result.model_dump(mode="json"))
+    return JobResult(result.document(), result.model_dump(mode="json"))
 
 
 async def _from(app: App, materials: Materials, origin: Origin) -> Materials:

@@ -77,7 +77,7 @@ def noted(reply: CallToolResult, note: str) -> CallToolResult:
 
 
 def _both(result: Result) -> tuple[str, dict[str, Any]]:
-    return result.markdown(), result.model_dump(mode="json")
+    return result.document(), result.model_dump(mode="json")
 
 
 def _size(text: str, data: dict[str, Any]) -> int:

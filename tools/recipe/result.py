@@ -56,6 +56,10 @@ class Result(Part, ABC):
     def markdown(self) -> str:
         """The result as its readers see it."""
 
+    def document(self) -> str:
+        """`markdown()` as a whole, in which no part gives the address of another one's picture."""
+        return without_pictures(self.markdown())
+
 
 def shown(value: Any) -> Any:
     """*value* with every text in it as it may be shown, lines and all."""
