@@ -326,7 +326,7 @@ class _Connection(asyncio.Protocol):
         self.transport.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
 
-def log_into(path: str) -> Callable[[str, dict[str, Any]], None]:
+def _log_into(path: str) -> Callable[[str, dict[str, Any]], None]:
     log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def note(what: str, asked: dict[str, Any]) -> None:
@@ -338,7 +338,7 @@ def log_into(path: str) -> Callable[[str, dict[str, Any]], None]:
 async def _main() -> None:
     provider = FakeProvider()
     if len(sys.argv) > 1:
-        provider.log = log_into(sys.argv[1])
+        provider.log = _log_into(sys.argv[1])
     async with await provider.start():
         print(provider.base_url, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -2,21 +2,24 @@
 
     python playing_provider.py PLAY [LOG]      prints its base URL, serves until stdin closes
 
-PLAY names one of `PLAYS`: what the model says to a request. LOG is `fake_provider`'s.
+PLAY names one of `PLAYS`: what the model says to a request. LOG gets a line for each turn of `long_run`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from subprocess import PIPE, Popen
 from typing import Any
 
-from fake_provider import FakeProvider, event, log_into
+from fake_provider import FakeProvider, event
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,38 @@ def two_tools(asked: dict[str, Any]) -> Said:
     return Said(["It", " is", " warmer", " in", " Bergen", "."] * 4)
 
 
-PLAYS: Mapping[str, Play] = {"two_tools": two_tools}
+RUN = re.compile(r"run-\d+")
+LAST = 19
+"""The calls before the answer, one a turn."""
+
+
+def long_run(asked: dict[str, Any]) -> Said:
+    """A run of twenty turns: what it looks up, appends and signs in turn, each under a key of its own."""
+    turn, run = len(results(asked)), run_of(asked)
+    if turn == LAST:
+        return Said([f"{run} is done."])
+    name = ("look", "append", "sign", "append")[turn % 4]
+    return Said(calls=[(f"acting__{name}", {"key": f"{run}:{turn}"})])
+
+
+def run_of(asked: Mapping[str, Any]) -> str:
+    """The run that a conversation says it is."""
+    found = RUN.search(json.dumps([message for message in asked["messages"] if message["role"] == "user"]))
+    assert found
+    return found[0]
+
+
+PLAYS: Mapping[str, Play] = {"two_tools": two_tools, "long_run": long_run}
+
+
+def _log_turns(path: str) -> Callable[[str, dict[str, Any]], None]:
+    """Write `a SECONDS RUN TURN` when a turn is accepted, `f ...` when it is answered; by the wall clock."""
+    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def note(what: str, asked: dict[str, Any]) -> None:
+        os.write(log, f"{what} {time.time():.6f} {run_of(asked)} {len(results(asked))}\n".encode())
+
+    return note
 
 
 @contextmanager
@@ -95,7 +129,7 @@ async def _main() -> None:
     play, provider = PLAYS[sys.argv[1]], FakeProvider()
     provider.play = lambda asked: encoded(asked, play(asked))
     if len(sys.argv) > 2:
-        provider.log = log_into(sys.argv[2])
+        provider.log = _log_turns(sys.argv[2])
     async with await provider.start():
         print(provider.base_url, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
