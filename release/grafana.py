@@ -116,7 +116,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             tuple((f"max(moot_machine_{name}_ratio)", name) for name in ("cpu", "memory", "disk")),
             "percentunit",
         ),
-        Panel("Errors of the last hour", (("max by (kind) (moot_errors_last_hour)", "{{kind}}"),)),
+        Panel(
+            "Last hour",
+            (("max(moot_calls_last_hour)", "calls"), ("max(moot_errors_last_hour)", "errors")),
+        ),
         Panel("Processes", (("sum(moot_processes)", "serving"),), width=6),
         Panel("Up since", (("min(process_start_time_seconds) * 1000", "since"),), "dateTimeAsIso", "", 6, "stat"),
     ),

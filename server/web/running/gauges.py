@@ -115,12 +115,9 @@ class _Read:
         for state, count in self._vitals.jobs.items():
             jobs.add_metric((state,), count)
         yield jobs
-        failed = GaugeMetricFamily("moot_errors_last_hour", "Calls that failed in the last hour.", labels=("kind",))
-        for kind, count in self._vitals.errors.items():
-            failed.add_metric((kind,), count)
-        yield failed
         for name, about, value in (
             ("moot_calls_last_hour", "Calls of everybody in the last hour.", self._vitals.calls),
+            ("moot_errors_last_hour", "Those of them that failed.", sum(self._vitals.errors.values())),
             ("moot_disk_free_bytes", "What is free where the data folder is.", self._vitals.disk_free_bytes),
             ("moot_machine_cpu_ratio", "Share of all processors in use.", self._vitals.cpu),
             ("moot_machine_memory_ratio", "Share of the memory in use.", self._vitals.memory),
