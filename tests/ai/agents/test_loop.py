@@ -25,6 +25,8 @@ from core.tooling import Policy
 from core.usage.tokens import input_tokens
 from core.values import Answer, Failure, Request, Response, ToolCall, ToolResult, Usage
 
+KEY = "AKIA" + "Q3EGRIFXZ5ABCDEF"
+
 
 async def ran(
     *steps: Step,
@@ -238,11 +240,11 @@ async def test_a_result_as_long_as_a_book_is_cut_where_it_can_be_seen() -> None:
 
 async def test_a_key_in_a_result_does_not_reach_the_model() -> None:
     async def does(name: str, arguments: Mapping[str, Any]) -> ToolExecutionResult:
-        return ToolExecutionResult.of("first\naws_secret = AKIAQ3EGRIFXZ5ABCDEF\nlast")
+        return ToolExecutionResult.of("first\naws_secret = " + KEY + "\nlast")
 
     _, (_, second) = await ran(calling(("read", {})), "ok", tools=Recorder(does))
     content = results(second)[0].content
-    assert "AKIAQ3EGRIFXZ5ABCDEF" not in content and "first" in content and "last" in content
+    assert KEY not in content and "first" in content and "last" in content
 
 
 async def test_a_result_cannot_forge_the_end_of_its_fence() -> None:
