@@ -12,7 +12,7 @@ _SECTIONS = {
     "Ask": ("ask", "chat", "consensus", "debate", "judge", "review", "batch"),
     "Find again": ("history", "show", "again", "threads", "prompt", "jobs", "usage"),
     "AIs": ("status", "ai", "models", "keys", "local", "tools", "skills"),
-    "Set up": ("init", "connect", "demo", "doctor", "completion", "serve", "worker"),
+    "Set up": ("init", "connect", "demo", "doctor", "completion", "serve", "telegram", "worker"),
 }
 _DEFAULT = "ask"
 _ALIKE, _HARDLY_ANOTHER = 0.6, 0.9

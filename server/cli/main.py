@@ -27,6 +27,7 @@ from server.cli.commands import jobs as jobs_cli
 from server.cli.commands import setup as setup_commands
 from server.cli.commands import shells
 from server.cli.commands import skills as skill_commands
+from server.cli.commands import telegram as telegram_commands
 from server.cli.commands import threads as thread_commands
 from server.cli.commands import tools as tool_commands
 from server.cli.commands import web as web_commands
@@ -148,6 +149,7 @@ for _command in (
     setup_commands.init,
     web_commands.web,
     web_commands.tokens,
+    telegram_commands.telegram,
     shells.completion,
 ):
     cli.add_command(_command)

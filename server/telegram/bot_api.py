@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx2
 
 from core.errors import MootError
@@ -34,11 +35,11 @@ _COUNTED = frozenset({"sendMessage", "editMessageText", "sendDocument", "editMes
 
 
 class TelegramError(MootError):
-    """Telegram did not do what it was asked. `code` is its HTTP status, 0 where none came."""
+    """Telegram did not do what it was asked. `status` is that of HTTP, 0 where none came."""
 
-    def __init__(self, message: str, code: int = 0, told: str = "", retry_after: float = 0.0) -> None:
+    def __init__(self, message: str, status: int = 0, told: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message)
-        self.code = code
+        self.status = status
         self.told = told
         """What Telegram said, for code to look through."""
         self.retry_after = retry_after
@@ -97,8 +98,7 @@ class BotApi:
         self._http: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> BotApi:
-        limits = httpx2.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S)
-        self._http = httpx2.AsyncClient(timeout=_TIMEOUT, limits=limits)
+        self._http = await anyio.to_thread.run_sync(_client)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -200,9 +200,15 @@ class BotApi:
         if isinstance(error, UnknownOutcomeError):
             if not _repeatable(method):
                 return None
-        elif error.code:
+        elif error.status:
             return None
-        return min(_LONGEST_WAIT_S, 0.25 * 2**tried) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads
+        return float(min(_LONGEST_WAIT_S, 0.25 * 2**tried) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads
+
+
+def _client() -> httpx2.AsyncClient:
+    """Reads certificates, so it blocks."""
+    limits = httpx2.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S)
+    return httpx2.AsyncClient(timeout=_TIMEOUT, limits=limits)
 
 
 def _chat_of(parameters: Mapping[str, Any]) -> int | None:
@@ -238,9 +244,9 @@ def _refusal(method: str, code: int, words: str, more: Mapping[str, Any]) -> Tel
     lower = words.lower()
     match code:
         case 401:
-            return TokenRefusedError(_BAD_TOKEN, code, said)
+            return TokenRefusedError(_REFUSED, code, said)
         case 404 if method in ("getMe", "getUpdates"):
-            return TokenRefusedError(_BAD_TOKEN, code, said)
+            return TokenRefusedError(_REFUSED, code, said)
         case 409:
             return SecondPollerError(
                 "Another program reads the updates of this bot. Stop it, or take its webhook away; then this one goes "
@@ -264,7 +270,7 @@ def _refusal(method: str, code: int, words: str, more: Mapping[str, Any]) -> Tel
     return TelegramError(f"Telegram refused {method}: {said or code}.", code, said)
 
 
-_BAD_TOKEN = (
+_REFUSED = (
     "Telegram does not take the bot's token: it is revoked or mistyped. Get one from @BotFather, then: "
     "moot keys set telegram"
 )

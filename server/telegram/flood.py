@@ -91,7 +91,7 @@ class Flood:
         return self._of(chat).closed_until > self._clock()
 
     async def _wait(self, bucket: _Bucket) -> None:
-        while seconds := bucket.wait_s(self._clock()):
+        while seconds := bucket.wait_s(self._clock()):  # noqa: ASYNC110 - only time tells
             await anyio.sleep(seconds)
 
     def _of(self, chat: int) -> _Bucket:

@@ -1,4 +1,4 @@
-"""Updates as Telegram sends them, read into what the bot understands. Whatever has another shape is no update of ours."""
+"""Updates as Telegram sends them, read into what the bot understands. What has another shape is no update of ours."""
 
 from __future__ import annotations
 

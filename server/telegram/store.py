@@ -16,7 +16,7 @@ from server.telegram.schema import MIGRATIONS
 from server.telegram.values import NewTurn, Place, Spot, Turn
 
 _KEPT_S = 2 * 86_400.0
-"""How long updates and turns that are done are known, so that one that comes again is; Telegram gives up after a day."""
+"""How long updates and turns that are done are known, so that one that comes again is; Telegram gives up in a day."""
 _TURNS_KEPT_S = 30 * 86_400.0
 """How long the buttons below an answer work."""
 _PRUNED_EVERY = 500
@@ -54,12 +54,12 @@ class TelegramStore:
 
         def insert(connection: Any) -> list[int]:
             new = []
-            for id, body in updates:
+            for number, body in updates:
                 done = connection.execute(
-                    "INSERT OR IGNORE INTO updates (id, body, at) VALUES (?, ?, ?)", (id, body, now)
+                    "INSERT OR IGNORE INTO updates (id, body, at) VALUES (?, ?, ?)", (number, body, now)
                 )
                 if done.rowcount:
-                    new.append(id)
+                    new.append(number)
             self._prune(connection, now, len(new))
             return new
 
@@ -83,8 +83,10 @@ class TelegramStore:
 
         def write(connection: Any) -> list[Turn]:
             fresh = [
-                connection.execute("UPDATE updates SET body = NULL WHERE id = ? AND body IS NOT NULL", (id,)).rowcount
-                for id in updates
+                connection.execute(
+                    "UPDATE updates SET body = NULL WHERE id = ? AND body IS NOT NULL", (number,)
+                ).rowcount
+                for number in updates
             ]
             if updates and not any(fresh):
                 return []
@@ -116,6 +118,13 @@ class TelegramStore:
             "AND EXISTS (SELECT 1 FROM json_each(sent) WHERE value = ?) ORDER BY id DESC LIMIT 1"
         )
         return next(map(_turn, self._rows(query, chat, message)), None)
+
+    def turns_in(self, place: str) -> list[Turn]:
+        """The questions of *place*, the newest first."""
+        return [
+            _turn(row)
+            for row in self._rows("SELECT * FROM turns WHERE place = ? AND kind = 'ask' ORDER BY id DESC", place)
+        ]
 
     def asked(self, id: int, job: str) -> None:
         """The turn is the job *job* now, which has its words."""

@@ -50,6 +50,7 @@ def create_application(
     public: Sequence[str] = (),
     sinks: Sequence[Sink] = (),
     works: bool = True,
+    at_once: int | None = None,
     at_root: Sequence[BaseRoute] = (),
     looks: Sequence[Look] = (),
     challenge: Callable[[str], str] | None = None,
@@ -63,6 +64,7 @@ def create_application(
         public: Further paths that everybody may ask for.
         sinks: Who else hears what happens, but for the tokens.
         works: Whether it also works on jobs; False where whoever opens the app does.
+        at_once: How many jobs it works on at once; None: as many as is usual.
         at_root: Routes that lie at the root of the host, whatever path all else lies below.
         looks: Find out whose a token is that is none of ours.
         challenge: What a request without a token is told of how to get one.
@@ -79,7 +81,7 @@ def create_application(
             for sink in sinks:
                 house.opened.bus.add_sink(sink, tokens=False)
             if works:
-                await stack.enter_async_context(serving_jobs(house.opened, detach=detach))
+                await stack.enter_async_context(serving_jobs(house.opened, detach=detach, at_once=at_once))
             await stack.enter_async_context(_watching(house))
             for room in beside:
                 await stack.enter_async_context(room(house))

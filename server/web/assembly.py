@@ -60,6 +60,23 @@ class Place:
     oauth: bool = False
 
 
+@dataclass(frozen=True)
+class Room:
+    """Something of another door that is served along with this one.
+
+    Args:
+        routes: Its routes.
+        open: What is open while it serves.
+        public: Those of its paths that everybody may ask for.
+        at_once: How many jobs it may have done at once; None: as many as is usual.
+    """
+
+    routes: Callable[[House], list[BaseRoute]]
+    open: Callable[[House], AbstractAsyncContextManager[None]]
+    public: tuple[str, ...] = ()
+    at_once: int | None = None
+
+
 def say(line: str) -> None:
     """Tell whoever started the server."""
     sys.stderr.write(f"{line}\n")
@@ -74,12 +91,14 @@ def assemble(
     detach: Callable[[], None] | None = None,
     first: Sequence[Callable[[House], AbstractAsyncContextManager[None]]] = (),
     works: bool = True,
+    room: Room | None = None,
 ) -> Starting:
     """The whole application of *house*, with every room there is.
 
     Args:
         first: What is open before anything happens.
         works: Whether it also works on jobs; False where whoever opens the app does.
+        room: What else is served.
     """
     # A session lives in one process, and the next request may come to another
     endpoint = McpEndpoint(house, Style(place.stateless or place.workers > 1, place.json))
@@ -93,12 +112,13 @@ def assemble(
         house,
         open_moot,
         detach=detach if place.detach else None,
-        rooms=[endpoint.routes, _openai, oauth.routes, told],
-        beside=[endpoint.open, oauth.open, *([gauges.open] if gauges else [])],
+        rooms=[endpoint.routes, _openai, oauth.routes, told, *([room.routes] if room else [])],
+        beside=[endpoint.open, oauth.open, *([gauges.open] if gauges else []), *([room.open] if room else [])],
         first=[*([_closing(log)] if log else []), *first],
-        public=[*oauth.public, exposition.PATH],  # who may read it, it says itself
+        public=[*oauth.public, exposition.PATH, *(room.public if room else ())],  # who may read it, it says itself
         sinks=[metrics] if metrics else [],
         works=works,
+        at_once=room.at_once if room else None,
         at_root=oauth.at_root,
         looks=oauth.looks,
         challenge=oauth.challenge,

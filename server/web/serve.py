@@ -21,7 +21,7 @@ from core.people.tokens import Tokens
 from server.jobs.worker import start_worker
 from server.web.access.address import Address, check_base_path, check_names, check_public_url, is_loopback
 from server.web.access.doors import Doors
-from server.web.assembly import Place, assemble, say, uvicorn_settings
+from server.web.assembly import Place, Room, assemble, say, uvicorn_settings
 from server.web.house import House
 from server.web.oauth.room import check_address
 from server.web.running.starting import check_ground
@@ -34,8 +34,8 @@ _STANDS = "web.json"
 """Where the last server of this data folder stands."""
 
 
-def serve(place: Place, *, browser: bool) -> int:
-    """Serve until told to end; the exit code.
+def serve(place: Place, *, browser: bool, room: Room | None = None) -> int:
+    """Serve until told to end, with *room* beside what is always there; the exit code.
 
     Raises:
         ConfigError: Others could reach it, and there are no tokens; or it cannot start as things are.
@@ -43,12 +43,12 @@ def serve(place: Place, *, browser: bool) -> int:
     """
     check_ground()
     try:
-        return _serve(place, browser=browser)
+        return _serve(place, browser=browser, room=room)
     except StoreError as error:
         raise ConfigError(str(error)) from error
 
 
-def _serve(place: Place, *, browser: bool) -> int:
+def _serve(place: Place, *, browser: bool, room: Room | None) -> int:
     tokens, doors = Tokens(), Doors(data_dir())
     known_otherwise = place.oauth or load_config(credentials_path()).auth is not None
     if not is_loopback(place.host) and not known_otherwise and not tokens.all():
@@ -63,7 +63,7 @@ def _serve(place: Place, *, browser: bool) -> int:
         _tell(house, browser=browser)
         for line in filter(None, [warning, load_config(credentials_path()).bad_auth]):
             say(line)
-        return _run(house, place, bound)
+        return _run(house, place, bound, room)
     finally:
         bound.close()
         tokens.close()
@@ -180,12 +180,12 @@ def _tell(house: House, *, browser: bool) -> None:
         say("No browser could be started here. Open the link yourself.")
 
 
-def _run(house: House, place: Place, bound: socket.socket) -> int:
+def _run(house: House, place: Place, bound: socket.socket, room: Room | None) -> int:
     if place.workers > 1:
         from server.web.workers import serve_with_workers
 
         return serve_with_workers(place, house.address, bound, place.workers)
-    app = assemble(house, place, detach=start_worker)
+    app = assemble(house, place, detach=start_worker, room=room)
     server = uvicorn.Server(uvicorn.Config(app, **uvicorn_settings()))
 
     def end(number: int, frame: object) -> None:

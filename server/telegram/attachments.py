@@ -1,0 +1,210 @@
+"""What people send along: fetched from Telegram, read by whoever knows its kind, kept in that person's own area.
+
+A kind more is a `Reader` in the list that `Attachments` is given. A reader turns the bytes into texts and pictures,
+which go along with the question by name like any other file; extraction that may take long, or that reads what anybody
+can send, belongs into a child process with limits. What cannot be read is one sentence, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import anyio
+import anyio.to_thread
+
+from ai.runs.app import UPLOADS
+from core.errors import MootError
+from core.files.atomic import private_folder
+from core.people.person import Person
+from server.telegram.bot_api import MOST_FILE_BYTES, BotApi, TelegramError, TooLargeError
+from server.telegram.incoming import SentFile
+from server.telegram.speech import say
+
+_LONGEST_NAME = 100
+_ODD = re.compile(r"[^\w.() -]")
+_KEPT_S = 7 * 86_400.0
+_MEGABYTE = 1024 * 1024
+
+
+class CannotReadError(MootError):
+    """A reader's refusal: one sentence, for whoever sent the file, in any language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that goes along: a text or a document under `files`, or a picture."""
+
+    name: str
+    data: bytes
+    kind: Literal["file", "picture"] = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a reader made of a file; `note` says what was left out, for the receipt."""
+
+    parts: tuple[Part, ...]
+    note: str = ""
+
+
+class Reader(Protocol):
+    """Reads files of one kind."""
+
+    def takes(self, file: SentFile) -> bool:
+        """Whether it reads such a file, by what Telegram says of it. Fetches nothing."""
+
+    async def read(self, file: SentFile, data: bytes) -> Found:
+        """What is in *data*.
+
+        Raises:
+            CannotReadError: It cannot be read; the sentence says why.
+        """
+
+
+@dataclass
+class Fetched:
+    """What goes along with one question, and what is to be told of it."""
+
+    files: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    receipt: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class Pictures:
+    """Pictures go as they are, within the limits of the AIs; Telegram has made photos small already."""
+
+    def takes(self, file: SentFile) -> bool:
+        return file.kind == "picture"
+
+    async def read(self, file: SentFile, data: bytes) -> Found:
+        from core.files.workspace import FileRefusedError, picture
+
+        try:
+            seen = picture(data, file.name)
+        except FileRefusedError as error:
+            raise CannotReadError(str(error)) from error
+        ending = {"image/jpeg": "jpg"}.get(seen.media_type, seen.media_type.rpartition("/")[2])
+        return Found((Part(f"{Path(file.name).stem}.{ending}", data, "picture"),))
+
+
+class Texts:
+    """Text and code as it is; PDF and office documents as the text that `core/files/documents.py` finds in them."""
+
+    def takes(self, file: SentFile) -> bool:
+        return file.kind == "document"
+
+    async def read(self, file: SentFile, data: bytes) -> Found:
+        from core.files.documents import DocumentError, document_of
+
+        try:
+            document = await anyio.to_thread.run_sync(document_of, file.name, data)
+        except DocumentError as error:
+            raise CannotReadError(f"It {error}") from error
+        if document is not None:
+            text = document.text.encode("utf-8", "replace")
+            return Found((Part(f"{file.name}.txt", text),), ", ".join(document.notes))
+        if not _is_text(data):
+            raise UnreadKindError
+        return Found((Part(file.name, data),))
+
+
+class UnreadKindError(CannotReadError):
+    """A kind of file that nobody here reads."""
+
+    def __init__(self) -> None:
+        super().__init__("It is of a kind that is not read. Send a picture, PDF, text or code.")
+
+
+class Attachments:
+    """Fetches and keeps what goes along with questions.
+
+    Args:
+        readers: Asked in order; the first that takes a file reads it.
+    """
+
+    def __init__(self, api: BotApi, readers: Sequence[Reader] | None = None) -> None:
+        self._api = api
+        self._readers = (Pictures(), Texts()) if readers is None else tuple(readers)
+
+    def takes(self, file: SentFile) -> bool:
+        """Whether anybody reads such a file."""
+        return any(reader.takes(file) for reader in self._readers)
+
+    async def fetch(self, files: Sequence[SentFile], person: Person, turn: int, language: str) -> Fetched:
+        """What is in *files*, kept in the area of *person* under the number of the *turn*."""
+        fetched = Fetched()
+        folder = await anyio.to_thread.run_sync(_folder, person)
+        for number, file in enumerate(files):
+            try:
+                found = await self._read(file)
+            except TooLargeError:
+                problem = say(language, "file_too_large", name=file.name, most=MOST_FILE_BYTES // _MEGABYTE)
+                fetched.problems.append(problem)
+            except UnreadKindError:
+                fetched.problems.append(say(language, "file_unread", name=file.name))
+            except (CannotReadError, TelegramError) as error:
+                fetched.problems.append(say(language, "file_failed", name=file.name, reason=str(error)))
+            else:
+                for part in found.parts:
+                    kept = await anyio.to_thread.run_sync(_keep, folder, f"tg{turn}-{number}", part)
+                    (fetched.images if part.kind == "picture" else fetched.files).append(kept)
+                fetched.receipt.append(f"{file.name} ({found.note})" if found.note else file.name)
+        return fetched
+
+    async def _read(self, file: SentFile) -> Found:
+        if file.size > MOST_FILE_BYTES:
+            raise TooLargeError("That file is larger than bots may download.")
+        reader = next((one for one in self._readers if one.takes(file)), None)
+        if reader is None:
+            raise UnreadKindError
+        return await reader.read(file, await self._api.download(file.id))
+
+
+def forget_files(person: Person, turns: Sequence[int]) -> None:
+    """Delete what *person* sent along with those *turns*. Blocks."""
+    folder = person.folder() / UPLOADS
+    for turn in turns:
+        for path in folder.glob(f"tg{turn}-*"):
+            path.unlink(missing_ok=True)
+
+
+def _folder(person: Person) -> Path:
+    folder = private_folder(person.folder() / UPLOADS)
+    for path in folder.glob("tg*-*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _KEPT_S:
+                path.unlink(missing_ok=True)
+    return folder
+
+
+def _keep(folder: Path, number: str, part: Part) -> str:
+    bare = unicodedata.normalize("NFC", part.name).replace("\\", "/").rpartition("/")[2]
+    name = f"{number}-{_ODD.sub('_', bare).lstrip('. ').strip()[-_LONGEST_NAME:] or 'file'}"
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_bytes(part.data)
+    return name
+
+
+def _is_text(data: bytes) -> bool:
+    for encoding in ("utf-8", "utf-16"):
+        if encoding == "utf-16" and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return False
+        try:
+            return bool(data.decode(encoding).strip()) and "\0" not in data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return False
+
+
+def shown_name(kept: str) -> str:
+    """What a person calls the file that is *kept* under that name."""
+    return re.sub(r"\btg\d+-\d+-", "", kept)

@@ -1,0 +1,239 @@
+"""One update at a time within a chat: who it is from, whether they may, and what comes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from ai.runs.app import App
+from core.messaging import TelegramConfig
+from core.people.person import Person, acting_as
+from server.telegram import commands
+from server.telegram.access import Access
+from server.telegram.attachments import Attachments
+from server.telegram.bot_api import BotApi
+from server.telegram.commands import Asked
+from server.telegram.incoming import Moved, Pressed, Said, Standing, StopPressed, Update
+from server.telegram.members import TooManyGuessesError, looks_like_code
+from server.telegram.places import place_of
+from server.telegram.pressing import Presses
+from server.telegram.questions import LONGEST, default_agent, question_turn
+from server.telegram.speech import say
+from server.telegram.store import Change, TelegramStore, migrate
+from server.telegram.turns import Turns
+from server.telegram.values import NewTurn, Place
+
+MOST_WAITING = 5
+"""Questions of one conversation that wait; whoever sends more is told."""
+_ALBUM_S = 1.0
+"""How long after a picture of an album the next one may come."""
+_UNREADABLE = {"voice": "voice", "video": "video", "sticker": "sticker", "other": "unknown_kind"}
+
+
+@dataclass(kw_only=True)
+class Handler:
+    """Handles the updates of one bot.
+
+    Args:
+        tasks: In which albums are gathered.
+    """
+
+    app: App
+    api: BotApi
+    kept: TelegramStore
+    access: Access
+    turns: Turns
+    attachments: Attachments
+    tasks: TaskGroup
+    config: TelegramConfig
+    _albums: dict[str, list[Said]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._presses = Presses(self.app, self.api, self.kept, self.access, self.turns)
+
+    async def handle(self, id: int, update: Update | None) -> None:
+        """See to *update*, whose words are forgotten once what comes of it is kept.
+
+        Raises:
+            StoreError: Nothing of it is kept: it is to be handled again.
+        """
+        match update:
+            case Said() if update.album and update.files:
+                self._gather(update)
+                return
+            case Said():
+                await self._said([update])
+                return
+            case Pressed():
+                await self._done([id], await self._presses.pressed(update))
+                return
+            case StopPressed():
+                turn = await anyio.to_thread.run_sync(self.kept.turn, update.draft)
+                if turn is not None and turn.spot.chat == update.chat:
+                    await self.turns.stop_turn(turn.id)
+            case Moved():
+                await self._done([id], (), [lambda connection: migrate(connection, update.old, update.new)])
+                return
+            case Standing():
+                await self._stands(update)
+        await self._done([id])
+
+    async def _done(
+        self, updates: Sequence[int], turns: Sequence[NewTurn] = (), changes: Sequence[Change] = ()
+    ) -> None:
+        for turn in await anyio.to_thread.run_sync(self.kept.handled, updates, turns, changes):
+            self.turns.start(turn)
+
+    def _gather(self, said: Said) -> None:
+        """Wait for what else belongs to the album: its parts are one question."""
+        key = f"{said.spot.chat} {said.album}"
+        parts = self._albums.setdefault(key, [])
+        parts.append(said)
+        if len(parts) == 1:
+            self.tasks.start_soon(self._whole_album, key)
+
+    async def _whole_album(self, key: str) -> None:
+        seen = 0
+        while seen != len(self._albums[key]):
+            seen = len(self._albums[key])
+            await anyio.sleep(_ALBUM_S)
+        parts = self._albums.pop(key)
+        first = next((one for one in parts if one.text or one.command), parts[0])
+        await self._said([first, *(one for one in sorted(parts, key=lambda one: one.id) if one is not first)])
+
+    async def _said(self, parts: Sequence[Said]) -> None:
+        said, updates = parts[0], [one.update for one in parts]
+        if not any(one.addressed for one in parts) or not self.access.hears(said.spot.chat, bot=said.sender.bot):
+            await self._done(updates)
+            return
+        language = said.sender.language
+        person = await self.access.person(said.sender.id, said.spot.chat)
+        if said.guest_query:  # called into a chat that the bot is not in
+            person = await self.access.person(said.sender.id, said.sender.id) if self.config.guest_mode else None
+        if (code := _code(said)) is not None and not said.spot.group and (person is None or said.command):
+            await self._redeem(said, code, updates, known=person is not None)
+            return
+        if person is None:
+            await self._done(updates, self._refusal(said, language))
+            return
+        with acting_as(person):
+            await self._of_person(parts, person, language)
+
+    async def _of_person(self, parts: Sequence[Said], person: Person, language: str) -> None:
+        said, updates = parts[0], [one.update for one in parts]
+        place = await place_of(self.kept, said.spot, said.sender.id)
+        turn: NewTurn | None
+        changes: tuple[Change, ...] = ()
+        if said.edited:
+            turn = await self._edited(said, place, person, language)
+        elif said.command and not said.forwarded:
+            asked = Asked(said, person, place, language, self.app, self.kept, self.access.members, self.turns)
+            outcome = await commands.run(asked)
+            changes = outcome.changes
+            turn = outcome.ask or (self._told(said, place, language, dict(outcome.what)) if outcome.what else None)
+        else:
+            turn = self._question(parts, place, person, language)
+        if turn is not None and turn.kind == "ask":
+            turn = await self._in_turn(said, place, turn, language)
+            self.tasks.start_soon(self._sign_of_life, said)
+        await self._done(updates, [turn] if turn else [], changes)
+
+    def _question(self, parts: Sequence[Said], place: Place, person: Person, language: str) -> NewTurn:
+        said = parts[0]
+        unread = next((one for one in parts if one.kind in _UNREADABLE and not self._takes(one)), None)
+        if unread is not None:
+            return self._told(said, place, language, {"text": say(language, _UNREADABLE[unread.kind])})
+        if sum(len(one.text) for one in parts) > LONGEST:
+            return self._told(said, place, language, {"text": say(language, "too_long", most=LONGEST)})
+        if not (said.text or said.quote or any(one.files for one in parts)):
+            return self._told(said, place, language, {"text": say(language, "help", ai=place.ai or "AI")})
+        agent = default_agent(self.app.roster, place, person)
+        if not agent:
+            return self._told(said, place, language, {"text": say(language, "no_ais")})
+        return question_turn(parts, place, agent, language)
+
+    def _takes(self, said: Said) -> bool:
+        return bool(said.files) and all(map(self.attachments.takes, said.files))
+
+    async def _in_turn(self, said: Said, place: Place, turn: NewTurn, language: str) -> NewTurn:
+        """*turn*, once what is being answered there has made way for it, where that is how it is wished."""
+        if self.config.follow_up == "supersede":
+            earlier = self.turns.asked_now(place.key)
+            if await self.turns.stop(place.key, "superseded") and earlier:
+                turn = replace(turn, what={**turn.what, "earlier": earlier})
+        elif (waiting := self.turns.waiting(place.key)) >= MOST_WAITING:
+            return self._told(said, place, language, {"text": say(language, "busy", count=waiting)})
+        return turn
+
+    async def _edited(self, said: Said, place: Place, person: Person, language: str) -> NewTurn | None:
+        """A question that is not answered yet is asked anew; one that is, is not."""
+        known = await anyio.to_thread.run_sync(self.kept.turns_of, said.spot.chat, said.id)
+        if not known or known[0].user != said.sender.id:
+            return None
+        if not known[0].open or not await self.turns.stop_turn(known[0].id, "replaced"):
+            late = self.access.tell(said.spot.chat, f"edited {said.id}") and not said.spot.group
+            return self._told(said, place, language, {"text": say(language, "edited_late")}) if late else None
+        if said.command:
+            asked = Asked(said, person, place, language, self.app, self.kept, self.access.members, self.turns)
+            return (await commands.run(asked)).ask
+        return self._question([said], place, person, language)
+
+    async def _redeem(self, said: Said, code: str, updates: Sequence[int], *, known: bool) -> None:
+        """Let somebody in by a code, or say that it is none."""
+        language, sender = said.sender.language, said.sender
+        try:
+            member = await anyio.to_thread.run_sync(self.access.members.redeem, code, sender.id, sender.name)
+        except TooManyGuessesError:
+            sentence = "too_many_codes" if self.access.tell(said.spot.chat, "codes") else ""
+            await self._done(updates, [self._hello(said, language, sentence)] if sentence else [])
+            return
+        failed = "start" if known else "bad_code"
+        sentence = failed if member is None else "paired" if member.owner else "invited"
+        await self._done(updates, [self._hello(said, language, sentence)])
+
+    def _hello(self, said: Said, language: str, sentence: str) -> NewTurn:
+        place = Place(f"{said.spot.chat}.{said.spot.topic}", said.spot.chat, "telegram.0.0")
+        return self._told(said, place, language, {"text": say(language, sentence, name=said.sender.name)})
+
+    def _refusal(self, said: Said, language: str) -> list[NewTurn]:
+        if said.sender.bot or not self.access.tell(said.spot.chat, f"private {said.sender.id}"):
+            return []
+        return [self._hello(said, language, "private")]
+
+    def _told(self, said: Said, place: Place, language: str, what: dict[str, object]) -> NewTurn:
+        return NewTurn(said.spot, said.sender.id, said.id, place.key, place.thread, language, "say", what)
+
+    async def _stands(self, update: Standing) -> None:
+        """The bot was added to a group, or is no longer where it was."""
+        if not update.member:
+            await self.turns.stop_chat(update.chat)
+            if update.chat < 0:
+                await anyio.to_thread.run_sync(self.access.members.forget_group, update.chat)
+            return
+        if update.chat > 0 or await anyio.to_thread.run_sync(self.access.members.allows, update.chat):
+            return
+        by = await anyio.to_thread.run_sync(self.access.members.of, update.by.id)
+        language = update.by.language
+        if by is not None and by.owner:
+            await anyio.to_thread.run_sync(self.access.members.allow_group, update.chat, update.title)
+            await self.api.attempt("sendMessage", chat_id=update.chat, text=say(language, "group_allowed"))
+            return
+        await self.api.attempt("sendMessage", chat_id=update.chat, text=say(language, "private_group"))
+        await self.api.attempt("leaveChat", chat_id=update.chat)
+
+    async def _sign_of_life(self, said: Said) -> None:
+        await self.api.attempt("sendChatAction", action="typing", **said.spot.address())
+
+
+def _code(said: Said) -> str | None:
+    """The code that somebody sends: behind /start, as a link brings it, or by itself."""
+    if said.command == "start" and said.text:
+        return said.text
+    if not said.command and not said.files and not said.forwarded and looks_like_code(said.text):
+        return said.text if re.fullmatch(r"[A-Z0-9]{5}-?[A-Z0-9]{5}", said.text.strip()) else None
+    return None
