@@ -125,7 +125,9 @@ class Flow:
 
     async def _ask(self, ai: str) -> Ending:
         bus, request = self._app.bus, self._wish.request
-        with bus.hearing(self.id, self._hear_one, tokens=self._hears):
+        agent = self._app.roster.agent(ai) is not None
+        hear = self._hear_agent if agent else self._hear_one
+        with bus.hearing(self.id, hear, tokens=self._hears and not agent):
             async with self._app.run("ask_one", run_id=self.id) as run:
                 answer = await run.ask(ai, request)
         if any(call.broken for call in answer.tool_calls):  # no client's protocol has words for it
