@@ -37,6 +37,7 @@ BENCHMARKS = (
     "batch",
     "cluster",
     "agent_cpu",
+    "agent_tree",
 )
 
 

@@ -16,7 +16,7 @@ from ai.agents.calls import ToolCalls, ToolStep
 from ai.agents.executor import ToolExecutor
 from ai.agents.fitting import fitted
 from ai.agents.world import World
-from ai.agents.worst import Worst
+from ai.agents.worst import Counted, Worst
 from core.errors import AIError, EmptyAnswerError
 from core.untrusted import Fence
 from core.values import Answer, Failure, Message, Outcome, Part, Request, Text, ToolChoice, Usage
@@ -84,6 +84,8 @@ class _Loop:
         self._calls = ToolCalls(world, brief.name, brief.tools, fence)
         self._messages = list(request.messages)
         self._answers: list[Answer] = []
+        self._seen_by_last = 0
+        """How many messages the turn had of which the last answer is."""
         self._close = ""
         """Why the tools are closed; empty: they are open."""
         self._nudged = False
@@ -128,7 +130,7 @@ class _Loop:
             SpentError: It does not fit any more.
         """
         seat = self._world.caller.roster.seat(self._brief.ai)
-        worst = await Worst.of(seat, await fitted(seat, self._turn_request()), self._allowance)
+        worst = await Worst.of(seat, await fitted(seat, self._turn_request()), self._allowance, self._counted())
         holds: list[Hold] = []
 
         async def admit() -> None:
@@ -143,7 +145,13 @@ class _Loop:
             self._settle(holds[0] if holds else None, outcome)
         if isinstance(outcome, Answer):
             self._answers.append(outcome)
+            self._seen_by_last = len(self._messages)
         return outcome
+
+    def _counted(self) -> Counted | None:
+        """What is known of the next turn's input from the last one's bill."""
+        tokens = self._answers[-1].usage.input_tokens if self._answers else None
+        return None if tokens is None else Counted(tokens, self._messages[self._seen_by_last :])
 
     def _settle(self, hold: Hold | None, outcome: Outcome | None) -> None:
         match outcome:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from ai.agents.allowance import Allowance
 from ai.lazy import load
-from core.values import Image, Request, Text, ToolResult
+from core.values import Image, Message, Request, Text, ToolResult
 
 if TYPE_CHECKING:
     from ai.roster.configured_ai import ConfiguredAI
@@ -18,10 +19,16 @@ LONG_ANSWER = 4_096
 _SHORTEST = 256
 _SHARE = 4
 """One answer takes at most this part of a budget, so that small ones allow more than one turn."""
-_BYTES_PER_TOKEN = 2
-"""At least: prose has four bytes a token, code three, Chinese two to three, digits and noise two."""
 _PER_MESSAGE = 32
 _PER_IMAGE = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the provider counted for the input of the turn before, and the messages that came after that."""
+
+    tokens: int
+    since: Sequence[Message]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,9 @@ class Worst:
     tokens: int
 
     @classmethod
-    async def of(cls, seat: ConfiguredAI, request: Request, allowance: Allowance) -> Self:
+    async def of(
+        cls, seat: ConfiguredAI, request: Request, allowance: Allowance, counted: Counted | None = None
+    ) -> Self:
         """The worst case of *request* to *seat*; nothing is limited, nothing is counted."""
         if not allowance.counts:
             return cls(request, 0.0, 0)
@@ -45,6 +54,8 @@ class Worst:
             return known
 
         inputs = most_tokens(seat.filled(request))
+        if counted is not None:
+            inputs = min(inputs, counted.tokens + _most_in(counted.since))
         longest = request.max_tokens or seat.row.max_tokens or seat.provider.max_tokens or LONG_ANSWER
         if (limit := allowance.smallest_tokens) is not None:
             longest = min(longest, max(_SHORTEST, limit // _SHARE))
@@ -56,14 +67,20 @@ class Worst:
 
 
 def most_tokens(request: Request) -> int:
-    """An upper bound of what *request* has, and not the likely figure of `core/usage/tokens.py`."""
-    size = len((request.system or "").encode()) + sum(
+    """An upper bound of what *request* has, and not the likely figure of `core/usage/tokens.py`.
+
+    A token for each byte: prose has four bytes a token and code three, but emoji, rare scripts and rows of digits one.
+    """
+    said = len((request.system or "").encode()) + sum(
         len(one.name) + len(one.description.encode()) + len(json.dumps(one.parameters, default=str)) + 100
         for one in request.tools
     )
-    images = 0
-    for message in request.messages:
-        size += _PER_MESSAGE * _BYTES_PER_TOKEN
+    return said + _most_in(request.messages)
+
+
+def _most_in(messages: Sequence[Message]) -> int:
+    size = images = 0
+    for message in messages:
         for part in message.parts:
             match part:
                 case Text(text) | ToolResult(_, text):
@@ -71,5 +88,5 @@ def most_tokens(request: Request) -> int:
                 case Image():
                     images += 1
                 case _:
-                    size += len(str(part))
-    return -(-size // _BYTES_PER_TOKEN) + images * _PER_IMAGE
+                    size += len(str(part).encode("unicode_escape"))
+    return size + len(messages) * _PER_MESSAGE + images * _PER_IMAGE

@@ -18,6 +18,7 @@ from ai.agents.fitting import LEFT_OUT
 from ai.agents.loop import Brief, Ended, run_agent
 from ai.agents.offered import ToolExecutionResult
 from ai.agents.world import Approver, Bare
+from ai.agents.worst import most_tokens
 from core.config import AIConfig, Config
 from core.errors import EmptyAnswerError
 from core.jobs.approvals import Approval
@@ -222,6 +223,17 @@ async def test_tokens_that_are_used_up_end_it_before_a_request_is_sent() -> None
     first = replace(calling(("read", {"x": 1}), text="So far."), usage=Usage(1_900, 20))
     ended, requests = await ran(first, limits=Limits(tokens=2_000), max_turns=5)
     assert len(requests) == 1 and "tokens" in answer(ended).stopped
+
+
+async def test_a_turn_is_held_to_what_the_provider_counted_before_and_what_has_come_since() -> None:
+    first = replace(calling(("read", {"x": 1})), usage=Usage(2_500, 1_000))
+    request = Request.of("x" * 10_000)  # which might have been a token for each byte
+    ended, requests = await ran(first, "Done.", limits=Limits(tokens=15_000), request=request)
+    assert len(requests) == 2 and answer(ended).text == "Done." and not answer(ended).stopped
+
+
+def test_an_emoji_may_take_a_token_for_each_of_its_bytes() -> None:
+    assert most_tokens(Request.of("\U0001fae8" * 100)) >= 400
 
 
 async def test_a_budget_that_allows_no_turn_at_all_is_a_failure_that_says_so() -> None:
