@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -12,6 +13,7 @@ from ai.providers.catalog import PROVIDERS
 from core.config import AIConfig, Config, load_config
 from core.errors import ConfigError, InvalidInputError
 from core.keys import KEYRING_SERVICE, environment_key, keyring_key
+from core.messaging import TOKEN_SHAPE
 from core.paths import credentials_path
 from core.redact import redact, register_secret
 from core.secrecy.config_row import bare_key
@@ -19,6 +21,8 @@ from core.sections import FILE
 from core.untrusted import clean
 from server.setup.credentials_file import change_rows, rows
 
+TELEGRAM = "telegram"
+"""What the token of the bot is called where AIs have their names."""
 _LONGEST_KEY = 4096
 _MOST_READ = 1_000_000
 
@@ -32,6 +36,8 @@ def set_key(name: str, key: str, *, keyring: bool = False) -> str:
     """
     key = _checked(key)
     check_name(name)
+    if name == TELEGRAM:
+        return _set_token(key, keyring=keyring)
     if keyring:
         _put_into_keyring(name, key)
 
@@ -47,6 +53,40 @@ def set_key(name: str, key: str, *, keyring: bool = False) -> str:
 
     change_rows(change)
     return f"The key of {name!r} is in {'the keyring' if keyring else FILE}. Try it: moot keys test {name}"
+
+
+def _set_token(token: str, *, keyring: bool) -> str:
+    """Store the token of the bot, and say so."""
+    if not re.fullmatch(TOKEN_SHAPE, token):
+        raise InvalidInputError(
+            "That is no token of a bot: it looks like 123456789:AAE... Copy it from @BotFather again."
+        )
+    if keyring:
+        _put_into_keyring(TELEGRAM, token)
+
+    def change(section: dict[str, Any]) -> None:
+        section.pop("token", None)
+        section.pop("keyring", None)
+        section |= {"keyring": True} if keyring else {"token": token}
+
+    change_rows(change, TELEGRAM)
+    return f"The token of the bot is in {'the keyring' if keyring else FILE}. Start it: moot telegram"
+
+
+def _remove_token() -> str:
+    """Forget the stored token of the bot, and say so."""
+    section = rows(TELEGRAM)
+    if not (section.get("token") or section.get("keyring")):
+        raise ConfigError("No token of a bot is stored. moot keys set telegram stores one.")
+    if section.get("keyring"):
+        _take_from_keyring(TELEGRAM)
+
+    def change(section: dict[str, Any]) -> None:
+        section.pop("token", None)
+        section.pop("keyring", None)
+
+    change_rows(change, TELEGRAM)
+    return "The token of the bot is forgotten."
 
 
 def read_key() -> str:
@@ -67,6 +107,8 @@ def remove_key(name: str) -> str:
     Raises:
         ConfigError: None is stored, or it cannot be removed.
     """
+    if name == TELEGRAM:
+        return _remove_token()
     row = rows().get(name)
     if not isinstance(row, dict) or not (row.get("api_key") or row.get("keyring")):
         raise ConfigError(f"No key of {name!r} is stored. moot keys list shows where keys come from.")
@@ -113,9 +155,11 @@ def _checked(key: str) -> str:
 
 
 def check_name(name: str) -> None:
+    if name == TELEGRAM:
+        return
     known = [row.name for row in PROVIDERS.values() if row.needs_key]
     if name not in rows() and name not in known:
-        raise ConfigError(f"No AI named {name!r}. Use a row of {FILE} or one of: {', '.join(known)}.")
+        raise ConfigError(f"No AI named {name!r}. Use a row of {FILE} or one of: {', '.join(known)}, {TELEGRAM}.")
 
 
 def _sources(config: Config) -> list[tuple[str, str, str | None]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from fake_bot_api import TOKEN, FakeBotApi
 from scripted_ai import ScriptedApp, Step, scripted_app
@@ -67,6 +69,14 @@ async def telegram(
                     yield Telegram(served, bot, scripted)
             finally:
                 await anyio.to_thread.run_sync(kept.close)
+
+
+async def seen(wanted: Callable[[], Any]) -> Any:
+    """What *wanted* gives, once it gives anything."""
+    with anyio.fail_after(20):
+        while not (found := wanted()):
+            await anyio.lowlevel.checkpoint()
+    return found
 
 
 def _let_in(bot: OpenBot, paired: bool, people: Sequence[int], group: bool) -> None:
