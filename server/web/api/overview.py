@@ -31,7 +31,7 @@ class AgentInfo(BaseModel):
     """Whom a chat can be with."""
 
     id: str
-    kind: Literal["ai", "panel"]
+    kind: Literal["ai", "agent", "panel"]
     about: str
     model: str = ""
     provider: str = ""
@@ -123,6 +123,17 @@ async def ais(asked: Asked[Query, Body]) -> AIs:
             problem=ai.problem,
         )
         for ai in told.ais
+    ]
+    agents += [
+        AgentInfo(
+            id=one.name,
+            kind="agent",
+            about=one.description or f"an agent with {', '.join([*one.tools, *one.skills]) or 'no tools'}",
+            model=one.ai,
+            ready=one.problem is None,
+            problem=one.problem,
+        )
+        for one in told.agents
     ]
     panels = [AgentInfo(id=name, kind="panel", about=about) for name, (_, _, about) in PANELS.items()]
     names = set(app.roster.names)

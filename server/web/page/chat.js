@@ -151,7 +151,7 @@ class ChatView {
       this.complain(error);
       throw error;
     }
-    const able = this.known.agents.filter((one) => one.kind === "ai" && one.ready).map((one) => one.id);
+    const able = this.known.agents.filter((one) => one.kind !== "panel" && one.ready).map((one) => one.id);
     const before = able.filter((name) => kept("ais", "").split("\n").includes(name));
     for (const name of before.length ? before : [this.known.default ?? able[0]]) if (name) this.chosen.add(name);
     this.able = able;
@@ -181,7 +181,8 @@ class ChatView {
         h("span", {}, name),
         h("small", {}, this.known.agents.find((one) => one.id === name)?.model),
       );
-    const sets = [["All", this.able], ...Object.entries(groups)].filter(([, names]) => names.length > 1);
+    const plain = this.able.filter((name) => this.known.agents.some((one) => one.id === name && one.kind === "ai"));
+    const sets = [["All", plain], ...Object.entries(groups)].filter(([, names]) => names.length > 1);
     fill(
       this.who.lastChild,
       h("fieldset", {}, h("legend", {}, "Who answers"), this.able.map(box)),
