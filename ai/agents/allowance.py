@@ -102,7 +102,9 @@ class Allowance:
             SpentError: There is no room, or the price is unknown where money is limited.
         """
         if usd is None and self.counts_dollars:
-            raise SpentError("Its price is not known, so it cannot be held to a budget in dollars.")
+            raise SpentError(
+                "Its price is not known, or that of an AI it may fall back to, so no budget in dollars can hold it."
+            )
         hold = Hold(usd or 0.0, tokens)
         while (full := self._full_for(hold)) is not None:
             if not full._held:

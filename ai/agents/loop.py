@@ -7,7 +7,9 @@ end early is said in `Answer.stopped`, and the text is then what there is.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -17,9 +19,13 @@ from ai.agents.executor import ToolExecutor
 from ai.agents.fitting import fitted
 from ai.agents.world import World
 from ai.agents.worst import Counted, Worst
-from core.errors import AIError, EmptyAnswerError
+from core.errors import AIError, ConfigError, EmptyAnswerError
 from core.untrusted import Fence
 from core.values import Answer, Failure, Message, Outcome, Part, Request, Text, ToolChoice, Usage
+
+if TYPE_CHECKING:
+    from ai.roster.configured_ai import ConfiguredAI
+    from ai.roster.roster import Roster
 
 MOST_TURNS = 25
 _DATA = (
@@ -129,8 +135,8 @@ class _Loop:
         Raises:
             SpentError: It does not fit any more.
         """
-        seat = self._world.caller.roster.seat(self._brief.ai)
-        worst = await Worst.of(seat, await fitted(seat, self._turn_request()), self._allowance, self._counted())
+        seats = _who_may_answer(self._world.caller.roster, self._brief.ai)
+        worst = await Worst.of(seats, await fitted(seats[0], self._turn_request()), self._allowance, self._counted())
         holds: list[Hold] = []
 
         async def admit() -> None:
@@ -227,6 +233,15 @@ class _Loop:
 
     def _seconds(self) -> float:
         return sum(one.latency_s for one in self._answers) + self._calls.seconds
+
+
+def _who_may_answer(roster: Roster, ai: str) -> list[ConfiguredAI]:
+    """The AI that is asked, and those that it may fall back to; one that cannot be used is passed over then, too."""
+    seats = [roster.seat(ai)]
+    for name in seats[0].row.fallback:
+        with suppress(ConfigError):
+            seats.append(roster.seat(name))
+    return seats
 
 
 def _together(*parts: str | None) -> str | None:

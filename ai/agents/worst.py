@@ -41,20 +41,25 @@ class Worst:
 
     @classmethod
     async def of(
-        cls, seat: ConfiguredAI, request: Request, allowance: Allowance, counted: Counted | None = None
+        cls, seats: Sequence[ConfiguredAI], request: Request, allowance: Allowance, counted: Counted | None = None
     ) -> Self:
-        """The worst case of *request* to *seat*; nothing is limited, nothing is counted."""
+        """The worst case of *request* to the first of *seats*, which may fall back to the others.
+
+        Where nothing is limited, nothing is counted.
+        """
         if not allowance.counts:
             return cls(request, 0.0, 0)
         cost_usd = (await load("core.usage.prices")).cost_usd
         from core.values import Usage
 
         def price(outputs: int) -> float | None:
-            known: float | None = cost_usd(Usage(inputs, outputs), model=seat.model, price_id=seat.provider.price_id)
-            return known
+            usage = Usage(inputs, outputs)
+            each = [cost_usd(usage, model=one.model, price_id=one.provider.price_id) for one in seats]
+            return None if None in each else max(each)
 
+        seat = seats[0]
         inputs = most_tokens(seat.filled(request))
-        if counted is not None:
+        if counted is not None and len(seats) == 1:  # another AI counts in another way
             inputs = min(inputs, counted.tokens + _most_in(counted.since))
         longest = request.max_tokens or seat.row.max_tokens or seat.provider.max_tokens or LONG_ANSWER
         if (limit := allowance.smallest_tokens) is not None:

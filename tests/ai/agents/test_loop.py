@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from agent_tools import Recorder, calling
-from scripted_ai import Hold, Step, scripted_app
+from scripted_ai import Hold, ScriptedClient, Step, scripted_app, scripted_seat
 
 from ai.agents.allowance import Allowance, Limits
 from ai.agents.executor import ToolExecutor
@@ -18,7 +18,7 @@ from ai.agents.fitting import LEFT_OUT
 from ai.agents.loop import Brief, Ended, run_agent
 from ai.agents.offered import ToolExecutionResult
 from ai.agents.world import Approver, Bare
-from ai.agents.worst import most_tokens
+from ai.agents.worst import Worst, most_tokens
 from core.config import AIConfig, Config
 from core.errors import EmptyAnswerError
 from core.jobs.approvals import Approval
@@ -234,6 +234,15 @@ async def test_a_turn_is_held_to_what_the_provider_counted_before_and_what_has_c
 
 def test_an_emoji_may_take_a_token_for_each_of_its_bytes() -> None:
     assert most_tokens(Request.of("\U0001fae8" * 100)) >= 400
+
+
+async def test_a_turn_is_held_to_the_price_of_the_dearest_ai_that_may_answer() -> None:
+    cheap, dear = (scripted_seat("a", ScriptedClient(), model=model) for model in ("gpt-4.1-nano", "gpt-4.1"))
+    request, allowance = Request.of("Do it"), Allowance(Limits(usd=1.0))
+    both, alone = [await Worst.of(seats, request, allowance) for seats in ([cheap, dear], [dear])]
+    assert both == alone and both.usd
+    unknown = scripted_seat("b", ScriptedClient(), model="of-my-own")
+    assert (await Worst.of([cheap, unknown], request, allowance)).usd is None
 
 
 async def test_a_budget_that_allows_no_turn_at_all_is_a_failure_that_says_so() -> None:
