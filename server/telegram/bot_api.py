@@ -30,8 +30,8 @@ _PATIENCE_S = 90.0
 _LONGEST_WAIT_S = 30.0
 _MOST_CONNECTIONS = 64
 _LONGEST_REPLY = 8 * 1024 * 1024
-_COUNTED = frozenset({"sendMessage", "editMessageText", "sendDocument", "editMessageReplyMarkup"})
-"""What Telegram counts against its limits of messages."""
+_COUNTED = {"sendMessage": 1.0, "editMessageText": 0.25, "editMessageReplyMarkup": 0.25, "deleteMessage": 0.25}
+"""What counts against the limits of messages, and for how many: nobody tells what a change counts for."""
 
 
 class TelegramError(MootError):
@@ -119,7 +119,7 @@ class BotApi:
         with anyio.move_on_after(patience_s) as patience:
             while True:
                 if chat is not None and method in _COUNTED:
-                    await self.flood.turn(chat)
+                    await self.flood.turn(chat, _COUNTED[method])
                 try:
                     return await self._once(method, parameters)
                 except TelegramError as error:
@@ -136,7 +136,9 @@ class BotApi:
     async def attempt(self, method: str, /, **parameters: Any) -> Any:
         """What *method* returns, or None where it would have to wait or fails: for what nobody misses."""
         chat = _chat_of(parameters)
-        if chat is not None and (self.flood.waits(chat) or (method in _COUNTED and not self.flood.free(chat))):
+        if chat is not None and (
+            self.flood.waits(chat) or (method in _COUNTED and not self.flood.free(chat, _COUNTED[method]))
+        ):
             return None
         try:
             return await self._once(method, parameters)

@@ -37,11 +37,11 @@ class _Bucket:
     at: float
     closed_until: float = 0.0
 
-    def wait_s(self, now: float, room: float = 0.0) -> float:
-        """Seconds until a message may go."""
+    def wait_s(self, now: float, cost: float, room: float = 0.0) -> float:
+        """Seconds until something that costs as much as *cost* messages may go."""
         self.level = min(self.burst, self.level + (now - self.at) * self.rate)
         self.at = now
-        missing = (1.0 + room - self.level) / self.rate
+        missing = (cost + room - self.level) / self.rate
         return max(0.0, missing if missing > 1e-9 else 0.0, self.closed_until - now)
 
 
@@ -57,28 +57,32 @@ class Flood:
         self._queues: dict[int, anyio.Lock] = {}
         self._line = anyio.Lock()
 
-    async def turn(self, chat: int) -> None:
-        """Return when a message to *chat* may go; those to one chat go in the order in which they asked."""
+    async def turn(self, chat: int, cost: float = 1.0) -> None:
+        """Return when a message to *chat* may go; those to one chat go in the order in which they asked.
+
+        Args:
+            cost: For how many messages it counts.
+        """
         queue = self._queues.setdefault(chat, anyio.Lock())
         async with queue:
-            await self._wait(self._of(chat))
+            await self._wait(self._of(chat), cost)
             async with self._line:
-                await self._wait(self._all)
-            self._of(chat).level -= 1
-            self._all.level -= 1
+                await self._wait(self._all, cost)
+            self._of(chat).level -= cost
+            self._all.level -= cost
         if not queue.statistics().tasks_waiting and not queue.locked():
             self._queues.pop(chat, None)
 
-    def free(self, chat: int) -> bool:
+    def free(self, chat: int, cost: float = 1.0) -> bool:
         """Whether a preview may go to *chat* now; what must be told is left room."""
         if chat in self._queues or self._line.locked():
             return False
         now, bucket = self._clock(), self._of(chat)
         room = _ROOM_LEFT if chat < 0 else 0.0
-        if bucket.wait_s(now, room) or self._all.wait_s(now, self._limits.overall / 4):
+        if bucket.wait_s(now, cost, room) or self._all.wait_s(now, cost, self._limits.overall / 4):
             return False
-        bucket.level -= 1
-        self._all.level -= 1
+        bucket.level -= cost
+        self._all.level -= cost
         return True
 
     def closed(self, chat: int | None, seconds: float) -> None:
@@ -90,8 +94,8 @@ class Flood:
         """Whether Telegram said that *chat* takes nothing now."""
         return self._of(chat).closed_until > self._clock()
 
-    async def _wait(self, bucket: _Bucket) -> None:
-        while seconds := bucket.wait_s(self._clock()):  # noqa: ASYNC110 - only time tells
+    async def _wait(self, bucket: _Bucket, cost: float) -> None:
+        while seconds := bucket.wait_s(self._clock(), cost):  # noqa: ASYNC110 - only time tells
             await anyio.sleep(seconds)
 
     def _of(self, chat: int) -> _Bucket:

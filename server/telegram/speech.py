@@ -17,11 +17,14 @@ def languages() -> tuple[str, ...]:
     return (OTHERWISE, *(one for one in found if one != OTHERWISE))
 
 
-@cache
 def words(language: str) -> dict[str, str]:
     """All sentences in *language*, a code such as `pt` or `pt-br`; in English where there is no translation."""
     code = language.partition("-")[0].lower()
-    known = code if code in languages() else OTHERWISE
+    return _read(code if code in languages() else OTHERWISE)
+
+
+@cache
+def _read(known: str) -> dict[str, str]:
     found: dict[str, str] = json.loads((_FOLDER / f"{known}.json").read_text(encoding="utf-8"))
     return found
 
