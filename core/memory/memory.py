@@ -17,10 +17,10 @@ from core.memory.finding import Where, by_words, resolve, rows_of
 from core.memory.forgetting import Forgotten, Which, forget
 from core.memory.index import Embedder, Part, VectorIndex
 from core.memory.passages import fitting, parts
-from core.memory.ranking import by_matter, fused, ordered, with_span
+from core.memory.ranking import by_matter, fused, like_it, ordered, telling, with_span
 from core.memory.scope import Scope
 from core.memory.sqlite_index import SqliteIndex
-from core.memory.threads import Threads
+from core.memory.threads import USER, Threads
 from core.memory.times import Asked, Span, asked_of
 from core.memory.words import terms
 
@@ -34,8 +34,10 @@ _AT_HAND = 2_000
 """Turns that are indexed before a search where that costs next to nothing: a tenth of a second."""
 _SHORTEST = 40
 """Tokens of a passage that is cut to fit: less tells nothing."""
-_WIDER = 3
-"""How many more are looked at where an old and a new statement of one matter are asked for."""
+_MEANT = 1.2
+"""How much more it counts that those said it whose words are asked for: some ten places."""
+_CHANGED, _OTHERS = 2, 8
+"""Where it is asked what changed: of how many turns other statements are looked for, and how many."""
 _COLUMNS = "turns.id, threads.name, turns.thread, author, person, message, turns.at, text"
 
 
@@ -286,27 +288,46 @@ class _Look:
 
     def found(self, connection: Any, most: int) -> tuple[Passage, ...]:
         overall = by_words(connection, self.where, self.question)
-        order, inside = ordered(self._joined(overall)), dict[int, None]()
-        wide = most + _WIDER if self.asked.newest or self.asked.oldest else most
-        rows = self._rows(connection, order[: 4 * wide])
-        order = self._of_one_matter(rows, order, wide)
+        order = self._joined(connection, overall)
+        inside = dict[int, None]()
+        rows = self._rows(connection, order[: 4 * most])
+        order = [turn for turn in order if turn in rows]
+        if self.asked.newest or self.asked.oldest:
+            order = self._with_others(connection, rows, order)
+        order = self._of_one_matter(rows, order[:most])
         if self.asked.span is not None:
             inside = _said_in(connection, self.where, self.asked.span)
             told = by_words(connection, self.where, self.asked.rest) if self.asked.rest.strip() else {}
-            within = {turn: score for turn, score in self._joined(told).items() if turn in inside}
-            ahead = [*ordered(within), *(turn for turn in inside if turn not in within)]
+            within = [turn for turn in self._joined(connection, told) if turn in inside]
+            ahead = [*within, *(turn for turn in inside if turn not in within)]
             rows |= self._rows(connection, ahead[: 4 * most])
-            order = with_span(self._of_one_matter(rows, ahead, most), order)
+            order = with_span(self._of_one_matter(rows, [turn for turn in ahead if turn in rows][:most]), order)
         return tuple(self._passage(rows[turn], overall, turn in inside) for turn in order[:most])
 
-    def _of_one_matter(self, rows: Mapping[int, Any], order: Sequence[int], most: int) -> list[int]:
-        there = [turn for turn in order if turn in rows][:most]
-        texts = {turn: rows[turn]["text"] for turn in there}
-        return by_matter(there, texts, {turn: rows[turn]["at"] for turn in there}, self.asked)
+    def _with_others(self, connection: Any, rows: dict[int, Any], order: Sequence[int]) -> list[int]:
+        """*order*, with what else was said of the same matter, in much the same words, right behind the first ones."""
+        found: list[int] = []
+        for turn in order[:_CHANGED]:
+            sentence = telling(rows[turn]["text"], self.asked.rest)
+            like = ordered(by_words(connection, self.where, sentence))[:_OTHERS]
+            rows |= self._rows(connection, [other for other in like if other not in rows])
+            others = [other for other in like if other in rows and other != turn]
+            texts = {other: rows[other]["text"] for other in others}
+            found += [turn, *like_it(sentence, others, texts, self.asked.rest)]
+        return list(dict.fromkeys([*found, *order]))
 
-    def _joined(self, told: Mapping[int, float]) -> dict[int, float]:
-        words = ordered(told)[:_CANDIDATES]
-        return fused((words, 1.0), (list(self.similar), 1.0))
+    def _of_one_matter(self, rows: Mapping[int, Any], order: Sequence[int]) -> list[int]:
+        texts = {turn: rows[turn]["text"] for turn in order}
+        return by_matter(order, texts, {turn: rows[turn]["at"] for turn in order}, self.asked)
+
+    def _joined(self, connection: Any, told: Mapping[int, float]) -> list[int]:
+        """The turns of *told* and those of like meaning, best first."""
+        scores = fused((ordered(told)[:_CANDIDATES], 1.0), (list(self.similar), 1.0))
+        if self.asked.who != "anybody":
+            people = {row[0]: row[1] == USER for row in rows_of(connection, "id, author", scores)}
+            meant = self.asked.who == "people"
+            scores = {turn: score * (_MEANT if people.get(turn) == meant else 1.0) for turn, score in scores.items()}
+        return ordered(scores)
 
     def _rows(self, connection: Any, turns: Sequence[int]) -> dict[int, Any]:
         """The turns by number; none that is outside of the scope, whatever an index says."""

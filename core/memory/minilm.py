@@ -15,22 +15,22 @@ _AT_ONCE = 32
 
 
 class MiniLM:
-    """An `Embedder` of the files in *folder*: `tokenizer.json` and `weights.safetensors`."""
+    """An `Embedder` of the files *tokenizer* and *weights*."""
 
     name = "all-minilm-l6-v2"
     at_hand = False
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, tokenizer: Path, weights: Path) -> None:
         import numpy as np
 
-        self._pieces = WordPieces(folder / "tokenizer.json")
-        self._weights = tensors(folder / "weights.safetensors")
+        self._pieces = WordPieces(tokenizer)
+        self._weights = tensors(weights)
         self._asked: list[tuple[Matrix, Matrix]] = []
         for layer in range(_LAYERS):
             names = [f"encoder.layer.{layer}.attention.self.{part}" for part in ("query", "key", "value")]
-            weights = np.concatenate([self._weights[f"{name}.weight"] for name in names]).T
+            joined = np.concatenate([self._weights[f"{name}.weight"] for name in names]).T
             biases = np.concatenate([self._weights[f"{name}.bias"] for name in names])
-            self._asked.append((np.ascontiguousarray(weights), biases))
+            self._asked.append((np.ascontiguousarray(joined), biases))
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         import numpy as np

@@ -3,6 +3,7 @@ SIGIR 2009), and of those that tell of one matter the newest."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from core.memory.times import Asked
@@ -10,6 +11,9 @@ from core.memory.words import terms
 
 _K = 60
 """Of the paper: how little the first places are worth more than the next."""
+_SENTENCE = re.compile(r"(?<=[.!?\u3002])\s*|\n+")
+_READ = 1_000
+"""Characters of a turn that are read for what it tells."""
 _ROOT = 5
 """Letters by which two words are taken for forms of one."""
 _SHARED, _ALIKE = 2, 0.4
@@ -47,11 +51,12 @@ def with_span(inside: Sequence[int], overall: Sequence[int]) -> list[int]:
 def by_matter(turns: Sequence[int], texts: Mapping[int, str], when: Mapping[int, str], asked: Asked) -> list[int]:
     """*turns*, but of those that tell of one matter the newest first: what was said last holds; or the oldest, where
     that was asked for. Both stay."""
+    about = _roots(asked.rest) if asked.newest or asked.oldest else frozenset()
     roots = {turn: _roots(texts[turn]) for turn in turns}
     left, found = list(turns), []
     while left:
         first = left[0]
-        same = [turn for turn in left if turn == first or _alike(roots[first], roots[turn])]
+        same = [turn for turn in left if turn == first or _alike(roots[first], roots[turn], about)]
         places = sorted(turns.index(turn) for turn in same)
         found += list(
             zip(places, sorted(same, key=lambda turn: (when[turn], turn), reverse=not asked.oldest), strict=True)
@@ -60,10 +65,32 @@ def by_matter(turns: Sequence[int], texts: Mapping[int, str], when: Mapping[int,
     return [turn for _, turn in sorted(found)]
 
 
+def telling(text: str, question: str) -> str:
+    """The sentence of *text* that holds most of what *question* asks of."""
+    about = _roots(question)
+    sentences = _SENTENCE.split(text[:_READ])
+    return max(sentences, key=lambda one: len(_roots(one) & about))
+
+
+def like_it(sentence: str, others: Sequence[int], texts: Mapping[int, str], question: str) -> list[int]:
+    """Those of *others* that tell of the matter of *question* as *sentence* does."""
+    roots, about = _roots(sentence), _roots(question)
+    about &= roots
+    found = []
+    for other in others:
+        said = _roots(telling(texts[other], question))
+        if (said & about or not about) and _alike(roots, said, frozenset()):
+            found.append(other)
+    return found
+
+
 def _roots(text: str) -> frozenset[str]:
     return frozenset(word[:_ROOT] for word in terms(text[:600]))
 
 
-def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+def _alike(one: frozenset[str], other: frozenset[str], about: frozenset[str]) -> bool:
+    """Whether they tell of one matter: by what they share, or where that was asked for, by what both hold of it."""
+    if one & about and one & about == other & about:
+        return True
     shared = len(one & other)
     return shared >= _SHARED and shared / max(1, min(len(one), len(other))) >= _ALIKE

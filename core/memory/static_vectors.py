@@ -14,14 +14,14 @@ from core.memory.tensors import tensors
 
 
 class StaticVectors:
-    """An `Embedder` of the files in *folder*: `tokenizer.json` and `weights.safetensors`."""
+    """An `Embedder` of the files *tokenizer* and *weights*."""
 
     name = "wordllama-256"
     at_hand = True
 
-    def __init__(self, folder: Path) -> None:
-        self._pieces = BytePairs(folder / "tokenizer.json")
-        (self._table,) = tensors(folder / "weights.safetensors").values()
+    def __init__(self, tokenizer: Path, weights: Path) -> None:
+        self._pieces = BytePairs(tokenizer)
+        (self._table,) = tensors(weights).values()
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         import numpy as np

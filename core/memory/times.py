@@ -1,4 +1,4 @@
-"""When a question speaks of: "last week", "in March", "before 2026-03-01", "three days ago", "what is it now"."""
+"""What a question says of time, and whose words it is about: "last week", "before 2026-03-01", "what is it now"."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 _MONTHS = {
     name: number
@@ -65,6 +66,27 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(r"\b(after|since|later than|nach dem|seit|despu\u00e9s de|desde|depois de)\s*(the\s*)?$", re.I)
 
+_OF_THEMSELVES = re.compile(
+    r"\b(i|me|my|mine|myself|we|us|our|ours|ich|mich|mir|mein\w*|wir|uns\w*|yo|mi|mis|m\u00ed|nosotr[oa]s|nuestr\w+|eu|meu\w*"
+    r"|minh\w+|n\u00f3s|noss\w+)\b",
+    re.I,
+)
+_OF_THE_ANSWERS = re.compile(
+    r"\b(you|your|du|dein\w*|sie|ihr\w*|t\u00fa|usted|tu|voc\u00ea|seu)\b[^.?!]{0,24}?\b(said|say|told|tell|recommend\w*"
+    r"|suggest\w*|advis\w+|list\w*|name[d]?|give|gave|mention\w*|explain\w*|teach|taught|mean\w*|came up|come up|wrote"
+    r"|answer\w*"
+    r"|gesagt|empfohlen|vorgeschlagen|genannt|erkl\u00e4rt|dijiste|recomendaste|sugeriste|disse|recomendou|sugeriu)\b"
+    r"|\b(according to you|as you explained|deiner antwort|seg\u00fan t\u00fa)\b",
+    re.I,
+)
+
+_ADVICE = re.compile(
+    r"\b(should|can|could|may|must|would|shall) (i|we)\b|\bdo (i|we) (need|have to)\b|\b(soll\w*|kann|muss) ich\b"
+    r"|\b(debo|puedo|devo|posso)\b",
+    re.I,
+)
+"""Which may have been answered, or told by whoever asks."""
+
 Span = tuple[datetime, datetime]
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -78,12 +100,14 @@ class Asked:
         rest: The question without the words for that time.
         newest: Whether it asks how something is by now, or what changed.
         oldest: Whether it asks how something was at first.
+        who: Whose words it is more likely about: those of the `people` who ask, or the `answers` they got.
     """
 
     span: Span | None
     rest: str
     newest: bool = False
     oldest: bool = False
+    who: Literal["people", "answers", "anybody"] = "anybody"
 
 
 def asked_of(question: str, now: datetime) -> Asked:
@@ -96,14 +120,22 @@ def asked_of(question: str, now: datetime) -> Asked:
                 continue
             if (span := read(match, now)) is not None:
                 found.append((begin, match.end(), span))
-    newest, oldest = bool(_NEWEST.search(question)), bool(_OLDEST.search(question))
+    newest, oldest, who = bool(_NEWEST.search(question)), bool(_OLDEST.search(question)), _who(question)
     if not found:
-        return Asked(None, question, newest, oldest)
+        return Asked(None, question, newest, oldest, who)
     found.sort()
     rest = question
     for start, end, _ in reversed(found):
         rest = f"{rest[:start]} {rest[end:]}"
-    return Asked(_joined(question, found, now), rest, newest, oldest)
+    return Asked(_joined(question, found, now), rest, newest, oldest, who)
+
+
+def _who(question: str) -> Literal["people", "answers", "anybody"]:
+    if _OF_THE_ANSWERS.search(question):
+        return "answers"
+    if _ADVICE.search(question):
+        return "anybody"
+    return "people" if _OF_THEMSELVES.search(question) else "anybody"
 
 
 def _joined(question: str, found: list[tuple[int, int, Span]], now: datetime) -> Span:
