@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from core.errors import ConfigError
 from core.messaging import TelegramConfig
+from core.recalling import MemoryConfig
 from core.redact import register_names, register_secret
 from core.secrecy.config_row import bare_key, checked_header, register_row_secrets
 from core.sections import FILE, Dollars, Named, Seconds, Strict, Tokens, sentence
@@ -240,7 +241,7 @@ class AuthConfig(Strict):
     per_day_usd: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
 
 
-_Section = TypeVar("_Section", Defaults, FilesConfig, AuthConfig, TelegramConfig)
+_Section = TypeVar("_Section", Defaults, FilesConfig, AuthConfig, TelegramConfig, MemoryConfig)
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,7 @@ class Config:
     groups: dict[str, list[str]] = field(default_factory=dict)  # AIs under one name, such as `@fast`
     auth: AuthConfig | None = None
     telegram: TelegramConfig = field(default_factory=TelegramConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     agents: dict[str, AgentConfig] = field(default_factory=dict)
     mcp_servers: dict[str, McpServerConfig] = field(default_factory=dict)
     bad_servers: tuple[str, ...] = ()
@@ -289,7 +291,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
     if not isinstance(raw, dict):
         return Config(problems=(f'{FILE} must hold a JSON object such as {{"ais": {{}}}}.',), readable=False)
     problems = [exposed] if exposed else []
-    known = ("ais", "defaults", "roles", "files", "groups", "agents", "mcp_servers", "auth", "telegram")
+    known = ("ais", "defaults", "roles", "files", "groups", "agents", "mcp_servers", "auth", "telegram", "memory")
     problems += [
         f"{FILE}: unknown key {key!r}; known are: {', '.join(known)}." for key in sorted(set(raw) - set(known))
     ]
@@ -314,6 +316,7 @@ def _check(raw: object, *, exposed: str | None) -> Config:
         groups=_check_groups(raw, problems),
         auth=auth,
         telegram=(_check_section(TelegramConfig, "telegram", raw, problems) or TelegramConfig()).registered(),
+        memory=_check_section(MemoryConfig, "memory", raw, problems) or MemoryConfig(),
         agents=check_agents(_mapping(raw, "agents", problems), problems, taken=rows),
         mcp_servers=servers,
         bad_servers=bad_servers,

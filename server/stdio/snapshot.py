@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 BUILT_IN = os.path.join(os.path.dirname(os.path.realpath(__file__)), "snapshot.json")
-UNLISTED_SETTINGS = frozenset({"agents", "ais", "auth", "defaults", "files", "mcp_servers", "telegram"})
+UNLISTED_SETTINGS = frozenset({"agents", "ais", "auth", "defaults", "files", "mcp_servers", "memory", "telegram"})
 """Settings of credentials.json that change nothing in any list. Every other one makes a snapshot of its own."""
 
 

@@ -1,0 +1,120 @@
+"""Which embedder and which index are configured, opened once for a process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from ai.local.vectors import MINILM as MINILM_MODEL
+from ai.local.vectors import STATIC as STATIC_MODEL
+from ai.local.vectors import VectorModel, find_vectors, have_numpy
+from ai.recall.endpoint_vectors import EndpointVectors
+from core.errors import MootError
+from core.memory.index import Embedder, VectorIndex
+from core.memory.memory import Memory
+from core.memory.sqlite_index import SqliteIndex
+from core.memory.threads import Threads
+from core.recalling import MINILM, NONE, STATIC, MemoryConfig
+from core.stores.choose import store_url
+
+if TYPE_CHECKING:
+    from ai.runs.run import Run
+
+CHROMA_URL = "CHROMA_URL"
+_NO_NUMPY = "Only words were searched, since numpy is not installed. Run: moot memory install"
+_lock = threading.Lock()
+_opened: dict[str, Embedder] = {}
+_indexes: WeakKeyDictionary[Threads, dict[str, VectorIndex]] = WeakKeyDictionary()
+"""An index remembers what it has read; a memory is opened for each run."""
+
+
+def open_memory(threads: Threads, config: MemoryConfig, run: Run | None = None) -> Memory:
+    """The memory of what is kept in *threads*. Blocks: it may read weights of some megabytes.
+
+    Args:
+        run: Asks the AI that makes vectors, where one is configured for it.
+    """
+    embedder, lacking, index = None, "", None
+    try:
+        embedder = _embedder(config.embedder, run)
+        index = _index(threads, config)
+    except MootError as error:
+        embedder, lacking = None, f"Only words were searched. {error}"
+    if embedder is not None and not have_numpy():
+        embedder, lacking = None, _NO_NUMPY
+    return Memory(threads, index=index, embedder=embedder, older=partial(_older, run=run), lacking=lacking)
+
+
+def index_kind(config: MemoryConfig) -> str:
+    """Where vectors are: `here`, `chroma` or `postgres`."""
+    if config.index is not None:
+        return config.index
+    if os.environ.get(CHROMA_URL, "").strip():
+        return "chroma"
+    return "postgres" if store_url() else "here"
+
+
+def _embedder(name: str, run: Run | None) -> Embedder | None:
+    if name == NONE:
+        return None
+    if name in (STATIC, MINILM):
+        return _local(STATIC_MODEL if name == STATIC else MINILM_MODEL)
+    return EndpointVectors(run, name) if run is not None else None
+
+
+def _local(model: VectorModel) -> Embedder:
+    with _lock:
+        if model.name not in _opened:
+            files = find_vectors(model)
+            if not have_numpy():
+                from core.errors import LocalModelError
+
+                raise LocalModelError("numpy is not installed. Run: moot memory install")
+            _opened[model.name] = _class_of(model)(*files.values())
+        return _opened[model.name]
+
+
+def _class_of(model: VectorModel) -> Callable[..., Embedder]:
+    if model is STATIC_MODEL:
+        from core.memory.static_vectors import StaticVectors
+
+        return StaticVectors
+    from core.memory.minilm import MiniLM
+
+    return MiniLM
+
+
+def _older(name: str, run: Run | None) -> Embedder | None:
+    """The embedder that made an index before the configuration changed, if it is one of this machine."""
+    for model in (STATIC_MODEL, MINILM_MODEL):
+        if model.name == name:
+            try:
+                return _local(model)
+            except MootError:
+                return None
+    return None
+
+
+def _index(threads: Threads, config: MemoryConfig) -> VectorIndex:
+    kind = index_kind(config)
+    with _lock:
+        known = _indexes.setdefault(threads, {})
+        if kind not in known:
+            known[kind] = _opened_index(kind, threads)
+        return known[kind]
+
+
+def _opened_index(kind: str, threads: Threads) -> VectorIndex:
+    if kind == "chroma":
+        from core.memory.chroma_index import ChromaIndex
+
+        return ChromaIndex(os.environ.get(CHROMA_URL, ""), threads.store)
+    if kind == "postgres":
+        from core.memory.pgvector_index import PostgresIndex
+
+        return PostgresIndex(store_url() or "", threads.store)
+    return SqliteIndex(threads.store)

@@ -1,0 +1,76 @@
+"""Recalling for a run: what its person said before, within the allowance; the same again when the run is resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ai.recall.chosen import open_memory
+from core.errors import StoreError
+from core.memory.memory import Found, Memory, Passage
+from core.memory.scope import Scope
+from core.usage.tokens import text_tokens
+
+if TYPE_CHECKING:
+    from ai.runs.run import Run
+
+T = TypeVar("T")
+_STEP = 500
+
+
+async def recall(
+    run: Run, scope: Scope, question: str, *, tokens: int | None = None, but: Callable[[int], bool] = lambda turn: False
+) -> Found:
+    """What was said in *scope* that matters to *question*; a note instead where it cannot be read.
+
+    Args:
+        tokens: At most so many; None: as configured.
+        but: Turns that go along anyway.
+    """
+    allowance = run.roster.config.memory.tokens if tokens is None else tokens
+    if not allowance or not question.strip():
+        return Found(())
+
+    async def look() -> dict[str, Any]:
+        try:
+            found = await with_memory(
+                run, lambda memory: memory.recall(scope, question, text_tokens, tokens=allowance, but=but)
+            )
+        except StoreError as error:
+            found = Found((), (f"Nothing was recalled: {error}",))
+        return asdict(found)
+
+    key = sha256(json.dumps([asdict(scope), question]).encode()).hexdigest()[:16]
+    kept = await run.call(f"recall:{key}", look)
+    passages = [Passage(**{**one, "by": tuple(one["by"])}) for one in kept["passages"]]
+    return Found(tuple(passages), tuple(kept["notes"]))
+
+
+async def with_memory(run: Run, work: Callable[[Memory], T]) -> T:
+    """What *work* makes, in a worker thread, of the memory of the run's person."""
+    config, threads = run.roster.config.memory, run.threads
+
+    def there() -> T:
+        return work(open_memory(threads, config, run))
+
+    return await anyio.to_thread.run_sync(there)
+
+
+async def index_all(run: Run, say: Callable[[int], None] = lambda left: None) -> None:
+    """Index what is not yet, a step at a time; *say* is told how much is left. Go on with it at any time.
+
+    Raises:
+        MootError: The embedder or the index cannot be reached; what was indexed stays.
+    """
+    while left := await with_memory(run, _step):
+        say(left)
+
+
+def _step(memory: Memory) -> int:
+    return memory.catch_up(most=_STEP)
