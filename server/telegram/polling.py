@@ -11,15 +11,14 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from core.errors import StoreError
+from core.errors import MootError, StoreError
 from server.telegram.bot_api import POLL_S, BotApi, SecondPollerError, TelegramError, TokenRefusedError
 from server.telegram.incoming import ALLOWED
 from server.telegram.store import TelegramStore
 
 log = logging.getLogger(__name__)
 
-_AGAIN_S, _LONGEST_AGAIN_S = 1.0, 30.0
-_OTHER_POLLER_S = 5.0
+_AGAIN_S, _LONGEST_AGAIN_S = 0.25, 30.0
 _FORGET_OFFSET_S = 3 * 86_400.0
 """Telegram may number anew after a week without updates."""
 Take = Callable[[Sequence[dict[str, Any]]], Awaitable[None]]
@@ -82,23 +81,21 @@ class Poller:
             except TokenRefusedError:
                 raise
             except SecondPollerError as error:
-                self._say(str(error))
-                await anyio.sleep(_OTHER_POLLER_S)
-                continue
+                problem: MootError = error
             except StoreError as error:
-                self._say(str(error))
+                problem = error
                 await self._cannot(updates, error)
-                await anyio.sleep(wait_s)
-                continue
             except TelegramError as error:
-                self._say(str(error))
-                await anyio.sleep(wait_s)
-                wait_s = min(_LONGEST_AGAIN_S, wait_s * 2)
+                problem = error
+            else:
+                wait_s, self._told = _AGAIN_S, ""
+                if updates:
+                    offset, got_at = max(int(one["update_id"]) for one in updates) + 1, anyio.current_time()
+                await self._take(new)
                 continue
-            wait_s, self._told = _AGAIN_S, ""
-            if updates:
-                offset, got_at = max(int(one["update_id"]) for one in updates) + 1, anyio.current_time()
-            await self._take(new)
+            self._say(str(problem))
+            await anyio.sleep(wait_s)
+            wait_s = min(_LONGEST_AGAIN_S, wait_s * 2)
 
     def _say(self, sentence: str) -> None:
         """Tell whoever runs the bot, once until it works again."""
