@@ -240,6 +240,7 @@ async def _recipe_for(
     person: Person, app: App, job: Job, memo: Memo, recipe: Recipe, given: dict[str, Any]
 ) -> JobResult:
     from core.jobs.values import JobResult
+    from tools.recipe.result import document
 
     materials = await anyio.to_thread.run_sync(app.materials_of, person)
     materials = _at(materials, given.pop(PLACE, None))
@@ -250,7 +251,7 @@ async def _recipe_for(
         if job.calls:
             run.step(f"resumed with {job.calls} finished calls")
         result: Any = await recipe.run(run, **arguments)
-    return JobResult(result.document(), result.model_dump(mode="json"))
+    return JobResult(document(result), result.model_dump(mode="json"))
 
 
 async def _from(app: App, materials: Materials, origin: Origin) -> Materials:

@@ -15,7 +15,7 @@ from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 from core.errors import InvalidInputError
 from core.people.person import acting
 from core.usage.tokens import text_tokens
-from tools.recipe.result import Result
+from tools.recipe.result import Result, document
 
 MOST_TOKENS = 18_000
 """Below the hosts' limit by a good margin, since nobody counts tokens alike."""
@@ -77,7 +77,7 @@ def noted(reply: CallToolResult, note: str) -> CallToolResult:
 
 
 def _both(result: Result) -> tuple[str, dict[str, Any]]:
-    return result.document(), result.model_dump(mode="json")
+    return document(result), result.model_dump(mode="json")
 
 
 def _size(text: str, data: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Protocol, Self, get_args
 
 from pydantic import BaseModel, model_validator
 
@@ -56,9 +56,16 @@ class Result(Part, ABC):
     def markdown(self) -> str:
         """The result as its readers see it."""
 
-    def document(self) -> str:
-        """`markdown()` as a whole, in which no part gives the address of another one's picture."""
-        return without_pictures(self.markdown())
+
+class Shown(Protocol):
+    """Whatever shows itself."""
+
+    def markdown(self) -> str: ...
+
+
+def document(result: Shown) -> str:
+    """*result* as a whole, in which no part gives the address of another one's picture."""
+    return without_pictures(result.markdown())
 
 
 def shown(value: Any) -> Any:

@@ -43,6 +43,7 @@ from core.untrusted import Fence
 from core.values import Message, Request, ToolCall, ToolResult
 from server.mcp_client.definitions import defined
 from tools.agent import agent
+from tools.recipe.result import document
 
 ALL = injections()
 PARTS = [ALL[start::6] for start in range(6)]
@@ -260,9 +261,9 @@ async def test_what_a_host_is_shown_fetches_nothing_and_moves_no_cursor(part: li
         async with scripted_app({"gpt": steps}, config=config, materials=materials) as app:  # type: ignore[dict-item]
             async with app.run("agent") as run:
                 reply = await agent(run, "Read it", ai="worker")
-        document = reply.document()
-        assert not _REFERRED.search(_without_code(document)) or "]:" not in document, one.name
-        for shown in (document, json.dumps(reply.model_dump(), ensure_ascii=False)):
+        whole = document(reply)
+        assert not _REFERRED.search(_without_code(whole)) or "]:" not in whole, one.name
+        for shown in (whole, json.dumps(reply.model_dump(), ensure_ascii=False)):
             is_plain(shown)
             assert not _FETCHED.search(_without_code(shown)), one.name
             assert not any(key in shown for key in PLANTED)
