@@ -145,11 +145,21 @@ CREATE TABLE app_grants (
 )
 """
 
+_MEMORY = """
+CREATE TABLE vectors (
+    store text NOT NULL, embedder text NOT NULL, thread bigint NOT NULL, turn bigint NOT NULL, part bigint NOT NULL,
+    halves bytea,
+    PRIMARY KEY (store, embedder, turn, part)
+);
+CREATE INDEX vectors_by_thread ON vectors (store, embedder, thread)
+"""
+
 SCHEMAS: dict[str, tuple[str, ...]] = {
     "moot": (_LEDGER, _LEDGER_SPOOLED, _LEDGER_PERSON),
     "limits": (_LIMITS, _SLOTS),
     "budget": (_BUDGET, _BUDGET_PERSON),
     "jobs": (_JOBS, _PROGRESS, _APART, _LEASES, _PERSON, _BLAME),
     "people": (_PEOPLE, _APPS),
+    "memory": (_MEMORY,),
 }
 """Migrations by the name of the store, which on one machine is a file `NAME.db`."""

@@ -1,0 +1,156 @@
+"""The index by meaning on a Chroma server, which CHROMA_URL names: by its HTTP protocol, version 2.
+
+Chroma's own client brings a hundred megabytes for six requests. No word is kept there: numbers of turns and vectors, a
+collection for each embedder, and in each the vectors of every file that uses the server, told apart by its name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from core.errors import ConfigError, StoreError
+from core.memory.index import Matrix, Near, Part
+from core.redact import register_secret
+from core.stores.sqlite import Store
+
+if TYPE_CHECKING:
+    import httpx2
+
+TOKEN = "CHROMA_TOKEN"  # noqa: S105 - the name of the variable
+_PREFIX = "moot-"
+_SPACE = {"hnsw": {"space": "cosine", "ef_search": 200}}
+_AT_ONCE = 250
+_TIMEOUT_S = 10.0
+_ODD = "The server of CHROMA_URL answers oddly. Check that it is a Chroma server, 1.0 or newer."
+_AWAY = "The Chroma server of CHROMA_URL does not answer. Start it, or correct CHROMA_URL."
+
+
+class ChromaIndex:
+    """A `VectorIndex` on the server at *url*, for what is in *store*.
+
+    Raises:
+        ConfigError: That is no address.
+    """
+
+    name = "chroma"
+
+    def __init__(self, url: str, store: Store) -> None:
+        url = url.strip().rstrip("/")
+        if not re.fullmatch(r"https?://[^\s@]+", url):
+            raise ConfigError("CHROMA_URL must be an address such as http://127.0.0.1:8000. Correct it.")
+        tenant = os.environ.get("CHROMA_TENANT", "").strip() or "default_tenant"
+        database = os.environ.get("CHROMA_DATABASE", "").strip() or "default_database"
+        self._base = f"{url}/api/v2/tenants/{tenant}/databases/{database}/collections"
+        self._store = store
+        self._client: httpx2.Client | None = None
+        self._collections: dict[str, str] = {}
+        self._ours = ""
+        self._lock = threading.Lock()
+
+    def add(self, embedder: str, parts: Sequence[Part], vectors: Matrix) -> None:
+        for start in range(0, len(parts), _AT_ONCE):
+            some = parts[start : start + _AT_ONCE]
+            told = [{"store": self._file, "thread": p.thread, "turn": p.turn, "part": p.part} for p in some]
+            body = {
+                "ids": [f"{self._file}:{p.turn}:{p.part}" for p in some],
+                "embeddings": [[float(number) for number in row] for row in vectors[start : start + _AT_ONCE]],
+                "metadatas": told,
+            }
+            self._post(f"{self._collection(embedder)}/upsert", body)
+
+    def nearest(self, embedder: str, threads: Collection[int] | None, vector: Matrix, *, most: int) -> list[Near]:
+        tests: list[dict[str, Any]] = [{"store": self._file}]
+        if threads is not None:
+            tests.append({"thread": {"$in": sorted(threads)}})
+        body = {
+            "query_embeddings": [[float(number) for number in vector]],
+            "n_results": 2 * most,  # a long turn has several parts
+            "where": {"$and": tests} if len(tests) > 1 else tests[0],
+            "include": ["metadatas", "distances"],
+        }
+        reply = self._post(f"{self._collection(embedder)}/query", body)
+        try:
+            pairs = zip(reply["metadatas"][0], reply["distances"][0], strict=True)
+            found = [Near(int(told["turn"]), int(told["part"]), 1 - float(far)) for told, far in pairs]
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise StoreError(_ODD) from error
+        once: dict[int, Near] = {}
+        for near in found:
+            once.setdefault(near.turn, near)
+        return list(once.values())[:most]
+
+    def forget(self, turns: Sequence[int]) -> None:
+        for collection in self._all():
+            for start in range(0, len(turns), _AT_ONCE):
+                some = list(turns[start : start + _AT_ONCE])
+                where = {"$and": [{"store": self._file}, {"turn": {"$in": some}}]}
+                self._post(f"{collection}/delete", {"where": where})
+
+    def drop(self, embedder: str) -> None:
+        self._post(f"{self._collection(embedder)}/delete", {"where": {"store": self._file}})
+
+    def count(self, embedder: str) -> int:
+        body = {"where": {"store": self._file}, "include": []}
+        return len(self._post(f"{self._collection(embedder)}/get", body)["ids"])
+
+    def close(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    @property
+    def _file(self) -> str:
+        """The name of the file whose turns these are."""
+        if not self._ours:
+            query = "SELECT value FROM notes WHERE key = 'store'"
+            self._ours = str(self._store.read(lambda c: c.execute(query).fetchone()[0]))
+        return self._ours
+
+    def _collection(self, embedder: str) -> str:
+        if embedder not in self._collections:
+            name = _PREFIX + re.sub(r"[^A-Za-z0-9-]+", "-", embedder).strip("-")[:180]
+            body = {"name": name, "get_or_create": True, "configuration": _SPACE}
+            self._collections[embedder] = f"{self._base}/{self._post(self._base, body)['id']}"
+        return self._collections[embedder]
+
+    def _all(self) -> list[str]:
+        found = self._send("GET", self._base, None)
+        return [f"{self._base}/{one['id']}" for one in found if str(one["name"]).startswith(_PREFIX)]
+
+    def _post(self, url: str, body: dict[str, Any]) -> Any:
+        return self._send("POST", url, body)
+
+    def _send(self, method: str, url: str, body: dict[str, Any] | None) -> Any:
+        import httpx2
+
+        try:
+            reply = self._connected().request(method, url, json=body)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise StoreError(_AWAY) from error
+        if reply.status_code in (401, 403):
+            raise StoreError(f"The Chroma server of CHROMA_URL lets nobody in. Set {TOKEN}.")
+        if reply.status_code == 404:  # it was emptied or set up anew: what is remembered of it is of no use
+            self._collections.clear()
+        if not reply.is_success:
+            raise StoreError(f"The server of CHROMA_URL refuses a request ({reply.status_code}). Try again later.")
+        try:
+            return reply.json()
+        except ValueError as error:
+            raise StoreError(_ODD) from error
+
+    def _connected(self) -> httpx2.Client:
+        import httpx2
+
+        with self._lock:
+            if self._client is None:
+                headers = {}
+                if token := os.environ.get(TOKEN, "").strip():
+                    register_secret(token)
+                    headers = {"x-chroma-token": token}
+                self._client = httpx2.Client(timeout=_TIMEOUT_S, headers=headers)
+            return self._client
