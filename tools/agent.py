@@ -106,7 +106,7 @@ async def agent(
 ) -> AgentReply:
     """Have an AI, or an agent of the user's, do a task with tools: it looks things up, acts, and answers."""
     name = only_one(run.roster, ai)
-    context = await gather(run, [name], system=system, files=files, images=images, thread=thread)
+    context = await gather(run, [name], system=system, files=files, images=images, thread=thread, question=task)
 
     def make(prompt: str, **options: Any) -> Any:
         return build_request(prompt, run.roster, name, effort=effort, **options)

@@ -152,7 +152,9 @@ async def ask_many(
             "A schema does not go with samples or a vote, which ask for an answer of their own form."
         )
     names = choose(run.roster, ais)
-    context = await gather(run, names, role=role, system=system, files=files, images=images, thread=thread)
+    context = await gather(
+        run, names, role=role, system=system, files=files, images=images, thread=thread, question=prompt
+    )
     context = context.after(history)
     asking = _Asking(prompt, names, samples, synthesize, options, context)
     if synthesize == "best":

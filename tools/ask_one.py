@@ -54,7 +54,9 @@ async def ask_one(
     """Get a second opinion: ask one other AI (GPT, Claude, Gemini, Grok, ...) and return its answer."""
     await check_schema(schema)
     name = only_one(run.roster, ai)
-    context = await gather(run, [name], role=role, system=system, files=files, images=images, thread=thread)
+    context = await gather(
+        run, [name], role=role, system=system, files=files, images=images, thread=thread, question=prompt
+    )
     context = context.after(history)
     make = partial(
         build_request,

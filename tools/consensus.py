@@ -76,7 +76,7 @@ async def consensus(
     if not 0.5 <= threshold <= 1:
         raise InvalidInputError("'threshold' must be between 0.5 and 1: the share of AIs that has to agree.")
     panel = _seated(run, question, ais, referee, max_tokens, timeout_s)
-    context = await gather(run, panel.asked, files=files, thread=thread)
+    context = await gather(run, panel.asked, files=files, thread=thread, question=question)
     panel.question, receipt = context.question(run, panel.asked, question)
     if dry_run:
         return (await _plan(run, panel)).but(sent_along=receipt)

@@ -108,7 +108,7 @@ async def debate(
     check_question(question)
     stances = {run.roster.meant(name): side for name, side in (stances or {}).items()}
     names, judges = _seating(run, ais, judge, stances)
-    context = await gather(run, names, files=files, thread=thread)
+    context = await gather(run, names, files=files, thread=thread, question=question)
     asked, receipt = context.question(run, names, question)
     table = _Table(asked, _lettered(run, names), max_tokens, seat_tools(tools))
     if dry_run:

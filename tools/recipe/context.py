@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import anyio.to_thread
@@ -20,12 +20,14 @@ from ai.runs.run import Run
 from core.errors import InvalidInputError, StoreError
 from core.files.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
 from core.jobs.values import is_job
+from core.memory.memory import Found
 from core.memory.threads import USER, Turn, check_name
 from core.roles import find_role
 from core.untrusted import Fence
 from core.usage.tokens import input_tokens, text_tokens
 from core.values import Image, Message, Request
 from tools.recipe.kit import Said, counted
+from tools.recipe.recalled import noted, recalled, told
 
 ASSISTANT = "assistant"
 """The author, in a conversation its user keeps, that stands for whoever is asked."""
@@ -57,6 +59,8 @@ class Context:
     receipt: tuple[Sent, ...] = ()
     thread: str | None = None
     history: tuple[Turn, ...] = ()
+    recalled: Found = field(default_factory=lambda: Found(()))
+    """What was said before and matters, but for what `history` holds for every AI."""
 
     def after(self, said: Sequence[Said] | None) -> Context:
         """This context after a conversation that its user keeps: what *said* holds comes before the thread."""
@@ -68,10 +72,13 @@ class Context:
         request = make(f"{prompt}\n\n{self.files}" if self.files else prompt, system=self.system)
         (message,) = request.messages
         asked = replace(message, parts=(*message.parts, *self.images))
-        request = replace(request, messages=(asked,))
         if not self.history:
-            return request, None
-        dropped = self.dropped(run.roster, ai, request)
+            return _with_text(request, asked, told(self.recalled.passages, Fence(run.rng("recalled", ai)))), None
+        fence = Fence(run.rng("recalled", ai))
+        dropped = self.dropped(run.roster, ai, _with_text(request, asked, told(self.recalled.passages, fence)))
+        along = {turn.id for turn in self.history[dropped:]}
+        earlier = told([one for one in self.recalled.passages if one.turn not in along], fence)
+        (asked,) = _with_text(request, asked, earlier).messages
         said = _conversation(self.history[dropped:], ai, Fence(run.rng("thread", ai)))
         note = (
             f"The {dropped} oldest turns of the thread did not fit its context and were left out." if dropped else None
@@ -99,6 +106,8 @@ class Context:
         parts, receipt = [question], self.lines()
         if self.files:
             parts.append(self.files)
+        if earlier := told(self.recalled.passages, Fence(run.rng("recalled"))):
+            parts.insert(0, earlier)
         if self.history:
             bare = Request.of("\n\n".join(parts))
             dropped = max(self.dropped(run.roster, ai, bare) for ai in ais)
@@ -145,8 +154,12 @@ async def gather(
     files: Sequence[str] | None = None,
     images: Sequence[str] | None = None,
     thread: str | None = None,
+    question: str = "",
 ) -> Context:
     """Everything that goes along, read once for all of *ais*.
+
+    Args:
+        question: For which what no longer goes along of the thread is recalled.
 
     Raises:
         InvalidInputError: There is no such role, a file may not be read, or may not go to one of *ais*.
@@ -172,8 +185,26 @@ async def gather(
     run.local_only = run.local_only or context.local_only
     if thread is not None:
         history = await anyio.to_thread.run_sync(run.threads.history, thread)
-        context = replace(context, history=tuple(history))
+        context = await _recalling(run, ais, replace(context, history=tuple(history)), question)
     return context
+
+
+async def _recalling(run: Run, ais: Sequence[str], context: Context, question: str) -> Context:
+    """*context* with what was said before and matters to *question*: in this chat, or in what no longer fits."""
+    bare = Request.of("\n\n".join([question, context.files, context.system or ""]))
+    dropped = max((context.dropped(run.roster, ai, bare) for ai in ais), default=0) if context.history else 0
+    if context.thread is None or not (dropped or run.origin.place.channel):
+        return context
+    along = {turn.id for turn in context.history[dropped:]}
+    found = await recalled(run, context.thread, question, along)
+    receipt = (*context.receipt, Sent("memory", note)) if (note := noted(found)) else context.receipt
+    return replace(context, recalled=found, receipt=receipt)
+
+
+def _with_text(request: Request, asked: Message, text: str) -> Request:
+    """*request* with *text* before what is *asked*."""
+    parts = (*Message.user(f"{text}\n\n").parts, *asked.parts) if text else asked.parts
+    return replace(request, messages=(replace(asked, parts=parts),))
 
 
 def context_window(seat: ConfiguredAI) -> int:
