@@ -116,10 +116,13 @@ def _folded(title: str, replies: Sequence[Mapping[str, Any]]) -> list[Piece]:
 
 
 def _receipt(result: Mapping[str, Any], language: str) -> list[Piece]:
-    names = result.get("sent_along") or ()
-    return (
-        [italic(say(language, "file_receipt", files="; ".join(shown_name(str(one)) for one in names)))] if names else []
-    )
+    names = [shown_name(str(one)) for one in result.get("sent_along") or () if _is_news(str(one))]
+    return [italic(say(language, "file_receipt", files="; ".join(names)))] if names else []
+
+
+def _is_news(line: str) -> bool:
+    """Whether a line of the receipt is worth a place below an answer: of memory, what is away now."""
+    return not line.startswith("memory (") or "searched: " in line
 
 
 def _replies(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
