@@ -65,6 +65,9 @@ class Embedder(Protocol):
     at_hand: bool
     """Whether it costs next to nothing: then what is new is indexed before a search."""
 
+    floor: float
+    """A likeness below it tells nothing: two texts that have nothing to do with each other have as much."""
+
     def embed(self, texts: Sequence[str]) -> Matrix:
         """A row for each text. Blocks.
 

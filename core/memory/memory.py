@@ -112,7 +112,7 @@ class Memory:
         self.embedder = embedder
         self.index: VectorIndex = index or SqliteIndex(threads.store)
         self._older = older
-        self._lacking = lacking
+        self.lacking = lacking
 
     def search(self, scope: Scope, question: str, *, most: int = 5, now: datetime | None = None) -> Found:
         """What was said in *scope* that matters to *question*, at most *most* passages, best first.
@@ -224,7 +224,7 @@ class Memory:
     def _by_meaning(self, where: Where, asked: Asked) -> tuple[dict[int, tuple[int, float]], tuple[str, ...]]:
         """Turns by their nearest part and how near it is; and what there is to say of it."""
         if self.embedder is None:
-            return {}, (self._lacking,) if self._lacking else ()
+            return {}, (self.lacking,) if self.lacking else ()
         try:
             if self.embedder.at_hand:
                 self.catch_up(most=_AT_HAND)
@@ -234,7 +234,8 @@ class Memory:
             near = index.nearest(embedder.name, where.threads, vector, most=most)
         except MootError as error:
             return {}, (f"Only words were searched: {error}",)
-        return {one.turn: (one.part, one.similarity) for one in near}, ()
+        alike = [one for one in near if one.similarity >= embedder.floor]
+        return {one.turn: (one.part, one.similarity) for one in alike}, ()
 
     def _answering(self) -> tuple[VectorIndex, Embedder]:
         """The index that answers: ours once it was whole; until then one that was, if its embedder is still there."""

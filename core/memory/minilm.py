@@ -19,6 +19,7 @@ class MiniLM:
 
     name = "all-minilm-l6-v2"
     at_hand = False
+    floor = 0.2
 
     def __init__(self, tokenizer: Path, weights: Path) -> None:
         import numpy as np

@@ -18,6 +18,7 @@ class StaticVectors:
 
     name = "wordllama-256"
     at_hand = True
+    floor = 0.15
 
     def __init__(self, tokenizer: Path, weights: Path) -> None:
         self._pieces = BytePairs(tokenizer)

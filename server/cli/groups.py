@@ -10,7 +10,7 @@ from server.cli.added import WithAdded
 
 _SECTIONS = {
     "Ask": ("ask", "chat", "consensus", "debate", "judge", "review", "batch"),
-    "Find again": ("history", "show", "again", "threads", "prompt", "jobs", "usage"),
+    "Find again": ("history", "show", "again", "threads", "memory", "prompt", "jobs", "usage"),
     "AIs": ("status", "ai", "models", "keys", "local", "tools", "skills"),
     "Set up": ("init", "connect", "demo", "doctor", "completion", "serve", "telegram", "worker"),
 }

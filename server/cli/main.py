@@ -24,6 +24,7 @@ from server.cli.commands import batch as batch_cli
 from server.cli.commands import chat as chat_cli
 from server.cli.commands import history as history_commands
 from server.cli.commands import jobs as jobs_cli
+from server.cli.commands import memory as memory_commands
 from server.cli.commands import setup as setup_commands
 from server.cli.commands import shells
 from server.cli.commands import skills as skill_commands
@@ -139,6 +140,7 @@ for _command in (
     batch_cli.batch,
     *history_commands.COMMANDS,
     thread_commands.threads,
+    memory_commands.memory,
     jobs_cli.jobs,
     jobs_cli.worker,
     *ai_commands.COMMANDS,

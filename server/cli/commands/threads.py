@@ -47,8 +47,10 @@ def show(name: str, output: Any) -> None:
 @click.argument("words", nargs=-1, required=True)
 @opt.JSON
 def search(words: tuple[str, ...], as_json: bool) -> None:
-    """Find turns that hold all WORDS."""
-    found = _use(lambda kept: kept.search(" ".join(words)))
+    """Find turns that hold all WORDS, and then those that mean the same."""
+    from server.cli.showing.memory import turns_like
+
+    found = _use(lambda kept: turns_like(kept, " ".join(words)))
     if as_json:
         _print_json("matches", found)
         return

@@ -26,6 +26,7 @@ class Lengths:
 
     name = "lengths"
     at_hand = True
+    floor = 0.0
 
     def embed(self, texts: Sequence[str]) -> Any:
         import numpy as np

@@ -22,6 +22,7 @@ class Meanings:
 
     name = "meanings"
     at_hand = True
+    floor = 0.5
 
     def __init__(self, name: str = "meanings") -> None:
         self.name = name

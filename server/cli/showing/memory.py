@@ -1,0 +1,212 @@
+"""What was said before, for the person whose it is: found, forgotten, taken elsewhere and back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, TextIO
+
+import anyio
+import anyio.to_thread
+
+from ai.local.vectors import MINILM, STATIC, install_vectors
+from ai.recall.chosen import index_kind, open_memory
+from ai.recall.forgetting import forget as forget_everywhere
+from ai.recall.opening import index_all, with_memory
+from ai.runs.app import open_app
+from ai.runs.run import Run
+from core.config import load_config
+from core.errors import InvalidInputError
+from core.memory.forgetting import Forgotten, Which
+from core.memory.memory import Found, Memory, MemoryStatus
+from core.memory.moving import exported, take_in
+from core.memory.scope import Scope
+from core.memory.threads import Match, Threads
+from core.paths import credentials_path
+from core.people.person import acting
+from core.untrusted import clean, one_line, quoted
+from server.cli.options import NONE, OK, note, print_json
+from tools.recipe.kit import counted
+
+Where = Mapping[str, str | None]
+_FEW = 5
+_EXCERPT = 200
+_DAYS = re.compile(r"(\d{1,5})d")
+
+
+def scope_of(where: Where) -> Scope:
+    """The scope of --thread, --chat and --topic; all that is the person's where neither is given, who asks for it."""
+    if where["thread"] and where["chat"]:
+        raise InvalidInputError("Give either --thread or --chat, not both.")
+    if where["thread"]:
+        return Scope.of_thread(where["thread"])
+    return Scope.of_chat(where["chat"], where["topic"] or "") if where["chat"] else Scope.of_everything()
+
+
+def show_status(*, as_json: bool) -> int:
+    """Print how much is kept, and how it is searched."""
+    status, lacking, kind = anyio.run(_status)
+    if as_json:
+        print_json({**asdict(status), "kind": kind, "lacking": lacking or None})
+        return OK
+    print(f"{counted(status.turns, 'turn')} in {counted(status.threads, 'thread')}")
+    if status.embedder is None:
+        print("Searched by words alone." if not lacking else clean(lacking))
+        return OK
+    print(f"By meaning: {status.embedder}, kept {'in threads.db' if kind == 'here' else f'by {kind}'}")
+    if status.waiting:
+        answering = f"; {status.answering} answers meanwhile" if status.answering else ""
+        print(f"Not indexed yet: {counted(status.waiting, 'turn')}{answering}. To do it now: moot memory reindex")
+    if status.unforgotten:
+        print(f"The index was away when {counted(status.unforgotten, 'turn')} were forgotten. Run: moot memory reindex")
+    return OK
+
+
+def show_search(question: str, most: int, where: Where, *, as_json: bool) -> int:
+    """Print the passages that would be recalled for *question*."""
+    found = anyio.run(_search, scope_of(where), question, most)
+    if as_json:
+        print_json({"passages": [asdict(one) for one in found.passages], "notes": found.notes})
+        return OK if found.passages else NONE
+    for one in found.passages:
+        who = one_line(one.person or one.author, 60)
+        message = f", message {one_line(one.message, 60)}" if one.message else ""
+        print(f"[{one.turn}] {one.at[:16].replace('T', ' ')}  {who} in {one.thread}{message}  ({', '.join(one.by)})")
+        print(f"{quoted(one.text)}\n")
+    for line in found.notes:
+        note(clean(line))
+    if not found.passages:
+        note("Nothing found.")
+        return NONE
+    return OK
+
+
+def forget_said(where: Where, what: Mapping[str, Any], agreed: Callable[[str], bool], *, as_json: bool) -> int:
+    """Delete what was said; the exit code."""
+    scope = scope_of(where)
+    which = Which(what["turn"], what["message"], _moment(what["since"]), _moment(what["until"]))
+    place = where["thread"] or where["chat"]
+    asked = f"all that was said in {place!r}" if place else "all that was ever said"
+    if not which.everything:
+        asked = f"what you named of {asked}"
+    if not agreed(f"Forget {asked}, for good?"):
+        return OK
+    gone = anyio.run(_forget, scope, which)
+    if as_json:
+        print_json({"turns": gone.turns, "threads": gone.threads, "jobs": gone.jobs, "notes": gone.notes})
+    elif gone.turns:
+        jobs = f" and {counted(len(gone.jobs), 'job')}" if gone.jobs else ""
+        print(f"Forgotten: {counted(gone.turns, 'turn')}{jobs}.")
+    else:
+        note("There is nothing to forget.")
+    for line in () if as_json else gone.notes:
+        note(clean(line))
+    return OK if gone.turns else NONE
+
+
+def export(where: Where, output: TextIO) -> int:
+    """Write what was said to *output*."""
+    threads = _threads()
+    try:
+        for one in exported(threads, scope_of(where)):
+            output.write(json.dumps(one, ensure_ascii=False) + "\n")
+    finally:
+        threads.close()
+    return OK
+
+
+def take_in_file(lines: Iterable[str]) -> int:
+    """Keep what stands in *lines*."""
+    threads = _threads()
+    try:
+        many = take_in(threads, lines)
+    finally:
+        threads.close()
+    note(f"kept {counted(many, 'turn')}. To index them by meaning now: moot memory reindex")
+    return OK
+
+
+def index_now() -> int:
+    """Index what is not indexed yet."""
+    anyio.run(_index)
+    return OK
+
+
+def install_vectors_now(*, minilm: bool) -> int:
+    """Fetch what searching by meaning needs."""
+    install_vectors(note, MINILM if minilm else STATIC)
+    if minilm:
+        note('to use it: "memory": {"embedder": "minilm"} in credentials.json, and: moot memory reindex')
+    return OK
+
+
+def turns_like(threads: Threads, words: str) -> list[Match]:
+    """Turns of *threads* that hold all *words*, and where these are few, others that matter to them. Blocks."""
+    found = threads.search(words)
+    if len(found) >= _FEW:
+        return found
+    memory = open_memory(threads, load_config(credentials_path()).memory)
+    known = {(one.thread, one.author, one.at) for one in found}
+    for one in memory.search(Scope.of_everything(), words, most=_FEW).passages:
+        if (one.thread, one.author, one.at) not in known:
+            found.append(Match(one.thread, one.author, one.at, one_line(one.text, _EXCERPT)))
+    return found
+
+
+def _threads() -> Threads:
+    return Threads(acting().folder() / "threads.db")
+
+
+def _moment(given: str | None) -> datetime | None:
+    if given is None:
+        return None
+    if days := _DAYS.fullmatch(given):
+        return datetime.now(UTC) - timedelta(days=int(days[1]))
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise InvalidInputError(f"{given!r} is no day. Give one such as 2026-03-01, or 7d.") from None
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[Run]:
+    async with open_app() as app:
+        materials = await anyio.to_thread.run_sync(app.materials_of, acting())
+        async with app.run("memory", materials=materials) as run:
+            yield run
+
+
+async def _status() -> tuple[MemoryStatus, str, str]:
+    async with _opened() as run:
+        config, threads = run.roster.config.memory, run.threads
+
+        def look() -> tuple[MemoryStatus, str]:
+            memory = open_memory(threads, config, run)
+            return memory.status(), memory.lacking
+
+        return *await anyio.to_thread.run_sync(look), index_kind(config)
+
+
+async def _search(scope: Scope, question: str, most: int) -> Found:
+    async with _opened() as run:
+
+        def look(memory: Memory) -> Found:
+            return memory.search(scope, question, most=most)
+
+        return await with_memory(run, look)
+
+
+async def _forget(scope: Scope, which: Which) -> Forgotten:
+    async with _opened() as run:
+        return await forget_everywhere(run, scope, which)
+
+
+async def _index() -> None:
+    async with _opened() as run:
+        await index_all(run, lambda left: note(f"{counted(left, 'turn')} left"))
+    note("all is indexed.")

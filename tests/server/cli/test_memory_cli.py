@@ -1,0 +1,75 @@
+"""`moot memory` and `moot threads search`, as they are typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from core.memory.history import History, PastRun
+from core.memory.scope import Place
+from core.memory.threads import USER, Threads, Turn
+from core.paths import data_dir
+from server.cli.main import cli
+
+
+def run(*words: str, given: str = "") -> Result:
+    return CliRunner().invoke(cli, ["memory", *words], input=given, catch_exceptions=False)
+
+
+@pytest.fixture(autouse=True)
+def kept(isolated: Path) -> Path:
+    threads = Threads(data_dir() / "threads.db")
+    boat = Turn(USER, "We bought the zebracanary kayak.", message="m1", at="2026-03-05T10:00:00+00:00")
+    threads.add("a", [boat, Turn("gpt", "Nice.")]).result(5)
+    threads.add("tg 1 1", [Turn(USER, "The kayak of the chat.")], place=Place("tg 1")).result(5)
+    threads.close()
+    history = History()
+    history.add(PastRun("ask_one", boat.text, ("gpt",), thread="a")).result(5)
+    history.close()
+    return isolated
+
+
+def test_it_shows_what_is_kept_and_that_words_alone_are_searched_for_now() -> None:
+    shown = run()
+    assert "3 turns in 2 threads" in shown.output
+    assert "Only words were searched. Static vectors" in shown.output
+    assert "moot memory install" in shown.output
+    assert json.loads(run("--json").output)["turns"] == 3
+
+
+def test_it_finds_passages_with_when_who_and_where() -> None:
+    shown = run("search", "Which", "kayak?", "--thread", "a")
+    assert "[1] 2026-03-05 10:00  user in a, message m1  (words)" in shown.output
+    assert "The kayak of the chat" not in shown.output
+    (one,) = json.loads(run("search", "kayak", "--chat", "tg 1", "--json").stdout)["passages"]
+    assert one["text"] == "The kayak of the chat."
+    assert run("search", "nowhere").exit_code == 1
+    assert "either --thread or --chat" in run("search", "x", "--thread", "a", "--chat", "b").output
+
+
+def test_it_forgets_to_the_last_byte_and_not_without_a_yes(kept: Path) -> None:
+    assert "Say where" in run("forget").output
+    assert "Forgotten" not in run("forget", "--thread", "a", given="n\n").output
+    assert "Forgotten: 1 turn." in run("forget", "--thread", "a", "--message", "m1", "-y").output
+    assert run("forget", "--thread", "a", "--message", "m1", "-y").exit_code == 1
+    left = b"".join(path.read_bytes() for path in data_dir().rglob("*") if path.is_file())
+    assert b"zebracanary" not in left
+    assert json.loads(run("forget", "--all", "--since", "1d", "-y", "--json").stdout)["turns"] == 2
+    assert "is no day" in run("forget", "--all", "--since", "x", "-y").output
+
+
+def test_what_it_exports_it_imports(tmp_path: Path) -> None:
+    lines = run("export", "--thread", "a").stdout
+    assert json.loads(lines.splitlines()[0])["text"] == "We bought the zebracanary kayak."
+    run("forget", "--thread", "a", "-y")
+    assert "kept 2 turns" in run("import", "-", given=lines).output
+    assert run("export", "--thread", "a").stdout == lines
+    assert "Line 1 is no JSON" in run("import", "-", given="x").output
+
+
+def test_searching_threads_finds_what_holds_some_of_the_words_after_what_holds_all() -> None:
+    shown = CliRunner().invoke(cli, ["threads", "search", "zebracanary", "boat"], catch_exceptions=False)
+    assert shown.output.startswith("a, user, 2026-03-05 10:00: We bought the zebracanary kayak.")
