@@ -87,7 +87,7 @@ async def _ask(asked: Asked) -> Outcome:
     first, _, rest = asked.said.text.partition(" ")
     agent, text = asked.agent, asked.said.text
     named = first.rstrip(",:")
-    if named and named in asked.app.roster.seats and asked.person.may_ask(named) and (rest or asked.said.quote):
+    if named in choosable(asked.app, asked.person) and (rest or asked.said.quote):
         agent, text = named, rest
     return _question(asked, agent, text)
 
@@ -120,7 +120,8 @@ async def _ai(asked: Asked) -> Outcome:
 
 def choosable(app: App, person: Person) -> list[str]:
     """The AIs, and agents, that *person* may have answer."""
-    return person.allowed([name for name in app.roster.seats if name not in app.roster.unlisted])
+    seats = [name for name in app.roster.seats if name not in app.roster.unlisted]
+    return person.allowed(dict.fromkeys([*seats, *app.config.agents]))
 
 
 def choose_ai(asked: Asked, wanted: str) -> Outcome:

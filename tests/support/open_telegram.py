@@ -13,6 +13,7 @@ import anyio.to_thread
 from fake_bot_api import TOKEN, FakeBotApi
 from scripted_ai import ScriptedApp, Step, scripted_app
 
+from ai.runs.run import Materials
 from core.config import Config
 from core.messaging import TelegramConfig
 from server.jobs.worker import serving_jobs
@@ -49,6 +50,7 @@ async def telegram(
     people: Sequence[int] = (),
     group: bool = False,
     config: Config | None = None,
+    materials: Materials | None = None,
     **settings: Any,
 ) -> AsyncIterator[Telegram]:
     """A bot whose owner is the account OWNER, at work while the block runs."""
@@ -56,7 +58,7 @@ async def telegram(
     async with (api or FakeBotApi()).served() as served:
         section = TelegramConfig(api_url=served.url, messages_per_second=1000, **settings)
         given = replace(config or Config(), telegram=section)
-        async with scripted_app(ais or {"gpt": []}, config=given) as scripted:
+        async with scripted_app(ais or {"gpt": []}, config=given, materials=materials) as scripted:
             app = await with_areas(scripted)
             try:
                 async with (
