@@ -117,4 +117,4 @@ def _opened_index(kind: str, threads: Threads) -> VectorIndex:
         from core.memory.pgvector_index import PostgresIndex
 
         return PostgresIndex(store_url() or "", threads.store)
-    return SqliteIndex(threads.store)
+    return SqliteIndex(threads)

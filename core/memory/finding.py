@@ -14,7 +14,7 @@ from typing import Any
 from core.memory.scope import ANY_TOPIC, Scope
 from core.memory.words import gram_terms, terms
 
-_MOST_ROWS = 1_500
+_MOST_ROWS = 1_000
 """Turns that are looked at for one word, the newest: one that stands in more tells little."""
 _FLAT = 0.75
 """BM25's b: how much a long turn has to hold for its length."""
@@ -27,7 +27,7 @@ class Where:
     Args:
         threads: Their numbers; None: all there are.
         spot: What the index by words is asked for beside the words; empty: nothing.
-        turns: How many there are in all.
+        turns: How many there are in all, of all that there is about so many.
     """
 
     threads: tuple[int, ...] | None
@@ -37,7 +37,7 @@ class Where:
 
 def resolve(connection: Any, scope: Scope) -> Where | None:
     """Where *scope* is; None where nothing was said yet."""
-    (whole,) = connection.execute("SELECT COUNT(*) FROM turns").fetchone()
+    (whole,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM turns").fetchone()
     if scope.everything:
         return Where(None, "", whole) if whole else None
     values: tuple[str, ...]

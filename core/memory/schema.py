@@ -29,6 +29,7 @@ ALTER TABLE turns ADD COLUMN person TEXT NOT NULL DEFAULT '';
 ALTER TABLE turns ADD COLUMN message TEXT NOT NULL DEFAULT '';
 ALTER TABLE turns ADD COLUMN job TEXT NOT NULL DEFAULT '';
 ALTER TABLE turns ADD COLUMN files TEXT NOT NULL DEFAULT '[]';
+CREATE INDEX turns_by_time ON turns (at);
 DROP TABLE words;
 CREATE VIEW said AS SELECT id, 't' || thread || ' p' || place AS spot, text FROM turns;
 CREATE VIRTUAL TABLE words USING fts5 (spot, text, content = 'said', content_rowid = 'id',

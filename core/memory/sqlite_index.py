@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.memory.index import Matrix, Near, Part
-from core.stores.sqlite import Store
+from core.memory.threads import Threads
 
 _READ_AT_ONCE = 3_000
 """Vectors that are read for one search; more take longer than the signs of all."""
-_CANDIDATES = 400
+_CANDIDATES = 300
 _COLUMNS = "turn, part, vector"
 
 
@@ -33,12 +33,13 @@ class _Signs:
 
 
 class SqliteIndex:
-    """A `VectorIndex` in *store*."""
+    """A `VectorIndex` in the file of *threads*."""
 
     name = "sqlite"
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, threads: Threads) -> None:
+        self._store = threads.store
+        self._look = threads.look
         self._signs: dict[str, _Signs] = {}
         self._lock = threading.Lock()
 
@@ -52,7 +53,7 @@ class SqliteIndex:
         self._store.submit(lambda c: c.executemany(insert, [(*row, row[2]) for row in rows])).result()
 
     def nearest(self, embedder: str, threads: Collection[int] | None, vector: Matrix, *, most: int) -> list[Near]:
-        return self._store.read(lambda c: self._nearest(c, embedder, threads, vector, most))
+        return self._look(lambda c: self._nearest(c, embedder, threads, vector, most))
 
     def forget(self, turns: Sequence[int]) -> None:
         """They went with their turns (`core.memory.threads.forget_turns`)."""
@@ -64,7 +65,7 @@ class SqliteIndex:
 
     def count(self, embedder: str) -> int:
         query = "SELECT COUNT(*) FROM vectors WHERE embedder = ?"
-        return int(self._store.read(lambda c: c.execute(query, (embedder,)).fetchone()[0]))
+        return int(self._look(lambda c: c.execute(query, (embedder,)).fetchone()[0]))
 
     def close(self) -> None:
         """The file belongs to the threads."""
@@ -95,10 +96,10 @@ class SqliteIndex:
         unlike = np.bitwise_count(bits ^ asked).sum(axis=1, dtype=np.uint16)
         most = min(_CANDIDATES, len(unlike))
         chosen: Matrix = np.argpartition(unlike, most - 1)[:most] if most else []
-        query = f"SELECT {_COLUMNS} FROM vectors WHERE embedder = ? AND turn = ? AND part = ?"  # noqa: S608 - ours
-        keys = [(embedder, int(turns[at]), int(parts[at])) for at in chosen]
-        rows = [connection.execute(query, key).fetchone() for key in keys]
-        return [row for row in rows if row is not None]
+        marks = ", ".join(["(?, ?)"] * len(chosen))
+        keys = [number for at in chosen for number in (int(turns[at]), int(parts[at]))]
+        query = f"SELECT {_COLUMNS} FROM vectors WHERE embedder = ? AND (turn, part) IN (VALUES {marks})"  # noqa: S608
+        return list(connection.execute(query, (embedder, *keys)).fetchall()) if len(chosen) else []
 
     def _current(self, connection: Any, embedder: str) -> _Signs:
         """The signs as the file has them now: what is new is added, and after a forgetting all is read anew."""

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.errors import InvalidInputError
+from core.memory.reading import Reader
 from core.memory.schema import MIGRATIONS
 from core.memory.scope import Place
 from core.memory.words import pairs
@@ -81,6 +82,9 @@ class Threads:
 
     def __init__(self, path: Path | None = None) -> None:
         self._store = Store(path or data_dir() / "threads.db", MIGRATIONS)
+        self._reader = Reader(self._store)
+        self.look = self._reader.read
+        """`store.read` for those who look often."""
 
     @property
     def store(self) -> Store:
@@ -170,6 +174,7 @@ class Threads:
 
     def close(self) -> None:
         """Write what waits."""
+        self._reader.close()
         self._store.close()
 
 

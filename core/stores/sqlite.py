@@ -79,6 +79,10 @@ class Store:
         """One sentence for what *error* says of this file, with the next step."""
         return self._file.explain(error)
 
+    def connect(self) -> sqlite3.Connection:
+        """A connection for reading; whoever asks closes it. `read` comes first, which sees to the tables."""
+        return self._file.connect()
+
     def exists(self) -> bool:
         """Whether anything was ever written. Blocks for a moment."""
         return self.path.exists() and self.path.stat().st_size > 0

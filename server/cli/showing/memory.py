@@ -22,7 +22,8 @@ from ai.runs.run import Run
 from core.config import load_config
 from core.errors import InvalidInputError
 from core.memory.forgetting import Forgotten, Which
-from core.memory.memory import Found, Memory, MemoryStatus
+from core.memory.looking import Found
+from core.memory.memory import Memory, MemoryStatus
 from core.memory.moving import exported, take_in
 from core.memory.scope import Scope
 from core.memory.threads import Match, Threads

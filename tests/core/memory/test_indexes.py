@@ -51,7 +51,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
             for thread in ("a", "b"):
                 threads.add(thread, [Turn(USER, f"turn {number}") for number in range(5)]).result(5)
             kinds: dict[str, Callable[[], Any]] = {
-                "sqlite": lambda: SqliteIndex(threads.store),
+                "sqlite": lambda: SqliteIndex(threads),
                 "chroma": lambda: ChromaIndex(url, threads.store),
                 "pgvector": lambda: PostgresIndex(url, threads.store),
                 "postgres": lambda: PostgresIndex(url, threads.store),
@@ -145,7 +145,7 @@ def test_a_large_file_is_searched_by_signs_and_finds_what_an_exact_look_finds(
 ) -> None:
     threads = Threads(tmp_path / "t.db")
     threads.add("a", [Turn(USER, "x") for _ in range(2_000)]).result(30)
-    index = SqliteIndex(threads.store)
+    index = SqliteIndex(threads)
     vectors = rows(2_000)
     index.add("e", [Part(1, turn) for turn in range(1, 2_001)], vectors)
     exact = [[near.turn for near in index.nearest("e", [1], one, most=5)] for one in vectors[:20]]
