@@ -34,6 +34,7 @@ from server.telegram.handling import Handler
 from server.telegram.incoming import Bot, chat_of, read
 from server.telegram.members import Members
 from server.telegram.polling import keep
+from server.telegram.questions import GUEST
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
@@ -134,7 +135,7 @@ class OpenBot:
                 return
 
     async def _whose(self, turn: Turn) -> Person | None:
-        chat = turn.user if turn.what.get("guest") else turn.spot.chat
+        chat = turn.user if turn.place.startswith(GUEST) else turn.spot.chat
         return await self._access.person(turn.user, chat)
 
     async def _moved(self, old: int, new: int) -> None:

@@ -203,7 +203,9 @@ def migrate(connection: Any, old: int, new: int) -> None:
 
 def _insert_turn(connection: Any, turn: NewTurn, now: float) -> Turn:
     spot = turn.spot
-    if turn.kind == "ask":  # its thread is remembered, so that it goes on in a supergroup
+    if turn.kind == "ask" and turn.place.startswith(
+        str(spot.chat)
+    ):  # its thread is remembered, so that it goes on in a supergroup
         place = (turn.place, spot.chat, turn.thread)
         connection.execute("INSERT OR IGNORE INTO places (key, chat, thread) VALUES (?, ?, ?)", place)
     row = (spot.chat, spot.topic, turn.user, turn.asked, turn.place, turn.thread, turn.language, turn.kind)

@@ -23,8 +23,9 @@ from server.side_tasks import tasks_beside
 from server.telegram import answers
 from server.telegram.answers import Drawn
 from server.telegram.asking import Asker
-from server.telegram.bot_api import BotApi, TokenRefusedError, UnreachableError
+from server.telegram.bot_api import BotApi, TelegramError, TokenRefusedError, UnreachableError
 from server.telegram.bubble import Bubble, Live
+from server.telegram.questions import GUEST
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
@@ -176,12 +177,26 @@ class Turns:
         await self._close(turn)
 
     async def _answer_for(self, lane: _Lane, turn: Turn, person: Person) -> None:
+        if turn.place.startswith(GUEST):
+            await self._answer_guest(turn, await self._outcome(lane, turn, person, Live(turn.language)))
+            return
         bubble = Bubble(self._api, self._kept, turn, drafts=self._drafts, moved=self._moved)
         live = Live(turn.language)
         async with tasks_beside() as tasks:
             tasks.start_soon(bubble.show, live)
             drawn = await self._outcome(lane, turn, person, live)
         await bubble.finish(drawn)
+
+    async def _answer_guest(self, turn: Turn, drawn: Drawn) -> None:
+        """Answer in a chat that the bot is not in: once, in one message, and without a second try."""
+        piece = drawn.pieces[0]
+        content = {"message_text": piece.html, "parse_mode": "HTML"}
+        result = {"type": "article", "id": str(turn.id), "title": "Moot", "input_message_content": content}
+        query = turn.place.removeprefix(GUEST)
+        try:
+            await self._api.call("answerGuestQuery", guest_query_id=query, result=result)
+        except TelegramError as error:
+            log.warning("A guest's question could not be answered (%s).", error.status)
 
     async def _outcome(self, lane: _Lane, turn: Turn, person: Person, live: Live) -> Drawn:
         """What is to be shown in the end: the answer, or one sentence why there is none."""

@@ -23,7 +23,7 @@ from core.paths import data_dir
 from core.people.person import Person
 from core.people.tokens import Tokens
 from server.web.access.doors import COOKIE, Doors
-from server.web.assembly import Place, assemble
+from server.web.assembly import Place, Room, assemble
 from server.web.house import House
 from server.web.serve import address_of, listen
 
@@ -61,12 +61,16 @@ async def over(owner: httpx2.AsyncClient, chat: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_house(open_moot: Any, place: Place = Place(port=0)) -> AsyncIterator[Opened]:  # noqa: B008 - frozen
-    """Serve the app that *open_moot* opens, for as long as the block runs."""
+async def open_house(
+    open_moot: Any,
+    place: Place = Place(port=0),  # noqa: B008 - frozen
+    room: Room | None = None,
+) -> AsyncIterator[Opened]:
+    """Serve the app that *open_moot* opens, with *room* beside what is always there, for as long as the block runs."""
     bound = await anyio.to_thread.run_sync(listen, place)
     tokens, doors = Tokens(), Doors(data_dir())
     house = House(address_of(place, bound), tokens, doors)
-    app = await anyio.to_thread.run_sync(assemble, house, place, open_moot)
+    app = await anyio.to_thread.run_sync(lambda: assemble(house, place, open_moot, room=room))
     config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     url = f"http://127.0.0.1:{house.address.port}"
