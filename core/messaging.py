@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr, StringConstraints
 from core.redact import register_secret
 from core.sections import Strict
 
-TOKEN_SHAPE = r"^\d{1,20}:[A-Za-z0-9_-]{20,200}$"
+TOKEN_SHAPE = r"^\d{1,20}:[A-Za-z0-9_-]{20,200}$"  # noqa: S105 -- how one looks, not one
 """How a token of @BotFather looks."""
-TOKEN_VARIABLE = "TELEGRAM_BOT_TOKEN"
+TOKEN_VARIABLE = "TELEGRAM_BOT_TOKEN"  # noqa: S105 -- a name
 
 
 class GuestConfig(Strict):

@@ -83,7 +83,7 @@ def test_an_unknown_top_level_key_is_told_and_does_no_harm(tmp_path: Path) -> No
     config = load_config(write(tmp_path, {"ai": {}, "ais": {}}))
     assert config.problems == (
         "credentials.json: unknown key 'ai'; "
-        "known are: ais, defaults, roles, files, groups, agents, mcp_servers, auth, telegram.",
+        "known are: ais, defaults, roles, files, groups, agents, mcp_servers, auth, telegram, memory.",
     )
 
 
