@@ -211,12 +211,13 @@ async def plan(asked: Asked[Query, ChatAsk]) -> Plan:
     app = asked.house.app
     made = chat_for(app, asked.body)
     from server.jobs.worker import read_arguments
+    from tools.recipe.result import document
 
     await made.recipe.load()
     arguments = read_arguments(made.recipe, made.arguments | {"dry_run": True})
     async with app.run(made.recipe.name) as run:
         result = await made.recipe.run(run, **arguments)
-    return Plan(text=result.markdown(), data=result.model_dump(mode="json"))
+    return Plan(text=document(result), data=result.model_dump(mode="json"))
 
 
 ENDPOINTS = (

