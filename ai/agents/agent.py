@@ -70,6 +70,7 @@ class Agent(AsyncAIClient):
         approve: Approver | None = None,
     ) -> None:
         _check(max_turns, budget_usd, budget_tokens, timeout_s)
+        _check_kinds(tools=tools, system=system, name=name, approvals=approvals, approve=approve)
         self._own = ai if isinstance(ai, AsyncAIClient) else None
         seat = _SEAT if isinstance(ai, AsyncAIClient) else ai
         given = list(tools)
@@ -103,6 +104,8 @@ class Agent(AsyncAIClient):
             InvalidInputError: When it is used a second time, or while another chat of this agent goes on.
             AIError: There is no answer; the subclass says why.
         """
+        if not isinstance(text, str):
+            raise InvalidInputError(f"A chat goes on with a text, and this is a {type(text).__name__}. Give a str.")
         return Chat(_Conversation(self), Request.of(text, **options))
 
     async def complete(self, request: Request, emit: Emit) -> Response:
@@ -222,11 +225,25 @@ def _built_in(names: Sequence[str]) -> list[Tools]:
 
 
 def _check(max_turns: int, usd: float | None, tokens: int | None, seconds: float | None) -> None:
-    if not isinstance(max_turns, int) or max_turns < 1:
+    if not isinstance(max_turns, int) or isinstance(max_turns, bool) or max_turns < 1:
         raise InvalidInputError(f"'max_turns' is {max_turns!r}: give a whole number from 1 on.")
     for name, value in (("budget_usd", usd), ("budget_tokens", tokens), ("timeout_s", seconds)):
-        if value is not None and not (isinstance(value, int | float) and value > 0):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and value > 0):
             raise InvalidInputError(f"{name!r} is {value!r}: give a number above 0, or leave it out for no limit.")
+
+
+def _check_kinds(*, tools: object, system: object, name: object, approvals: object, approve: object) -> None:
+    whats = (
+        ("tools", not isinstance(tools, str) and isinstance(tools, Iterable), "a list, such as ['workspace']"),
+        ("system", system is None or isinstance(system, str), "a text"),
+        ("name", name is None or isinstance(name, str), "a text"),
+        ("approvals", approvals is None or isinstance(approvals, Mapping), "a dict, such as {'send_*': 'ask'}"),
+        ("approve", approve is None or callable(approve), "an async function that takes an Approval and gives a bool"),
+    )
+    for what, fits, wanted in whats:
+        if not fits:
+            raise InvalidInputError(f"{what!r} has to be {wanted}.")
 
 
 def _response(ended: Ended) -> Response:

@@ -5,11 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, get_args
 
+from core.errors import InvalidInputError
 from core.tooling import Policy
 
+POLICIES = get_args(Policy)
 _STRICTNESS: Mapping[Policy, int] = {"allow": 0, "ask": 1, "never": 2}
+
+
+def check_policy(policy: object, what: str) -> None:
+    """Refuse what is no policy: one that nobody knows must not end as one that allows.
+
+    Raises:
+        InvalidInputError: *what*, which has it, is named.
+    """
+    if policy not in POLICIES:
+        *others, last = map(repr, POLICIES)
+        raise InvalidInputError(f"{what} is {policy!r}: give {', '.join(others)} or {last}.")
 
 
 def canonical(arguments: Mapping[str, Any]) -> str:

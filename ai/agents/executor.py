@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from ai.agents.approvals import ruled, strictest
+from ai.agents.approvals import POLICIES, check_policy, ruled, strictest
+from ai.agents.beside import beside, guarded
+from ai.agents.names import checked_name
 from ai.agents.offered import Governed, ToolExecutionResult, Tools
-from ai.agents.results import raised
-from core.errors import InvalidInputError
+from ai.agents.results import ends_more, raised, sound
+from core.errors import ApprovalNeededError, InvalidInputError
 from core.tooling import Policy
 from core.values import ToolSpec
 
@@ -38,6 +41,8 @@ class ToolExecutor:
         wary: Callable[[], bool] = lambda: False,
     ) -> None:
         self._rules = dict(rules or {})
+        for name, policy in self._rules.items():
+            check_policy(policy, f"approvals[{name!r}]")
         self._gate = gate
         self._wary = wary
         self._home: dict[str, Tools] = {}
@@ -62,6 +67,8 @@ class ToolExecutor:
     def _ruled(self, name: str) -> Policy:
         home, said = self._home[name], ruled(self._rules, _names(name))
         own = home.policy(name) if isinstance(home, Governed) else None
+        if own is not None and own not in POLICIES:
+            own = "ask"  # whoever made it says what nobody knows
         if own is None:
             return said or ("allow" if self._specs[name].read_only else "ask")
         return strictest(said, own) or own
@@ -86,8 +93,15 @@ class ToolExecutor:
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolExecutionResult:
         """What the tool gives; whatever it raises is its result too."""
         try:
-            return await self._home[name].call(name, arguments)
-        except SystemExit as error:
+            given: Any = await self._home[name].call(name, arguments)
+            if isinstance(given, ToolExecutionResult):
+                return sound(name, given)
+            return await beside(partial(guarded, name, partial(sound, name, given), known=True))
+        except ApprovalNeededError:
+            raise
+        except BaseException as error:
+            if ends_more(error):
+                raise
             return raised(name, error, known=self._specs[name].read_only)
         finally:
             if not self._specs[name].read_only:
@@ -100,9 +114,31 @@ class ToolExecutor:
 
     def _add(self, tools: Tools) -> None:
         for spec in tools.specs():
+            _check(spec)
             if spec.name in self._specs:
                 raise InvalidInputError(f"Two tools are called {spec.name!r}. Leave one of them out.")
             self._home[spec.name], self._specs[spec.name] = tools, spec
+
+
+def _check(spec: Any) -> None:
+    """Refuse what a provider would refuse, or take for something else.
+
+    Raises:
+        InvalidInputError: A field of *spec* is not what it should be.
+    """
+    if not isinstance(spec, ToolSpec):
+        raise InvalidInputError(f"'specs()' of a tool gives a {type(spec).__name__}. Give a list of ToolSpec.")
+    checked_name(spec.name)
+    for field, kind, wanted in _FIELDS:
+        if not isinstance(value := getattr(spec, field), kind):
+            raise InvalidInputError(f"{field!r} of the tool {spec.name!r} is a {type(value).__name__}. Give {wanted}.")
+
+
+_FIELDS: Sequence[tuple[str, type, str]] = (
+    ("description", str, "a text"),
+    ("parameters", Mapping, "a JSON Schema, as a dict"),
+    ("read_only", bool, "True or False"),
+)
 
 
 def _names(name: str) -> Sequence[str]:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, get_type_hints, overload
 
 import anyio
-import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from ai.agents.approvals import check_policy
+from ai.agents.beside import beside, guarded
 from ai.agents.docstrings import described
+from ai.agents.names import checked_name
 from ai.agents.offered import ToolExecutionResult, Tools
-from ai.agents.results import as_result, raised
+from ai.agents.results import LONGEST_RESULT, as_result, ends_more, raised
 from core.errors import ApprovalNeededError, InvalidInputError
 from core.tooling import Policy
 from core.untrusted import one_line
@@ -27,7 +29,6 @@ from core.values import ToolSpec
 
 TIMEOUT_S = 120.0
 """Seconds that one call of a function may take, where nobody says otherwise."""
-_NAME = r"[A-Za-z0-9_-]{1,64}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ class FunctionTool:
     check: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     approval: Policy = "allow"
     timeout_s: float = TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        name = self.spec.name
+        check_policy(self.approval, f"'approval' of the tool {name!r}")
+        if not isinstance(self.spec.read_only, bool):
+            raise InvalidInputError(f"'read_only' of the tool {name!r} is {self.spec.read_only!r}: give True or False.")
+        if not (isinstance(self.timeout_s, int | float) and self.timeout_s > 0):
+            raise InvalidInputError(f"'timeout_s' of the tool {name!r} is {self.timeout_s!r}: give seconds above 0.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.execute(*args, **kwargs)
@@ -166,20 +175,43 @@ def complaint(error: ValidationError) -> str:
 
 
 async def _run(one: FunctionTool, given: Mapping[str, Any]) -> ToolExecutionResult:
-    name = one.spec.name
+    name, known = one.spec.name, one.spec.read_only
     call = functools.partial(one.execute, **given)
     try:
         if inspect.iscoroutinefunction(_bare(one.execute)):
             value = await call()
         else:
-            value = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+            value = await beside(functools.partial(guarded, name, functools.partial(_made, name, call), known=known))
             if inspect.isawaitable(value):
                 value = await value
-        return as_result(name, value)
+        if isinstance(value, AsyncGenerator):
+            value = await _drained(value)
+        if value is None or isinstance(value, str | bytes | ToolExecutionResult):
+            return as_result(name, value)
+        return await beside(functools.partial(guarded, name, functools.partial(as_result, name, value), known=known))
     except ApprovalNeededError:
         raise
-    except (Exception, SystemExit) as error:  # whatever a tool raises is that call's failure
-        return raised(name, error, known=one.spec.read_only)
+    except BaseException as error:  # whatever a tool raises is that call's failure
+        if ends_more(error):
+            raise
+        return raised(name, error, known=known)
+
+
+def _made(name: str, call: Callable[[], Any]) -> Any:
+    """What a synchronous function gives, as a result, but for what has to be awaited on the loop."""
+    value = call()
+    return value if inspect.isawaitable(value) or isinstance(value, AsyncGenerator) else as_result(name, value)
+
+
+async def _drained(given: AsyncGenerator[Any, Any]) -> list[Any]:
+    """What *given* yields, and one more than can be shown where it does not end before."""
+    taken: list[Any] = []
+    async with aclosing(given):
+        async for one in given:
+            taken.append(one)
+            if len(taken) > LONGEST_RESULT:
+                break
+    return taken
 
 
 def _bare(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,24 +247,14 @@ def _from_object(one: Any) -> FunctionTool:
     """The tool that an object is, which has its own schema."""
     if not isinstance(one.parameters, Mapping):
         raise InvalidInputError(f"'parameters' of the tool {one.name!r} must be a JSON Schema, as a dict.")
-    spec = ToolSpec(checked_name(one.name), one.description, one.parameters, bool(getattr(one, "read_only", False)))
+    about = one.description or ""
+    spec = ToolSpec(checked_name(one.name), about, one.parameters, getattr(one, "read_only", False))
     approval: Policy = getattr(one, "approval", "allow")
-    return FunctionTool(spec, one.execute, dict, approval, float(getattr(one, "timeout_s", TIMEOUT_S)))
+    return FunctionTool(spec, one.execute, dict, approval, getattr(one, "timeout_s", TIMEOUT_S))
 
 
 def _says_itself(one: Any) -> bool:
     return all(hasattr(one, name) for name in ("name", "description", "parameters", "execute"))
-
-
-def checked_name(name: str) -> str:
-    """*name*, which every provider takes for a function's.
-
-    Raises:
-        InvalidInputError: Some would refuse it.
-    """
-    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
-        raise InvalidInputError(f"A tool's name has 1 to 64 letters, digits, - or _, and {name!r} does not. Rename it.")
-    return name
 
 
 def _arguments(

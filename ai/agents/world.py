@@ -5,6 +5,7 @@ A run of a job remembers everything (`ai/runs/agents.py`); a program that uses a
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -18,10 +19,16 @@ from core.values import Outcome, Request
 Admit = Callable[[], Awaitable[None]]
 """Awaited before a request is really sent, and not before an answer is only given again."""
 Approver = Callable[[Approval], Awaitable[bool]]
-"""Asks a person, who says yes or no."""
+"""Asks a person, who says yes, which is True, or no."""
 
 place: ContextVar[str] = ContextVar("place")
 """Where in its run the tool's call stands that is being made: for tools that keep what they do inside."""
+
+
+async def word_from(approve: Approver, approval: Approval) -> bool:
+    """What *approve* says. True alone is a yes: a program that hands on what somebody typed has not been told one."""
+    said: Any = approve(approval)
+    return (await said if inspect.isawaitable(said) else said) is True
 
 
 class World(Protocol):
@@ -94,7 +101,7 @@ class Bare:
         return self._notes.get(key)
 
     async def decide(self, approval: Approval) -> bool | None:
-        return None if self._approve is None else await self._approve(approval)
+        return None if self._approve is None else await word_from(self._approve, approval)
 
     def tool_started(self, agent: str, tool: str, arguments: str) -> str:
         self._calls += 1

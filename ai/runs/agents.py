@@ -16,6 +16,7 @@ import anyio
 
 from ai.agents.allowance import Allowance, Limits
 from ai.agents.loop import Brief, Ended, run_agent
+from ai.agents.world import word_from
 from ai.call_ends import as_failure
 from ai.caller import Caller
 from ai.request import check_request, request_key
@@ -146,7 +147,7 @@ class RunWorld:
 
     async def decide(self, approval: Approval) -> bool | None:
         if self._run.memory is None:
-            return None if self._run.approve is None else await self._run.approve(approval)
+            return None if self._run.approve is None else await word_from(self._run.approve, approval)
         while True:
             if (word := word_of(await self.noted(f"{ANSWERED.removeprefix(_CALL)}{approval.id}"))) is not None:
                 return word
