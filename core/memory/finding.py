@@ -11,11 +11,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.memory.ranking import ordered
 from core.memory.scope import ANY_TOPIC, Scope
 from core.memory.words import gram_terms, terms
 
-_MOST_ROWS = 1_000
+_MOST_ROWS = 600
 """Turns that are looked at for one word, the newest: one that stands in more tells little."""
+Known = dict[tuple[str, str], Sequence[int]]
+"""Turns that hold a word, by the index and the word."""
 _FLAT = 0.75
 """BM25's b: how much a long turn has to hold for its length."""
 
@@ -60,12 +63,13 @@ def resolve(connection: Any, scope: Scope) -> Where | None:
     return Where(threads, f"spot : ({' OR '.join(sorted(spots))})", turns)
 
 
-def by_words(connection: Any, where: Where, question: str) -> dict[int, float]:
-    """Turns that hold words of *question*, by how much that tells."""
+def by_words(connection: Any, where: Where, question: str, known: Known) -> dict[int, float]:
+    """Turns that hold words of *question*, by how much that tells; *known* is what this search has found already."""
     scores: dict[int, float] = {}
     for table, column, wanted in (("words", "text", terms(question)), ("grams", "pairs", gram_terms(question))):
         for word in wanted:
-            found = _holding(connection, table, f'{column} : "{word}"', where.spot)
+            if (found := known.get((table, word))) is None:
+                found = known[table, word] = _holding(connection, table, f'{column} : "{word}"', where.spot)
             weight = math.log(1 + (where.turns - len(found) + 0.5) / (len(found) + 0.5))
             for turn in found:
                 scores[turn] = scores.get(turn, 0.0) + weight
@@ -78,12 +82,12 @@ def _holding(connection: Any, table: str, wanted: str, spot: str) -> Sequence[in
     return [row[0] for row in connection.execute(query, (asked,))]
 
 
-_MOST_WEIGHED = 200
+_MOST_WEIGHED = 120
 
 
 def _for_length(connection: Any, scores: dict[int, float]) -> dict[int, float]:
     """The best of *scores* less what a turn holds for its length alone."""
-    chosen = sorted(scores, key=lambda turn: (-scores[turn], -turn))[:_MOST_WEIGHED]
+    chosen = ordered(scores)[:_MOST_WEIGHED]
     lengths = dict(rows_of(connection, "id, length(text)", chosen))
     mean = sum(lengths.values()) / max(1, len(lengths)) or 1
     return {

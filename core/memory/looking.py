@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
-from core.memory.finding import Where, by_words, rows_of
+from core.memory.finding import Known, Where, by_words, rows_of
 from core.memory.passages import fitting, parts
 from core.memory.ranking import by_matter, fused, like_it, ordered, telling, with_span
 from core.memory.scope import Scope
@@ -63,9 +63,10 @@ class Look:
     asked: Asked
     question: str
     similar: Mapping[int, tuple[int, float]]
+    known: Known = field(default_factory=dict)
 
     def found(self, connection: Any, most: int) -> tuple[Passage, ...]:
-        overall = by_words(connection, self.where, self.question)
+        overall = by_words(connection, self.where, self.question, self.known)
         order = self._joined(connection, overall)
         inside = dict[int, None]()
         rows = self._rows(connection, order[: 4 * most])
@@ -74,7 +75,7 @@ class Look:
             order = self._with_others(connection, rows, order)
         order = self._of_one_matter(rows, order[:most])
         if self.asked.span is not None:
-            told = by_words(connection, self.where, self.asked.rest) if self.asked.rest.strip() else {}
+            told = by_words(connection, self.where, self.asked.rest, self.known) if self.asked.rest.strip() else {}
             inside = _said_in(connection, self.where, self.asked.span, self._joined(connection, told), most)
             ahead = list(inside)
             rows |= self._rows(connection, ahead[: 4 * most])
@@ -86,7 +87,7 @@ class Look:
         found: list[int] = []
         for turn in order[:_CHANGED]:
             sentence = telling(rows[turn]["text"], self.asked.rest)
-            like = ordered(by_words(connection, self.where, sentence))[:_OTHERS]
+            like = ordered(by_words(connection, self.where, sentence, self.known))[:_OTHERS]
             rows |= self._rows(connection, [other for other in like if other not in rows])
             others = [other for other in like if other in rows and other != turn]
             texts = {other: rows[other]["text"] for other in others}

@@ -31,7 +31,7 @@ def fused(*rankings: tuple[Sequence[int], float]) -> dict[int, float]:
 
 def ordered(scores: Mapping[int, float]) -> list[int]:
     """Best first; of two as good the newer."""
-    return sorted(scores, key=lambda turn: (-scores[turn], -turn))
+    return [turn for _, turn in sorted(((score, turn) for turn, score in scores.items()), reverse=True)]
 
 
 def with_span(inside: Sequence[int], overall: Sequence[int]) -> list[int]:
