@@ -65,8 +65,8 @@ class Journal:
         pass
 
 
-class KilledError(BaseException):
-    """The end of the process, as far as a test can make it."""
+class KilledError(GeneratorExit):
+    """The end of the process, as far as a test can make it: of a kind that nothing takes for a failure of its own."""
 
 
 def run_of(app: ScriptedApp, journal: Journal, materials: Materials) -> Run:
