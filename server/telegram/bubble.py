@@ -83,10 +83,18 @@ class Bubble:
 
     Args:
         moved: Called when the group turns out to have become another one.
+        crowd: How many times slower than usual it is shown what is written, since many are.
     """
 
     def __init__(
-        self, api: BotApi, kept: TelegramStore, turn: Turn, *, drafts: bool, moved: Callable[[int, int], Any]
+        self,
+        api: BotApi,
+        kept: TelegramStore,
+        turn: Turn,
+        *,
+        drafts: bool,
+        moved: Callable[[int, int], Any],
+        crowd: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._api = api
         self._kept = kept
@@ -95,6 +103,7 @@ class Bubble:
         self._sent = list(turn.sent)
         self._drafts = drafts and not turn.spot.group and not turn.sent
         self._moved = moved
+        self._crowd = crowd
 
     async def show(self, live: Live) -> None:
         """Show what *live* has, again and again, until cancelled. What cannot be shown now is left out."""
@@ -105,7 +114,7 @@ class Bubble:
             text = live.text
             if text != shown and await self._preview(text):
                 shown = text
-            await anyio.sleep(self._pace)
+            await anyio.sleep(self._pace * self._crowd())
             if live.text == shown:
                 live.told = anyio.Event()
                 with anyio.move_on_after(20.0 if self._drafts else 3_600.0):  # a draft fades after half a minute

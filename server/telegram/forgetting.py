@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import replace
 
 import anyio.to_thread
 
+from ai.lazy import load
 from ai.runs.app import App
-from core.errors import UnknownJobError
-from core.jobs.states import OVER
-from core.memory.forgetting import Forgotten, Which, forget_copies
-from core.memory.history import History
 from core.memory.scope import Scope
-from core.people.person import Person, acting_as
+from core.people.person import Person
 from server.telegram.asking import memory_place
 from server.telegram.attachments import forget_files
-from server.telegram.remembering import last_messages, memory_of, threads_of
+from server.telegram.remembering import last_messages, threads_of
 from server.telegram.store import TelegramStore
-from server.telegram.values import Place
+from server.telegram.values import Place, Turn
 
 
 async def forget_all(app: App, kept: TelegramStore, person: Person, place: Place) -> int:
@@ -44,25 +41,25 @@ async def forget_answered(app: App, kept: TelegramStore, person: Person, place: 
 async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, messages: Sequence[str | None]) -> int:
     at = memory_place(place.thread)
     scope = Scope.of_chat(at.channel, at.topic)
-
-    def delete() -> list[Forgotten]:
-        memory = memory_of(app, person, place)
-        gone = [memory.forget(scope, Which(message=message)) for message in messages]
-        for one in gone:
-            forget_copies(one, person.folder(), History() if person.owns else None)
-        return gone
-
-    gone = await anyio.to_thread.run_sync(delete)
-    turns = [turn for turn in await anyio.to_thread.run_sync(kept.turns_in, place.key) if _named(turn.asked, messages)]
-    jobs = {*(job for one in gone for job in one.jobs), *(turn.job for turn in turns if turn.job and not turn.open)}
-    with acting_as(person):
-        for job in jobs:
-            with suppress(UnknownJobError):
-                if (await app.jobs.get(job)).state in OVER:
-                    await app.jobs.forget(job)
-    await anyio.to_thread.run_sync(forget_files, person, [turn.id for turn in turns])
-    return sum(one.turns for one in gone)
+    forgetting = await load("ai.recall.forgetting")
+    which = (await load("core.memory.forgetting")).Which
+    own = await anyio.to_thread.run_sync(app.materials_of, person)
+    materials = replace(own, threads=await anyio.to_thread.run_sync(threads_of, app, person, place))
+    count = 0
+    async with app.run("forget", materials=materials) as run:
+        for message in messages:
+            count += (await forgetting.forget(run, scope, which(message=message))).turns
+    turns = _with_copies(await anyio.to_thread.run_sync(kept.turns_in, place.key), messages)
+    await forgetting.forget_jobs(app.jobs, [turn.job for turn in turns if turn.job and not turn.open])
+    await anyio.to_thread.run_sync(forget_files, person, [turn.id for turn in turns if _named(turn, messages)])
+    return count
 
 
-def _named(asked: int, messages: Sequence[str | None]) -> bool:
-    return None in messages or str(asked) in messages
+def _with_copies(turns: Sequence[Turn], messages: Sequence[str | None]) -> list[Turn]:
+    """Those of *turns* that hold what is forgotten: it may have been recalled for any that came later."""
+    first = min((turn.id for turn in turns if _named(turn, messages)), default=None)
+    return [turn for turn in turns if first is not None and turn.id >= first]
+
+
+def _named(turn: Turn, messages: Sequence[str | None]) -> bool:
+    return None in messages or str(turn.asked) in messages

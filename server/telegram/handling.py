@@ -201,7 +201,7 @@ class Handler:
         return self._told(said, place, language, {"text": say(language, sentence, name=said.sender.name)})
 
     def _refusal(self, said: Said, language: str) -> list[NewTurn]:
-        if said.sender.bot or not self.access.tell(said.spot.chat, f"private {said.sender.id}"):
+        if said.sender.bot or said.guest_query or not self.access.tell(said.spot.chat, f"private {said.sender.id}"):
             return []
         return [self._hello(said, language, "private")]
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai.runs.app import App
-from core.memory.memory import Memory
 from core.memory.threads import USER, Threads, Turn
 from core.people.person import Person
 from server.telegram.asking import shared_folder
@@ -28,11 +27,6 @@ class Remembered:
 def threads_of(app: App, person: Person, place: Place) -> Threads:
     """Where the conversation of *place* is kept."""
     return app.materials_of(Person(shared_folder(place.thread)) if place.shared else person).threads
-
-
-def memory_of(app: App, person: Person, place: Place) -> Memory:
-    """What finds and forgets in the conversations of *place*."""
-    return Memory(threads_of(app, person, place))
 
 
 def remembered(app: App, person: Person, place: Place) -> Remembered:

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
-from server.markdown import Tree, trees
+if TYPE_CHECKING:
+    from server.markdown import Tree
 
 LONGEST = 4_096
 """Units of UTF-16 in a message."""
@@ -65,6 +67,8 @@ def markdown_pieces(text: str) -> list[Piece]:
 
 def markdown_blocks(text: str) -> list[Piece]:
     """The blocks of *text*, each short enough for a message."""
+    from server.markdown import trees  # the parser is not for the start
+
     made = trees(text)
     return [piece for tree in made for piece in _fitting(_block(tree))]
 

@@ -34,6 +34,8 @@ from server.telegram.values import Turn
 log = logging.getLogger(__name__)
 
 _STORE_AGAIN_S = 2.0
+_AT_EASE = 8
+"""Answers under way that are shown as often as Telegram takes them."""
 Whose = Callable[[Turn], Awaitable[Person | None]]
 """Finds out who asks, and what they may now; None: they may no more."""
 
@@ -180,12 +182,16 @@ class Turns:
         if turn.place.startswith(GUEST):
             await self._answer_guest(turn, await self._outcome(lane, turn, person, Live(turn.language)))
             return
-        bubble = Bubble(self._api, self._kept, turn, drafts=self._drafts, moved=self._moved)
+        bubble = Bubble(self._api, self._kept, turn, drafts=self._drafts, moved=self._moved, crowd=self._crowd)
         live = Live(turn.language)
         async with tasks_beside() as tasks:
             tasks.start_soon(bubble.show, live)
             drawn = await self._outcome(lane, turn, person, live)
         await bubble.finish(drawn)
+
+    def _crowd(self) -> float:
+        """What is being written is drawn less often when many write: whoever asks something short shall not wait."""
+        return max(1.0, self.under_way / _AT_EASE)
 
     async def _answer_guest(self, turn: Turn, drawn: Drawn) -> None:
         """Answer in a chat that the bot is not in: once, in one message, and without a second try."""

@@ -29,6 +29,8 @@ from core.values import Image, Message, Request
 from tools.recipe.kit import Said, counted
 from tools.recipe.recalled import noted, recalled, told
 
+MEMORY = "memory"
+"""What the receipt calls what was recalled: it is in the thread already."""
 ASSISTANT = "assistant"
 """The author, in a conversation its user keeps, that stands for whoever is asked."""
 _UNKNOWN_WINDOW = 32_000
@@ -126,7 +128,7 @@ class Context:
         receipt = self.lines()
         if self.thread is None or not said:
             return receipt
-        names = [one.name for one in self.receipt if one.sent]
+        names = [one.name for one in self.receipt if one.sent and one.name != MEMORY]
         asked = f"{prompt}\n\n[sent along: {', '.join(names)}]" if names else prompt
         origin, job = run.origin, run.id if is_job(run.id) else ""
         first = Turn(USER, asked, tool, person=origin.person, message=origin.message, job=job, files=origin.files)
@@ -197,7 +199,7 @@ async def _recalling(run: Run, ais: Sequence[str], context: Context, question: s
         return context
     along = {turn.id for turn in context.history[dropped:]}
     found = await recalled(run, context.thread, question, along)
-    receipt = (*context.receipt, Sent("memory", note)) if (note := noted(found)) else context.receipt
+    receipt = (*context.receipt, Sent(MEMORY, note)) if (note := noted(found)) else context.receipt
     return replace(context, recalled=found, receipt=receipt)
 
 

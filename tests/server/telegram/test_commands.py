@@ -103,15 +103,18 @@ async def test_the_role_is_sent_along() -> None:
         assert bot.app.clients["gpt"].requests[0].system == "Talk like a pirate."
 
 
-async def test_a_new_conversation_leaves_the_old_one_behind() -> None:
-    async with telegram({"gpt": ["one", "two"]}) as bot:
-        bot.api.write("It is 1")
+async def test_a_new_conversation_takes_along_only_what_matters() -> None:
+    async with telegram({"gpt": ["one", "two", "three"]}) as bot:
+        bot.api.write("The password of the shed is swordfish")
         await bot.api.answer("one")
         bot.api.write("/new")
         await bot.api.answer("A new conversation.")
-        bot.api.write("What is it?")
+        bot.api.write("Why is grass green?")
         await bot.api.answer("two")
-        assert bot.asked[1] == "What is it?"
+        assert bot.asked[1] == "Why is grass green?"
+        bot.api.write("What was the password of the shed?")
+        await bot.api.answer("three")
+        assert "<earlier-" in bot.asked[2] and "swordfish" in bot.asked[2]
 
 
 async def test_memory_shows_what_was_said_last() -> None:
@@ -163,7 +166,7 @@ async def test_forget_as_a_reply_forgets_that_answer_alone() -> None:
         await bot.api.answer("Forgotten: 2 messages.")
         bot.api.write("Third")
         await bot.api.answer("three")
-        assert bot.asked[2] == "Second\ntwo\nThird"
+        assert "xyzzy" not in bot.asked[2] and "Second" in bot.asked[2]
 
 
 async def test_what_is_forgotten_is_in_no_file_any_more(isolated: object) -> None:

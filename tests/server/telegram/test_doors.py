@@ -108,4 +108,6 @@ async def test_a_guest_is_answered_only_where_that_is_allowed(allowed: bool) -> 
             assert call.given["guest_query_id"] == "g1"
             assert "as a guest" in call.given["result"]["input_message_content"]["message_text"]
         else:
-            await bot.api.answer("This bot is private", chat=-55)
+            bot.api.write("/status", chat=9)
+            await bot.api.answer("This bot is private", chat=9)
+            assert not bot.api.said(-55)
