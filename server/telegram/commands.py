@@ -20,7 +20,7 @@ from server.telegram.forgetting import forget_all, forget_answered, forget_last
 from server.telegram.incoming import Said
 from server.telegram.members import Members
 from server.telegram.questions import default_agent, question_turn
-from server.telegram.remembering import remembered
+from server.telegram.remembering import recalled_last, remembered
 from server.telegram.speech import languages, say, words
 from server.telegram.store import Change, TelegramStore, put_place
 from server.telegram.turns import Turns
@@ -175,9 +175,12 @@ async def _memory(asked: Asked) -> Outcome:
             place = replace(kept, shared=wanted == "shared")
         return Outcome({**asked.say(f"memory_{wanted}"), "public": True}, changes=(put_place(place),))
     found = await anyio.to_thread.run_sync(remembered, asked.app, asked.person, asked.place)
-    if not found.turns:
+    passages = await recalled_last(asked.app, asked.kept, asked.place)
+    if not found.turns and not passages:
         return Outcome(asked.say("memory_empty"))
-    return Outcome({"markdown": f"{say(asked.language, 'memory', turns=found.turns)}\n\n{found.latest}"})
+    parts = [say(asked.language, "memory", turns=found.turns), found.latest] if found.turns else []
+    parts += [say(asked.language, "memory_recalled"), passages] if passages else []
+    return Outcome({"markdown": "\n\n".join(parts)})
 
 
 async def _forget(asked: Asked) -> Outcome:

@@ -1,19 +1,24 @@
-"""What is remembered of a conversation, to be shown and forgotten: `/memory` and `/forget`. Everything here blocks."""
+"""What is remembered of a conversation, to be shown: `/memory`. What is no coroutine blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import anyio.to_thread
+
 from ai.runs.app import App
 from core.memory.threads import USER, Threads, Turn
 from core.people.person import Person
 from server.telegram.asking import shared_folder
 from server.telegram.rich import cut
+from server.telegram.store import TelegramStore
 from server.telegram.values import Place
 
 _SHOWN = 4
 _LONGEST = 300
+_RECALLED = "call:recall:"
+"""How the keys of what was recalled begin in a job's journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,20 @@ def threads_of(app: App, person: Person, place: Place) -> Threads:
 def remembered(app: App, person: Person, place: Place) -> Remembered:
     """What the conversation of *place* holds."""
     said = threads_of(app, person, place).history(place.thread)
-    lines = [f"- {_link(turn, place)} {_shown(turn)}" for turn in said[-_SHOWN:]]
+    lines = [f"- {_at(turn.at, turn.message, place)} {turn.author}: {_short(turn.text)}" for turn in said[-_SHOWN:]]
     return Remembered(len(said), "\n".join(lines))
+
+
+async def recalled_last(app: App, kept: TelegramStore, place: Place) -> str:
+    """What was recalled for the last question of *place*, as Markdown; empty: nothing was."""
+    asked = next((turn for turn in await anyio.to_thread.run_sync(kept.turns_in, place.key) if turn.job), None)
+    if asked is None:
+        return ""
+    looked = (await (await app.jobs.engine()).kept(asked.job, _RECALLED)).values()
+    said = [one for found in looked for one in found["passages"]][:_SHOWN]
+    return "\n".join(
+        f"- {_at(one['at'], one['message'], place)} {one['author']}: {_short(one['text'])}" for one in said
+    )
 
 
 def last_messages(said: Sequence[Turn], count: int) -> list[str]:
@@ -42,14 +59,14 @@ def last_messages(said: Sequence[Turn], count: int) -> list[str]:
     return list(dict.fromkeys(asked[-count:])) if count else []
 
 
-def _shown(turn: Turn) -> str:
-    return f"{turn.author}: {cut(' '.join(turn.text.split()), _LONGEST)}"
+def _short(text: str) -> str:
+    return cut(" ".join(text.split()), _LONGEST)
 
 
-def _link(turn: Turn, place: Place) -> str:
+def _at(at: str, message: str, place: Place) -> str:
     """When it was said, as a link to the message where there is one: supergroups alone have links."""
-    when = turn.at[:16].replace("T", " ")
+    when = at[:16].replace("T", " ")
     number = str(place.chat)
-    if not turn.message or not number.startswith("-100"):
+    if not message or not number.startswith("-100"):
         return when
-    return f"[{when}](https://t.me/c/{number[4:]}/{turn.message})"
+    return f"[{when}](https://t.me/c/{number[4:]}/{message})"

@@ -14,6 +14,7 @@ from open_telegram import GROUP, OWNER, seen, telegram
 from scripted_ai import Hold
 
 from core.errors import ConfigError, StoreError
+from server.telegram import bot as bot_module
 from server.telegram.bot_api import TokenRefusedError
 from server.telegram.polling import Poller
 from server.telegram.rich import units
@@ -116,7 +117,10 @@ async def test_marks_that_turn_the_writing_round_go_nowhere() -> None:
         ({"animation": {"file_id": "a"}, "document": {"file_id": "a"}}, "I cannot read this kind"),
     ],
 )
-async def test_what_cannot_be_read_is_one_sentence(message: dict[str, Any], sentence: str) -> None:
+async def test_what_cannot_be_read_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, message: dict[str, Any], sentence: str
+) -> None:
+    monkeypatch.setattr(bot_module, "can_listen", lambda: "The extra 'voice' is not installed.")
     async with telegram() as bot:
         bot.api.write(**message)
         await bot.api.answer(sentence)

@@ -115,6 +115,10 @@ async def test_a_new_conversation_takes_along_only_what_matters() -> None:
         bot.api.write("What was the password of the shed?")
         await bot.api.answer("three")
         assert "<earlier-" in bot.asked[2] and "swordfish" in bot.asked[2]
+        await seen(lambda: not bot.bot.turns.under_way)
+        bot.api.write("/memory")
+        shown = await bot.api.answer("Recalled for your last question:")
+        assert "user: The password of the shed is swordfish" in shown.text
 
 
 async def test_memory_shows_what_was_said_last() -> None:
