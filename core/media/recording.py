@@ -14,6 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
+
 from core.errors import InvalidInputError
 from core.values import Image
 
@@ -66,8 +69,8 @@ def can_listen() -> str | None:
     return None if found else _MISSING
 
 
-def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S) -> Recording:
-    """What is said in *data*, which is sound or a video, and *frames* pictures of a video. Blocks: call it in a thread.
+async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S) -> Recording:
+    """What is said in *data*, which is sound or a video, and *frames* pictures of a video. Cancelling ends it.
 
     Args:
         seconds: Of processor time that it may take; twice as much on the clock.
@@ -75,12 +78,13 @@ def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S) -> Re
     Raises:
         RecordingError: It is broken, silent and without pictures, too large, or needs what is not installed.
     """
-    if (why := can_listen()) is not None:
+    if (why := await anyio.to_thread.run_sync(can_listen)) is not None:
         raise RecordingError(why)
     if len(data) > MOST_BYTES:
         most = MOST_BYTES // 1024 // 1024
         raise RecordingError(f"The recording has {len(data):,} bytes; at most {most} MB are read. Send a shorter one.")
-    found = _asked(data, min(frames, MOST_FRAMES), seconds)
+    order = await anyio.to_thread.run_sync(_order, min(frames, MOST_FRAMES), seconds)
+    found = await _asked(json.dumps(order).encode() + b"\n" + data, seconds * 2)
     match found:
         case {"duration": duration, "spoken": list(spoken), "frames": list(pictures), "notes": list(notes)}:
             if not spoken and not pictures:
@@ -99,11 +103,12 @@ def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S) -> Re
             raise RecordingError(f"The recording cannot be read ({found.get('problem')}). Send it in another format.")
 
 
-def _asked(data: bytes, frames: int, seconds: int) -> dict[str, Any]:
+def _order(frames: int, seconds: int) -> dict[str, Any]:
+    """What the process is to do, and with which weights."""
     spec = find_spec(_WEIGHTS)
     assert spec is not None, "can_listen() has looked"
     assert spec.origin is not None, "it is a folder of files"
-    order = {
+    return {
         "path": [entry for entry in sys.path if entry],
         "weights": str(Path(spec.origin).parent / "model"),
         "sha256": _SHA256,
@@ -113,16 +118,16 @@ def _asked(data: bytes, frames: int, seconds: int) -> dict[str, Any]:
         "memory_bytes": _MEMORY_BYTES,
         "cpu_s": seconds,
     }
+
+
+async def _asked(told: bytes, seconds: float) -> dict[str, Any]:
+    """What the process says to *told*."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(_CHILD)],
-            input=json.dumps(order).encode() + b"\n" + data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds * 2,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        with anyio.fail_after(seconds):
+            done = await anyio.run_process(
+                [sys.executable, "-I", str(_CHILD)], input=told, stderr=subprocess.DEVNULL, check=False
+            )
+    except TimeoutError:
         raise RecordingError("The recording takes longer to read than one may. Send a shorter one.") from None
     except OSError as error:
         raise RecordingError(f"No process can be started to read it ({error.strerror}). Try again.") from None

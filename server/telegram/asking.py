@@ -112,8 +112,8 @@ class Asker:
         fetched = await self._attachments.fetch(files, person, turn.id, turn.language)
         if fetched.problems and not (fetched.files or fetched.images):
             raise InvalidInputError(" ".join(fetched.problems))
-        for problem in fetched.problems:
-            await self._teller.soon(turn, {"text": problem})
+        if told := [*fetched.problems, *fetched.notes]:
+            await self._teller.soon(turn, {"text": cut("\n".join(told))})
         return fetched
 
     async def _ask_person(self, turn: Turn, approval: Approval) -> None:

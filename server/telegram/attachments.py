@@ -48,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a reader made of a file; `note` says what was left out, for the receipt."""
+    """What a reader made of a file; `note` says what was left out."""
 
     parts: tuple[Part, ...]
     note: str = ""
@@ -74,8 +74,9 @@ class Fetched:
 
     files: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
-    receipt: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Of what was read in part, what was left out."""
 
 
 class Pictures:
@@ -130,9 +131,9 @@ class Attachments:
         readers: Asked in order; the first that takes a file reads it.
     """
 
-    def __init__(self, api: BotApi, readers: Sequence[Reader] | None = None) -> None:
+    def __init__(self, api: BotApi, readers: Sequence[Reader]) -> None:
         self._api = api
-        self._readers = (Pictures(), Texts()) if readers is None else tuple(readers)
+        self._readers = tuple(readers)
 
     def takes(self, file: SentFile) -> bool:
         """Whether anybody reads such a file."""
@@ -156,7 +157,8 @@ class Attachments:
                 for part in found.parts:
                     kept = await anyio.to_thread.run_sync(_keep, folder, f"tg{turn}-{number}", part)
                     (fetched.images if part.kind == "picture" else fetched.files).append(kept)
-                fetched.receipt.append(f"{file.name} ({found.note})" if found.note else file.name)
+                if found.note:
+                    fetched.notes.append(f"{file.name}: {found.note}.")
         return fetched
 
     async def _read(self, file: SentFile) -> Found:

@@ -20,14 +20,16 @@ from core.errors import ConfigError, StoreError
 from core.files.atomic import private_folder
 from core.files.workspace import Workspace
 from core.limits.budget import Budget
+from core.media.recording import can_listen
 from core.messaging import TelegramConfig
 from core.paths import data_dir
 from core.people.person import OWNER, Person
 from server.side_tasks import tasks_beside
 from server.telegram import commands
 from server.telegram.access import Access
+from server.telegram.alarms import warn_owner
 from server.telegram.asking import Asker
-from server.telegram.attachments import Attachments
+from server.telegram.attachments import Attachments, Pictures, Reader, Texts
 from server.telegram.bot_api import BotApi, TelegramError, TokenRefusedError
 from server.telegram.flood import Flood, Limits
 from server.telegram.handling import Handler
@@ -35,6 +37,7 @@ from server.telegram.incoming import Bot, chat_of, read
 from server.telegram.members import Members
 from server.telegram.polling import keep
 from server.telegram.questions import GUEST
+from server.telegram.recordings import Recordings
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
@@ -52,14 +55,21 @@ class OpenBot:
     """A bot that is at work. `take` hands it updates that are kept."""
 
     def __init__(
-        self, me: Bot, app: App, api: BotApi, kept: TelegramStore, tasks: TaskGroup, config: TelegramConfig
+        self,
+        me: Bot,
+        app: App,
+        api: BotApi,
+        kept: TelegramStore,
+        tasks: TaskGroup,
+        config: TelegramConfig,
+        readers: Sequence[Reader],
     ) -> None:
         self.me, self.api, self.kept = me, api, kept
         self.members = Members(kept)
         self._tasks = tasks
         self._access = Access(self.members, config)
         teller = Teller(api, kept, tasks)
-        attachments = Attachments(api)
+        attachments = Attachments(api, readers)
         asker = Asker(app, kept, teller, attachments=attachments, bot=me.id)
         self.turns = Turns(
             app, api, kept, tasks, teller, asker, whose=self._whose, moved=self._moved, drafts=config.drafts
@@ -159,10 +169,17 @@ async def open_bot(app: App, token: str, kept: TelegramStore) -> AsyncIterator[O
         me = Bot(int(told["id"]), str(told["username"]), str(told.get("first_name", "")))
         await anyio.to_thread.run_sync(commands.menus)  # reads the words of all languages
         async with tasks_beside() as tasks:
-            bot = OpenBot(me, app, api, kept, tasks, config)
+            bot = OpenBot(me, app, api, kept, tasks, config, await anyio.to_thread.run_sync(_readers))
             await bot.go_on()
             tasks.start_soon(_show_menus, bot)
+            tasks.start_soon(warn_owner, app, api, bot.members)
             yield bot
+
+
+def _readers() -> tuple[Reader, ...]:
+    """Whoever reads what people send along, with what is installed here. Blocks."""
+    heard = (Recordings(),) if can_listen() is None else ()
+    return (Pictures(), *heard, Texts())
 
 
 async def with_areas(app: App) -> App:

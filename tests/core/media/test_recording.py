@@ -46,10 +46,10 @@ def film(seconds: int) -> bytes:
     return out.getvalue()
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "find_spec", lambda name: None if name == "av" else find_spec("json"))
     with pytest.raises(RecordingError, match=r"moot-mcp\[voice\]"):
-        read_recording(tone(0.1))
+        await read_recording(tone(0.1))
 
 
 def test_words_have_the_times_at_which_they_begin() -> None:
@@ -57,22 +57,22 @@ def test_words_have_the_times_at_which_they_begin() -> None:
     assert Recording(4_000, spoken).text == "[00:00] Hello.\n[1:02:05] Goodbye."
 
 
-def test_a_file_that_is_too_large_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_is_too_large_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "can_listen", lambda: None)
     monkeypatch.setattr(recording, "MOST_BYTES", 10)
     with pytest.raises(RecordingError, match="at most"):
-        read_recording(b"x" * 11)
+        await read_recording(b"x" * 11)
 
 
 @installed
-def test_a_recording_in_which_nobody_speaks_is_said_to_be_one() -> None:
+async def test_a_recording_in_which_nobody_speaks_is_said_to_be_one() -> None:
     with pytest.raises(RecordingError, match="Nothing is said"):
-        read_recording(tone(1.0))
+        await read_recording(tone(1.0))
 
 
 @installed
-def test_a_film_gives_pictures_at_even_distances_that_are_small_enough() -> None:
-    found = read_recording(film(6), frames=3)
+async def test_a_film_gives_pictures_at_even_distances_that_are_small_enough() -> None:
+    found = await read_recording(film(6), frames=3)
     times = [at for at, _ in found.frames]
     assert times == pytest.approx([1.0, 3.0, 5.0], abs=0.2) and "it has no sound" in found.notes
     assert all(image.data.startswith(b"\xff\xd8") and len(image.data) < 60_000 for _, image in found.frames)
@@ -82,13 +82,13 @@ def test_a_film_gives_pictures_at_even_distances_that_are_small_enough() -> None
 @pytest.mark.parametrize(
     "data", [b"", b"garbage" * 1_000, b"RIFF\xff\xff\xff\x7fWAVEfmt ", b"\x1aE\xdf\xa3" + b"\0" * 500]
 )
-def test_what_is_no_recording_ends_in_a_sentence(data: bytes) -> None:
+async def test_what_is_no_recording_ends_in_a_sentence(data: bytes) -> None:
     with pytest.raises(RecordingError, match="cannot be read|holds neither"):
-        read_recording(data)
+        await read_recording(data)
 
 
 @installed
-def test_weights_that_are_others_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_weights_that_are_others_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "_SHA256", "0" * 64)
     with pytest.raises(RecordingError, match="not the one it should be"):
-        read_recording(tone(0.5))
+        await read_recording(tone(0.5))

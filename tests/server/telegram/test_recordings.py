@@ -1,0 +1,74 @@
+"""What is spoken and filmed: its words and pictures go along with the question, and what fails is a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from open_telegram import telegram
+
+from core.media import recording
+from core.media.recording import Recording, RecordingError, Spoken
+from core.values import Image
+from server.telegram import bot as bot_module
+
+HEARD = Recording(9.0, (Spoken(0.0, 4.0, "What is two"), Spoken(4.0, 9.0, "and two?")), (), ("it was noisy",))
+SEEN = Recording(
+    61.0, (Spoken(1.0, 2.0, "Look."),), tuple((at, Image(b"\xff\xd8\xff jpeg", "image/jpeg")) for at in (10.0, 30.0))
+)
+
+
+def reads(monkeypatch: pytest.MonkeyPatch, found: Recording | RecordingError) -> list[int]:
+    """Have recordings be read as *found*; the frames that were asked for."""
+    frames_asked: list[int] = []
+
+    async def read(data: bytes, *, frames: int = 0, seconds: int = 0) -> Recording:
+        assert data == b"sound" and seconds > 0
+        frames_asked.append(frames)
+        if isinstance(found, RecordingError):
+            raise found
+        return found
+
+    monkeypatch.setattr(bot_module, "can_listen", lambda: None)
+    monkeypatch.setattr(recording, "read_recording", read)
+    return frames_asked
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        ({"voice": {"mime_type": "audio/ogg"}}, "voice"),
+        ({"audio": {"mime_type": "audio/mpeg", "file_name": "song.mp3"}}, "song"),
+        ({"document": {"mime_type": "audio/x-wav", "file_name": "talk.wav"}}, "talk"),
+    ],
+)
+async def test_what_is_said_goes_along_as_text(
+    monkeypatch: pytest.MonkeyPatch, message: dict[str, dict[str, Any]], name: str
+) -> None:
+    frames_asked = reads(monkeypatch, HEARD)
+    async with telegram({"gpt": ["Four."]}) as bot:
+        file = {"file_id": bot.api.file(b"sound"), "file_size": 5}
+        bot.api.write(**{kind: {**told, **file} for kind, told in message.items()})
+        shown = await bot.api.answer("Four.")
+        assert "[00:00] What is two\n[00:04] and two?" in bot.asked[0]
+        assert f"Read: {name} (transcript).txt" in shown.text
+        await bot.api.answer(": it was noisy.")
+    assert frames_asked == [0]
+
+
+async def test_a_video_goes_along_as_its_words_and_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames_asked = reads(monkeypatch, SEEN)
+    async with telegram({"gpt": ["A cat."]}) as bot:
+        bot.api.write(video_note={"file_id": bot.api.file(b"sound"), "file_size": 5})
+        await bot.api.answer("A cat.")
+        parts = bot.app.clients["gpt"].requests[0].messages[-1].parts
+        assert len([part for part in parts if isinstance(part, Image)]) == 2 and "[00:01] Look." in bot.asked[0]
+    assert frames_asked == [4]
+
+
+async def test_a_recording_that_cannot_be_read_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads(monkeypatch, RecordingError("Nothing is said in the recording, or nothing that could be understood."))
+    async with telegram() as bot:
+        bot.api.write(voice={"file_id": bot.api.file(b"sound"), "file_size": 5})
+        await bot.api.answer("Nothing is said in the recording")
+        assert len(bot.api.said()) == 1 and not bot.asked
