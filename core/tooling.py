@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from core.redact import register_names, register_secret
 from core.sections import Dollars, Named, Seconds, Strict, Tokens, sentence
+from core.untrusted import one_line
 
 Policy = Literal["allow", "ask", "never"]
 """Whether a tool runs by itself, after a person has said yes to just this call, or not at all."""
+BUILT_IN_TOOLS = ("workspace", "git", "threads", "clock", "arithmetic", "ask")
+"""Names that an agent's `tools` have a meaning for already, so that no server can bear one."""
 ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*-]{1,128}$")]
 """A tool, or several: `*` stands for any letters."""
 
@@ -48,7 +53,7 @@ class McpServerConfig(Strict):
     args: Annotated[list[str], Field(max_length=200)] = []
     env: Annotated[dict[str, SecretStr], Field(max_length=100)] = {}
     cwd: str | None = None
-    url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2_000)] | None = None
+    url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
     headers: Annotated[dict[str, SecretStr], Field(max_length=50)] = {}
     enabled: bool = True
     tools: Annotated[list[ToolName], Field(max_length=500)] | None = None
@@ -62,7 +67,47 @@ class McpServerConfig(Strict):
     def _one_way(self) -> McpServerConfig:
         if (self.command is None) == (self.url is None):
             raise PydanticCustomError("way", "Give either 'command' or 'url'")
+        way, others = ("command", ("headers",)) if self.url is None else ("url", ("args", "env", "cwd"))
+        if (other := next((one for one in others if one in self.model_fields_set), None)) is not None:
+            raise PydanticCustomError("way", f"'{other}' means nothing beside '{way}'. Remove it")
         return self
+
+    @field_validator("env")
+    @classmethod
+    def _named(cls, env: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if any(not name or "=" in name for name in env):
+            raise PydanticCustomError("name", "The name of a variable is empty or has a '=' in it. Correct it")
+        if any("\0" in f"{name}{value.get_secret_value()}" for name, value in env.items()):
+            raise PydanticCustomError("value", "A variable has a NUL in it. Remove it")
+        return env
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, value in headers.items():
+            if not re.fullmatch(_HEADER, name):
+                raise PydanticCustomError("name", "The name of a header has a blank or an odd sign in it. Correct it")
+            if not re.fullmatch(_VALUE, value.get_secret_value()):
+                raise PydanticCustomError("value", "The value of a header is one line of ASCII. Correct it")
+        return headers
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            host = urlsplit(url).hostname
+        except ValueError:
+            host = None
+        if not host or not re.fullmatch(r"https?://[!-~]+", url):
+            raise PydanticCustomError("url", "An address is http:// or https://, a host and a path, without blanks")
+        return url
+
+
+_HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+"""The name of a header (RFC 9110, section 5.6.2)."""
+_VALUE = r"[\t -~]*"
 
 
 _Entry = TypeVar("_Entry", AgentConfig, McpServerConfig)
@@ -71,6 +116,8 @@ _Entry = TypeVar("_Entry", AgentConfig, McpServerConfig)
 def check_agents(given: Mapping[str, Any], problems: list[str], *, taken: Collection[str]) -> dict[str, AgentConfig]:
     """The good ones of *given*; why each other one is bad goes to *problems*, also where its name is an AI's."""
     agents = _checked("agents", AgentConfig, given, problems)
+    if agents.pop("all", None) is not None:
+        problems.append("credentials.json: agents.all has the name by which all AIs are asked. Give it another one.")
     for name in [one for one in agents if one in taken]:
         problems.append(f"credentials.json: agents.{name} has the name of an AI. Give it another one.")
         del agents[name]
@@ -81,10 +128,16 @@ def check_agents(given: Mapping[str, Any], problems: list[str], *, taken: Collec
 def check_servers(given: Mapping[str, Any], problems: list[str]) -> dict[str, McpServerConfig]:
     """The good ones of *given*; why each other one is bad goes to *problems*."""
     servers = _checked("mcp_servers", McpServerConfig, given, problems)
+    for name in [one for one in servers if one in BUILT_IN_TOOLS]:
+        problems.append(f"credentials.json: mcp_servers.{name} has the name of a built-in tool. Give it another one.")
+        del servers[name]
     for server in servers.values():
         for secret in (*server.env.values(), *server.headers.values()):
             register_secret(secret.get_secret_value())
     return servers
+
+
+_A_NAME = "A name has letters, digits, '.', '_' and '-', begins with a letter or digit, and has 64 at most. Rename it."
 
 
 def _checked(section: str, kind: type[_Entry], given: Mapping[str, Any], problems: list[str]) -> dict[str, _Entry]:
@@ -92,6 +145,10 @@ def _checked(section: str, kind: type[_Entry], given: Mapping[str, Any], problem
     for name, entry in given.items():
         try:
             Named(name=name)
+        except ValidationError:
+            problems.append(f"credentials.json: {section} has an entry {one_line(ascii(name), 80)}. {_A_NAME}")
+            continue
+        try:
             found[name] = kind.model_validate(entry)
         except ValidationError as error:
             problems.append(sentence(f"{section}.{name}", error))

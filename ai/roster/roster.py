@@ -91,11 +91,14 @@ class Roster:
         named = [("defaults.ai", defaults.ai), ("defaults.judge", defaults.judge)]
         named += [(f"agents.{name}.ai", without_model(agent.ai or "")) for name, agent in self.config.agents.items()]
         named += [(f"ais.{name}.fallback", other) for name, row in rows.items() for other in row.fallback]
+        agents = self.config.agents
         sentences = [
             f"credentials.json: {place} names {name!r}, which is not there. Add it, or correct the name."
             for place, name in named
             if name and name not in self.seats and name not in self.problems and not persona(name)
+            if name not in agents or place.startswith("ais.")
         ]
+        sentences += [self._names_agent(name) for name in agents if self._is_agent(agents[name].ai or "")]
         itself = [name for name, row in rows.items() if name in row.fallback]
         sentences += [f"credentials.json: ais.{name}.fallback names {name!r} itself. Remove it." for name in itself]
         return sentences + extensions.problems()
@@ -174,17 +177,29 @@ class Roster:
     def _agent(self, name: str) -> str:
         """The agent *name*, as an AI with the lanes of the one whose model it is."""
         config = self.config.agents[name]
+        if self._is_agent(config.ai or self.config.defaults.ai or ""):
+            raise ConfigError(self._names_agent(name))
         try:
             base = self.seat(config.ai) if config.ai else self.default()
         except UnknownAIError as error:
             why = f"credentials.json: agents.{name}.ai names {config.ai!r}, which is not there. Add it, or correct it."
             raise ConfigError(why) from error
-        if base.agent is not None:
-            raise ConfigError(f"credentials.json: agents.{name}.ai names {config.ai!r}, an agent itself. Name an AI.")
         self.seats[name] = replace(base, name=name, system=config.system or base.system, agent=config)
         self.unlisted[name] = None
         self._forget_the_oldest()
         return name
+
+    def _is_agent(self, name: str) -> bool:
+        """Whether *name*, also with a model, means an agent. Looks no further: agents may name one another."""
+        base = without_model(name).strip()
+        if found := match(base, [*self.seats, *self.problems]):
+            return found in self.seats and self.seats[found].agent is not None
+        return self.agent(base) is not None
+
+    def _names_agent(self, name: str) -> str:
+        named = self.config.agents[name].ai
+        told = f"agents.{name}.ai names {named!r}" if named else f"agents.{name} has no 'ai', and defaults.ai names"
+        return f"credentials.json: {told}{',' if named else ''} an agent itself. Name an AI."
 
     def meant(self, name: str) -> str:
         """The AI that *name* means; *name* itself where there is none."""

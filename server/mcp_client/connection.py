@@ -228,6 +228,8 @@ class Connection:
     def _note_end(self, held: _Held) -> None:
         if held.closing.is_set():
             return
+        if held.said.babbles:
+            held.problem = "it writes line after line that is no MCP"
         if not held.problem:
             code = held.said.code
             held.problem = "it ended" if code is None else f"its program ended with exit code {code}"

@@ -53,6 +53,11 @@ class Said:
     gone: anyio.Event = field(default_factory=anyio.Event)
     """Set when it has ended, or writes no messages any more."""
 
+    @property
+    def babbles(self) -> bool:
+        """Whether it is ended because what it writes is no MCP."""
+        return self.garbage > _MOST_GARBAGE
+
 
 @asynccontextmanager
 async def program(
@@ -156,7 +161,7 @@ async def _read(
                     said.garbage = said.garbage + 1 if message is None else 0
                     if message is not None:
                         await to_client.send(message)
-                if said.garbage > _MOST_GARBAGE:
+                if said.babbles:
                     break
     said.gone.set()
 

@@ -15,7 +15,7 @@ from ai.roster.names import closest
 from core.errors import ConfigError
 from core.redact import register_secret
 from core.sections import FILE, Named
-from core.tooling import McpServerConfig
+from core.tooling import BUILT_IN_TOOLS, McpServerConfig
 from core.untrusted import one_line
 from server.entry import ENTRY
 from server.setup.credentials_file import SERVERS, change_rows, rows
@@ -86,6 +86,8 @@ def remove_server(name: str) -> str:
 def _taken(host: Host, known_as: str, entry: object, known: Mapping[str, Any], new: dict[str, Any]) -> Taken:
     """Put the row that *entry* makes into *new*, or say why it makes none."""
     name = _ILLEGAL.sub("-", known_as).strip("-._")[:64]
+    if name in BUILT_IN_TOOLS:
+        name = f"{name}-server"
     if not isinstance(entry, Mapping):
         return Taken(known_as, why_not="it is no object")
     if _is_moot(known_as, entry):
@@ -120,7 +122,7 @@ def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
         row["command"] = command
         if entry.get("args"):
             row["args"] = entry["args"]
-    row |= {"cwd": entry["cwd"]} if entry.get("cwd") else {}
+    row |= {"cwd": entry["cwd"]} if entry.get("cwd") and "command" in row else {}
     row |= {"url": url} if "command" not in row and (url := _first(entry, _URLS)) else {}
     for field, names in (("env", _ENVS), ("headers", _HEADERS)):
         given = _first(entry, names)

@@ -105,15 +105,37 @@ async def test_an_agent_is_never_asked_without_its_tools() -> None:
     ("agent", "said"),
     [
         (AgentConfig(ai="nobody"), "agents.a.ai names 'nobody'"),
-        (AgentConfig(ai="b"), "an agent itself"),
+        (AgentConfig(ai="b"), "agents.a.ai names 'b', an agent itself"),
+        (AgentConfig(ai="a"), "agents.a.ai names 'a', an agent itself"),
+        (AgentConfig(ai="A/other-model"), "agents.a.ai names 'A/other-model', an agent itself"),
+        (AgentConfig(ai="round"), "agents.a.ai names 'round', an agent itself"),
         (AgentConfig(ai="gpt", tools=["fly"]), "There is no tool 'fly'"),
     ],
 )
 async def test_what_is_wrong_with_an_agent_is_said_by_name(agent: AgentConfig, said: str) -> None:
-    config = configured(a=agent, b=AgentConfig(ai="gpt"))
+    config = configured(a=agent, b=AgentConfig(ai="gpt"), round=AgentConfig(ai="a"))
     async with scripted_app({"gpt": []}, config=config) as app, app.run("ask_one") as run:
         with pytest.raises((ConfigError, InvalidInputError), match=said):
             await run.ask("a", Request.of("Hello"))
+
+
+async def test_an_agent_of_the_default_ai_that_is_itself_the_default_is_said_and_not_looked_for_without_end() -> None:
+    config = Config(defaults=Defaults(ai="a", drain_s=0.05), agents={"a": AgentConfig()})
+    async with scripted_app({"gpt": []}, config=config) as app:
+        with pytest.raises(ConfigError, match="agents.a has no 'ai', and defaults.ai names an agent itself"):
+            app.roster.default()
+        assert not any("'a', which is not there" in one for one in app.roster.warnings())
+
+
+async def test_agents_that_name_one_another_are_told_of_before_they_are_asked() -> None:
+    config = configured(a=AgentConfig(ai="b"), b=AgentConfig(ai="a"), c=AgentConfig(ai="nobody"))
+    async with scripted_app({"gpt": []}, config=config) as app:
+        told = [one for one in app.roster.warnings() if "agents." in one]
+    assert [one.partition(".ai names ")[2] for one in told] == [
+        "'nobody', which is not there. Add it, or correct the name.",
+        "'b', an agent itself. Name an AI.",
+        "'a', an agent itself. Name an AI.",
+    ]
 
 
 async def test_all_who_are_asked_can_be_given_tools_and_look_each_thing_up_once() -> None:

@@ -186,6 +186,16 @@ def test_what_cannot_be_taken_over_is_told_and_nothing_is_overwritten(
     assert [one["name"] for one in json.loads(again.stdout)["servers"]] == [""] * 9
 
 
+def test_a_server_called_as_a_built_in_tool_is_taken_over_under_another_name(
+    isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENTRIES, "cursor", {"git": {"command": "uvx"}, "far": {"url": "http://h/mcp", "cwd": "/"}})
+    host_file("cursor", monkeypatch, isolated)
+    assert moot("import", "cursor").exit_code == 0
+    rows = json.loads(credentials_path().read_text())["mcp_servers"]
+    assert rows == {"git-server": {"command": "uvx"}, "far": {"url": "http://h/mcp"}}
+
+
 def test_a_host_without_a_file_is_one_sentence(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(isolated))
     assert "so there is nothing to take over" in moot("import", "kiro").stderr

@@ -69,6 +69,13 @@ async def test_a_program_that_ends_at_once_is_one_sentence_without_its_own_words
         assert lender.connection.last_words == "no such database"
 
 
+async def test_a_program_that_writes_on_and_on_is_no_server_and_said_to_be_none() -> None:
+    babbler = McpServerConfig(command=sys.executable, args=["-c", "while True: print('y' * 100)"])
+    async with borrowed(babbler=babbler) as lent:
+        with pytest.raises(ToolServerError, match="it writes line after line that is no MCP"):
+            await lent.tools(["babbler"])
+
+
 async def test_a_program_that_never_answers_is_given_up() -> None:
     async with borrowed(mute=row("mute", startup_timeout=0.5)) as lent:
         with pytest.raises(ToolServerError, match=r"it did not answer within 0\.5 s"):
