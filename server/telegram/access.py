@@ -15,6 +15,8 @@ from server.telegram.values import Member
 
 _TOLD_AGAIN_S = 3_600.0
 _MOST_TOLD = 10_000
+_KNOWN_S = 2.0
+"""How long somebody is believed without looking: so long may one who was removed go on."""
 _MOST_OF_BOTS = 3
 
 
@@ -32,10 +34,19 @@ class Access:
         self._clock = clock
         self._told: OrderedDict[tuple[int, str], float] = OrderedDict()
         self._bots: dict[int, int] = {}
+        self._known: OrderedDict[tuple[int, int], tuple[float, Person]] = OrderedDict()
 
     async def person(self, user: int, chat: int) -> Person | None:
         """As whom *user* asks in *chat*; None: they may not."""
-        return await anyio.to_thread.run_sync(self._person, user, chat)
+        until, known = self._known.get((user, chat), (0.0, None))
+        if known is not None and self._clock() < until:
+            return known
+        found = await anyio.to_thread.run_sync(self._person, user, chat)
+        if found is not None:
+            self._known[user, chat] = (self._clock() + _KNOWN_S, found)
+            if len(self._known) > _MOST_TOLD:
+                self._known.popitem(last=False)
+        return found
 
     def _person(self, user: int, chat: int) -> Person | None:
         if chat < 0 and not self.members.allows(chat):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,9 @@ from server.telegram.managing import note_name
 from server.telegram.polling import Poller, tell
 from server.telegram.store import TelegramStore
 
+_SWITCH_S = 0.001
+"""How long a thread may compute before another one's turn: a question waits for a dozen threads that read and write,
+each of which would else wait 5 ms for its turn while many answers are being written."""
 NAME = "telegram"
 """What the token is called in the keyring and by `moot keys`."""
 
@@ -80,6 +84,7 @@ def run_polling() -> int:
         ConfigError: It cannot start as things are, or its token was revoked.
     """
     token = find_token(load_config(credentials_path()).telegram)
+    sys.setswitchinterval(_SWITCH_S)
     with alone():
         anyio.run(_poll, token)
     return 0

@@ -9,6 +9,7 @@ from scripted_ai import Hold
 
 from core.people.person import OWNER as INSTALLATION
 from core.people.person import Person
+from server.telegram import access
 from server.telegram.members import MOST_TRIES, Members, TooManyGuessesError
 from server.telegram.store import TelegramStore
 
@@ -94,7 +95,8 @@ async def test_each_person_has_threads_of_their_own() -> None:
         assert [one.name for one in await anyio.to_thread.run_sync(mine.threads.all)] == [f"telegram.{OWNER}.0"]
 
 
-async def test_who_was_removed_gets_no_answer_any_more() -> None:
+async def test_who_was_removed_gets_no_answer_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "_KNOWN_S", 0.0)
     slow = Hold("first")
     async with telegram({"gpt": [slow]}, people=[8]) as bot:
         bot.api.write("Hello", chat=8)
