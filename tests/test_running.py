@@ -22,8 +22,10 @@ from web_house import open_house
 from ai.providers.catalog import PROVIDERS
 from core.errors import ServerError
 from core.events import CallFellBack, CallFinished, CallRetrying, CallStarted
+from core.messaging import TOKEN_VARIABLE
 from core.values import Answer, Usage
 from server.cli.commands.jobs import worker
+from server.cli.commands.telegram import telegram
 from server.cli.commands.web import tokens_add, web
 from server.cli.main import serve
 from server.web.serve import PORT
@@ -107,9 +109,13 @@ def test_the_compose_file_starts_what_there_is(compose: dict[str, Any]) -> None:
     assert f"{PORT}/ready" in moot["healthcheck"]["test"][-1]
     keys = {name for provider in PROVIDERS.values() for name in provider.env_keys}
     assert {name for name, value in moot["environment"].items() if value is None} <= keys
+    assert services["telegram"]["command"] == ["telegram"]
+    assert services["telegram"]["environment"] == {**moot["environment"], TOKEN_VARIABLE: None}
     assert {name: one.get("profiles") for name, one in services.items()} == {
         "moot": None,
         "worker": ["postgres"],
+        "telegram": ["telegram"],
+        "chroma": ["telegram"],
         "postgres": ["postgres"],
         "prometheus": ["metrics"],
         "grafana": ["metrics"],
@@ -139,39 +145,41 @@ def has_compose() -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_compose(), reason="docker compose is not there")
-@pytest.mark.parametrize("profile", ["postgres", "metrics"])
+@pytest.mark.parametrize("profile", ["postgres", "metrics", "telegram"])
 def test_docker_compose_takes_it(profile: str) -> None:
     command = ["docker", "compose", "-f", str(COMPOSE), "--profile", profile, "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
-UNIT = RELEASE / "moot.service"
+UNITS = {"moot.service": serve, "moot-telegram.service": telegram}
 
 
-def test_the_unit_gives_the_server_no_more_than_it_needs() -> None:
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_gives_its_program_no_more_than_it_needs(name: str) -> None:
     unit = ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(UNIT)
+    unit.read(RELEASE / name)
     service = unit["Service"]
-    for name in ("NoNewPrivileges", "PrivateTmp", "ProtectHome"):
-        assert service[name] == "yes"
+    for guard in ("NoNewPrivileges", "PrivateTmp", "ProtectHome"):
+        assert service[guard] == "yes"
     assert service["ProtectSystem"] == "strict" and service["StateDirectory"] == "moot"
     assert service["User"] != "root" and service["CapabilityBoundingSet"] == ""
     program, command, *words = service["ExecStart"].split()
-    assert (Path(program).name, command) == ("moot", "serve")
-    options_of(serve, words)
-    assert "--no-detach" in words, "what it starts dies with it"
+    assert (Path(program).name, command) == ("moot", UNITS[name].name)
+    options_of(UNITS[name], words)
+    assert "--no-detach" in words or command == "telegram", "what it starts dies with it"
     assert int(service["TimeoutStopSec"]) > 30 + 5
     assert service["RestartPreventExitStatus"] == "2"
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not there")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / "moot.service"
-    copy.write_text(UNIT.read_text().replace("/opt/moot/bin/moot", "/bin/true"))
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_takes_the_unit(tmp_path: Path, name: str) -> None:
+    copy = tmp_path / name
+    copy.write_text((RELEASE / name).read_text().replace("/opt/moot/bin/moot", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "moot.service" not in done.stderr, done.stderr
+    assert done.returncode == 0 and name not in done.stderr, done.stderr
 
 
 PAGE = (ROOT / "docs" / "http.md").read_text()
