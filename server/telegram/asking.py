@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import anyio.to_thread
 
+from ai.lazy import load
 from ai.runs.app import UPLOADS, App
 from core.errors import InvalidInputError
 from core.jobs.approvals import Approval
@@ -15,7 +16,6 @@ from core.memory.origin import Origin
 from core.memory.scope import Place as MemoryPlace
 from core.people.person import Person
 from core.untrusted import visible
-from server.jobs.background import submit
 from server.telegram import answers
 from server.telegram.answers import Drawn
 from server.telegram.attachments import Attachments, Fetched
@@ -64,7 +64,7 @@ class Asker:
             return await self._app.jobs.get(turn.job)
         fetched = await self._fetched(turn, person)
         chat = chat_for(self._app.roster, turn, fetched.files, fetched.images)
-        job = await submit(
+        job: Job = await (await load("server.jobs.background")).submit(
             self._app, chat.recipe, chat.arguments, request_key=self._key(turn), origin=_origin(turn, fetched)
         )
         await anyio.to_thread.run_sync(self._kept.asked, turn.id, job.id)
