@@ -40,7 +40,8 @@ _STORM = Storm(
 _PATIENCE_S = 900.0
 _MARK = re.compile(r"Q(\d+)-(\d+)!")
 _ENGINE = """
-import anyio, sys
+import anyio
+import server.cli.main  # what starts both
 from server.jobs.worker import serving_jobs
 from server.mcp_client.borrowed import open_lending_app
 async def main():
