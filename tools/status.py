@@ -17,7 +17,7 @@ KEPT = (
     "jobs.db, jobs.d: prompts, files and answers of jobs, for 30 days or 500 MB after they are over; of a call that a "
     "host got its answer to in time, nothing. Delete them: moot jobs clean --words",
     "batches: the rows given to the tool batch and their answers, for 30 days.",
-    "threads.db: what was said in named threads, until `moot threads delete NAME`.",
+    "threads.db: what was said in threads and chats, until `moot threads delete NAME` or `moot memory forget`.",
     "history.db: what was asked at the command line, until `moot history clean` (or `history` in defaults says).",
     "chat_lines: the last 1,000 lines typed in `moot chat`, until `moot history clean`; none with `history` off.",
     "prompts: saved prompts, until they are deleted.",
