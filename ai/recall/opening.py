@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from ai.recall.chosen import open_memory
 from core.errors import StoreError
-from core.memory.looking import Found, Passage
+from core.memory.found import Found, Passage
 from core.memory.memory import Memory
 from core.memory.scope import Scope
 from core.usage.tokens import text_tokens

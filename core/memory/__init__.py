@@ -7,7 +7,7 @@ How a door uses it (everything blocks but `Threads.add`; call it in a worker thr
     threads.add("tg -100123 7 5", [Turn(USER, text, person="telegram 4711", message="981", job=job_id,
                                         files=("uploads/981.pdf",))], place=place)
 
-    memory = Memory(threads, index=..., embedder=...)   # ai/recall/remembering.py opens it as it is configured
+    memory = open_memory(threads, config.memory, run)   # of ai/recall/chosen.py: as it is configured
     scope = Scope.of_chat("telegram -100123", "7")      # or of_thread(name); there is no search without one
     found = memory.recall(scope, question, text_tokens, tokens=2_000)   # Passage: text, at, author, thread, message
     memory.catch_up()                                   # a step of indexing by meaning; until it gives 0
@@ -18,9 +18,10 @@ How a door uses it (everything blocks but `Threads.add`; call it in a worker thr
 (`tools/recipe/recalled.py` does). `found.notes` says what could not be searched. Nothing of a scope is ever found from
 another; what belongs to different people is in different files besides.
 
-Files: `threads.py` (the transcript), `schema.py` (its tables), `scope.py`, `memory.py` (searching, indexing),
-`forgetting.py`, `moving.py` (export and import), `finding.py` (by words), `words.py`, `times.py`, `ranking.py`,
-`passages.py`; `index.py` has the protocols of indexes and embedders: `sqlite_index.py`, `chroma_index.py`,
-`pgvector_index.py`; `static_vectors.py` and `minilm.py`, with `pieces.py` and `tensors.py`. One more index is a file
-with the methods of `VectorIndex` and a line in `ai/recall/remembering.py`. numpy is imported where it is computed with.
+Files: `threads.py` (the transcript), `schema.py` (its tables), `reading.py`, `scope.py`; `memory.py` (searching and
+indexing), `looking.py` (one search), `found.py` (what it finds), `finding.py` (by words), `words.py`, `times.py`,
+`ranking.py`, `passages.py`; `forgetting.py`, `moving.py` (export and import). `index.py` has the protocols of indexes and
+embedders: `sqlite_index.py`, `chroma_index.py`, `pgvector_index.py`; `static_vectors.py` and `minilm.py`, with `pieces.py`
+and `tensors.py`. One more is a file with the methods of its protocol and a line in `ai/recall/chosen.py`. numpy is
+imported where it is computed with.
 """

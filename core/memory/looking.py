@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import Any
 
 from core.memory.finding import Known, Where, by_words, rows_of
+from core.memory.found import Passage
 from core.memory.passages import fitting, parts
 from core.memory.ranking import by_matter, fused, like_it, ordered, telling, with_span
 from core.memory.scope import Scope
@@ -22,36 +23,6 @@ _MEANT = 1.2
 _CHANGED, _OTHERS = 2, 8
 """Where it is asked what changed: of how many turns other statements are looked for, and how many."""
 _COLUMNS = "turns.id, threads.name, turns.thread, author, person, message, turns.at, text"
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """Something that was said, word for word: a turn, or the part of a long one that fits the question best.
-
-    Args:
-        turn: Its number in `threads.db`.
-        message: What it is called where it was said.
-        whole: Whether `text` is all of the turn.
-        by: By what it was found: `words`, `meaning`, `time`.
-    """
-
-    turn: int
-    thread: str
-    author: str
-    person: str
-    message: str
-    at: str
-    text: str
-    whole: bool
-    by: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Passages, best first; `notes` are sentences on what was not searched, and why."""
-
-    passages: tuple[Passage, ...]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from typing import Any
 from core.errors import MootError
 from core.memory.finding import Where, resolve, rows_of
 from core.memory.forgetting import Forgotten, Which, forget
+from core.memory.found import Found, Passage
 from core.memory.index import Embedder, Part, VectorIndex
-from core.memory.looking import CANDIDATES, Found, Look, Passage
+from core.memory.looking import CANDIDATES, Look
 from core.memory.passages import parts
 from core.memory.scope import Scope
 from core.memory.sqlite_index import SqliteIndex

@@ -20,7 +20,7 @@ from ai.runs.run import Run
 from core.errors import InvalidInputError, StoreError
 from core.files.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
 from core.jobs.values import is_job
-from core.memory.looking import Found
+from core.memory.found import Found
 from core.memory.threads import USER, Turn, check_name
 from core.roles import find_role
 from core.untrusted import Fence

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from ai.lazy import load
 from ai.runs.run import Run
-from core.memory.looking import Found, Passage
+from core.memory.found import Found, Passage
 from core.memory.scope import Scope
 from core.untrusted import Fence, one_line
 from tools.recipe.kit import counted

@@ -22,7 +22,7 @@ from ai.runs.run import Run
 from core.config import load_config
 from core.errors import InvalidInputError
 from core.memory.forgetting import Forgotten, Which
-from core.memory.looking import Found
+from core.memory.found import Found
 from core.memory.memory import Memory, MemoryStatus
 from core.memory.moving import exported, take_in
 from core.memory.scope import Scope
