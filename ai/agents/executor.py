@@ -11,6 +11,7 @@ from ai.agents.beside import beside, guarded
 from ai.agents.names import checked_name
 from ai.agents.offered import Governed, ToolExecutionResult, Tools
 from ai.agents.results import ends_more, raised, sound
+from ai.wire.functions.form import misshapen
 from core.errors import ApprovalNeededError, InvalidInputError
 from core.tooling import Policy
 from core.values import ToolSpec
@@ -132,6 +133,8 @@ def _check(spec: Any) -> None:
     for field, kind, wanted in _FIELDS:
         if not isinstance(value := getattr(spec, field), kind):
             raise InvalidInputError(f"{field!r} of the tool {spec.name!r} is a {type(value).__name__}. Give {wanted}.")
+    if wrong := misshapen(spec.parameters):
+        raise InvalidInputError(f"'parameters' of the tool {spec.name!r} are no JSON Schema: {wrong}. Correct them.")
 
 
 _FIELDS: Sequence[tuple[str, type, str]] = (

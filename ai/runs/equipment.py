@@ -12,7 +12,7 @@ from ai.agents.builtin.ground import Ground
 from ai.agents.builtin.lookups import HINT
 from ai.agents.builtin.named import BUILT_IN, builtin
 from ai.agents.executor import ToolExecutor
-from ai.agents.offered import Tools
+from ai.agents.offered import Noted, Tools
 from ai.agents.sub_agents import ASK, Run, SubAgents
 from core.errors import InvalidInputError
 from core.tooling import AgentConfig
@@ -73,6 +73,7 @@ class Store:
             )
         said = [
             config.system,
+            *(_left_out(one) for one in found if isinstance(one, Noted)),
             HINT if any(name in _SHARED for name in names) else "",
             loaded.prompt() if loaded else "",
         ]
@@ -116,6 +117,12 @@ class Store:
     def _others(self) -> list[str]:
         roster = self.run.roster
         return list(dict.fromkeys([*roster.names, *roster.agents]))
+
+
+def _left_out(tools: Noted) -> str:
+    """What the agent, and by its words whoever asked, should know of tools that it might expect and has not."""
+    notes = tools.notes()
+    return "\n".join(["Of your tools:", *(f"- {one}" for one in notes)]) if notes else ""
 
 
 def _server(name: str, servers: Sequence[str]) -> str | None:

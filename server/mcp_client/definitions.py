@@ -9,6 +9,7 @@ from typing import Any
 from mcp.client import Client
 from mcp.types import Tool
 
+from ai.wire.functions.form import misshapen
 from core.untrusted import clean, one_line
 from core.values import ToolSpec
 from server.mcp_client.canonical import canonical, digest
@@ -117,6 +118,8 @@ def _problem(tool: Tool) -> str:
     schema: Mapping[str, Any] = tool.input_schema
     if schema.get("type") != "object":
         return "its arguments are no object"
+    if wrong := misshapen(schema):
+        return f"its schema is none: {one_line(wrong, 200)}"
     if _hidden(schema, prose=False):
         return "characters that show nothing are hidden in the names or values of its schema"
     return ""

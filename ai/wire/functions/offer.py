@@ -50,7 +50,8 @@ def offer(request: Request, takes: Takes, dialect: str = "", *, ids: re.Pattern[
         try:
             made = adapted(tool.parameters, takes)
         except ValueError as error:
-            text = f"The parameters of the function {tool.name!r} are no JSON Schema. Correct them."
+            where = f": {error}" if str(error) else ""
+            text = f"The parameters of the function {tool.name!r} are no JSON Schema{where}. Correct them."
             raise NotUsableError(text, code="tool_schema") from error
         functions.append(Function(names[tool.name], tool.description, made.schema, made.strict))
     plain = _Plain(names, dialect, ids)

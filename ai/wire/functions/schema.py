@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from ai.wire.functions.form import misshapen
 from ai.wire.functions.names import legal
 from ai.wire.functions.strict import strict_function
 from ai.wire.functions.words import described, sentence
@@ -82,12 +83,14 @@ def adapted(schema: Mapping[str, Any], takes: Takes) -> Adapted:
     """*schema* as *takes* has it. It is made once for each that is alike, and nobody may change it.
 
     Raises:
-        ValueError: It is no JSON.
+        ValueError: It is no JSON Schema; the text says where, or is empty.
     """
+    if wrong := misshapen(schema):
+        raise ValueError(wrong)
     try:
         return _adapted(json.dumps(dict(schema), allow_nan=False), takes)
     except (TypeError, RecursionError) as error:
-        raise ValueError("no JSON Schema") from error
+        raise ValueError from error
 
 
 def restored(arguments: Mapping[str, Any], schema: Mapping[str, Any], takes: Takes) -> Mapping[str, Any]:

@@ -235,6 +235,10 @@ def described(**fields: Any) -> Any:
         (lambda: ToolExecutor([Given(act, ToolSpec("two words", "", OBJECT))]), "1 to 64 letters"),
         (lambda: ToolExecutor([Given(act, ToolSpec("act", "", None))]), "'parameters' of the tool 'act'"),  # type: ignore[arg-type]
         (lambda: ToolExecutor([Given(act, ToolSpec("act", "", OBJECT, "no"))]), "'read_only' of the tool"),  # type: ignore[arg-type]
+        (
+            lambda: ToolExecutor([Given(act, ToolSpec("act", "", {"required": "x"}))]),
+            "no JSON Schema: 'required' has to",
+        ),
         (lambda: ToolExecutor([Given(act, "act")]), "Give a list of ToolSpec"),
     ],
 )

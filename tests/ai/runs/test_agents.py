@@ -119,25 +119,6 @@ async def test_what_is_wrong_with_an_agent_is_said_by_name(agent: AgentConfig, s
             await run.ask("a", Request.of("Hello"))
 
 
-async def test_an_agent_of_the_default_ai_that_is_itself_the_default_is_said_and_not_looked_for_without_end() -> None:
-    config = Config(defaults=Defaults(ai="a", drain_s=0.05), agents={"a": AgentConfig()})
-    async with scripted_app({"gpt": []}, config=config) as app:
-        with pytest.raises(ConfigError, match="agents.a has no 'ai', and defaults.ai names an agent itself"):
-            app.roster.default()
-        assert not any("'a', which is not there" in one for one in app.roster.warnings())
-
-
-async def test_agents_that_name_one_another_are_told_of_before_they_are_asked() -> None:
-    config = configured(a=AgentConfig(ai="b"), b=AgentConfig(ai="a"), c=AgentConfig(ai="nobody"))
-    async with scripted_app({"gpt": []}, config=config) as app:
-        told = [one for one in app.roster.warnings() if "agents." in one]
-    assert [one.partition(".ai names ")[2] for one in told] == [
-        "'nobody', which is not there. Add it, or correct the name.",
-        "'b', an agent itself. Name an AI.",
-        "'a', an agent itself. Name an AI.",
-    ]
-
-
 async def test_all_who_are_asked_can_be_given_tools_and_look_each_thing_up_once() -> None:
     asks = [("gpt", Request.of("Sum?")), ("claude", Request.of("Sum?"))]
     steps: list[Step] = [calling(("calculate", {"expression": "6*7"})), "42"]

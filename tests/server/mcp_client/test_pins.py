@@ -214,6 +214,17 @@ async def test_characters_hidden_where_a_program_reads_them_make_a_tool_useless(
             await (await lent.lender("docs")).accept("search")
 
 
+async def test_a_tool_whose_schema_is_none_spoils_no_others(shelf: Shelf) -> None:
+    broken = SEARCH | {"inputSchema": {"type": "object", "properties": {"a": {"type": "strng"}}}}
+    shelf.show([broken, WRITE])
+    async with lending(shelf.row) as lent:
+        tools = await lent.tools(["docs"])
+        assert [spec.name for spec in tools.specs()] == ["docs__write"]
+        assert "One tool of 'docs' held back" in tools.notes()[0]
+        with pytest.raises(InvalidInputError, match=r"its schema is none: 'properties.a.type' has to be one of"):
+            await lent.tools(["docs.search"])
+
+
 async def test_pins_are_private_and_what_cannot_be_read_holds_everything_back(shelf: Shelf) -> None:
     async with lending(shelf.row) as lent:
         await lent.tools(["docs"])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai.wire.functions.form import misshapen
 from ai.wire.functions.names import FUNCTION, legal, legal_id
 from ai.wire.functions.schema import ALL, GEMINI, GRAMMAR, MESSAGES, OLLAMA, Takes, adapted, restored
 
@@ -43,6 +44,45 @@ def of(**properties: Any) -> dict[str, Any]:
 def test_whatever_it_was_it_is_an_object_with_properties(schema: dict[str, Any], takes: Takes) -> None:
     made = adapted(schema, takes).schema
     assert made["type"] == "object" and isinstance(made["properties"], dict)
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (of(x="string"), "'properties.x' has to be an object"),
+        (of(x=None), "'properties.x' has to be an object"),
+        (of(x={"required": True}), "'properties.x.required' has to be a list of names"),
+        (of(x={"type": "strng"}), "'properties.x.type' has to be one of object, array"),
+        (of(x={"type": []}), "'properties.x.type' has to be one of object, array"),
+        (of(x={"type": "array", "items": 5}), "'properties.x.items' has to be an object"),
+        (of(x={"anyOf": [{"type": "string"}, 5]}), "'properties.x.anyOf.1' has to be an object"),
+        (of(x={"enum": "a"}), "'properties.x.enum' has to be a list"),
+        (of(x={"$ref": 5}), "'properties.x.$ref' has to be a text"),
+        ({"type": "object", "properties": ["x"]}, "'properties' has to be an object"),
+        ({"type": "object", "required": "x"}, "'required' has to be a list of names"),
+        ({"type": "object", "$defs": []}, "'$defs' has to be an object"),
+        ({"type": "object", "additionalProperties": "no"}, "'additionalProperties' has to be an object"),
+    ],
+)
+def test_what_providers_would_refuse_for_its_form_is_refused_with_its_place(schema: dict[str, Any], said: str) -> None:
+    for takes in EVERY.values():
+        with pytest.raises(ValueError, match=re.escape(said)):
+            adapted(schema, takes)
+
+
+@pytest.mark.parametrize("takes", EVERY.values(), ids=EVERY)
+def test_a_form_that_is_only_unusual_is_fine(takes: Takes) -> None:
+    unusual = {"type": "object", "properties": {"required": {"type": "string"}, "x": True, "y": {"description": None}}}
+    assert set(adapted(unusual, takes).schema["properties"]) == {"required", "x", "y"}
+    for nothing in ([], None, {}):
+        assert adapted({"type": "object", "properties": nothing}, takes).schema["properties"] == {}
+
+
+def test_a_schema_of_many_levels_is_looked_through_without_recursion() -> None:
+    schema: dict[str, Any] = {"type": "nowhere"}
+    for _ in range(5_000):
+        schema = of(x=schema)
+    assert misshapen(schema).startswith("'…") and misshapen(schema).endswith("boolean, null")
 
 
 @pytest.mark.parametrize("takes", [GEMINI, OLLAMA, GRAMMAR])
