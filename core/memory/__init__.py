@@ -20,8 +20,8 @@ another; what belongs to different people is in different files besides.
 
 Files: `threads.py` (the transcript), `schema.py` (its tables), `reading.py`, `scope.py`; `memory.py` (searching and
 indexing), `looking.py` (one search), `found.py` (what it finds), `finding.py` (by words), `words.py`, `times.py`,
-`ranking.py`, `passages.py`; `forgetting.py`, `moving.py` (export and import). `index.py` has the protocols of indexes and
-embedders: `sqlite_index.py`, `chroma_index.py`, `pgvector_index.py`; `static_vectors.py` and `minilm.py`, with `pieces.py`
-and `tensors.py`. One more is a file with the methods of its protocol and a line in `ai/recall/chosen.py`. numpy is
-imported where it is computed with.
+`ranking.py`, `passages.py`; `forgetting.py`, `moving.py` (export and import). `index.py` has the protocols of indexes
+and embedders: `sqlite_index.py`, `chroma_index.py`, `pgvector_index.py`; `static_vectors.py` and `minilm.py`, with
+`pieces.py` and `tensors.py`. One more is a file with the methods of its protocol and a line in `ai/recall/chosen.py`.
+numpy is imported where it is computed with.
 """

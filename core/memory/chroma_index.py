@@ -1,7 +1,8 @@
 """The index by meaning on a Chroma server, which CHROMA_URL names: by its HTTP protocol, version 2.
 
 Chroma's own client brings a hundred megabytes for six requests. No word is kept there: numbers of turns and vectors, a
-collection for each embedder, and in each the vectors of every file that uses the server, told apart by its name.
+collection for each file and embedder. In one that several files share, a search for one of them would stop among the
+neighbours of the others.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 TOKEN = "CHROMA_TOKEN"  # noqa: S105 - the name of the variable
 _PREFIX = "moot-"
-_SPACE = {"hnsw": {"space": "cosine", "ef_search": 200}}
+_SPACE = {"hnsw": {"space": "cosine", "ef_search": 400, "ef_construction": 200, "max_neighbors": 32}}
 _AT_ONCE = 250
 _TIMEOUT_S = 10.0
 _ODD = "The server of CHROMA_URL answers oddly. Check that it is a Chroma server, 1.0 or newer."
@@ -54,24 +55,22 @@ class ChromaIndex:
     def add(self, embedder: str, parts: Sequence[Part], vectors: Matrix) -> None:
         for start in range(0, len(parts), _AT_ONCE):
             some = parts[start : start + _AT_ONCE]
-            told = [{"store": self._file, "thread": p.thread, "turn": p.turn, "part": p.part} for p in some]
+            told = [{"thread": p.thread, "turn": p.turn, "part": p.part} for p in some]
             body = {
-                "ids": [f"{self._file}:{p.turn}:{p.part}" for p in some],
+                "ids": [f"{p.turn}:{p.part}" for p in some],
                 "embeddings": [[float(number) for number in row] for row in vectors[start : start + _AT_ONCE]],
                 "metadatas": told,
             }
             self._post(f"{self._collection(embedder)}/upsert", body)
 
     def nearest(self, embedder: str, threads: Collection[int] | None, vector: Matrix, *, most: int) -> list[Near]:
-        tests: list[dict[str, Any]] = [{"store": self._file}]
-        if threads is not None:
-            tests.append({"thread": {"$in": sorted(threads)}})
-        body = {
+        body: dict[str, Any] = {
             "query_embeddings": [[float(number) for number in vector]],
             "n_results": 2 * most,  # a long turn has several parts
-            "where": {"$and": tests} if len(tests) > 1 else tests[0],
             "include": ["metadatas", "distances"],
         }
+        if threads is not None:
+            body["where"] = {"thread": {"$in": sorted(threads)}}
         reply = self._post(f"{self._collection(embedder)}/query", body)
         try:
             pairs = zip(reply["metadatas"][0], reply["distances"][0], strict=True)
@@ -87,15 +86,16 @@ class ChromaIndex:
         for collection in self._all():
             for start in range(0, len(turns), _AT_ONCE):
                 some = list(turns[start : start + _AT_ONCE])
-                where = {"$and": [{"store": self._file}, {"turn": {"$in": some}}]}
-                self._post(f"{collection}/delete", {"where": where})
+                self._post(f"{collection}/delete", {"where": {"turn": {"$in": some}}})
 
     def drop(self, embedder: str) -> None:
-        self._post(f"{self._collection(embedder)}/delete", {"where": {"store": self._file}})
+        name = self._name(embedder)
+        self._collections.pop(embedder, None)
+        if any(one["name"] == name for one in self._send("GET", self._base, None)):
+            self._send("DELETE", f"{self._base}/{name}", None)
 
     def count(self, embedder: str) -> int:
-        body = {"where": {"store": self._file}, "include": []}
-        return len(self._post(f"{self._collection(embedder)}/get", body)["ids"])
+        return int(self._send("GET", f"{self._collection(embedder)}/count", None))
 
     def close(self) -> None:
         with self._lock:
@@ -111,16 +111,20 @@ class ChromaIndex:
             self._ours = str(self._store.read(lambda c: c.execute(query).fetchone()[0]))
         return self._ours
 
+    def _name(self, embedder: str) -> str:
+        return f"{_PREFIX}{self._file}-{re.sub(r'[^A-Za-z0-9-]+', '-', embedder).strip('-')[:180]}"
+
     def _collection(self, embedder: str) -> str:
         if embedder not in self._collections:
-            name = _PREFIX + re.sub(r"[^A-Za-z0-9-]+", "-", embedder).strip("-")[:180]
-            body = {"name": name, "get_or_create": True, "configuration": _SPACE}
+            body = {"name": self._name(embedder), "get_or_create": True, "configuration": _SPACE}
             self._collections[embedder] = f"{self._base}/{self._post(self._base, body)['id']}"
         return self._collections[embedder]
 
     def _all(self) -> list[str]:
+        """The collections of this file, by whatever embedder."""
         found = self._send("GET", self._base, None)
-        return [f"{self._base}/{one['id']}" for one in found if str(one["name"]).startswith(_PREFIX)]
+        ours = f"{_PREFIX}{self._file}-"
+        return [f"{self._base}/{one['id']}" for one in found if str(one["name"]).startswith(ours)]
 
     def _post(self, url: str, body: dict[str, Any]) -> Any:
         return self._send("POST", url, body)
