@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -58,7 +59,7 @@ async def take_answers(ctx: Context[App], app: App, job: str) -> None:
     standing = {f"{PREFIX}{one.id}": one for one in await app.jobs.approvals(job)}
     for name, said in (ctx.input_responses or {}).items():
         if name in standing and isinstance(said, ElicitResult) and (yes := word(said)) is not None:
-            await app.jobs.approve(job, standing[name].id, yes=yes)
+            await _hand_on(app, job, standing[name], yes=yes)
 
 
 async def ask(ctx: Context[App], app: App, job: str, approvals: Sequence[Approval]) -> InputRequiredResult | bool:
@@ -70,8 +71,14 @@ async def ask(ctx: Context[App], app: App, job: str, approvals: Sequence[Approva
         said = await ctx.elicit(one.sentence(), _Form)
         if said.action == "cancel":
             return False
-        await app.jobs.approve(job, one.id, yes=said.action == "accept" and said.data.allow)
+        await _hand_on(app, job, one, yes=said.action == "accept" and said.data.allow)
     return True
+
+
+async def _hand_on(app: App, job: str, approval: Approval, *, yes: bool) -> None:
+    """Give the job the person's word; where somebody was faster at another door, theirs stands, and the job goes on."""
+    with suppress(InvalidInputError):
+        await app.jobs.approve(job, approval.id, yes=yes)
 
 
 def word(said: ElicitResult) -> bool | None:

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from ai.runs.app import App
-from core.errors import MootError
+from core.errors import InvalidInputError, MootError
 from core.events import Subscription, Token, ToolFinished, ToolStarted
 from core.jobs.values import Job
 from core.view import RunView
@@ -100,7 +100,11 @@ async def _answered(app: App, job: Job) -> bool:
         return False
     approvals = await app.jobs.approvals(job.id)
     for one in approvals:
-        await app.jobs.approve(job.id, one.id, yes=await asked(one))
+        word = await asked(one)
+        try:
+            await app.jobs.approve(job.id, one.id, yes=word)
+        except InvalidInputError as error:  # somebody was faster at another door, and their word stands
+            note(str(error))
     return bool(approvals)
 
 

@@ -24,7 +24,7 @@ WRITES: list[Step] = [calling(("write", {"x": 1}), text="I will."), "It is done.
 
 @asynccontextmanager
 async def talking(
-    mode: Any, steps: list[Step], answer: ElicitResult | None
+    mode: Any, steps: list[Step], answer: ElicitResult | None, *, faster: bool | None = None
 ) -> AsyncIterator[tuple[Client, ScriptedApp, Recorder, list[str]]]:
     tools, asked = Recorder(), []
     config = Config(defaults=Defaults(drain_s=0.05), agents={"worker": AgentConfig(ai="gpt", tools=["lent"])})
@@ -32,6 +32,10 @@ async def talking(
     async def ask(context: Any, params: Any) -> ElicitResult:
         asked.append(params.message)
         assert answer is not None
+        if faster is not None:  # somebody else's word, given at another door while this form is open
+            (job,) = await app.jobs.list_jobs()
+            (one,) = await app.jobs.approvals(job.id)
+            await app.jobs.approve(job.id, one.id, yes=faster)
         return answer
 
     async with scripted_app({"gpt": steps}, config=config, materials=Materials(borrowed=Lent(tools))) as app:
@@ -74,6 +78,18 @@ async def test_after_a_no_the_agent_goes_on_without_it(mode: Any, answer: Elicit
     async with talking(mode, steps, answer) as (client, _, tools, _):
         result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
         assert isinstance(result, CallToolResult) and "I may not." in text_of(result) and not tools.calls
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(("faster", "said"), [(False, "I may not."), (True, "It is done.")])
+async def test_a_form_filled_in_after_somebody_else_has_answered_changes_nothing_and_breaks_nothing(
+    mode: Any, faster: bool, said: str
+) -> None:
+    late = ElicitResult(action="accept", content={"allow": not faster})
+    async with talking(mode, [WRITES[0], said], late, faster=faster) as (client, _, tools, _):
+        result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
+        assert isinstance(result, CallToolResult) and not result.is_error and said in text_of(result)
+        assert len(tools.calls) == int(faster)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
