@@ -148,6 +148,11 @@ def check_head(head: Mapping[str, Any]) -> str:
         raise FrontmatterError(f"has a 'compatibility' of more than {LONGEST_COMPATIBILITY} characters. Shorten it.")
     if not isinstance(head.get("metadata", {}), dict):
         raise FrontmatterError("has a 'metadata' in its head that is no mapping. Write 'key: value' below it.")
+    for key in head:
+        if key != "allowed-tools" and re.sub(r"[\s_-]", "", key).casefold() == "allowedtools":
+            raise FrontmatterError(
+                f"writes {key[:80]!r} in its head, which would allow every tool. Write 'allowed-tools'."
+            )
     tools = head.get("allowed-tools", "")
     if not isinstance(tools, str) and not (isinstance(tools, list) and all(isinstance(one, str) for one in tools)):
         raise FrontmatterError("has an 'allowed-tools' in its head that is no text. Write names with blanks between.")
