@@ -74,6 +74,8 @@ def calculated(expression: str) -> str:
     worker = _Worker()
     try:
         value = worker.value(tree.body)
+    except InvalidInputError:  # a ValueError, too, and it says more than what stands below
+        raise
     except ZeroDivisionError:
         raise InvalidInputError("'expression' divides by zero. Correct it.") from None
     except RecursionError:

@@ -76,3 +76,21 @@ async def test_the_tool_says_it_in_a_sentence() -> None:
         "calculate failed: 'expression' is no arithmetic. Write it as 2 * (3 + 4.5) ** 2."
     )
     assert all(spec.read_only for spec in tools.specs())
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("2**100000", "too large"),
+        ("factorial(10**6)", r"factorial\(\) with 1 numbers is nothing that is known, or too much"),
+        ("__import__('os')", "something that is no arithmetic"),
+        ("1 @ 2", "may use"),
+        ("sqrt(-1)", r"sqrt\(\) with 1 numbers"),
+        ("(-1)**0.5", "root of a negative number"),
+        ("1 + (1 < 2)", "counts with a comparison"),
+        ("1/0", "divides by zero"),
+    ],
+)
+def test_each_mistake_is_told_by_its_own_sentence(expression: str, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        calculated(expression)
