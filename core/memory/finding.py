@@ -15,7 +15,7 @@ from core.memory.ranking import ordered
 from core.memory.scope import ANY_TOPIC, Scope
 from core.memory.words import gram_terms, terms
 
-_MOST_ROWS = 600
+_MOST_ROWS = 500
 """Turns that are looked at for one word, the newest: one that stands in more tells little."""
 Known = dict[tuple[str, str], Sequence[int]]
 """Turns that hold a word, by the index and the word."""
@@ -82,7 +82,7 @@ def _holding(connection: Any, table: str, wanted: str, spot: str) -> Sequence[in
     return [row[0] for row in connection.execute(query, (asked,))]
 
 
-_MOST_WEIGHED = 120
+_MOST_WEIGHED = 80
 
 
 def _for_length(connection: Any, scores: dict[int, float]) -> dict[int, float]:

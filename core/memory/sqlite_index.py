@@ -16,7 +16,7 @@ from core.memory.threads import Threads
 
 _READ_AT_ONCE = 3_000
 """Vectors that are read for one search; more take longer than the signs of all."""
-_CANDIDATES = 200
+_CANDIDATES = 150
 _COLUMNS = "turn, part, vector"
 
 
@@ -77,8 +77,9 @@ class SqliteIndex:
         if threads is not None:
             where += f" AND thread IN ({', '.join('?' * len(threads))})"
         # Without statistics SQLite takes the primary key, and walks through everything.
-        table = "vectors" if threads is None else "vectors INDEXED BY vectors_by_thread"
-        counted = f"SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE {where} LIMIT {_READ_AT_ONCE + 1})"  # noqa: S608
+        by_thread = "vectors INDEXED BY vectors_by_thread"
+        table = "vectors" if threads is None else by_thread
+        counted = f"SELECT COUNT(*) FROM (SELECT 1 FROM {by_thread} WHERE {where} LIMIT {_READ_AT_ONCE + 1})"  # noqa: S608
         (many,) = connection.execute(counted, values).fetchone()
         if many > _READ_AT_ONCE:
             return best(self._by_signs(connection, embedder, threads, vector), vector, most)
