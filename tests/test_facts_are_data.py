@@ -39,8 +39,8 @@ READERS = {
     "__contains__",
 }
 SEARCHES = {"match", "search", "fullmatch", "split", "findall", "finditer"}
-OTHERS_WORDS = ("ai/wire/classify/", "ai/wire/response/", "ai/providers/learned.py", "tools/reading/")
-"""Where the words of providers and models are read, since they say it nowhere else."""
+OTHERS_WORDS = ("ai/wire/classify/", "ai/wire/response/", "ai/providers/learned.py", "tools/reading/", "server/telegram/refusals.py")
+"""Where the words of providers, models and Telegram are read, since they say it nowhere else."""
 
 
 def sources() -> list[Path]:

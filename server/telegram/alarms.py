@@ -12,8 +12,9 @@ from core.errors import StoreError
 from server.monitoring.bounds import EVERY_S, watch
 from server.monitoring.lag import LoopLag
 from server.monitoring.recorder import Recorder
-from server.telegram.bot_api import BotApi, TelegramError
+from server.telegram.bot_api import BotApi
 from server.telegram.members import Members
+from server.telegram.refusals import TelegramError
 
 log = logging.getLogger(__name__)
 

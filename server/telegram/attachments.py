@@ -23,8 +23,9 @@ from ai.runs.app import UPLOADS
 from core.errors import MootError
 from core.files.atomic import private_folder
 from core.people.person import Person
-from server.telegram.bot_api import MOST_FILE_BYTES, BotApi, TelegramError, TooLargeError
+from server.telegram.bot_api import MOST_FILE_BYTES, BotApi
 from server.telegram.incoming import SentFile
+from server.telegram.refusals import TelegramError, TooLargeError
 from server.telegram.speech import say
 
 _LONGEST_NAME = 100

@@ -30,7 +30,7 @@ from server.telegram.access import Access
 from server.telegram.alarms import warn_owner
 from server.telegram.asking import Asker
 from server.telegram.attachments import Attachments, Pictures, Reader, Texts
-from server.telegram.bot_api import BotApi, TelegramError, TokenRefusedError
+from server.telegram.bot_api import BotApi
 from server.telegram.flood import Flood, Limits
 from server.telegram.handling import Handler
 from server.telegram.incoming import Bot, chat_of, read
@@ -38,6 +38,7 @@ from server.telegram.members import Members
 from server.telegram.polling import keep
 from server.telegram.questions import GUEST
 from server.telegram.recordings import Recordings
+from server.telegram.refusals import TelegramError, TokenRefusedError
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller

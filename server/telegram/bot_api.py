@@ -6,7 +6,6 @@ sending has an unknown outcome is not: whoever sends it hears so and decides.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +14,9 @@ import anyio
 import anyio.to_thread
 import httpx2
 
-from core.errors import MootError
-from core.redact import redact, register_secret
-from core.untrusted import one_line
+from core.redact import register_secret
 from server.telegram.flood import Flood, Limits
+from server.telegram.refusals import NothingChangedError, TelegramError, TooLargeError, UnknownOutcomeError, result_of
 
 API = "https://api.telegram.org"
 POLL_S = 50
@@ -29,56 +27,8 @@ _KEEPALIVE_S = 15.0
 _PATIENCE_S = 90.0
 _LONGEST_WAIT_S = 30.0
 _MOST_CONNECTIONS = 64
-_LONGEST_REPLY = 8 * 1024 * 1024
 _COUNTED = {"sendMessage": 1.0, "editMessageText": 0.25, "editMessageReplyMarkup": 0.25, "deleteMessage": 0.25}
 """What counts against the limits of messages, and for how many: nobody tells what a change counts for."""
-
-
-class TelegramError(MootError):
-    """Telegram did not do what it was asked. `status` is that of HTTP, 0 where none came."""
-
-    def __init__(self, message: str, status: int = 0, told: str = "", retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.status = status
-        self.told = told
-        """What Telegram said, for code to look through."""
-        self.retry_after = retry_after
-
-
-class UnknownOutcomeError(TelegramError):
-    """It was sent, and no answer came: nobody knows whether it was done."""
-
-
-class TokenRefusedError(TelegramError):
-    """The token is revoked or wrong (401, or 404 for a token that is none)."""
-
-
-class SecondPollerError(TelegramError):
-    """Somebody else reads the updates of this bot (409)."""
-
-
-class UnreachableError(TelegramError):
-    """This person or group takes nothing from the bot any more (403)."""
-
-
-class MigratedError(TelegramError):
-    """The group has become a supergroup, with another id."""
-
-    def __init__(self, to: int) -> None:
-        super().__init__("The group has become a supergroup. Send it there.", 400)
-        self.to = to
-
-
-class NothingChangedError(TelegramError):
-    """The message is as it was already (400)."""
-
-
-class MessageGoneError(TelegramError):
-    """The message to be changed is not there any more, or cannot be changed (400)."""
-
-
-class TooLargeError(TelegramError):
-    """A file that bots may not download."""
 
 
 class BotApi:
@@ -156,12 +106,7 @@ class BotApi:
             TooLargeError: It has more, or Telegram does not hand it out for its size.
             TelegramError: It cannot be had.
         """
-        try:
-            found = await self.call("getFile", file_id=file_id)
-        except TelegramError as error:
-            if "too big" in error.told:
-                raise TooLargeError("That file is larger than bots may download.", 400, error.told) from None
-            raise
+        found = await self.call("getFile", file_id=file_id)
         data = bytearray()
         try:
             async with self._open.stream("GET", self._files + str(found["file_path"])) as reply:
@@ -192,7 +137,7 @@ class BotApi:
             raise UnknownOutcomeError(
                 f"The connection to Telegram broke in {method} ({type(error).__name__}). Try again."
             ) from None
-        return _result(method, reply)
+        return result_of(method, reply)
 
     def _again_after(self, method: str, chat: int | None, error: TelegramError, tried: int) -> float | None:
         """Seconds after which *method* is tried again; None: it is not."""
@@ -221,58 +166,3 @@ def _chat_of(parameters: Mapping[str, Any]) -> int | None:
 def _repeatable(method: str) -> bool:
     """Whether *method* may be done twice: everything but what leaves a message behind."""
     return not method.startswith(("send", "copy", "forward")) or method in ("sendChatAction", "sendMessageDraft")
-
-
-def _result(method: str, reply: httpx2.Response) -> Any:
-    try:
-        told = json.loads(reply.content[:_LONGEST_REPLY])
-        if told["ok"] is True:
-            return told["result"]
-        code, words = int(told["error_code"]), str(told["description"])
-        more = told.get("parameters") or {}
-    except (ValueError, KeyError, TypeError):
-        if reply.status_code in (400, 401, 403, 404, 409):
-            code, words, more = reply.status_code, "", {}
-        else:
-            raise UnknownOutcomeError(
-                f"What answered {method} is not Telegram's API (HTTP {reply.status_code}). Try again later.",
-                0,
-            ) from None
-    raise _refusal(method, code, words, more)
-
-
-def _refusal(method: str, code: int, words: str, more: Mapping[str, Any]) -> TelegramError:
-    said = one_line(redact(words), 200)
-    lower = words.lower()
-    match code:
-        case 401:
-            return TokenRefusedError(_REFUSED, code, said)
-        case 404 if method in ("getMe", "getUpdates"):
-            return TokenRefusedError(_REFUSED, code, said)
-        case 409:
-            return SecondPollerError(
-                "Another program reads the updates of this bot. Stop it, or take its webhook away; then this one goes "
-                "on by itself.",
-                code,
-                said,
-            )
-        case 429:
-            seconds = float(more.get("retry_after") or 1)
-            return TelegramError(f"Telegram wants {seconds:.0f} s of silence.", code, said, seconds)
-        case 403:
-            return UnreachableError("This chat takes nothing from the bot any more.", code, said)
-        case 400 if more.get("migrate_to_chat_id"):
-            return MigratedError(int(more["migrate_to_chat_id"]))
-        case 400 if "not modified" in lower:
-            return NothingChangedError("The message is like that already.", code, said)
-        case 400 if "message to edit not found" in lower or "message can't be edited" in lower:
-            return MessageGoneError("The message is not there any more.", code, said)
-        case _ if code >= 500:
-            return UnknownOutcomeError(f"Telegram failed in {method} ({code}). Try again later.", 0, said)
-    return TelegramError(f"Telegram refused {method}: {said or code}.", code, said)
-
-
-_REFUSED = (
-    "Telegram does not take the bot's token: it is revoked or mistyped. Get one from @BotFather, then: "
-    "moot keys set telegram"
-)

@@ -17,8 +17,8 @@ import anyio.to_thread
 from core.events import CallFellBack, CallRetrying, Event, Thought, Token
 from core.view import RunView
 from server.telegram.answers import Drawn, Keyboard, stop_button
-from server.telegram.bot_api import (
-    BotApi,
+from server.telegram.bot_api import BotApi
+from server.telegram.refusals import (
     MessageGoneError,
     MigratedError,
     NothingChangedError,

@@ -12,8 +12,9 @@ import anyio
 import anyio.to_thread
 
 from core.errors import MootError, StoreError
-from server.telegram.bot_api import POLL_S, BotApi, SecondPollerError, TelegramError, TokenRefusedError
+from server.telegram.bot_api import POLL_S, BotApi
 from server.telegram.incoming import ALLOWED
+from server.telegram.refusals import SecondPollerError, TelegramError, TokenRefusedError
 from server.telegram.store import TelegramStore
 
 log = logging.getLogger(__name__)

@@ -22,9 +22,9 @@ from core.redact import register_secret
 from server.jobs.worker import serving_jobs, told_to_end
 from server.mcp_client.borrowed import open_lending_app
 from server.telegram.bot import AT_ONCE, OpenBot, open_bot, with_areas
-from server.telegram.bot_api import TokenRefusedError
 from server.telegram.managing import note_name
 from server.telegram.polling import Poller, tell
+from server.telegram.refusals import TokenRefusedError
 from server.telegram.store import TelegramStore
 
 _SWITCH_S = 0.001

@@ -15,7 +15,14 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from core.errors import StoreError
-from server.telegram.bot_api import BotApi, MigratedError, TelegramError, UnknownOutcomeError, UnreachableError
+from server.telegram.bot_api import BotApi
+from server.telegram.refusals import (
+    MarkupRefusedError,
+    MigratedError,
+    TelegramError,
+    UnknownOutcomeError,
+    UnreachableError,
+)
 from server.telegram.rich import Piece, markdown_pieces, plain_piece
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
@@ -93,7 +100,7 @@ class Teller:
         try:
             await self._api.call("sendMessage", text=piece.html, parse_mode="HTML", **spot.address(), **quiet, **more)
         except TelegramError as error:
-            if error.status != 400 or "entities" not in error.told:
+            if not isinstance(error, MarkupRefusedError):
                 raise
             await self._api.call("sendMessage", text=piece.plain, **spot.address(), **quiet, **more)
 

@@ -23,9 +23,10 @@ from server.side_tasks import tasks_beside
 from server.telegram import answers
 from server.telegram.answers import Drawn
 from server.telegram.asking import Asker
-from server.telegram.bot_api import BotApi, TelegramError, TokenRefusedError, UnreachableError
+from server.telegram.bot_api import BotApi
 from server.telegram.bubble import Bubble, Live
 from server.telegram.questions import GUEST
+from server.telegram.refusals import TelegramError, TokenRefusedError, UnreachableError
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller

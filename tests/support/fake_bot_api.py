@@ -17,15 +17,14 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from typing import Any
 
 import anyio
+from telegram_markup import Refused, entities, http_reply, plain_text, read_head, snake
 
 TOKEN = "4242:" + "A" * 35
 BOT_ID = 4242
 USERNAME = "moot_test_bot"
-_TAGS = {"b", "i", "u", "s", "code", "pre", "a", "blockquote"}
 _MOST_FILE = 20 * 1024 * 1024
 
 
@@ -72,12 +71,6 @@ class Shown:
         found = [one["callback_data"] for row in rows for one in row if one["callback_data"].startswith(beginning)]
         assert found, f"no button {beginning!r} in {rows}"
         return str(found[0])
-
-
-class Refused(Exception):  # noqa: N818 - a refusal
-    def __init__(self, code: int, words: str, **parameters: Any) -> None:
-        super().__init__(words)
-        self.code, self.words, self.parameters = code, words, parameters
 
 
 class _Break(Exception):  # noqa: N818 - no error of ours
@@ -208,15 +201,15 @@ class FakeBotApi:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while head := await _head(reader):
+            while head := await read_head(reader):
                 path, length = head
                 body = await reader.readexactly(length) if length else b""
                 if path.startswith("/file/"):
                     data, _ = self.files[path.rpartition("/")[2]]
-                    writer.write(_http(200, data, "application/octet-stream"))
+                    writer.write(http_reply(200, data, "application/octet-stream"))
                 else:
                     status, told = await self._answered(path, body)
-                    writer.write(_http(status, json.dumps(told).encode(), "application/json"))
+                    writer.write(http_reply(status, json.dumps(told).encode(), "application/json"))
                 await writer.drain()
         except _Break:
             writer.transport.abort()
@@ -250,7 +243,7 @@ class FakeBotApi:
     async def _do(self, method: str, given: dict[str, Any]) -> Any:
         if method == "getUpdates":
             return await self._updates(given)
-        doing = getattr(self, f"_{_snake(method)}", None)
+        doing = getattr(self, f"_{snake(method)}", None)
         if doing is None:
             raise Refused(404, "Not Found")
         result = doing(given)
@@ -389,7 +382,7 @@ class FakeBotApi:
         if given.get("parse_mode") == "HTML":
             if self.refuse_markup:
                 raise Refused(400, "Bad Request: can't parse entities: refused")
-            plain = _plain(plain)
+            plain = plain_text(plain)
         if not plain.strip():
             raise Refused(400, "Bad Request: message text is empty")
         if len(plain.encode("utf-16-le")) // 2 > 4096:
@@ -413,64 +406,3 @@ class FakeBotApi:
 
     def _told(self, shown: Shown) -> dict[str, Any]:
         return {"message_id": shown.id, "date": 1, "chat": {"id": shown.chat}, "text": shown.text}
-
-
-def entities(text: str) -> list[dict[str, Any]]:
-    """The commands and names in *text*, as Telegram finds them."""
-    found = []
-    for match in re.finditer(r"(?:(?<=\s)|^)/\w+(?:@\w+)?|@\w+", text):
-        kind = "bot_command" if match[0].startswith("/") else "mention"
-        offset = len(text[: match.start()].encode("utf-16-le")) // 2
-        found.append({"type": kind, "offset": offset, "length": len(match[0].encode("utf-16-le")) // 2})
-    return found
-
-
-class _Markup(HTMLParser):
-    """Reads the HTML that Telegram takes, and no other."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _TAGS or (tag == "blockquote" and tag in self.open):
-            raise Refused(400, f"Bad Request: can't parse entities: unsupported start tag {tag!r}")
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            raise Refused(400, "Bad Request: can't parse entities: unmatched end tag")
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
-def _plain(html: str) -> str:
-    reader = _Markup()
-    reader.feed(html)
-    reader.close()
-    if reader.open:
-        raise Refused(400, "Bad Request: can't parse entities: tag is not closed")
-    return "".join(reader.text)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-async def _head(reader: asyncio.StreamReader) -> tuple[str, int] | None:
-    line = await reader.readline()
-    if not line:
-        return None
-    path, length = line.split(b" ")[1].decode(), 0
-    while (header := await reader.readline()) not in (b"\r\n", b""):
-        name, _, value = header.partition(b":")
-        if name.lower() == b"content-length":
-            length = int(value)
-    return path, length
-
-
-def _http(status: int, body: bytes, kind: str) -> bytes:
-    head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body

@@ -15,8 +15,8 @@ from scripted_ai import Hold
 
 from core.errors import ConfigError, StoreError
 from server.telegram import bot as bot_module
-from server.telegram.bot_api import TokenRefusedError
 from server.telegram.polling import Poller
+from server.telegram.refusals import TokenRefusedError
 from server.telegram.rich import units
 from server.telegram.running import alone, find_token
 
@@ -352,7 +352,8 @@ async def test_the_same_update_twice_is_one_question() -> None:
 async def test_the_token_is_in_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from fake_bot_api import TOKEN
 
-    from server.telegram.bot_api import BotApi, TelegramError
+    from server.telegram.bot_api import BotApi
+    from server.telegram.refusals import TelegramError
 
     async with BotApi(TOKEN, base="http://127.0.0.1:1") as api:
         with pytest.raises(TelegramError) as refused:

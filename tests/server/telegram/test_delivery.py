@@ -14,8 +14,9 @@ from scripted_ai import Hold
 from telegram_program import TelegramProgram, configured
 
 from core.redact import redact
-from server.telegram.bot_api import BotApi, SecondPollerError, TelegramError, UnknownOutcomeError
+from server.telegram.bot_api import BotApi
 from server.telegram.flood import Flood, Limits
+from server.telegram.refusals import SecondPollerError, TelegramError, UnknownOutcomeError
 
 
 async def test_a_sending_whose_outcome_is_unknown_doubles_no_answer() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fake_bot_api import _plain
 from hypothesis import given
 from hypothesis import strategies as st
+from telegram_markup import plain_text
 
 from server.telegram.rich import LONGEST, bold, cut, expandable, markdown_blocks, markdown_pieces, tail, units
 
@@ -48,14 +48,14 @@ def test_a_long_block_of_code_stays_code_in_every_piece() -> None:
 def test_a_long_answer_of_an_ai_is_several_folded_blocks() -> None:
     pieces = expandable(bold("gpt"), markdown_blocks("> quoted\n\n" + "word " * 2000))
     assert len(pieces) > 1
-    assert all(_plain(piece.html) for piece in pieces)
+    assert all(plain_text(piece.html) for piece in pieces)
 
 
 @given(st.text(max_size=6000), st.integers(1, 3))
 def test_whatever_an_ai_writes_is_markup_that_telegram_takes(text: str, times: int) -> None:
     for piece in markdown_pieces(text * times):
         assert piece.units <= LONGEST
-        assert _plain(piece.html).replace("\r", "") == piece.plain.replace("\r", "") or "\x00" in text
+        assert plain_text(piece.html).replace("\r", "") == piece.plain.replace("\r", "") or "\x00" in text
 
 
 @given(st.text(), st.integers(4, 200))
