@@ -150,13 +150,21 @@ def as_tools(given: Iterable[Any]) -> list[Tools]:
         elif isinstance(one, Tools) and not isinstance(one, type):
             others.append(one)
         elif _says_itself(one):
-            functions.append(_from_object(one() if isinstance(one, type) else one))
+            functions.append(_from_object(_made_without_arguments(one) if isinstance(one, type) else one))
         elif callable(one):
             functions.append(tool(one))
         else:
             needs = "A tool is a function, or has name, description, parameters and execute"
             raise InvalidInputError(f"{needs}: no {type(one).__name__}.")
     return ([FunctionTools(functions)] if functions else []) + others
+
+
+def _made_without_arguments(kind: type) -> Any:
+    try:
+        return kind()
+    except TypeError as error:
+        why = f"The tool {kind.__name__!r} is a class that cannot be made without arguments"
+        raise InvalidInputError(f"{why}. Give an object of it.") from error
 
 
 def complaint(error: ValidationError) -> str:
@@ -231,7 +239,8 @@ def _from_function(
     approval: Policy,
     timeout_s: float,
 ) -> FunctionTool:
-    called = checked_name(name or str(getattr(function, "__name__", type(function).__name__)))
+    inner = function.func if isinstance(function, functools.partial) else function
+    called = checked_name(name or str(getattr(inner, "__name__", type(inner).__name__)))
     about = described(inspect.getdoc(function) or "")
     model, names = _arguments(called, function, about.parameters)
     spec = ToolSpec(called, description or about.summary, untitled(model.model_json_schema(by_alias=True)), read_only)
@@ -264,7 +273,7 @@ def _arguments(
     hints = _hints(function)
     fields: dict[str, Any] = {}
     names: dict[str, str] = {}
-    for number, (name, parameter) in enumerate(inspect.signature(function).parameters.items()):
+    for number, (name, parameter) in enumerate(_signature(called, function).parameters.items()):
         if number == 0 and name in ("self", "cls"):
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
@@ -282,6 +291,13 @@ def _arguments(
         why = one_line(str(error), 300)
         raise InvalidInputError(f"The parameters of {called!r} cannot be described to a model: {why}") from error
     return model, names
+
+
+def _signature(called: str, function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError as error:  # some that are written in C
+        raise InvalidInputError(f"{called!r} does not say what it takes. Write a function around it.") from error
 
 
 def untitled(schema: Any) -> Any:

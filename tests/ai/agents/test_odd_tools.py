@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import subprocess
 import sys
@@ -247,6 +248,34 @@ def test_what_a_tool_claims_and_nobody_knows_is_refused_and_never_taken_for_a_ye
 ) -> None:
     with pytest.raises(InvalidInputError, match=said):
         make()
+
+
+class NeedsOne:
+    name, description, parameters = "act", "It acts.", OBJECT
+
+    def __init__(self, needed: int) -> None:
+        self.needed = needed
+
+    def execute(self) -> int:
+        return self.needed
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [(int, "'int' does not say what it takes"), (NeedsOne, "'NeedsOne' is a class that cannot be")]
+)
+def test_what_cannot_be_looked_into_or_made_is_one_sentence(given: Any, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        as_tools([given])
+
+
+async def test_a_part_of_a_function_is_called_as_the_function() -> None:
+    (tools,) = as_tools([functools.partial(added, more=2)])
+    assert [spec.name for spec in tools.specs()] == ["added"]
+    assert (await tools.call("added", {"number": 1})).result == "3"
+
+
+def added(number: int, more: int = 0) -> int:
+    return number + more
 
 
 async def test_a_policy_that_nobody_knows_asks() -> None:
