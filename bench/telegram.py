@@ -30,8 +30,9 @@ from _measure import ROOT, Figure, exact, figure, ratio
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import anyio
+from bot_api_storm import Storm
 from echo_provider import EchoProvider
-from fake_bot_api import FakeBotApi, Storm
+from fake_bot_api import FakeBotApi
 from telegram_program import TelegramProgram, configured
 
 _STORM = Storm(

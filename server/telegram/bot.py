@@ -43,6 +43,7 @@ from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
 from server.telegram.turns import Turns
+from server.telegram.unforeseen import log_unforeseen
 from server.telegram.values import Turn
 
 log = logging.getLogger(__name__)
@@ -140,8 +141,8 @@ class OpenBot:
             except StoreError as error:
                 log.warning("Update %d waits for the store: %s", number, error)
                 await anyio.sleep(_AGAIN_S)
-            except Exception:  # one message that nobody foresaw must not end the bot for everybody
-                log.exception("Update %d could not be handled", number)
+            except Exception as error:  # one message that nobody foresaw must not end the bot for everybody
+                log_unforeseen(log, "update", number, error)
                 await anyio.to_thread.run_sync(self.kept.handled, [number])
                 return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from ai.runs.app import App
+from core.errors import StoreError
 from core.messaging import TelegramConfig
 from core.people.person import Person, acting_as
 from server.telegram import commands
@@ -26,7 +28,10 @@ from server.telegram.questions import LONGEST, default_agent, question_turn
 from server.telegram.speech import say
 from server.telegram.store import Change, TelegramStore, migrate
 from server.telegram.turns import Turns
+from server.telegram.unforeseen import log_unforeseen
 from server.telegram.values import NewTurn, Place
+
+log = logging.getLogger(__name__)
 
 MOST_WAITING = 5
 """Questions of one conversation that wait; whoever sends more is told."""
@@ -104,7 +109,16 @@ class Handler:
             await anyio.sleep(_ALBUM_S)
         parts = self._albums.pop(key)
         first = next((one for one in parts if one.text or one.command), parts[0])
-        await self._said([first, *(one for one in sorted(parts, key=lambda one: one.id) if one is not first)])
+        whole = [first, *(one for one in sorted(parts, key=lambda one: one.id) if one is not first)]
+        while True:
+            try:
+                await self._said(whole)
+                return
+            except StoreError:
+                await anyio.sleep(_ALBUM_S)
+            except Exception as error:  # as in `bot.py`
+                log_unforeseen(log, "update", first.update, error)
+                return
 
     async def _said(self, parts: Sequence[Said]) -> None:
         said, updates = parts[0], [one.update for one in parts]

@@ -26,6 +26,7 @@ from server.telegram.refusals import (
 from server.telegram.rich import Piece, markdown_pieces, plain_piece
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
+from server.telegram.unforeseen import log_unforeseen
 from server.telegram.values import NewTurn, Spot, Turn
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,13 @@ class Teller:
 
     async def tell(self, turn: Turn) -> None:
         """Say what *turn* holds: `text`, or `markdown`, with `keyboard`; with `private` to whoever asked alone."""
+        try:
+            await self._tell(turn)
+        except Exception as error:  # a sentence that nobody foresaw ends nothing else
+            log_unforeseen(log, "turn", turn.id, error)
+        await self._close(turn)
+
+    async def _tell(self, turn: Turn) -> None:
         what, spot = turn.what, turn.spot
         pieces = markdown_pieces(what["markdown"]) if "markdown" in what else [plain_piece(what.get("text", ""))]
         for number, piece in enumerate(pieces):
@@ -57,7 +65,6 @@ class Teller:
                 sent = await self._surely(spot, piece, more)
             if not sent:
                 break
-        await self._close(turn)
 
     async def _privately(self, turn: Turn, piece: Piece, more: dict[str, Any]) -> bool:
         """Show *piece* in the group to whoever asked alone (Bot API 10.2); else write to them."""

@@ -30,6 +30,7 @@ from server.telegram.refusals import TelegramError, TokenRefusedError, Unreachab
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
+from server.telegram.unforeseen import log_unforeseen
 from server.telegram.values import Turn
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,11 @@ class Turns:
     async def _drain(self, place: str, lane: _Lane) -> None:
         while lane.waiting:
             lane.now, lane.stopped, lane.nudged = lane.waiting.popleft(), "", anyio.Event()
-            await self._answer(lane, lane.now)
+            try:
+                await self._answer(lane, lane.now)
+            except Exception as error:  # others go on
+                log_unforeseen(log, "turn", lane.now.id, error)
+                await self._close(lane.now)
             lane.now = None
         del self._lanes[place]
 
@@ -222,6 +227,9 @@ class Turns:
             raise
         except MootError as error:
             return answers.sentence(say(turn.language, "failed", reason=str(error)))
+        except Exception as error:  # a question that nobody foresaw is that question's failure
+            log_unforeseen(log, "turn", turn.id, error)
+            return answers.sentence(say(turn.language, "unforeseen"))
 
     async def _give_up(self, turn: Turn) -> None:
         """The chat takes nothing any more: nobody is to pay for what nobody reads."""

@@ -20,26 +20,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from bot_api_storm import Storm
 from telegram_markup import Refused, entities, http_reply, plain_text, read_head, snake
 
 TOKEN = "4242:" + "A" * 35
 BOT_ID = 4242
 USERNAME = "moot_test_bot"
 _MOST_FILE = 20 * 1024 * 1024
-
-
-@dataclass
-class Storm:
-    """How often what goes wrong, of one: each of its own."""
-
-    too_many: float = 0.0
-    broken_before: float = 0.0
-    broken_after: float = 0.0
-    failed: float = 0.0
-    second_poller: float = 0.0
-    twice: float = 0.0
-    shuffled: float = 0.0
-    retry_after: int = 1
 
 
 @dataclass

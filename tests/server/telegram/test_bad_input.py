@@ -368,3 +368,22 @@ def test_the_tables_are_made_of_statements_that_sqlite_takes() -> None:
     for script in MIGRATIONS:
         connection.executescript(script)
     connection.close()
+
+
+async def test_what_nobody_foresaw_is_one_sentence_and_the_bot_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with telegram({"gpt": ["yes"]}) as bot:
+        asker = bot.bot.turns._asker
+        job = asker.job
+
+        async def fail_once(*arguments: Any) -> Any:
+            monkeypatch.setattr(asker, "job", job)
+            raise ZeroDivisionError("with somebody's words")
+
+        monkeypatch.setattr(asker, "job", fail_once)
+        bot.api.write("Hello")
+        await bot.api.answer("That failed unexpectedly.")
+        bot.api.write("Hello?")
+        await bot.api.answer("yes")
+    assert "ZeroDivisionError at test_bad_input.py" in caplog.text and "somebody" not in caplog.text

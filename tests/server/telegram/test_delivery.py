@@ -7,8 +7,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+from bot_api_storm import Storm
 from echo_provider import EchoProvider
-from fake_bot_api import TOKEN, FakeBotApi, Storm
+from fake_bot_api import TOKEN, FakeBotApi
 from open_telegram import OWNER, seen, telegram
 from scripted_ai import Hold
 from telegram_program import TelegramProgram, configured
