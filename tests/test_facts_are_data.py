@@ -39,7 +39,13 @@ READERS = {
     "__contains__",
 }
 SEARCHES = {"match", "search", "fullmatch", "split", "findall", "finditer"}
-OTHERS_WORDS = ("ai/wire/classify/", "ai/wire/response/", "ai/providers/learned.py", "tools/reading/", "server/telegram/refusals.py")
+OTHERS_WORDS = (
+    "ai/wire/classify/",
+    "ai/wire/response/",
+    "ai/providers/learned.py",
+    "tools/reading/",
+    "server/telegram/refusals.py",
+)
 """Where the words of providers, models and Telegram are read, since they say it nowhere else."""
 
 

@@ -6,6 +6,7 @@ like every file that a model chose, so that neither a link nor a secret gets int
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -152,6 +153,7 @@ def _batches(tree: Tree) -> Iterator[list[tuple[Seen, bytes]]]:
             data = read_below(seen.root, seen.name.split("/"), MAX_TEXT_BYTES)
         except OSError:
             continue
+        data = _of_utf16(data)
         if b"\0" in data:
             continue
         batch.append((seen, data))
@@ -167,6 +169,16 @@ def _batches(tree: Tree) -> Iterator[list[tuple[Seen, bytes]]]:
         tree.left.append(f"{large} files of more than {MAX_TEXT_BYTES // 1_048_576} MB were not looked through")
     if batch:
         yield batch
+
+
+def _of_utf16(data: bytes) -> bytes:
+    """*data*, as UTF-8 where it says that it is UTF-16; ripgrep reads it so, too."""
+    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeDecodeError:
+        return data
 
 
 async def _in_child(wanted: Wanted, texts: Sequence[bytes]) -> list[list[int]]:

@@ -83,7 +83,23 @@ def describe(approval: Approval) -> str:
 def _ask(approval: Approval) -> bool:
     sys.stderr.write(f"\n{describe(approval)}\n{_pretty(approval.arguments)}\n[y/N] ")
     sys.stderr.flush()
+    _forget_typed_ahead()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _forget_typed_ahead() -> None:
+    """Drop what was typed before the question stood there: nobody can have meant it as an answer."""
+    try:
+        import termios
+
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    except ImportError:  # Windows
+        import msvcrt
+
+        while msvcrt.kbhit():  # type: ignore[attr-defined, unused-ignore]
+            msvcrt.getch()  # type: ignore[attr-defined, unused-ignore]
+    except (OSError, ValueError, termios.error):
+        return  # no terminal, so nothing was typed ahead at one
 
 
 def _pretty(arguments: str) -> str:

@@ -290,3 +290,9 @@ async def test_what_ripgrep_is_configured_to_do_elsewhere_counts_nothing(
     laid(project, {"rc": "--pre=/bin/false\n--follow\n--hidden\n"})
     monkeypatch.setenv("RIPGREP_CONFIG_PATH", str(project / "rc"))
     assert await Asked(project).lines("search_files", text="needle", files="src/") == ["src/b.py:3: needle = 2"]
+
+
+@pytest.mark.usefixtures("both")
+async def test_a_text_of_utf_16_is_looked_through(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes("first\nthe needle\n".encode("utf-16"))
+    assert "notes.txt" in "\n".join(await Asked(tmp_path).lines("search_files", text="needle"))
