@@ -233,6 +233,8 @@ class _Call:
         """Have the user answer what a paused job waits for; True where it goes on."""
         approvals = await self._app.jobs.approvals(job.id)
         if not approvals:
+            if (await self._app.jobs.get(job.id)).state != "paused":  # answered at another door in this moment
+                return True
             await self._app.jobs.cancel(job.id)
             raise MootError(job.reason)
         asked = await ask(self._ctx, self._app, job.id, approvals) if can_ask(self._ctx) else False

@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 from mcp.server.mcpserver import Context
+from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ValidationError
 
 from ai.runs.app import App
 from core.errors import InvalidInputError
@@ -28,12 +29,6 @@ SCHEMA = {
     "required": ["allow"],
 }
 """The form that is filled in."""
-
-
-class _Form(BaseModel):
-    model_config = ConfigDict(defer_build=True)  # a server starts faster
-
-    allow: bool = Field(title="Allow this call")
 
 
 def job_of(ctx: Context[App]) -> str | None:
@@ -63,16 +58,30 @@ async def take_answers(ctx: Context[App], app: App, job: str) -> None:
 
 
 async def ask(ctx: Context[App], app: App, job: str, approvals: Sequence[Approval]) -> InputRequiredResult | bool:
-    """What to answer a newer host with; of an older one, whether it answered everything."""
+    """What to answer a newer host with; of an older one, whether it answered everything.
+
+    Who has put off a question is not asked it again in the same call: a host would ask for ever.
+    """
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        if any(f"{PREFIX}{one.id}" in (ctx.input_responses or {}) for one in approvals):
+            return False
         requests: dict[str, Any] = {f"{PREFIX}{one.id}": _request(one) for one in approvals}
         return InputRequiredResult(input_requests=requests, request_state=json.dumps({"job": job}))
     for one in approvals:
-        said = await ctx.elicit(one.sentence(), _Form)
-        if said.action == "cancel":
+        if (yes := await _elicited(ctx, one)) is None:
             return False
-        await _hand_on(app, job, one, yes=said.action == "accept" and said.data.allow)
+        await _hand_on(app, job, one, yes=yes)
     return True
+
+
+async def _elicited(ctx: Context[App], approval: Approval) -> bool | None:
+    """The word of the person before an older host; None where it brings none, such as an error."""
+    try:
+        # read here and not by the SDK, which takes "true", "y" and 1 for a yes, too
+        said = await ctx.session.elicit_form(approval.sentence(), SCHEMA, ctx.request_id)
+    except (MCPError, ValidationError):
+        return None
+    return word(said)
 
 
 async def _hand_on(app: App, job: str, approval: Approval, *, yes: bool) -> None:
@@ -82,10 +91,11 @@ async def _hand_on(app: App, job: str, approval: Approval, *, yes: bool) -> None
 
 
 def word(said: ElicitResult) -> bool | None:
-    """What a filled form says; None where the user put it off."""
-    if said.action == "cancel":
-        return None
-    return said.action == "accept" and (said.content or {}).get("allow") is True
+    """What a filled form says; None where the user put it off, or the form is not filled in as it was asked for."""
+    if said.action == "decline":
+        return False
+    allow = (said.content or {}).get("allow") if said.action == "accept" else None
+    return allow if isinstance(allow, bool) else None
 
 
 def _request(approval: Approval) -> ElicitRequest:

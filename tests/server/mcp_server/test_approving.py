@@ -10,7 +10,7 @@ import anyio
 import pytest
 from agent_tools import Lent, Recorder, calling
 from mcp import Client
-from mcp.types import CallToolResult, ElicitResult, TextContent
+from mcp.types import CallToolResult, ElicitResult, ErrorData, TextContent
 from scripted_ai import ScriptedApp, Step, scripted_app
 from tasks_client import TasksClient
 
@@ -24,12 +24,12 @@ WRITES: list[Step] = [calling(("write", {"x": 1}), text="I will."), "It is done.
 
 @asynccontextmanager
 async def talking(
-    mode: Any, steps: list[Step], answer: ElicitResult | None, *, faster: bool | None = None
+    mode: Any, steps: list[Step], answer: ElicitResult | None, *, faster: bool | None = None, ask: Any = None
 ) -> AsyncIterator[tuple[Client, ScriptedApp, Recorder, list[str]]]:
     tools, asked = Recorder(), []
     config = Config(defaults=Defaults(drain_s=0.05), agents={"worker": AgentConfig(ai="gpt", tools=["lent"])})
 
-    async def ask(context: Any, params: Any) -> ElicitResult:
+    async def shown(context: Any, params: Any) -> ElicitResult:
         asked.append(params.message)
         assert answer is not None
         if faster is not None:  # somebody else's word, given at another door while this form is open
@@ -45,7 +45,7 @@ async def talking(
             yield app
 
         with anyio.fail_after(15):
-            callback = None if answer is None else ask
+            callback = None if answer is None else ask or shown
             async with Client(create_mcp_server(opened), mode=mode, elicitation_callback=callback) as client:
                 yield client, app, tools, asked
 
@@ -92,16 +92,58 @@ async def test_a_form_filled_in_after_somebody_else_has_answered_changes_nothing
         assert len(tools.calls) == int(faster)
 
 
+async def refuses(*_: object) -> ErrorData:
+    return ErrorData(code=-32601, message="No forms here")
+
+
+def filled(**content: Any) -> ElicitResult:
+    return ElicitResult(action="accept", content=content)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ElicitResult(action="cancel"),
+        ElicitResult(action="accept"),
+        filled(),
+        filled(allow="true"),
+        filled(allow=1),
+        filled(allow="perhaps"),
+        filled(allow=["true"]),
+    ],
+    ids=str,
+)
+async def test_what_is_no_word_is_neither_a_yes_nor_a_no_and_the_job_waits_for_one(
+    mode: Any, answer: ElicitResult
+) -> None:
+    async with talking(mode, WRITES, answer) as (client, app, tools, asked):
+        result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
+        assert isinstance(result, CallToolResult) and not result.is_error and len(asked) == 1
+        await answered_elsewhere(result, app, tools)
+
+
+async def answered_elsewhere(result: CallToolResult, app: ScriptedApp, tools: Recorder) -> None:
+    (job,) = await app.jobs.list_jobs()
+    assert job.state == "paused" and f"moot jobs answer {job.id}" in text_of(result) and not tools.calls
+    (approval,) = await app.jobs.approvals(job.id)
+    await app.jobs.approve(job.id, approval.id, yes=True)
+    assert (await app.jobs.wait(job.id, 5)).state == "done" and tools.calls == [("write", {"x": 1})]
+
+
+async def test_a_host_that_answers_a_form_with_an_error_has_given_no_word() -> None:
+    async with talking("legacy", WRITES, ALLOW, ask=refuses) as (client, app, tools, _):
+        result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
+        assert isinstance(result, CallToolResult) and not result.is_error
+        await answered_elsewhere(result, app, tools)
+
+
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 async def test_where_a_host_shows_no_forms_the_job_waits_and_says_how_it_is_answered(mode: Any) -> None:
     async with talking(mode, WRITES, None) as (client, app, tools, _):
         result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
         assert isinstance(result, CallToolResult)
-        (job,) = await app.jobs.list_jobs()
-        assert job.state == "paused" and f"moot jobs answer {job.id}" in text_of(result) and not tools.calls
-        (approval,) = await app.jobs.approvals(job.id)
-        await app.jobs.approve(job.id, approval.id, yes=True)
-        assert (await app.jobs.wait(job.id, 5)).state == "done" and tools.calls == [("write", {"x": 1})]
+        await answered_elsewhere(result, app, tools)
 
 
 async def test_no_tool_of_the_server_answers_for_a_person() -> None:
