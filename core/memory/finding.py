@@ -69,7 +69,11 @@ def by_words(connection: Any, where: Where, question: str, known: Known) -> dict
     for table, column, wanted in (("words", "text", terms(question)), ("grams", "pairs", gram_terms(question))):
         for word in wanted:
             if (found := known.get((table, word))) is None:
-                found = known[table, word] = _holding(connection, table, f'{column} : "{word}"', where.spot)
+                begins = (
+                    "*" if table == "grams" and len(word) == 1 else ""
+                )  # a sign alone: every pair that begins with it
+                wanted_here = f'{column} : "{word}"{begins}'
+                found = known[table, word] = _holding(connection, table, wanted_here, where.spot)
             weight = math.log(1 + (where.turns - len(found) + 0.5) / (len(found) + 0.5))
             for turn in found:
                 scores[turn] = scores.get(turn, 0.0) + weight

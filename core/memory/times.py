@@ -118,16 +118,33 @@ def asked_of(question: str, now: datetime) -> Asked:
             begin = match.end("lead") if match.groupdict().get("lead") else match.start()
             if any(begin < end and start < match.end() for start, end, _ in found):
                 continue
-            if (span := read(match, now)) is not None:
+            if (span := _in_reach(read, match, now)) is not None:
                 found.append((begin, match.end(), span))
     newest, oldest, who = bool(_NEWEST.search(question)), bool(_OLDEST.search(question)), _who(question)
     if not found:
         return Asked(None, question, newest, oldest, who)
     found.sort()
+    try:
+        span = _joined(question, found, now)
+    except OverflowError:  # a clock at the end of all time
+        return Asked(None, question, newest, oldest, who)
     rest = question
     for start, end, _ in reversed(found):
         rest = f"{rest[:start]} {rest[end:]}"
-    return Asked(_joined(question, found, now), rest, newest, oldest, who)
+    return Asked(span, rest, newest, oldest, who)
+
+
+def _in_reach(
+    read: Callable[[re.Match[str], datetime], Span | None], match: re.Match[str], now: datetime
+) -> Span | None:
+    """What *read* makes of *match*; None for a time that no clock shows, here or in UTC."""
+    try:
+        span = read(match, now)
+        for moment in span or ():
+            moment.astimezone(UTC)
+    except (ValueError, OverflowError, KeyError):  # KeyError: a dotless i is an i for a pattern, not for a table
+        return None
+    return span
 
 
 def _who(question: str) -> Literal["people", "answers", "anybody"]:
