@@ -41,6 +41,7 @@ _STORM = Storm(
     too_many=0.03, broken_before=0.02, broken_after=0.02, failed=0.01, second_poller=0.05, twice=0.1, shuffled=0.3
 )
 _PATIENCE_S = 900.0
+_FAILED = "No answer"
 _MARK = re.compile(r"Q(\d+)-(\d+)!")
 _ENGINE = """
 import anyio
@@ -102,7 +103,10 @@ async def _person(api: FakeBotApi, chat: int, rounds: int, answered: Counter[int
     for number in range(rounds):
         api.write(f"Q{chat}-{number}!", chat=chat)
         wanted = f"Q{chat}-{number}! w0 w1 w2 w3 w4"
+        failed = sum(_FAILED in shown.text for shown in api.said(chat))
         while not any(wanted in shown.text and "w4 …" not in shown.text for shown in _of(api, chat)):
+            if sum(_FAILED in shown.text for shown in _of(api, chat)) > failed:
+                break  # which counts as lost
             await anyio.sleep(0.05)
         answered[chat] += 1
 
