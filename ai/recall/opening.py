@@ -13,7 +13,8 @@ import anyio.to_thread
 
 from ai.recall.chosen import open_memory
 from core.errors import StoreError
-from core.memory.found import Found, Passage
+from core.memory.found import Found
+from core.memory.looking import placed
 from core.memory.memory import Memory
 from core.memory.scope import Scope
 from core.usage.tokens import text_tokens
@@ -38,19 +39,31 @@ async def recall(
     if not allowance or not question.strip():
         return Found(())
 
+    fresh: list[Found] = []
+
     async def look() -> dict[str, Any]:
         try:
             found = await with_memory(
                 run, lambda memory: memory.recall(scope, question, text_tokens, tokens=allowance, but=but)
             )
         except StoreError as error:
-            found = Found((), (f"Nothing was recalled: {error}",))
-        return asdict(found)
+            found = Found((), (_unread(error),))
+        fresh.append(found)
+        return {"places": [placed(one) for one in found.passages], "notes": found.notes}
 
     key = sha256(json.dumps([asdict(scope), question]).encode()).hexdigest()[:16]
     kept = await run.call(f"recall:{key}", look)
-    passages = [Passage(**{**one, "by": tuple(one["by"])}) for one in kept["passages"]]
-    return Found(tuple(passages), tuple(kept["notes"]))
+    if fresh:
+        return fresh[0]
+    try:  # a journal has no words of other turns, which may be forgotten without it
+        passages = await with_memory(run, lambda memory: memory.again(kept["places"]))
+    except StoreError as error:
+        return Found((), (*kept["notes"], _unread(error)))
+    return Found(passages, tuple(kept["notes"]))
+
+
+def _unread(error: StoreError) -> str:
+    return f"Nothing was recalled: {error}"
 
 
 async def with_memory(run: Run, work: Callable[[Memory], T]) -> T:

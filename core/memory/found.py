@@ -14,6 +14,7 @@ class Passage:
         message: What it is called where it was said.
         whole: Whether `text` is all of the turn.
         by: By what it was found: `words`, `meaning`, `time`.
+        start: Where `text` begins in the turn.
     """
 
     turn: int
@@ -25,6 +26,7 @@ class Passage:
     text: str
     whole: bool
     by: tuple[str, ...]
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,40 @@ class Look:
             text=text[start:end].strip(),
             whole=len(pieces) == 1,
             by=tuple(name for name, holds in ways if holds),
+            start=end - len(text[start:end].lstrip()),
         )
+
+
+Spot = tuple[int, int, int, Sequence[str]]
+"""A passage without its words: the number of the turn, where it begins there, its length, and by what it was found."""
+
+
+def placed(passage: Passage) -> Spot:
+    """Where *passage* stands."""
+    return passage.turn, passage.start, len(passage.text), passage.by
+
+
+def again(connection: Any, places: Sequence[Spot]) -> tuple[Passage, ...]:
+    """The passages at *places*; none of what was forgotten meanwhile."""
+    marks = ", ".join("?" * len(places))
+    query = f"SELECT {_COLUMNS} FROM turns JOIN threads ON threads.id = turns.thread WHERE turns.id IN ({marks})"  # noqa: S608
+    rows = {row["id"]: row for row in connection.execute(query, [turn for turn, *_ in places]).fetchall()}
+    return tuple(
+        Passage(
+            turn=turn,
+            thread=row["name"],
+            author=row["author"],
+            person=row["person"],
+            message=row["message"],
+            at=row["at"],
+            text=row["text"][start : start + length],
+            whole=length == len(row["text"].strip()),
+            by=tuple(by),
+            start=start,
+        )
+        for turn, start, length, by in places
+        if (row := rows.get(turn)) is not None
+    )
 
 
 def _said_in(connection: Any, where: Where, span: Span, turns: Sequence[int], most: int) -> dict[int, None]:

@@ -17,7 +17,7 @@ from core.memory.finding import Where, resolve, rows_of
 from core.memory.forgetting import Forgotten, Which, forget
 from core.memory.found import Found, Passage
 from core.memory.index import Embedder, Part, VectorIndex
-from core.memory.looking import CANDIDATES, Look
+from core.memory.looking import CANDIDATES, Look, Spot, again
 from core.memory.passages import parts
 from core.memory.scope import Scope
 from core.memory.sqlite_index import SqliteIndex
@@ -124,6 +124,14 @@ class Memory:
             kept.append(passage)
             tokens -= size
         return Found(tuple(kept), found.notes)
+
+    def again(self, places: Sequence[Spot]) -> tuple[Passage, ...]:
+        """The passages that were found at *places* before, but for what was forgotten since.
+
+        Raises:
+            StoreError: What was said cannot be read.
+        """
+        return self.threads.look(lambda c: again(c, places)) if places and self.threads.begun else ()
 
     def catch_up(self, *, most: int = 500) -> int:
         """Index the next *most* turns by meaning; how many are left. A step: call it until none is.
