@@ -231,6 +231,8 @@ class Answer:
     parts: tuple[Part, ...] = ()
     stopped: str = ""
     """Why an agent ended before it was done, in one sentence; empty: it did not."""
+    lacked: str = ""
+    """What an agent had not of the tools that it was to have, and how they are had; empty: nothing is known of."""
 
     @property
     def turn(self) -> Message:

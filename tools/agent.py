@@ -121,7 +121,7 @@ async def agent(
     (ended,) = await agents.run_agents(run, [wanted])
     if isinstance(ended.outcome, Failure):
         if not ended.outcome.error.partial and not ended.steps:
-            raise all_failed([ended.outcome])
+            raise all_failed([ended.outcome], ended.lacked)
     else:
         receipt = await context.keep(run, "agent", task, [(name, ended.outcome.text)])
     reply = _reply(ended, run.roster)
@@ -129,8 +129,11 @@ async def agent(
 
 
 def _reply(ended: Ended, roster: Roster) -> AgentReply:
-    plain = Reply.of(ended.outcome, roster)
-    stopped = None if isinstance(ended.outcome, Failure) else ended.outcome.stopped or None
+    plain, stopped = Reply.of(ended.outcome, roster), None
+    if isinstance(ended.outcome, Failure):
+        plain = plain.but(error=f"{plain.error} {ended.lacked}".strip())
+    else:
+        stopped = ended.outcome.stopped or None
     turns = sum(message.role == "assistant" for message in ended.messages)
     return AgentReply(**plain.__dict__, stopped=stopped, turns=turns, tools=_uses(ended.steps))
 

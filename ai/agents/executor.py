@@ -9,7 +9,7 @@ from typing import Any
 from ai.agents.approvals import POLICIES, check_policy, ruled, strictest
 from ai.agents.beside import beside, guarded
 from ai.agents.names import checked_name
-from ai.agents.offered import Governed, ToolExecutionResult, Tools
+from ai.agents.offered import Governed, Noted, ToolExecutionResult, Tools
 from ai.agents.results import ends_more, raised, sound
 from ai.wire.functions.form import misshapen
 from core.errors import ApprovalNeededError, InvalidInputError
@@ -48,8 +48,11 @@ class ToolExecutor:
         self._wary = wary
         self._home: dict[str, Tools] = {}
         self._specs: dict[str, ToolSpec] = {}
+        self.notes: list[str] = []
+        """What is left out of the tools, and what else a person should know of them."""
         for some in tools:
             self._add(some)
+            self.notes += some.notes() if isinstance(some, Noted) else ()
         if len(self._specs) > MOST_TOOLS:
             raise InvalidInputError(f"{len(self._specs)} tools are too many: name at most {MOST_TOOLS} of them.")
 

@@ -56,11 +56,25 @@ class Brief:
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of it: the outcome in the agent's name, the conversation with all its turns, and what it called."""
+    """What came of it: the outcome in the agent's name, the conversation with all its turns, and what it called.
+
+    Attributes:
+        unanswered: The outcome's text is only what it said while it still called tools.
+        lacked: As in `Answer`.
+    """
 
     outcome: Outcome
     messages: tuple[Message, ...]
     steps: tuple[ToolStep, ...]
+    unanswered: bool = False
+    lacked: str = ""
+
+    @property
+    def opinion(self) -> Outcome:
+        """The outcome for who counts it or builds on it: words beside calls are none, only the part that arrived."""
+        if isinstance(self.outcome, Failure) or not self.unanswered:
+            return self.outcome
+        return _no_answer(self.outcome.ai, self.outcome.stopped, self.outcome.latency_s, self.outcome.text)
 
 
 async def run_agent(world: World, brief: Brief, request: Request, allowance: Allowance, *, role: str = "") -> Ended:
@@ -95,6 +109,7 @@ class _Loop:
         self._close = ""
         """Why the tools are closed; empty: they are open."""
         self._nudged = False
+        self._unanswered = False
 
     async def run(self) -> Outcome:
         for number in range(1, self._brief.max_turns + 1):
@@ -119,14 +134,15 @@ class _Loop:
         messages = self._messages
         if isinstance(outcome, Answer) and not outcome.stopped:
             messages = [*messages, self._answers[-1].turn]
-        return Ended(outcome, tuple(messages), tuple(self._calls.steps))
+        lacked = " ".join(self._brief.tools.notes)
+        return Ended(outcome, tuple(messages), tuple(self._calls.steps), self._unanswered, lacked)
 
     def stopped(self, why: str) -> Outcome:
         """What there is so far, or where there is nothing, a failure that says why."""
+        self._unanswered = True
         name, text = self._brief.name, next((one.text for one in reversed(self._answers) if one.text.strip()), "")
         if not text:
-            sentence = f"{name!r} stopped before it had an answer: {why}. Raise its limits, or ask for less."
-            return Failure(name, AIError(sentence, ai=name, code="stopped"), self._seconds())
+            return _no_answer(name, why, self._seconds())
         return self._summed(replace(self._answers[-1], text=text, finish_reason="length", tool_calls=()), why)
 
     async def _turn(self, number: int) -> Outcome:
@@ -229,10 +245,16 @@ class _Loop:
             first_token_s=self._answers[0].first_token_s,
             cached=all(one.cached for one in self._answers),
             stopped=stopped,
+            lacked=" ".join(self._brief.tools.notes),
         )
 
     def _seconds(self) -> float:
         return sum(one.latency_s for one in self._answers) + self._calls.seconds
+
+
+def _no_answer(name: str, why: str, seconds: float, partial: str = "") -> Failure:
+    sentence = f"{name!r} stopped before it had an answer: {why}. Raise its limits, or ask for less."
+    return Failure(name, AIError(sentence, ai=name, partial=partial, code="stopped"), seconds)
 
 
 def _who_may_answer(roster: Roster, ai: str) -> list[ConfiguredAI]:

@@ -42,9 +42,12 @@ _WAITS = "It waits for your word, which you give with: moot jobs answer {job}"
 async def ask_with_tools(
     run: Run, asks: Sequence[tuple[str, Request]], *, tools: Sequence[str] = (), role: str = ""
 ) -> list[Outcome]:
-    """What `Run.ask_many` gives where there are agents among those who are asked, or all of them get *tools*."""
+    """What `Run.ask_many` gives where there are agents among those who are asked, or all of them get *tools*.
+
+    With a *role* a recipe counts what comes, or builds on it: who has not come to an answer has failed there.
+    """
     ended = await run_agents(run, [Wanted(ai, request, tools=tuple(tools)) for ai, request in asks], role=role)
-    return [one.outcome for one in ended]
+    return [one.opinion if role else one.outcome for one in ended]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ai.agents.builtin.ground import Ground
 from ai.agents.builtin.lookups import HINT
 from ai.agents.builtin.named import BUILT_IN, builtin
 from ai.agents.executor import ToolExecutor
-from ai.agents.offered import Noted, Tools
+from ai.agents.offered import Tools
 from ai.agents.sub_agents import ASK, Run, SubAgents
 from core.errors import InvalidInputError
 from core.tooling import AgentConfig
@@ -73,7 +73,7 @@ class Store:
             )
         said = [
             config.system,
-            *(_left_out(one) for one in found if isinstance(one, Noted)),
+            _left_out(executor.notes),
             HINT if any(name in _SHARED for name in names) else "",
             loaded.prompt() if loaded else "",
         ]
@@ -119,9 +119,8 @@ class Store:
         return list(dict.fromkeys([*roster.names, *roster.agents]))
 
 
-def _left_out(tools: Noted) -> str:
-    """What the agent, and by its words whoever asked, should know of tools that it might expect and has not."""
-    notes = tools.notes()
+def _left_out(notes: Sequence[str]) -> str:
+    """What the agent should know of tools that it might expect and has not."""
     return "\n".join(["Of your tools:", *(f"- {one}" for one in notes)]) if notes else ""
 
 

@@ -162,6 +162,8 @@ def _note(answer: Answer, roster: Roster) -> str | None:
         notes.append(f"It stopped before it was done: {answer.stopped}.")
     elif answer.finish_reason == "length":
         notes.append("Cut off at the length limit: raise max_tokens for the rest.")
+    if answer.lacked:
+        notes.append(answer.lacked)
     if roster.seat(answer.answered_by or answer.ai).local:
         notes.append("From the tiny demo model on this machine: fluent, often wrong.")
     return " ".join(notes) or None
@@ -288,11 +290,12 @@ class Cost(Part):
         return f"at least {dollars(self.known_usd)}" if self.known_usd else "cost unknown"
 
 
-def all_failed(failures: Sequence[Failure]) -> MootError:
-    """The error that says of every AI why it gave no answer."""
+def all_failed(failures: Sequence[Failure], lacked: str = "") -> MootError:
+    """The error that says of every AI why it gave no answer, and what an agent *lacked* for one."""
     reasons = "\n".join(f"- {f.ai}: {f.error.kind}: {f.error}" for f in failures)
     many = f"None of the {len(failures)} AIs answered." if len(failures) > 1 else "No answer."
-    return NoAnswerError(f"{many}\n{reasons}", [f.error.code for f in failures])
+    told = "\n".join(filter(None, [many, reasons, lacked]))
+    return NoAnswerError(told, [f.error.code for f in failures])
 
 
 def counted(number: int, noun: str) -> str:
