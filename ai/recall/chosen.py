@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,7 @@ from ai.local.vectors import MINILM as MINILM_MODEL
 from ai.local.vectors import STATIC as STATIC_MODEL
 from ai.local.vectors import VectorModel, find_vectors, have_numpy
 from ai.recall.endpoint_vectors import EndpointVectors
-from core.errors import MootError
+from core.errors import LocalModelError, MootError
 from core.memory.index import Embedder, VectorIndex
 from core.memory.memory import Memory
 from core.memory.sqlite_index import SqliteIndex
@@ -71,10 +72,12 @@ def _local(model: VectorModel) -> Embedder:
         if model.name not in _opened:
             files = find_vectors(model)
             if not have_numpy():
-                from core.errors import LocalModelError
-
                 raise LocalModelError("numpy is not installed. Run: moot memory install")
-            _opened[model.name] = _class_of(model)(*files.values())
+            try:
+                _opened[model.name] = _class_of(model)(*files.values())
+            except (OSError, ValueError, KeyError, TypeError, ImportError, struct.error) as error:
+                text = f"{model.title} for searching by meaning cannot be read. Run: {model.command}"
+                raise LocalModelError(text) from error
         return _opened[model.name]
 
 

@@ -50,7 +50,7 @@ class EndpointVectors:
         try:
             data = sorted(json.loads(body)["data"], key=lambda one: one["index"])
             rows = [[float(number) for number in one["embedding"]] for one in data]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise self._odd() from error
         if len(rows) != many or len({len(row) for row in rows}) != 1 or not rows[0]:
             raise self._odd()

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from ai.recall.chosen import open_memory
-from core.errors import StoreError
+from core.errors import MootError
 from core.memory.found import Found
 from core.memory.looking import placed
 from core.memory.memory import Memory
@@ -46,7 +46,7 @@ async def recall(
             found = await with_memory(
                 run, lambda memory: memory.recall(scope, question, text_tokens, tokens=allowance, but=but)
             )
-        except StoreError as error:
+        except MootError as error:
             found = Found((), (_unread(error),))
         fresh.append(found)
         return {"places": [placed(one) for one in found.passages], "notes": found.notes}
@@ -57,12 +57,12 @@ async def recall(
         return fresh[0]
     try:  # a journal has no words of other turns, which may be forgotten without it
         passages = await with_memory(run, lambda memory: memory.again(kept["places"]))
-    except StoreError as error:
+    except MootError as error:
         return Found((), (*kept["notes"], _unread(error)))
     return Found(passages, tuple(kept["notes"]))
 
 
-def _unread(error: StoreError) -> str:
+def _unread(error: MootError) -> str:
     return f"Nothing was recalled: {error}"
 
 
@@ -82,6 +82,7 @@ async def index_all(run: Run, say: Callable[[int], None] = lambda left: None) ->
     Raises:
         MootError: The embedder or the index cannot be reached; what was indexed stays.
     """
+    await with_memory(run, Memory.mend)
     while left := await with_memory(run, _step):
         say(left)
 

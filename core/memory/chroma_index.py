@@ -26,6 +26,8 @@ _PREFIX = "moot-"
 _SPACE = {"hnsw": {"space": "cosine", "ef_search": 400, "ef_construction": 200, "max_neighbors": 32}}
 _AT_ONCE = 250
 _TIMEOUT_S = 10.0
+_MOST = 2**63
+"""No number of a turn is as high."""
 _ODD = "The server of CHROMA_URL answers oddly. Check that it is a Chroma server, 1.0 or newer."
 _AWAY = "The Chroma server of CHROMA_URL does not answer. Start it, or correct CHROMA_URL."
 
@@ -74,8 +76,8 @@ class ChromaIndex:
         reply = self._post(f"{self._collection(embedder)}/query", body)
         try:
             pairs = zip(reply["metadatas"][0], reply["distances"][0], strict=True)
-            found = [Near(int(told["turn"]), int(told["part"]), 1 - float(far)) for told, far in pairs]
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            found = [_near(told, far) for told, far in pairs]
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise StoreError(_ODD) from error
         once: dict[int, Near] = {}
         for near in found:
@@ -91,11 +93,14 @@ class ChromaIndex:
     def drop(self, embedder: str) -> None:
         name = self._name(embedder)
         self._collections.pop(embedder, None)
-        if any(one["name"] == name for one in self._send("GET", self._base, None)):
+        if name in self._listed():
             self._send("DELETE", f"{self._base}/{name}", None)
 
     def count(self, embedder: str) -> int:
-        return int(self._send("GET", f"{self._collection(embedder)}/count", None))
+        many = self._send("GET", f"{self._collection(embedder)}/count", None)
+        if not isinstance(many, int):
+            raise StoreError(_ODD)
+        return many
 
     def close(self) -> None:
         with self._lock:
@@ -117,14 +122,20 @@ class ChromaIndex:
     def _collection(self, embedder: str) -> str:
         if embedder not in self._collections:
             body = {"name": self._name(embedder), "get_or_create": True, "configuration": _SPACE}
-            self._collections[embedder] = f"{self._base}/{self._post(self._base, body)['id']}"
+            self._collections[embedder] = f"{self._base}/{_told(self._post(self._base, body))[1]}"
         return self._collections[embedder]
 
     def _all(self) -> list[str]:
         """The collections of this file, by whatever embedder."""
-        found = self._send("GET", self._base, None)
         ours = f"{_PREFIX}{self._file}-"
-        return [f"{self._base}/{one['id']}" for one in found if str(one["name"]).startswith(ours)]
+        return [f"{self._base}/{number}" for name, number in self._listed().items() if name.startswith(ours)]
+
+    def _listed(self) -> dict[str, str]:
+        """What the server calls each collection, by our name for it."""
+        found = self._send("GET", self._base, None)
+        if not isinstance(found, list):
+            raise StoreError(_ODD)
+        return dict(map(_told, found))
 
     def _post(self, url: str, body: dict[str, Any]) -> Any:
         return self._send("POST", url, body)
@@ -144,7 +155,7 @@ class ChromaIndex:
             raise StoreError(f"The server of CHROMA_URL refuses a request ({reply.status_code}). Try again later.")
         try:
             return reply.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(_ODD) from error
 
     def _connected(self) -> httpx2.Client:
@@ -158,3 +169,21 @@ class ChromaIndex:
                     headers = {"x-chroma-token": token}
                 self._client = httpx2.Client(timeout=_TIMEOUT_S, headers=headers)
             return self._client
+
+
+def _told(collection: Any) -> tuple[str, str]:
+    """The name of *collection* and what the server calls it, which becomes a part of an address."""
+    try:
+        name, number = collection["name"], collection["id"]
+    except (KeyError, TypeError) as error:
+        raise StoreError(_ODD) from error
+    if not isinstance(name, str) or not isinstance(number, str) or not re.fullmatch(r"[A-Za-z0-9-]{1,64}", number):
+        raise StoreError(_ODD)
+    return name, number
+
+
+def _near(told: Any, far: Any) -> Near:
+    near = Near(int(told["turn"]), int(told["part"]), 1 - float(far))
+    if not 0 < near.turn < _MOST or not 0 <= near.part < _MOST:
+        raise ValueError
+    return near

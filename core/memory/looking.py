@@ -94,7 +94,7 @@ class Look:
         text, turn = row["text"], row["id"]
         pieces = parts(text)
         part = self.similar[turn][0] if turn in self.similar else fitting(text, terms(self.question))
-        start, end = pieces[min(part, len(pieces) - 1)]
+        start, end = pieces[max(0, min(part, len(pieces) - 1))]
         ways = (("words", turn in told), ("meaning", turn in self.similar), ("time", in_span))
         return Passage(
             turn=turn,

@@ -16,7 +16,7 @@ from core.errors import MootError
 from core.memory.finding import Where, resolve, rows_of
 from core.memory.forgetting import Forgotten, Which, forget
 from core.memory.found import Found, Passage
-from core.memory.index import Embedder, Part, VectorIndex
+from core.memory.index import Embedder, Near, Part, VectorIndex
 from core.memory.looking import CANDIDATES, Look, Spot, again
 from core.memory.passages import parts
 from core.memory.scope import Scope
@@ -30,6 +30,10 @@ TOKENS = 2_000
 """What is recalled for one question at most, by default."""
 _AT_HAND = 2_000
 """Turns that are indexed before a search where that costs next to nothing: a tenth of a second."""
+_LOST = (
+    "Only words were searched, since the index by meaning was emptied or is of another model. It is made anew; to do "
+    "it now: moot memory reindex"
+)
 _SHORTEST = 40
 """Tokens of a passage that is cut to fit: less tells nothing."""
 
@@ -158,6 +162,22 @@ class Memory:
             self._drop_older(name)
         return left
 
+    def mend(self) -> bool:
+        """Forget how far the index is where it is empty and should not be: its server lost it. Whether that was so.
+
+        Raises:
+            MootError: The index cannot be reached.
+        """
+        if self.embedder is None or not self.threads.begun:
+            return False
+        name = self._name(self.embedder)
+        query = "SELECT EXISTS (SELECT 1 FROM turns WHERE id <= ?)"
+        there = self.threads.look(lambda c: c.execute(query, (_upto(c, name),)).fetchone()[0])
+        if not there or self.index.count(self.embedder.name):
+            return False
+        self.threads.store.submit(partial(_unlisted, name=name)).result()
+        return True
+
     def forget(self, scope: Scope, which: Which | None = None) -> Forgotten:
         """Delete *which* of *scope* (None: all) from the transcript and the indexes; what has copies is told of it by
         what comes back: see `core.memory.forgetting.forget_copies` and `ai.recall.forgetting`.
@@ -205,11 +225,26 @@ class Memory:
             index, embedder = self._answering()
             (vector,) = embedder.embed([asked.rest.strip() or " "])
             most = CANDIDATES if asked.span is None else 5 * CANDIDATES
-            near = index.nearest(embedder.name, where.threads, vector, most=most)
+            near = self._nearest(index, embedder, where, vector, most)
         except MootError as error:
             return {}, (f"Only words were searched: {error}",)
+        if near is None:
+            return {}, (_LOST,)
         alike = [one for one in near if one.similarity >= embedder.floor]
         return {one.turn: (one.part, one.similarity) for one in alike}, ()
+
+    def _nearest(
+        self, index: VectorIndex, embedder: Embedder, where: Where, vector: Any, most: int
+    ) -> list[Near] | None:
+        """The nearest turns; None where the index was lost, and has to be made anew."""
+        try:
+            near = index.nearest(embedder.name, where.threads, vector, most=most)
+        except ValueError:  # the same name for vectors of another length: what is kept is of no use
+            log.info("the vectors of %s have another length than before", embedder.name)
+            index.drop(embedder.name)
+            self.threads.store.submit(partial(_unlisted, name=f"{index.name}/{embedder.name}")).result()
+            return None
+        return None if not near and self.mend() else near
 
     def _answering(self) -> tuple[VectorIndex, Embedder]:
         """The index that answers: ours once it was whole; until then one that was, if its embedder is still there."""

@@ -98,6 +98,18 @@ async def test_what_is_not_installed_is_said_with_the_next_step(materials: Mater
     assert not nothing.passages
 
 
+def test_damaged_weights_are_said_with_the_next_step(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {name: isolated / name for name in ("tokenizer.json", "weights.safetensors")}
+    for path in files.values():
+        path.write_bytes(b"\xff\x00 nothing of the kind")
+    monkeypatch.setattr("ai.recall.chosen.find_vectors", lambda model: files)
+    threads = Threads(data_dir() / "threads.db")
+    memory = open_memory(threads, MemoryConfig(embedder="minilm"))
+    assert memory.embedder is None
+    assert "cannot be read. Run: moot memory install --minilm" in memory.lacking
+    threads.close()
+
+
 def test_the_index_is_where_it_is_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert index_kind(MemoryConfig()) == "here"
     monkeypatch.setenv("MOOT_STORE", "postgresql://x")
