@@ -163,6 +163,8 @@ class _Reading:
         self._turn = len(request.messages)
         self._names = {tool.name for tool in request.tools}
         self._must = must
+        self._free = request.json_schema is None
+        """The answer is a text, so that null is none."""
 
     def of(self, response: Response) -> Response:
         text = response.text
@@ -172,7 +174,7 @@ class _Reading:
         if calls:
             said, made = "", [self._call(number, one) for number, one in enumerate(calls)]
         elif answers:
-            said, made = "\n\n".join(one if isinstance(one, str) else _plain(one) for one in answers), []
+            said, made = "\n\n".join(map(self._answer, answers)), []
         elif self._is_prose(text, values):
             said, made = text, []
         else:
@@ -200,6 +202,11 @@ class _Reading:
         readable = {} if broken or given is None else given
         return ToolCall(f"call_{self._turn}_{number}", one_line(name, 200), readable, broken=broken)
 
+    def _answer(self, said: Any) -> str:
+        if said is None and self._free:
+            return ""
+        return said if isinstance(said, str) else _plain(said)
+
     def _unreadable(self, text: str) -> ToolCall:
         return ToolCall(f"call_{self._turn}_0", "", {}, broken=_cut(text.strip()) or "(nothing)")
 
@@ -222,6 +229,8 @@ def _name(call: Mapping[str, Any]) -> str:
 def _values(text: str) -> list[Any]:
     """The JSON in *text* that could be meant: all of it, what is in tags, or the first object that is in its form."""
     inner = text.strip()
+    if isinstance(whole := _decoded(inner), dict | list):
+        return [whole]  # first, for an answer may quote such tags
     if tagged := _TAGGED.findall(inner):
         return [value for one in tagged if (value := _decoded(one)) is not None]
     if inner.startswith("```"):

@@ -160,3 +160,16 @@ async def test_nothing_is_told_until_it_is_known_to_be_text() -> None:
     signals.clear()
     await layer(Request.of("Hi"), signals.append, client.complete)
     assert signals == ["plain ", "text "]
+
+
+def test_an_answer_may_quote_the_tags_of_calls() -> None:
+    said = 'Models write <tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call> for it.'
+    response = heard(json.dumps({"answer": said}))
+    assert response.text == said and not response.tool_calls
+
+
+def test_null_is_an_answer_only_where_the_schema_may_have_it() -> None:
+    assert heard('{"answer": null}').text == ""
+    schema = {"type": ["integer", "null"]}
+    asked = Request.of("How many?", tools=(ADD,), json_schema=schema)
+    assert heard('{"answer": null}', asked).text == "null"
