@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -12,10 +13,15 @@ from typing import Any
 from core.errors import InvalidInputError
 from core.memory.finding import resolve
 from core.memory.scope import Place, Scope
-from core.memory.threads import Threads, Turn, check_name
+from core.memory.threads import USER, Threads, Turn, check_name
+from core.untrusted import clean, one_line
 
 _FIELDS = ("thread", "channel", "topic", "at", "author", "person", "tool", "message", "text")
 _LONGEST = 10_000_000
+_LONGEST_NAME = 500
+_TOLD = ("at", "author", "person", "tool", "message", "text")
+Told = tuple[str, ...]
+"""By what a turn is known again."""
 _AT_ONCE = 500
 
 
@@ -41,49 +47,112 @@ def exported(threads: Threads, scope: Scope) -> Iterator[dict[str, Any]]:
 
 
 def take_in(threads: Threads, lines: Iterable[str]) -> int:
-    """Keep the turns of *lines*, as `exported` writes them; how many. All of them are checked before one is kept.
+    """Keep the turns of *lines*, as `exported` writes them; how many were not there yet. All of them or none.
 
     Raises:
-        InvalidInputError: A line is none; the message says which.
+        InvalidInputError: A line is none, or is of a thread that belongs elsewhere; the message says which.
+        StoreError: They cannot be written.
     """
-    read = [_read(line, number) for number, line in enumerate(lines, 1) if line.strip()]
-    for (name, place), some in groupby(read, key=lambda one: one[:2]):
-        turns = [turn for _, _, turn in some]
-        threads.add(name, turns, place=place).result()
-    return len(read)
+    read = [_read(line, number) for number, line in enumerate(_whole(lines), 1) if line.strip()]
+    if not read:
+        return 0
+    known = _kept(threads)
+    homes: dict[str, Place] = dict(known.keys())
+    fresh: list[tuple[str, Place, Turn]] = []
+    for number, name, place, turn in read:
+        if homes.setdefault(name, place) != place:
+            raise InvalidInputError(
+                f"Line {number}: 'thread' {name!r} belongs to another chat or topic. Give it another name there."
+            )
+        there = known.get((name, place))
+        if there is not None and there[_told(turn)] > 0:
+            there[_told(turn)] -= 1
+        else:
+            fresh.append((name, place, turn))
+    if fresh:
+        grouped = [(*where, [turn for *_, turn in some]) for where, some in groupby(fresh, key=lambda one: one[:2])]
+        threads.add_all(grouped).result()
+    return len(fresh)
+
+
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """*lines*, of a file that is text.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            yield line.removeprefix("\ufeff") if number == 1 else line
+    except UnicodeDecodeError:
+        raise InvalidInputError(
+            f"Behind line {number} the file is not valid UTF-8 text. Convert it to UTF-8, or export it again."
+        ) from None
+
+
+def _kept(threads: Threads) -> dict[tuple[str, Place], Counter[Told]]:
+    """What is kept already, so that a file that is imported twice is kept once."""
+    found: dict[tuple[str, Place], Counter[Told]] = {}
+    for one in exported(threads, Scope.of_everything()):
+        key = one["thread"], Place(one.get("channel", ""), one.get("topic", ""))
+        told = tuple(one.get(name, "") for name in _TOLD)
+        found.setdefault(key, Counter())[told] += 1
+    return found
+
+
+def _told(turn: Turn) -> Told:
+    return tuple(getattr(turn, name) for name in _TOLD)
 
 
 def _page(connection: Any, *, query: str, values: Sequence[Any]) -> list[Any]:
     return list(connection.execute(query, values).fetchall())
 
 
-def _read(line: str, number: int) -> tuple[str, Place, Turn]:
+def _read(line: str, number: int) -> tuple[int, str, Place, Turn]:
+    if len(line) > _LONGEST:
+        raise InvalidInputError(f"Line {number} is longer than {_LONGEST:,} characters. Take it out, or cut its text.")
     try:
         raw = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidInputError(f"Line {number} is no JSON. Give a file that moot memory export wrote.") from None
-    if not isinstance(raw, dict) or not {"thread", "text"} <= raw.keys() <= set(_FIELDS):
-        fields = ", ".join(_FIELDS)
+    fields = ", ".join(_FIELDS)
+    if not isinstance(raw, dict):
         raise InvalidInputError(f"Line {number} is no turn: it needs 'thread' and 'text', and takes {fields}.")
-    if bad := [name for name, value in raw.items() if not isinstance(value, str) or len(value) > _LONGEST]:
-        raise InvalidInputError(f"Line {number}: {bad[0]!r} must be a text.")
-    check_name(raw["thread"])
+    if missing := [name for name in ("thread", "text") if name not in raw]:
+        raise InvalidInputError(f"Line {number}: {missing[0]!r} is missing; it needs 'thread' and 'text'. Add it.")
+    if odd := [one_line(name, 40) for name in raw if name not in _FIELDS]:
+        raise InvalidInputError(f"Line {number}: {odd[0]!r} is no field of a turn; it takes {fields}. Remove it.")
+    if bad := [name for name, value in raw.items() if not isinstance(value, str)]:
+        raise InvalidInputError(f"Line {number}: {bad[0]!r} must be a text in quotes. Correct it.")
+    if bad := [name for name in raw if name != "text" and len(raw[name]) > _LONGEST_NAME]:
+        raise InvalidInputError(f"Line {number}: {bad[0]!r} is longer than {_LONGEST_NAME} characters. Shorten it.")
+    try:
+        check_name(raw["thread"])
+    except InvalidInputError as error:
+        raise InvalidInputError(f"Line {number}: {error}") from None
+    said = {name: one_line(value, _LONGEST_NAME) for name, value in raw.items() if name not in ("thread", "text", "at")}
     turn = Turn(
-        author=raw.get("author", "user"),
-        text=raw["text"],
-        tool=raw.get("tool", ""),
+        author=said.get("author") or USER,
+        text=clean(raw["text"]),
+        tool=said.get("tool", ""),
         at=_moment(raw.get("at", ""), number),
-        person=raw.get("person", ""),
-        message=raw.get("message", ""),
+        person=said.get("person", ""),
+        message=said.get("message", ""),
     )
-    return raw["thread"], Place(raw.get("channel", ""), raw.get("topic", "")), turn
+    return number, raw["thread"], Place(said.get("channel", ""), said.get("topic", "")), turn
 
 
 def _moment(text: str, number: int) -> str:
+    """*text* as times are kept, which are compared as texts."""
+    if not text:
+        return ""
     try:
-        aware = not text or datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        aware = False
-    if not aware:
-        raise InvalidInputError(f"Line {number}: 'at' is no time such as 2026-03-01T12:00:00+00:00.")
-    return text
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment.astimezone(UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        raise InvalidInputError(
+            f"Line {number}: 'at' is no time such as 2026-03-01T12:00:00+00:00. Correct or remove it."
+        ) from None

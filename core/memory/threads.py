@@ -125,6 +125,16 @@ class Threads:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return self._store.submit(lambda connection: _add(connection, name, turns, now, place or Place()))
 
+    def add_all(self, parts: Sequence[tuple[str, Place, Sequence[Turn]]]) -> Future[None]:
+        """Append to several threads, each with the place where it is: as `add`, and all of it or nothing."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+
+        def write(connection: sqlite3.Connection) -> None:
+            for name, place, turns in parts:
+                _add(connection, name, turns, now, place)
+
+        return self._store.submit(write)
+
     def all(self) -> list[ThreadInfo]:
         """The threads, latest first; at most 200."""
         if not self.begun:

@@ -14,7 +14,6 @@ from core.memory.forgetting import Which, forget_copies
 from core.memory.history import History, PastRun
 from core.memory.index import Near, Part
 from core.memory.memory import Memory
-from core.memory.moving import exported, take_in
 from core.memory.scope import Place, Scope
 from core.memory.threads import USER, Threads, Turn
 
@@ -194,34 +193,3 @@ def test_lines_typed_in_the_chat_are_forgotten_with_what_was_said(tmp_path: Path
     threads.add("a", [Turn(USER, "my secret")]).result(5)
     forget_copies(Memory(threads).forget(Scope.of_thread("a")), tmp_path)
     assert (tmp_path / "chat_lines").read_text() == "hello\n"
-
-
-def test_what_is_exported_comes_back_as_it_was(tmp_path: Path, threads: Threads) -> None:
-    threads.add(
-        "a", [Turn(USER, "Grüße\n\n「x」", "ask_one", person="p", message="m")], place=Place("tg 1", "2")
-    ).result(5)
-    threads.add("b", [Turn("gpt", "Yes.")]).result(5)
-    lines = [json.dumps(one) for one in exported(threads, Scope.of_everything())]
-    assert [json.loads(line)["thread"] for line in lines] == ["a", "b"]
-    assert [one["thread"] for one in exported(threads, Scope.of_thread("b"))] == ["b"]
-    other = Threads(tmp_path / "other.db")
-    assert take_in(other, lines) == 2
-    assert [json.dumps(one) for one in exported(other, Scope.of_everything())] == lines
-    other.close()
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("x", "Line 1 is no JSON"),
-        ('{"thread": "a"}', "needs 'thread' and 'text'"),
-        ('{"thread": "a", "text": 5}', "'text' must be a text"),
-        ('{"thread": "a", "text": "x", "more": "y"}', "takes thread"),
-        ('{"thread": "a", "text": "x", "at": "yesterday"}', "'at' is no time"),
-        ('{"thread": "a/b", "text": "x"}', "'thread' is"),
-    ],
-)
-def test_a_line_that_is_no_turn_is_refused_before_anything_is_kept(threads: Threads, line: str, why: str) -> None:
-    with pytest.raises(InvalidInputError, match=why):
-        take_in(threads, [line, '{"thread": "a", "text": "good"}'])
-    assert not threads.begun

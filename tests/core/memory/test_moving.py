@@ -1,0 +1,97 @@
+"""What was said, taken elsewhere and back: all of a file or none of it, and what is wrong is named."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import InvalidInputError
+from core.memory.moving import exported, take_in
+from core.memory.scope import Place, Scope
+from core.memory.threads import USER, Threads, Turn
+
+GOOD = '{"thread": "good", "text": "fine"}'
+
+
+@pytest.fixture
+def threads(tmp_path: Path) -> Iterator[Threads]:
+    opened = Threads(tmp_path / "threads.db")
+    yield opened
+    opened.close()
+
+
+def test_what_is_exported_comes_back_as_it_was(tmp_path: Path, threads: Threads) -> None:
+    threads.add(
+        "a", [Turn(USER, "Grüße\n\n「x」", "ask_one", person="p", message="m")], place=Place("tg 1", "2")
+    ).result(5)
+    threads.add("b", [Turn("gpt", "Yes.")]).result(5)
+    lines = [json.dumps(one) for one in exported(threads, Scope.of_everything())]
+    assert [json.loads(line)["thread"] for line in lines] == ["a", "b"]
+    assert [one["thread"] for one in exported(threads, Scope.of_thread("b"))] == ["b"]
+    other = Threads(tmp_path / "other.db")
+    assert take_in(other, lines) == 2
+    assert [json.dumps(one) for one in exported(other, Scope.of_everything())] == lines
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("x", "Line 2 is no JSON"),
+        (GOOD[:12], "Line 2 is no JSON"),
+        ("[" * 100_000, "Line 2 is no JSON"),
+        ('{"thread": "a", "text": ' + "[" * 100_000, "Line 2 is no JSON"),
+        ("[]", "Line 2 is no turn"),
+        ('{"thread": "a"}', "Line 2: 'text' is missing"),
+        ('{"text": "a"}', "Line 2: 'thread' is missing"),
+        ('{"thread": "a", "text": 5}', "Line 2: 'text' must be a text"),
+        ('{"thread": "a", "text": "x", "mood": "y"}', "Line 2: 'mood' is no field"),
+        ('{"thread": "a", "text": "x", "at": "yesterday"}', "Line 2: 'at' is no time"),
+        ('{"thread": "a", "text": "x", "at": "2026-03-01"}', "Line 2: 'at' is no time"),
+        ('{"thread": "a", "text": "x", "at": "9999-12-31T23:59:59-12:00"}', "Line 2: 'at' is no time"),
+        ('{"thread": "a/b", "text": "x"}', "Line 2: 'thread' is"),
+        ('{"thread": "", "text": "x"}', "Line 2: 'thread' is"),
+        ('{"thread": "chat", "text": "x"}', "Line 2: 'thread' 'chat' belongs to another chat"),
+        ('{"thread": "good", "text": "x", "channel": "tg"}', "Line 2: 'thread' 'good' belongs to another chat"),
+        (json.dumps({"thread": "a", "text": "x", "author": "x" * 501}), "Line 2: 'author' is longer than 500"),
+        (json.dumps({"thread": "a", "text": "x" * 10_000_001}), "Line 2 is longer than 10,000,000"),
+    ],
+)
+def test_a_line_that_is_no_turn_is_named_and_nothing_is_kept(threads: Threads, line: str, why: str) -> None:
+    threads.add("chat", [Turn(USER, "hello")], place=Place("tg", "1")).result(5)
+    with pytest.raises(InvalidInputError, match=why):
+        take_in(threads, [GOOD, line, GOOD])
+    assert [one.name for one in threads.all()] == ["chat"]
+
+
+def test_a_file_that_is_no_text_is_refused(threads: Threads) -> None:
+    file = io.TextIOWrapper(io.BytesIO(GOOD.encode() + b"\n" + b"\xff\xfe\n"), encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="is not valid UTF-8"):
+        take_in(threads, file)
+    assert not threads.begun
+
+
+def test_a_file_that_is_imported_twice_is_kept_once(threads: Threads) -> None:
+    said = {"thread": "a", "text": "Yes.", "at": "2026-03-01T12:00:00+00:00"}
+    lines = [json.dumps(said), json.dumps(said), json.dumps({**said, "author": "gpt"})]
+    assert take_in(threads, lines) == 3  # said twice in one second
+    assert take_in(threads, [*lines, json.dumps({**said, "text": "No."})]) == 1
+    assert [turn.text for turn in threads.history("a")] == ["Yes.", "Yes.", "Yes.", "No."]
+
+
+def test_times_of_other_zones_are_kept_as_those_of_one(threads: Threads) -> None:
+    take_in(threads, ['\ufeff{"thread": "a", "text": "x", "at": "2026-03-01T01:30:00.5+02:00"}'])
+    assert threads.history("a")[0].at == "2026-02-28T23:30:00+00:00"
+
+
+def test_what_no_terminal_shows_is_taken_out_of_every_field(threads: Threads) -> None:
+    line = json.dumps({"thread": "a", "text": "\ud800x\x00", "author": "\ud800g\npt\x1b[2J", "channel": "t\x00g"})
+    assert take_in(threads, [line]) == 1
+    (turn,) = threads.history("a")
+    assert "\x00" not in turn.text
+    assert turn.author.isprintable()
+    assert threads.all()[0].name == "a"
