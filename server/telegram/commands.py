@@ -175,7 +175,7 @@ async def _memory(asked: Asked) -> Outcome:
             place = replace(kept, shared=wanted == "shared")
         return Outcome({**asked.say(f"memory_{wanted}"), "public": True}, changes=(put_place(place),))
     found = await anyio.to_thread.run_sync(remembered, asked.app, asked.person, asked.place)
-    passages = await recalled_last(asked.app, asked.kept, asked.place)
+    passages = await recalled_last(asked.app, asked.kept, asked.person, asked.place)
     if not found.turns and not passages:
         return Outcome(asked.say("memory_empty"))
     parts = [say(asked.language, "memory", turns=found.turns), found.latest] if found.turns else []

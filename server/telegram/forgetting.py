@@ -49,16 +49,10 @@ async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, m
     async with app.run("forget", materials=materials) as run:
         for message in messages:
             count += (await forgetting.forget(run, scope, which(message=message))).turns
-    turns = _with_copies(await anyio.to_thread.run_sync(kept.turns_in, place.key), messages)
+    turns = [turn for turn in await anyio.to_thread.run_sync(kept.turns_in, place.key) if _named(turn, messages)]
     await forgetting.forget_jobs(app.jobs, [turn.job for turn in turns if turn.job and not turn.open])
-    await anyio.to_thread.run_sync(forget_files, person, [turn.id for turn in turns if _named(turn, messages)])
+    await anyio.to_thread.run_sync(forget_files, person, [turn.id for turn in turns])
     return count
-
-
-def _with_copies(turns: Sequence[Turn], messages: Sequence[str | None]) -> list[Turn]:
-    """Those of *turns* that hold what is forgotten: it may have been recalled for any that came later."""
-    first = min((turn.id for turn in turns if _named(turn, messages)), default=None)
-    return [turn for turn in turns if first is not None and turn.id >= first]
 
 
 def _named(turn: Turn, messages: Sequence[str | None]) -> bool:

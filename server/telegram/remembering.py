@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio.to_thread
 
+from ai.lazy import load
 from ai.runs.app import App
 from core.memory.threads import USER, Threads, Turn
 from core.people.person import Person
@@ -41,16 +43,20 @@ def remembered(app: App, person: Person, place: Place) -> Remembered:
     return Remembered(len(said), "\n".join(lines))
 
 
-async def recalled_last(app: App, kept: TelegramStore, place: Place) -> str:
-    """What was recalled for the last question of *place*, as Markdown; empty: nothing was."""
+async def recalled_last(app: App, kept: TelegramStore, person: Person, place: Place) -> str:
+    """What was recalled for the last question of *place*, as Markdown; empty: nothing was, or not any more."""
     asked = next((turn for turn in await anyio.to_thread.run_sync(kept.turns_in, place.key) if turn.job), None)
     if asked is None:
         return ""
     looked = (await (await app.jobs.engine()).kept(asked.job, _RECALLED)).values()
-    said = [one for found in looked for one in found["passages"]][:_SHOWN]
-    return "\n".join(
-        f"- {_at(one['at'], one['message'], place)} {one['author']}: {_short(one['text'])}" for one in said
-    )
+    places = [one for found in looked for one in found["places"]][:_SHOWN]
+    memory = (await load("core.memory.memory")).Memory
+
+    def read() -> list[Any]:
+        return list(memory(threads_of(app, person, place)).again(places))
+
+    said = await anyio.to_thread.run_sync(read) if places else []
+    return "\n".join(f"- {_at(one.at, one.message, place)} {one.author}: {_short(one.text)}" for one in said)
 
 
 def last_messages(said: Sequence[Turn], count: int) -> list[str]:
