@@ -15,7 +15,7 @@ from ai.layers.cache import MIGRATIONS as CACHE
 from ai.recall.opening import with_memory
 from core.errors import UnknownJobError
 from core.memory.forgetting import Forgotten, Which, forget_copies
-from core.memory.history import History
+from core.memory.history import TELLING, History
 from core.memory.scope import Scope
 from core.paths import data_dir
 from core.people.person import acting
@@ -80,4 +80,5 @@ def _forget_files(gone: Forgotten, folder: Path) -> None:
 def _uncache(connection: sqlite3.Connection, gone: Forgotten) -> None:
     for text in gone.texts:
         if written := json.dumps(text.strip())[1:-1]:
-            connection.execute("DELETE FROM answers WHERE instr(response, ?)", (written,))
+            copy = written if len(text.strip()) >= TELLING else f'"{written}"'
+            connection.execute("DELETE FROM answers WHERE instr(response, ?)", (copy,))

@@ -20,10 +20,15 @@ from typing import Any, Literal
 from core.errors import InvalidInputError
 from core.paths import data_dir
 from core.stores.sqlite import Store
+from core.untrusted import clean
 
 State = Literal["done", "partial", "failed", "cancelled"]
 Setting = Literal["on", "off"] | bool | int
 LAST = "last"
+TELLING = 16
+"""Characters: a shorter text, "ok", stands in much that has nothing to do with it, and only its like is a copy."""
+_SENT_ALONG = re.compile(r"\n\n\[sent along: [^\n]*\]\Z")
+"""What a turn has behind its question (`tools/recipe/context.py`), and the question of a past run has not."""
 _LETTERS = "abcdefghjkmnpqrstuvwxyz"
 _SIGNS = _LETTERS + "23456789"
 _NAME_LENGTH = 5
@@ -146,7 +151,7 @@ class History:
         return self._store.submit(lambda c: _delete(c, "at < ?", (before,))).result()
 
     def forget_said(self, threads: Sequence[str], texts: Sequence[str]) -> int:
-        """Forget the runs that went on in *threads*, and those whose question or answers hold one of *texts*."""
+        """Forget the runs that went on in *threads*, and those that hold what was said in *texts*."""
         if not self._store.exists():
             return 0
         return self._store.submit(lambda connection: _forget_said(connection, threads, texts)).result()
@@ -238,11 +243,19 @@ def _delete(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -
 
 def _forget_said(connection: sqlite3.Connection, threads: Sequence[str], texts: Sequence[str]) -> int:
     gone = sum(_delete(connection, "thread = ?", (name,)) for name in threads)
-    for text in texts:
-        if text.strip():
-            written = json.dumps(text, ensure_ascii=False)[1:-1]
-            gone += _delete(connection, "instr(question, ?) OR instr(answers, ?)", (text, written))
-    return gone
+    said = {_SENT_ALONG.sub("", text).strip() for text in texts} - {""}
+    long = [text for text in said if len(text) >= TELLING]
+    copies = []
+    for row in connection.execute("SELECT id, question, answers FROM runs"):
+        parts = [clean(part).strip() for part in (row[1], *(text for _, text in json.loads(row[2])))]
+        if any(part in said or _holds(part, long) for part in parts):
+            copies.append(row[0])
+    return gone + sum(_delete(connection, "id = ?", (one,)) for one in copies)
+
+
+def _holds(part: str, texts: Sequence[str]) -> bool:
+    """Whether *part* holds one of *texts*, or is a part of one that tells anything."""
+    return any(text in part or (len(part) >= TELLING and part in text) for text in texts)
 
 
 def _past(row: sqlite3.Row) -> PastRun:

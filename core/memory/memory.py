@@ -303,7 +303,7 @@ def _status(connection: Any, index: str, embedder: Embedder | None, name: str) -
         turns=count("turns"),
         waiting=count("turns WHERE id > ?", _upto(connection, name)) if embedder else 0,
         answering=whole[0] if whole and embedder else None,
-        unforgotten=count("unforgotten"),
+        unforgotten=count("unforgotten WHERE name = ?", index),
     )
 
 

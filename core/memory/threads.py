@@ -239,6 +239,9 @@ def forget_turns(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     """Delete the turns of these numbers with their index, so that not even its pages hold a word of them."""
     if not ids:
         return
+    elsewhere = "SELECT DISTINCT substr(name, 1, instr(name, '/') - 1) FROM indexed WHERE name NOT LIKE 'sqlite/%'"
+    for (index,) in connection.execute(elsewhere).fetchall():
+        connection.executemany("INSERT OR IGNORE INTO unforgotten VALUES (?, ?)", [(index, number) for number in ids])
     connection.execute(
         "UPDATE notes SET value = MAX(CAST(value AS INTEGER), (SELECT MAX(id) FROM turns)) WHERE key = 'last'"
     )

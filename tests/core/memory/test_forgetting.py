@@ -15,6 +15,7 @@ from core.memory.history import History, PastRun
 from core.memory.index import Near, Part
 from core.memory.memory import Memory
 from core.memory.scope import Place, Scope
+from core.memory.sqlite_index import SqliteIndex
 from core.memory.threads import USER, Threads, Turn
 
 NOW = datetime(2026, 6, 17, 12, tzinfo=UTC)
@@ -193,3 +194,45 @@ def test_lines_typed_in_the_chat_are_forgotten_with_what_was_said(tmp_path: Path
     threads.add("a", [Turn(USER, "my secret")]).result(5)
     forget_copies(Memory(threads).forget(Scope.of_thread("a")), tmp_path)
     assert (tmp_path / "chat_lines").read_text() == "hello\n"
+
+
+def test_a_short_word_that_is_forgotten_takes_no_other_run_along(tmp_path: Path, threads: Threads) -> None:
+    threads.add("a", [Turn(USER, "ok", message="1")]).result(5)
+    history = History(tmp_path / "history.db")
+    history.add(PastRun("ask_one", "Look for a book, ok?", ("gpt",), (("gpt", "Took a look."),))).result(5)
+    history.add(PastRun("ask_one", "ok", ("gpt",), (("gpt", "Fine."),))).result(5)
+    history.add(PastRun("ask_one", "Fine?", ("gpt",), (("gpt", "ok\n"),))).result(5)
+    forget_copies(Memory(threads).forget(Scope.of_thread("a"), Which(message="1")), tmp_path, history)
+    assert [one.question for one in history.latest()] == ["Look for a book, ok?"]
+    history.close()
+
+
+def test_a_past_run_is_known_by_its_question_though_files_went_along(tmp_path: Path, threads: Threads) -> None:
+    turns = [Turn(USER, "zebracanary?\n\n[sent along: plan.txt, x.png]", message="1"), Turn(USER, "More.", message="2")]
+    threads.add("a", turns).result(5)
+    history = History(tmp_path / "history.db")
+    history.add(PastRun("ask_one", "zebracanary?\x07", ("gpt",), (("gpt", "Yes."),), thread="a")).result(5)
+    history.add(PastRun("ask_one", "More.", ("gpt",), (("gpt", "Yes."),), thread="a")).result(5)
+    forget_copies(Memory(threads).forget(Scope.of_thread("a"), Which(message="1")), tmp_path, history)
+    assert [one.question for one in history.latest()] == ["More."]
+    history.close()
+    threads.close()
+    assert holds(tmp_path, "zebracanary") == []
+
+
+def test_an_index_elsewhere_forgets_what_a_deleted_thread_had(threads: Threads) -> None:
+    class Elsewhere(SqliteIndex):
+        name = "elsewhere"
+        told: list[int] = []
+
+        def forget(self, turns: Sequence[int]) -> None:
+            self.told.extend(turns)
+
+    threads.add("a", [Turn(USER, "one"), Turn(USER, "two")]).result(5)
+    threads.add("b", [Turn(USER, "three")]).result(5)
+    memory = Memory(threads, index=Elsewhere(threads), embedder=Lengths())
+    memory.catch_up()
+    assert threads.delete("a")
+    assert memory.status().unforgotten == 2
+    memory.catch_up()
+    assert (sorted(Elsewhere.told), memory.status().unforgotten) == ([1, 2], 0)
