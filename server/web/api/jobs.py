@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from starlette.exceptions import HTTPException
 
 from core.jobs.approvals import Approval
@@ -34,7 +34,7 @@ class CancelAsk(Body):
 
 
 class AnswerAsk(Body):
-    allow: bool
+    allow: StrictBool
     """Whether exactly this call may be made, once."""
 
 
