@@ -51,13 +51,17 @@ class JobHandle(Result):
         )
         if job.state == "paused" and not job.waits:
             after = "It goes on once what it waits for is there."
+        elif job.state == "cancelled":
+            after = f"It does not go on, unless you say so: moot jobs resume {job.id}"
         read = f'Read it with jobs(action="get", id="{job.id}", wait_s=50) or `moot jobs show {job.id}`.'
         view = JobView.of(job)
         shown = finished_calls(calls)
         return cls(summary=f"Job {job.id} is {job.state}.", job=view, calls=shown, note=f"{read} {after}")
 
     def after(self, seconds: float) -> JobHandle:
-        """This handle, for a host that waited and would soon give up."""
+        """This handle, for a host that waited and would soon give up, or whose job was called off at another door."""
+        if self.job.state == "cancelled":
+            return self.but(partial=True)
         there = counted(len(self.calls), "call")
         summary = (
             f"PARTIAL: not finished within the {seconds:.0f} s this host waits; {there} finished, "

@@ -131,6 +131,24 @@ async def answered_elsewhere(result: CallToolResult, app: ScriptedApp, tools: Re
     assert (await app.jobs.wait(job.id, 5)).state == "done" and tools.calls == [("write", {"x": 1})]
 
 
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_a_yes_to_a_job_that_was_called_off_meanwhile_does_nothing_and_promises_nothing(mode: Any) -> None:
+    apps: list[ScriptedApp] = []
+
+    async def calls_off(*_: object) -> ElicitResult:
+        (job,) = await apps[0].jobs.list_jobs()
+        await apps[0].jobs.cancel(job.id)
+        return ALLOW
+
+    async with talking(mode, [WRITES[0]], ALLOW, ask=calls_off) as (client, app, tools, _):
+        apps.append(app)
+        result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
+        assert isinstance(result, CallToolResult) and not tools.calls
+        (job,) = await app.jobs.list_jobs()
+        assert f"Job {job.id} is cancelled." in text_of(result) and f"moot jobs resume {job.id}" in text_of(result)
+        assert "It goes on when" not in text_of(result) and "goes on as a job" not in text_of(result)
+
+
 async def test_a_host_that_answers_a_form_with_an_error_has_given_no_word() -> None:
     async with talking("legacy", WRITES, ALLOW, ask=refuses) as (client, app, tools, _):
         result = await client.call_tool("agent", {"task": "Write", "ai": "worker"})
