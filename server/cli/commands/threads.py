@@ -65,12 +65,14 @@ def search(words: tuple[str, ...], as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_threads)
 @opt.YES
 def delete(name: str, yes: bool) -> None:
-    """Forget the thread NAME for good."""
+    """Forget the thread NAME for good, with its copies among jobs and past runs."""
+    from server.cli.showing.memory import forget_thread
+
     if not yes:
         _use(lambda kept: kept.markdown(name))  # one that is not there needs no yes
         if not opt.confirmed(f"Forget {name!r} for good?", "--yes", yes=yes):
             return
-    if not _use(lambda kept: kept.delete(name)):
+    if not opt.reporting(lambda: forget_thread(name)):
         raise click.ClickException(f"There is no thread {name!r}. Run: moot threads")
 
 

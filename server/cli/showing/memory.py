@@ -35,6 +35,9 @@ from tools.recipe.kit import counted
 
 Where = Mapping[str, str | None]
 _FEW = 5
+_BY_WORDS = (
+    'Nothing is indexed by meaning, since "embedder" is "none" in "memory" of credentials.json. Change that first.'
+)
 _EXCERPT = 200
 _DAYS = re.compile(r"(\d{1,5})d")
 
@@ -55,6 +58,8 @@ def show_status(*, as_json: bool) -> int:
         print_json({**asdict(status), "kind": kind, "lacking": lacking or None})
         return OK
     print(f"{counted(status.turns, 'turn')} in {counted(status.threads, 'thread')}")
+    if not status.turns:
+        note("nothing is kept yet. To begin: moot ask --thread NAME ...")
     if status.embedder is None:
         print("Searched by words alone." if not lacking else clean(lacking))
         return OK
@@ -81,7 +86,7 @@ def show_search(question: str, most: int, where: Where, *, as_json: bool) -> int
     for line in found.notes:
         note(clean(line))
     if not found.passages:
-        note("Nothing found.")
+        note("Nothing found. To list what is kept: moot threads")
         return NONE
     return OK
 
@@ -109,6 +114,14 @@ def forget_said(where: Where, what: Mapping[str, Any], agreed: Callable[[str], b
     return OK if gone.turns else NONE
 
 
+def forget_thread(name: str) -> bool:
+    """Delete the thread *name* and every copy of it; whether there was one."""
+    gone = anyio.run(_forget, Scope.of_thread(name), Which())
+    for line in gone.notes:
+        note(clean(line))
+    return bool(gone.turns)
+
+
 def export(where: Where, output: TextIO) -> int:
     """Write what was said to *output*."""
     threads = _threads()
@@ -127,13 +140,16 @@ def take_in_file(lines: Iterable[str]) -> int:
         many = take_in(threads, lines)
     finally:
         threads.close()
-    note(f"kept {counted(many, 'turn')}. To index them by meaning now: moot memory reindex")
+    note(f"kept {counted(many, 'turn')} that were not there. To index them by meaning now: moot memory reindex")
     return OK
 
 
 def index_now() -> int:
-    """Index what is not indexed yet."""
-    anyio.run(_index)
+    """Index what is not indexed yet; the exit code."""
+    if lacking := anyio.run(_index):
+        note(clean(lacking))
+        return NONE
+    note("all is indexed.")
     return OK
 
 
@@ -207,7 +223,10 @@ async def _forget(scope: Scope, which: Which) -> Forgotten:
         return await forget_everywhere(run, scope, which)
 
 
-async def _index() -> None:
+async def _index() -> str:
+    """Index all; or why nothing can be."""
     async with _opened() as run:
-        await index_all(run, lambda left: note(f"{counted(left, 'turn')} left"))
-    note("all is indexed.")
+        lacking = await with_memory(run, lambda memory: "" if memory.embedder else memory.lacking or _BY_WORDS)
+        if not lacking:
+            await index_all(run, lambda left: note(f"{counted(left, 'turn')} left"))
+        return lacking

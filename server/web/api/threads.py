@@ -11,8 +11,10 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ai.recall.forgetting import forget
 from core.errors import InvalidInputError
 from core.memory.history import Found, History, PastRun
+from core.memory.scope import Scope
 from core.memory.threads import Threads
 from server.markdown import trees
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
@@ -133,8 +135,12 @@ async def export_thread(asked: Asked[Query, Body]) -> Response:
 
 
 async def delete_thread(asked: Asked[Query, Body]) -> None:
-    """Forget a conversation, for good."""
-    if not await anyio.to_thread.run_sync((await _threads(asked)).delete, asked.path["name"]):
+    """Forget a conversation, for good, with its copies among jobs and past runs."""
+    app = asked.house.app
+    materials = await anyio.to_thread.run_sync(app.materials_of, asked.person)
+    async with app.run("memory", materials=materials) as run:
+        gone = await forget(run, Scope.of_thread(asked.path["name"]))
+    if not gone.turns:
         raise HTTPException(404, "There is no such thread.")
 
 

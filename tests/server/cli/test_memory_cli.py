@@ -73,3 +73,23 @@ def test_what_it_exports_it_imports(tmp_path: Path) -> None:
 def test_searching_threads_finds_what_holds_some_of_the_words_after_what_holds_all() -> None:
     shown = CliRunner().invoke(cli, ["threads", "search", "zebracanary", "boat"], catch_exceptions=False)
     assert shown.output.startswith("a, user, 2026-03-05 10:00: We bought the zebracanary kayak.")
+
+
+def test_who_has_said_nothing_yet_is_told_how_to_begin(kept: Path) -> None:
+    assert run("forget", "--all", "--yes").exit_code == 0
+    assert "To begin: moot ask --thread NAME" in run().output
+    assert "To list what is kept: moot threads" in run("search", "kayak").output
+
+
+def test_it_does_not_say_that_all_is_indexed_where_nothing_can_be() -> None:
+    done = run("reindex")
+    assert (done.exit_code, "all is indexed" in done.output) == (1, False)
+    assert "Run: moot memory install" in done.output
+
+
+def test_an_import_says_what_is_wrong_in_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(b'{"thread": "n", "text": "fine"}\n{"thread": "n", "text": "\xff"}\n')
+    bad = run("import", str(file))
+    assert (bad.exit_code, "Traceback" in bad.output) == (2, False)
+    assert "is not valid UTF-8" in bad.output

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from core.memory.history import History, PastRun
 from core.memory.threads import USER, Threads, Turn
+from core.paths import data_dir
 from server.cli.main import cli
 
 
@@ -54,6 +56,16 @@ def test_a_thread_is_forgotten_only_after_a_yes() -> None:
     assert "paint" not in moot().stdout
     again = moot("delete", "paint", "--yes")
     assert again.exit_code == 1 and "There is no thread 'paint'. Run: moot threads" in again.output
+
+
+def test_a_forgotten_thread_takes_its_past_runs_along() -> None:
+    history = History()
+    history.add(PastRun("ask_one", "Which blue?", ("gpt",), (("gpt", "Ultramarine."),), thread="paint")).result(5)
+    history.add(PastRun("ask_one", "Which red?", ("gpt",), (("gpt", "Carmine."),))).result(5)
+    history.close()
+    assert moot("delete", "paint", "--yes").exit_code == 0
+    assert [one.question for one in History().latest()] == ["Which red?"]
+    assert not [path for path in data_dir().rglob("*") if path.is_file() and b"ltramarine" in path.read_bytes()]
 
 
 def test_a_thread_that_is_not_there_is_told_in_one_sentence() -> None:
