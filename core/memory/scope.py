@@ -40,6 +40,8 @@ class Scope:
     def __post_init__(self) -> None:
         if [self.thread is not None, self.channel is not None, self.everything].count(True) != 1:
             raise InvalidInputError("A search needs one of 'thread', 'channel' and 'everything'. Say where to look.")
+        if "" in (self.thread, self.channel):  # the chat without a name would be all that the terminal kept
+            raise InvalidInputError("A search needs the name of a thread or chat. Say where to look.")
 
     @classmethod
     def of_thread(cls, name: str, *, person: str = "") -> Scope:

@@ -44,6 +44,11 @@ _DAYS = re.compile(r"(\d{1,5})d")
 
 def scope_of(where: Where) -> Scope:
     """The scope of --thread, --chat and --topic; all that is the person's where neither is given, who asks for it."""
+    for name in ("thread", "chat"):
+        if where[name] == "":
+            raise InvalidInputError(f"--{name} is empty. Give a name, or leave it out.")
+    if where["topic"] and not where["chat"]:
+        raise InvalidInputError("--topic is a topic of a chat. Add --chat NAME.")
     if where["thread"] and where["chat"]:
         raise InvalidInputError("Give either --thread or --chat, not both.")
     if where["thread"]:
@@ -184,10 +189,9 @@ def _moment(given: str | None) -> datetime | None:
     if days := _DAYS.fullmatch(given):
         return datetime.now(UTC) - timedelta(days=int(days[1]))
     try:
-        moment = datetime.fromisoformat(given)
-    except ValueError:
+        return datetime.fromisoformat(given).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InvalidInputError(f"{given!r} is no day. Give one such as 2026-03-01, or 7d.") from None
-    return moment if moment.tzinfo else moment.astimezone()
 
 
 @asynccontextmanager

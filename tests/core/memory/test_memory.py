@@ -93,6 +93,10 @@ def test_a_scope_that_names_nothing_is_refused() -> None:
         Scope()
     with pytest.raises(InvalidInputError, match="Say where to look"):
         Scope(thread="a", everything=True)
+    with pytest.raises(InvalidInputError, match="Say where to look"):
+        Scope.of_chat("")
+    with pytest.raises(InvalidInputError, match="Say where to look"):
+        Scope.of_thread("")
 
 
 def test_nothing_is_ever_found_outside_of_the_scope(threads: Threads) -> None:

@@ -93,3 +93,22 @@ def test_an_import_says_what_is_wrong_in_one_sentence(tmp_path: Path) -> None:
     bad = run("import", str(file))
     assert (bad.exit_code, "Traceback" in bad.output) == (2, False)
     assert "is not valid UTF-8" in bad.output
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("forget", "--all", "--topic", "5", "--yes"), "--topic is a topic of a chat"),
+        (("forget", "--all", "--thread", "", "--yes"), "--thread is empty"),
+        (("forget", "--all", "--chat", "", "--yes"), "--chat is empty"),
+        (("search", "kayak", "--thread", ""), "--thread is empty"),
+        (("export", "--chat", ""), "--chat is empty"),
+        (("export", "--topic", "5"), "--topic is a topic of a chat"),
+        (("forget", "--all", "--since", "0001-01-01T00:00:00+12:00", "--yes"), "is no day"),
+        (("forget", "--all", "--until", "9999-12-31T23:59:59-12:00", "--yes"), "is no day"),
+    ],
+)
+def test_a_place_or_day_that_is_none_never_means_everything(words: tuple[str, ...], why: str) -> None:
+    refused = run(*words)
+    assert (refused.exit_code, why in refused.output, "kayak" in refused.output) == (2, True, False)
+    assert json.loads(run("--json").output)["turns"] == 3
