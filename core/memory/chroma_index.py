@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _PREFIX = "moot-"
 _SPACE = {"hnsw": {"space": "cosine", "ef_search": 400, "ef_construction": 200, "max_neighbors": 32}}
 _AT_ONCE = 250
 _TIMEOUT_S = 10.0
+_SILENT_S = 30.0
+"""How long one that took too long is not asked again: not every question shall wait for it."""
 _MOST = 2**63
 """No number of a turn is as high."""
 _ODD = "The server of CHROMA_URL answers oddly. Check that it is a Chroma server, 1.0 or newer."
@@ -52,6 +55,7 @@ class ChromaIndex:
         self._client: httpx2.Client | None = None
         self._collections: dict[str, str] = {}
         self._ours = ""
+        self._silent_until = 0.0
         self._lock = threading.Lock()
 
     def add(self, embedder: str, parts: Sequence[Part], vectors: Matrix) -> None:
@@ -143,8 +147,13 @@ class ChromaIndex:
     def _send(self, method: str, url: str, body: dict[str, Any] | None) -> Any:
         import httpx2
 
+        if time.monotonic() < self._silent_until:
+            raise StoreError(_AWAY)
         try:
             reply = self._connected().request(method, url, json=body)
+        except httpx2.TimeoutException as error:
+            self._silent_until = time.monotonic() + _SILENT_S
+            raise StoreError(_AWAY) from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise StoreError(_AWAY) from error
         if reply.status_code in (401, 403):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -112,6 +113,24 @@ def test_the_numbers_of_another_thread_bring_none_of_its_words(threads: Threads)
     with Fake(**near('{"turn": 2, "part": 0}')) as fake:
         memory = Memory(threads, index=ChromaIndex(fake.url, threads.store), embedder=Constant())
         assert [one.text for one in memory.search(A, "Which boat?").passages] == ["The boat is blue."]
+        memory.close()
+
+
+def test_a_server_that_says_nothing_holds_up_one_question_alone(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.memory.chroma_index._TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        memory = Memory(threads, index=ChromaIndex(url, threads.store), embedder=Constant())
+        for _ in range(3):
+            found = memory.search(A, "Which boat?")
+            assert [one.text for one in found.passages] == ["The boat is blue."]
+            assert "does not answer" in found.notes[0]
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
         memory.close()
 
 
