@@ -256,9 +256,12 @@ def _heading(
     missing = synthesis is not None and synthesis.answer is None
     unread = synthesis.unread if synthesis is not None else 0
     counted += f"; {unread} not read, since no final answer could be found in what they say" if unread else ""
-    cut = sum(isinstance(outcome, Answer) and outcome.finish_reason == "length" for outcome in asking.every)
+    unfinished = [one for one in asking.every if isinstance(one, Answer) and one.finish_reason == "length"]
+    stopped = sum(bool(one.stopped) for one in unfinished)
+    cut = len(unfinished) - stopped
     misfits = sum(reply.code == MISFIT for reply in replies)
     counted += f"; {misfits} outside the schema" if misfits else ""
+    counted += f"; {stopped} stopped before the end" if stopped else ""
     counted += f"; {cut} cut off at the length limit" if cut else ""
     then = f"{counted}; no {asking.synthesize}: see below" if missing and asking.synthesize != "none" else counted
     incomplete = bool(unread) or any(reply.partial for reply in replies) or (missing and asking.synthesize != "none")

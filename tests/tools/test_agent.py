@@ -75,3 +75,12 @@ async def test_what_an_agent_says_once_its_tools_are_closed_is_its_vote() -> Non
     async with house([LOOKS, said], max_turns=2, tools=Recorder(), b=[said], c=[said]) as app:
         told = await vote(app)
     assert "Missing" not in told and "worker, b, c" in told
+
+
+async def test_an_agent_that_was_stopped_is_not_said_to_be_cut_off_for_its_length() -> None:
+    looks = calling(("read", {"x": 2}), text="Some words.")
+    async with house([LOOKS, looks], max_turns=2, tools=Recorder(), b=["Yes."]) as app, app.run("ask_many") as run:
+        result = await ask_many(run, "Go", ais=["worker", "b"])
+    assert (
+        result.partial and "1 stopped before the end" in result.summary and "length limit" not in result.summary
+    )
