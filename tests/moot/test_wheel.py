@@ -74,6 +74,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 READ_BY_NAMING = {
+    "ai/agents/fitting.py",
     "ai/agents/results.py",
     "ai/agents/worst.py",
     "ai/batch/submissions.py",
@@ -86,12 +87,16 @@ READ_BY_NAMING = {
     "moot/homes.py",
     "server/jobs/worker.py",
     "server/mcp_server/apps.py",
+    "server/telegram/asking.py",
+    "server/telegram/forgetting.py",
+    "server/telegram/remembering.py",
     "server/toolbox.py",
     "server/web/page/assets.py",
     "server/web/workers.py",
     "tools/agent.py",
     "tools/batching/spec.py",
     "tools/recipe/kit.py",
+    "tools/recipe/recalled.py",
     "server/mcp_server/skills.py",
     "server/mcp_client/borrowed.py",
 }
