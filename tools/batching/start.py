@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 
 from core.batch.output import Sidecar, find_run
-from core.errors import ForgottenJobError, UnknownJobError
+from core.errors import ForgottenJobError, StoreError, UnknownJobError
 from core.jobs.jobs import Jobs
 from core.jobs.kinds import BATCH
 from core.jobs.values import Job
 from tools.batching.mend import is_whole
 from tools.batching.spec import BatchSpec, Prepared
+
+_AWAY_S = 30.0
+"""As long as a database takes that is started again."""
+_LOOK_AGAIN_S = 0.5
 
 
 async def start_batch(jobs: Jobs, batch: Prepared, *, retry_failed: bool = False) -> Job:
@@ -53,7 +58,15 @@ async def _submit(jobs: Jobs, spec: BatchSpec, found: Sidecar) -> Job:
 
 
 async def _known(jobs: Jobs, id: str) -> Job | None:
-    try:
-        return await jobs.get(id) if id else None
-    except UnknownJobError:
-        return None
+    """The job that the output names. A fleet's database that is away for a moment is waited for."""
+    until = anyio.current_time() + _AWAY_S
+    while id:
+        try:
+            return await jobs.get(id)
+        except UnknownJobError:
+            return None
+        except StoreError:
+            if not jobs.keeps or anyio.current_time() > until:
+                raise
+        await anyio.sleep(_LOOK_AGAIN_S)
+    return None

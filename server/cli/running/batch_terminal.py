@@ -224,15 +224,14 @@ async def _worked(app: App, job: Job, batch: Prepared, wishes: Wishes) -> Job:
     """The job at its end. Where another process has it, that one does the work."""
     async with serving_jobs(app):
         try:
-            job = await _followed(app, job.id, batch, wishes)
+            job = await _followed(app, job, batch, wishes)
         except anyio.get_cancelled_exc_class():
             print("moot: calls under way may finish; to cut them off, stop it once more.", file=sys.stderr)
             raise
     return job
 
 
-async def _followed(app: App, id: str, batch: Prepared, wishes: Wishes) -> Job:
-    job = await app.jobs.get(id)
+async def _followed(app: App, job: Job, batch: Prepared, wishes: Wishes) -> Job:
     called = False
     with _progress(batch, wishes) as show:
         while True:
@@ -241,10 +240,10 @@ async def _followed(app: App, id: str, batch: Prepared, wishes: Wishes) -> Job:
                 return job
             try:
                 if job.state == "queued" and app.jobs.keeps and not called:  # whoever held it is gone: it comes here
-                    await app.jobs.resume(id)
+                    await app.jobs.resume(job.id)
                 called = job.state == "queued"
                 await anyio.sleep(_POLL_S)
-                job = await app.jobs.get(id)
+                job = await app.jobs.get(job.id)
             except StoreError as error:  # a fleet's database comes back, and all goes on by itself
                 if not app.jobs.keeps:
                     raise
