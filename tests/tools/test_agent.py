@@ -81,6 +81,4 @@ async def test_an_agent_that_was_stopped_is_not_said_to_be_cut_off_for_its_lengt
     looks = calling(("read", {"x": 2}), text="Some words.")
     async with house([LOOKS, looks], max_turns=2, tools=Recorder(), b=["Yes."]) as app, app.run("ask_many") as run:
         result = await ask_many(run, "Go", ais=["worker", "b"])
-    assert (
-        result.partial and "1 stopped before the end" in result.summary and "length limit" not in result.summary
-    )
+    assert result.partial and "1 stopped before the end" in result.summary and "length limit" not in result.summary
