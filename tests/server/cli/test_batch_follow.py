@@ -42,7 +42,7 @@ async def followed(jobs: Jobs) -> Job:
     app: Any = SimpleNamespace(jobs=jobs)
     batch: Any = SimpleNamespace(calls=3)
     with anyio.fail_after(5):
-        return await _followed(app, "j", batch, WISHES)
+        return await _followed(app, await jobs.get("j"), batch, WISHES)
 
 
 @pytest.fixture(autouse=True)
