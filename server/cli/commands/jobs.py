@@ -146,6 +146,7 @@ def submit(recipe: str, arguments: dict[str, Any], as_json: bool, *, send_secret
     import anyio
 
     handle = opt.reporting(lambda: anyio.run(_submit, recipe, arguments, send_secrets), as_json)
+    opt.reporting(_start_worker, as_json)
     if as_json:
         print(handle.model_dump_json(indent=2))
         return
@@ -159,9 +160,7 @@ async def _submit(recipe: str, arguments: dict[str, Any], send_secrets: bool) ->
     from server.toolbox import KINDS
 
     async with open_app(by_hand=True, send_secrets=send_secrets) as app:
-        handle = await start(app, KINDS[recipe], arguments)
-    _start_worker()
-    return handle
+        return await start(app, KINDS[recipe], arguments)
 
 
 async def _call_off() -> None:
