@@ -33,24 +33,9 @@ def main() -> None:
     """Answer on standard output, whatever happens short of being killed."""
     asked = json.loads(sys.stdin.buffer.readline())
     sys.path[:] = asked["path"]
-    _bound(asked["memory_bytes"], asked["cpu_s"])
-    try:
-        found = _read(sys.stdin.buffer.read(), asked)
-    except UnreadableError as error:
-        found = {"problem": str(error)}
-    except BaseException as error:  # a broken archive raises nearly anything
-        found = {"problem": type(error).__name__}
-    sys.stdout.write(json.dumps(found))
+    from core.bounded import answer  # found by the line before
 
-
-def _bound(memory: int, seconds: int) -> None:
-    if sys.platform == "win32":  # has no such limits; the parent's clock still ends it
-        return
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answer(asked, _read, UnreadableError)
 
 
 def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
