@@ -21,19 +21,9 @@ from _measure import ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from bfcl import Call, conversations, folder, wheel
+from bfcl import FILES_OF_CLASSES, Call, conversations, folder, wheel
 
 _SOURCES = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
-_FILES = {
-    "GorillaFileSystem": "gorilla_file_system",
-    "MathAPI": "math_api",
-    "MessageAPI": "message_api",
-    "TwitterAPI": "posting_api",
-    "TicketAPI": "ticket_api",
-    "TradingBot": "trading_bot",
-    "TravelAPI": "travel_booking",
-    "VehicleControlAPI": "vehicle_control",
-}
 _ARITHMETIC = "mpmath==1.3.0"
 
 
@@ -54,7 +44,7 @@ class World:
         self._objects: dict[str, Any] = {}
         self.methods: dict[str, Callable[..., Any]] = {}
         for name in conversation.objects:
-            made = getattr(importlib.import_module(f"{_SOURCES}.{_FILES[name]}"), name)()
+            made = getattr(importlib.import_module(f"{_SOURCES}.{FILES_OF_CLASSES[name]}"), name)()
             if hasattr(made, "_load_scenario"):  # arithmetic has no state
                 start = copy.deepcopy(conversation.start.get(name, {}))
                 made._load_scenario(start, long_context="long_context" in conversation.id)

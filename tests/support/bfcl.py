@@ -25,7 +25,7 @@ _ONE_TURN = (
 )
 _NO_CALL = ("irrelevance", "live_irrelevance", "live_relevance")
 _TURNS = ("multi_turn_base", "multi_turn_long_context", "multi_turn_miss_func", "multi_turn_miss_param")
-_DOCS = {
+FILES_OF_CLASSES = {
     "GorillaFileSystem": "gorilla_file_system",
     "MathAPI": "math_api",
     "MessageAPI": "message_api",
@@ -115,7 +115,7 @@ def conversations(data: zipfile.ZipFile) -> Iterator[tuple[dict[str, Any], list[
 
 
 def _docs(data: zipfile.ZipFile) -> Mapping[str, list[dict[str, Any]]]:
-    return {owner: _rows(data, f"multi_turn_func_doc/{file}.json") for owner, file in _DOCS.items()}
+    return {owner: _rows(data, f"multi_turn_func_doc/{file}.json") for owner, file in FILES_OF_CLASSES.items()}
 
 
 def _rows(data: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
