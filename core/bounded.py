@@ -1,32 +1,57 @@
-"""What a process does that reads what anybody may have sent: bounded in time and memory, it answers in any case.
+"""Reading what anybody may have sent, in a process of bounded time and memory that answers in any case.
 
-Its script reads a line of JSON (`path`, where modules are found, `memory_bytes`, `cpu_s`, and limits of its own) from
-standard input, and hands it here; behind the line stands the file. Importing this loads nothing heavy.
+`command()` starts this very file as a program, and `order()` is what it is told: which reader (a file with a function
+`read(data, asked)`), within which limits, and the data. The reader is found by its path and imports nothing of this
+package, so it does not matter where and under which name the package stands. What it raises is its answer, too: the
+error's attribute `problem`, where it has one, else the error's name.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+    from typing import Any
 
 
-def answer(
-    asked: Mapping[str, Any],
-    read: Callable[[bytes, Any], Mapping[str, Any]],
-    refusals: type[Exception] | tuple[type[Exception], ...] = (),
-) -> None:
-    """Write what *read* finds in the file to standard output, or `problem`: a refusal's word, else the error's name."""
+def command() -> list[str]:
+    """The program that reads, for a subprocess. It writes one JSON object: what was found, or `problem`."""
+    return [sys.executable, "-I", __file__]
+
+
+def order(reader: Path, data: bytes, *, memory_bytes: int, cpu_s: int, **limits: Any) -> bytes:
+    """The standard input of that program: what *reader* is to find in *data*, within *limits* of its own."""
+    bounds = {"memory_bytes": memory_bytes, "cpu_s": cpu_s}
+    found_in = [entry for entry in sys.path if entry]
+    return json.dumps({"reader": str(reader), "path": found_in, **bounds, **limits}).encode() + b"\n" + data
+
+
+def main() -> None:
+    """Answer on standard output, whatever happens short of being killed."""
+    asked = json.loads(sys.stdin.buffer.readline())
+    sys.path[:] = asked["path"]
+    reader = _loaded(asked["reader"])
     _bound(asked["memory_bytes"], asked["cpu_s"])
-    found: Mapping[str, Any]
     try:
-        found = read(sys.stdin.buffer.read(), asked)
-    except refusals as error:
-        found = {"problem": str(error)}
+        found = reader.read(sys.stdin.buffer.read(), asked)
     except BaseException as error:  # a parser raises nearly anything for a broken file, MemoryError among it
-        found = {"problem": type(error).__name__}
+        found = {"problem": getattr(error, "problem", type(error).__name__)}
     sys.stdout.write(json.dumps(found))
+
+
+def _loaded(path: str) -> ModuleType:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("reader", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no file of Python")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _bound(memory: int, seconds: int) -> None:
@@ -37,3 +62,7 @@ def _bound(memory: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()

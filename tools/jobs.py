@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field
 
 from ai.runs.run import Run
 from core.errors import InvalidInputError
-from core.jobs.approvals import ANSWERED, ASKED, BEGAN
 from core.jobs.jobs import Jobs
 from core.jobs.states import CancelMode, JobState
 from core.untrusted import quoted
@@ -108,6 +107,8 @@ def _called(answer: Mapping[str, Any]) -> str:
 
 def is_told(call: KeptCall) -> bool:
     """Whether *call* is for a reader, and not what the journal keeps for itself, such as a question and its answer."""
+    from core.jobs.approvals import ANSWERED, ASKED, BEGAN
+
     return not call.key.startswith((ASKED, ANSWERED, BEGAN))
 
 

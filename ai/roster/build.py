@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from ai.layers.cache import Cache
 from ai.layers.concurrency import Concurrency
 from ai.layers.deadline import Deadline
-from ai.layers.emulation import EmulatedFunctions
 from ai.layers.fallback import Fallback
 from ai.layers.hedge import Hedge
 from ai.layers.key_pool import KeyPool
@@ -19,9 +19,11 @@ from ai.providers.catalog import Provider
 from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.key_lane import Key, open_lane
 from ai.roster.names import without_model
-from ai.wire.functions.emulation import Emulation
 from core.config import AIConfig, Defaults
 from core.limits.buckets import Buckets
+
+if TYPE_CHECKING:
+    from ai.wire.functions.emulation import Emulation
 
 _LOCAL_SLOTS = 3
 _SMALL = (300, 6)
@@ -53,6 +55,8 @@ def build_ai(
     inner: list[Layer] = [concurrency, permit, Deadline(name, provider.name, deadlines)]
     emulation = _emulation(row, provider)
     if emulation is not None:
+        from ai.layers.emulation import EmulatedFunctions
+
         inner.append(EmulatedFunctions(emulation))
     lanes = tuple(
         open_lane(name, key, buckets=buckets, inner=inner, row=row, deadlines=deadlines, first=concurrency.limit)
@@ -81,6 +85,8 @@ def _emulation(row: AIConfig, provider: Provider) -> Emulation | None:
     """How it is asked for functions, where it knows none."""
     if (row.quirks.tools or provider.quirks.tools) == "native":
         return None
+    from ai.wire.functions.emulation import Emulation
+
     return Emulation(_SMALL if provider.embedded else None)
 
 

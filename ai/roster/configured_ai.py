@@ -6,21 +6,23 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 from ai.client import AsyncAIClient, Emit, ignore
 from ai.layers.breaker import Breaker
 from ai.layers.concurrency import Concurrency
-from ai.layers.emulation import hushed
 from ai.layers.key_pool import KeyPool
 from ai.layers.pipeline import Complete, Layer
 from ai.providers.catalog import Provider
 from ai.providers.retirements import retirement_warning
 from ai.roster.key_lane import KeyLane
-from ai.wire.functions.emulation import Emulation
 from core.config import AIConfig
 from core.errors import AITimeoutError, AnswerError, NotLocalError
 from core.tooling import AgentConfig
 from core.values import Deadlines, Request, Response
+
+if TYPE_CHECKING:
+    from ai.wire.functions.emulation import Emulation
 
 
 @dataclass(eq=False)
@@ -130,6 +132,8 @@ class ConfiguredAI(AsyncAIClient):
             asked = self.filled(request)
             if self.emulation is None:
                 return lane.key.sync_client.complete(asked, emit, cancelled)
+            from ai.layers.emulation import hushed
+
             said = lane.key.sync_client.complete(self.emulation.asked(asked), hushed(emit, asked), cancelled)
             return self.emulation.heard(said, asked)
         except AnswerError as error:

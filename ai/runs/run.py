@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from ai.agents.builtin.lookups import Lookups
 from ai.call_ends import ended
 from ai.caller import Caller
 from ai.client import Embedded
@@ -45,6 +45,7 @@ from core.usage.track_record import TrackRecord
 from core.values import Answer, Failure, Outcome, Request, Response, Usage
 
 if TYPE_CHECKING:
+    from ai.agents.builtin.lookups import Lookups
     from ai.agents.offered import ToolSource
     from ai.agents.world import Approver
     from ai.roster.configured_ai import ConfiguredAI
@@ -98,8 +99,6 @@ class Run:
         """Set once a recipe has read something that may not leave this machine: no request of this run may, then."""
         self.places: Counter[str] = Counter()
         """How many agents of a kind have begun: by that each is known again when the run is resumed."""
-        self.lookups = Lookups()
-        """What its agents looked up: each thing once."""
         self.approve: Approver | None = None
         """Asks a person whether a tool may be called, where somebody sits before a run that is no job."""
         self._materials = materials or Materials()
@@ -124,6 +123,13 @@ class Run:
     @property
     def workspace(self) -> Workspace:
         return self._materials.workspace
+
+    @cached_property
+    def lookups(self) -> Lookups:
+        """What its agents looked up: each thing once."""
+        from ai.agents.builtin.lookups import Lookups
+
+        return Lookups()
 
     @property
     def materials(self) -> Materials:

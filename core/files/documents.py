@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.bounded import command, order
 from core.errors import InvalidInputError
 
 MAX_PDF_PAGES = 500
@@ -108,12 +108,10 @@ _TOO_MUCH = "takes more time or memory than one file may. Save it anew, print it
 
 
 def _asked(child: Path, limits: dict[str, int], data: bytes, seconds: int) -> dict[str, Any]:
-    limits = limits | {"memory_bytes": _MEMORY_BYTES, "cpu_s": seconds}
-    order = json.dumps(limits | {"path": [entry for entry in sys.path if entry]}).encode() + b"\n"
     try:
         done = subprocess.run(
-            [sys.executable, "-I", str(child)],
-            input=order + data,
+            command(),
+            input=order(child, data, memory_bytes=_MEMORY_BYTES, cpu_s=seconds, **limits),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=seconds * 1.5,

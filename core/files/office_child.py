@@ -1,15 +1,11 @@
-"""The text of one document of Word, Excel, PowerPoint or OpenDocument: run as a script by `documents.py`, like
-`pdf_child.py`, in a process that may be killed.
+"""The text of one document of Word, Excel, PowerPoint or OpenDocument: a reader of `core/bounded.py`, in a process that
+may be killed.
 
 Such a file is an archive of XML (ECMA-376; OASIS OpenDocument 1.3). Nothing in it is run or followed: no macro, no
-link, no entity. Standard input: a line of JSON with the limits, then the file. Standard output: one JSON object, either
-`blocks`, `notes` and `cut`, or `problem`.
+link, no entity.
 """
 
 from __future__ import annotations
-
-import json
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,17 +24,13 @@ _HEADING = ("heading", "title", "titre", "überschrift", "título")
 class UnreadableError(Exception):
     """Why it cannot be read, in one word."""
 
-
-def main() -> None:
-    """Answer on standard output, whatever happens short of being killed."""
-    asked = json.loads(sys.stdin.buffer.readline())
-    sys.path[:] = asked["path"]
-    from core.bounded import answer  # found by the line before
-
-    answer(asked, _read, UnreadableError)
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
-def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+    """`blocks` of text, `notes` of what was not read, and whether it was `cut`."""
     import io
     import zipfile
 
@@ -346,6 +338,3 @@ _KINDS: dict[str, Callable[[Parts, Out], None]] = {
     "content.xml": opendocument,
 }
 """By what the archive holds, whatever the file is called."""
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,9 @@
-"""The text of one PDF, read in a process that may be killed: run as a script by `documents.py`, never imported.
+"""The text of one PDF: a reader of `core/bounded.py`, in a process that may be killed.
 
-A file of 4 kB can keep a parser busy for a minute, or unpack to gigabytes. Here it takes its own process with it.
-Standard input: a line of JSON (`path`, where modules are found, and the limits), then the file. Standard output: one
-JSON object, either `pages`, `fields` and `more_pages`, or `problem`.
+A file of 4 kB can keep a parser busy for a minute, or unpack to gigabytes. There it takes its own process with it.
 """
 
 from __future__ import annotations
-
-import json
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,16 +12,8 @@ if TYPE_CHECKING:
 PASSWORD, PAGES = "password", "pages"
 
 
-def main() -> None:
-    """Answer on standard output, whatever happens short of being killed."""
-    asked = json.loads(sys.stdin.buffer.readline())
-    sys.path[:] = asked["path"]
-    from core.bounded import answer  # found by the line before
-
-    answer(asked, _read)
-
-
-def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+    """`pages`, `fields` and `cut` of a PDF, or its `problem`."""
     import io
     import logging
 
@@ -67,7 +54,3 @@ def _value(field: Any) -> str:
 def _whole(text: str) -> str:
     """*text* with U+FFFD for halves of surrogate pairs, which fonts with odd tables give."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-if __name__ == "__main__":
-    main()

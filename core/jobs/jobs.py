@@ -12,7 +12,6 @@ import anyio
 import anyio.to_thread
 
 from core.errors import InvalidInputError, StoreError, UnknownJobError
-from core.jobs.approvals import Approval, answer_approval, open_approvals
 from core.jobs.kinds import CALL_OFF
 from core.jobs.provider_chunks import REMOTE, open_at_provider
 from core.jobs.questions import Questions
@@ -21,6 +20,7 @@ from core.people.person import acting, for_acting
 from core.stores.choose import require_extra, store_url
 
 if TYPE_CHECKING:
+    from core.jobs.approvals import Approval
     from core.jobs.engine import JobEngine, Parts
     from core.jobs.states import CancelMode, JobState
     from core.jobs.values import Job, JobResult, KeptCall
@@ -217,6 +217,8 @@ class Jobs:
 
     async def approvals(self, id: str) -> list[Approval]:
         """What a person has to answer before the job goes on."""
+        from core.jobs.approvals import open_approvals
+
         return await open_approvals(await self._own(id), id)
 
     async def approve(self, id: str, approval: str, *, yes: bool) -> Approval:
@@ -225,6 +227,8 @@ class Jobs:
         Raises:
             InvalidInputError: No such question stands.
         """
+        from core.jobs.approvals import answer_approval, open_approvals
+
         engine = await self._own(id)
         answered = await answer_approval(engine, id, approval, yes=yes)
         if (await engine.get(id)).state == "paused" and not await open_approvals(engine, id):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from core.bounded import command, order
 from core.errors import InvalidInputError
 from core.values import Image
 
@@ -83,8 +83,8 @@ async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S)
     if len(data) > MOST_BYTES:
         most = MOST_BYTES // 1024 // 1024
         raise RecordingError(f"The recording has {len(data):,} bytes; at most {most} MB are read. Send a shorter one.")
-    order = await anyio.to_thread.run_sync(_order, min(frames, MOST_FRAMES), seconds)
-    found = await _asked(json.dumps(order).encode() + b"\n" + data, seconds * 2)
+    told = await anyio.to_thread.run_sync(_told, data, min(frames, MOST_FRAMES), seconds)
+    found = await _asked(told, seconds * 2)
     match found:
         case {"duration": duration, "spoken": list(spoken), "frames": list(pictures), "notes": list(notes)}:
             if not spoken and not pictures:
@@ -103,30 +103,29 @@ async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S)
             raise RecordingError(f"The recording cannot be read ({found.get('problem')}). Send it in another format.")
 
 
-def _order(frames: int, seconds: int) -> dict[str, Any]:
-    """What the process is to do, and with which weights."""
+def _told(data: bytes, frames: int, seconds: int) -> bytes:
+    """What the process is to do with *data*, and with which weights."""
     spec = find_spec(_WEIGHTS)
     assert spec is not None, "can_listen() has looked"
     assert spec.origin is not None, "it is a folder of files"
-    return {
-        "path": [entry for entry in sys.path if entry],
-        "weights": str(Path(spec.origin).parent / "model"),
-        "sha256": _SHA256,
-        "most_s": MOST_SECONDS,
-        "frames": frames,
-        "side": _LONGEST_SIDE,
-        "memory_bytes": _MEMORY_BYTES,
-        "cpu_s": seconds,
-    }
+    return order(
+        _CHILD,
+        data,
+        memory_bytes=_MEMORY_BYTES,
+        cpu_s=seconds,
+        weights=str(Path(spec.origin).parent / "model"),
+        sha256=_SHA256,
+        most_s=MOST_SECONDS,
+        frames=frames,
+        side=_LONGEST_SIDE,
+    )
 
 
 async def _asked(told: bytes, seconds: float) -> dict[str, Any]:
     """What the process says to *told*."""
     try:
         with anyio.fail_after(seconds):
-            done = await anyio.run_process(
-                [sys.executable, "-I", str(_CHILD)], input=told, stderr=subprocess.DEVNULL, check=False
-            )
+            done = await anyio.run_process(command(), input=told, stderr=subprocess.DEVNULL, check=False)
     except TimeoutError:
         raise RecordingError("The recording takes longer to read than one may. Send a shorter one.") from None
     except OSError as error:

@@ -1,13 +1,6 @@
-"""What is said and seen in one recording: run as a script by `recording.py`, in a process that may be killed.
-
-Standard input: a line of JSON with the limits, then the file. Standard output: one JSON object, either `duration`,
-`spoken`, `frames` and `notes`, or `problem`.
-"""
+"""What is said and seen in one recording: a reader of `core/bounded.py`, in a process that may be killed."""
 
 from __future__ import annotations
-
-import json
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,17 +15,13 @@ _RATE = 16_000
 class UnreadableError(Exception):
     """Why it cannot be read, in a word or two."""
 
-
-def main() -> None:
-    """Answer on standard output, whatever happens short of being killed."""
-    asked = json.loads(sys.stdin.buffer.readline())
-    sys.path[:] = asked["path"]
-    from core.bounded import answer  # found by the line before
-
-    answer(asked, _read, UnreadableError)
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
-def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+    """The `duration`, what was `spoken`, `frames`, and `notes` of what was left out; seconds."""
     import io
 
     import av
@@ -148,7 +137,3 @@ def _check_weights(folder: str, wanted: str) -> None:
     with open(f"{folder}/model.bin", "rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != wanted:
             raise UnreadableError("weights")
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,6 @@ from core.errors import InvalidInputError
 from core.memory.reading import Reader
 from core.memory.schema import MIGRATIONS
 from core.memory.scope import Place
-from core.memory.words import pairs
 from core.paths import data_dir
 from core.pictures import without_pictures
 from core.stores.sqlite import Store
@@ -203,6 +202,8 @@ def turn_of(row: sqlite3.Row) -> Turn:
 
 
 def _add(connection: sqlite3.Connection, name: str, turns: Sequence[Turn], now: str, place: Place) -> None:
+    from core.memory.words import pairs  # whoever only reads needs it not
+
     thread, at_home = _thread(connection, name, now, place)
     (last,) = connection.execute(_LAST).fetchone()
     for number, turn in enumerate(turns, last + 1):
@@ -237,6 +238,8 @@ def _thread(connection: sqlite3.Connection, name: str, now: str, place: Place) -
 
 def forget_turns(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     """Delete the turns of these numbers with their index, so that not even its pages hold a word of them."""
+    from core.memory.words import pairs
+
     if not ids:
         return
     elsewhere = "SELECT DISTINCT substr(name, 1, instr(name, '/') - 1) FROM indexed WHERE name NOT LIKE 'sqlite/%'"

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from ai.agents.approvals import canonical
-from ai.agents.builtin.named import BUILT_IN
 from ai.lazy import load
 from ai.request import check_request
 from ai.roster.roster import Roster
@@ -226,6 +224,8 @@ def seat_tools(names: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         InvalidInputError: One of *names* is another tool.
     """
+    from ai.agents.builtin.named import BUILT_IN
+
     if other := [name for name in names or () if name not in BUILT_IN]:
         known = ", ".join(BUILT_IN)
         raise InvalidInputError(f"'tools' names {other[0][:80]!r}. A panel may have: {known}. Others are for agents.")
@@ -234,6 +234,8 @@ def seat_tools(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def looked_up(run: Run) -> list[str]:
     """A line for everything that a panel looked up: its id, by which it is cited, and what was asked."""
+    from ai.agents.approvals import canonical
+
     found = run.lookups.all
     lines = [f"[{one.id}] {one.name}({canonical(one.arguments)})" for one in found[:_LOOKUPS_TOLD]]
     return [*lines, f"{len(found) - len(lines)} more look-ups"] if len(found) > len(lines) else lines

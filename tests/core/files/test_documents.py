@@ -118,3 +118,13 @@ def test_the_receipt_of_a_file_has_its_notes(tmp_path: Path) -> None:
     root.mkdir()
     (root / "form.pdf").write_bytes(form(name="Ada"))
     assert Workspace.open([str(root)]).read_text("form.pdf").notes[0] == "with the form's 1 filled-in field"
+
+
+def test_other_packages_of_the_same_names_do_not_come_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("core", "moot"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "hello" in pdf_text(pdf(b"BT /F1 12 Tf 20 200 Td (hello) Tj ET")).text
