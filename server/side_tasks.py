@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
+
+from ai.lazy import load
+
+if TYPE_CHECKING:
+    from ai.runs.app import App
+
+_SETTLED_S = 5.0
+"""When a door has opened: those who ask come first."""
 
 
 @asynccontextmanager
@@ -26,3 +35,9 @@ async def tasks_beside(*, until_done: bool = False) -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def keep_memory_indexed(app: App) -> None:
+    """Index by meaning what people say, beside all else, until cancelled."""
+    await anyio.sleep(_SETTLED_S)
+    await (await load("ai.recall.keeping_up")).keep_indexed(app)

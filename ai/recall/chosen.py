@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from ai.local.vectors import MINILM as MINILM_MODEL
 from ai.local.vectors import STATIC as STATIC_MODEL
 from ai.local.vectors import VectorModel, find_vectors, have_numpy
-from ai.recall.endpoint_vectors import EndpointVectors
+from ai.recall.endpoint_vectors import EndpointVectors, name_of
 from core.errors import LocalModelError, MootError
 from core.memory.index import Embedder, VectorIndex
 from core.memory.memory import Memory
@@ -23,9 +23,12 @@ from core.recalling import MINILM, NONE, STATIC, MemoryConfig
 from core.stores.choose import store_url
 
 if TYPE_CHECKING:
+    from ai.roster.roster import Roster
     from ai.runs.run import Run
 
 CHROMA_URL = "CHROMA_URL"
+_BACKENDS = {"here": "sqlite", "chroma": "chroma", "postgres": "postgres"}
+"""What the kinds of the configuration are called by their indexes."""
 _NO_NUMPY = "Only words were searched, since numpy is not installed. Run: moot memory install"
 _lock = threading.Lock()
 _opened: dict[str, Embedder] = {}
@@ -47,7 +50,27 @@ def open_memory(threads: Threads, config: MemoryConfig, run: Run | None = None) 
         embedder, lacking = None, f"Only words were searched. {error}"
     if embedder is not None and not have_numpy():
         embedder, lacking = None, _NO_NUMPY
-    return Memory(threads, index=index, embedder=embedder, older=partial(_older, run=run), lacking=lacking)
+    older, elsewhere = partial(_older, run=run), partial(_elsewhere, threads)
+    return Memory(threads, index=index, embedder=embedder, older=older, elsewhere=elsewhere, lacking=lacking)
+
+
+def index_name(config: MemoryConfig, roster: Roster) -> str:
+    """What the index is called that is configured, such as `sqlite/wordllama-256`; empty: words alone. Loads nothing.
+
+    Raises:
+        MootError: There is no such AI.
+    """
+    if config.embedder == NONE:
+        return ""
+    local = {STATIC: STATIC_MODEL, MINILM: MINILM_MODEL}.get(config.embedder)
+    embedder = local.name if local else name_of(roster, config.embedder)
+    return f"{_BACKENDS[index_kind(config)]}/{embedder}"
+
+
+def is_configured(backend: str) -> bool:
+    """Whether *backend*, as an index calls it, can be reached as things are configured."""
+    wanted = {"chroma": os.environ.get(CHROMA_URL, "").strip(), "postgres": store_url()}
+    return backend == _BACKENDS["here"] or bool(wanted.get(backend))
 
 
 def index_kind(config: MemoryConfig) -> str:
@@ -103,12 +126,26 @@ def _older(name: str, run: Run | None) -> Embedder | None:
 
 
 def _index(threads: Threads, config: MemoryConfig) -> VectorIndex:
-    kind = index_kind(config)
+    return _index_of(index_kind(config), threads)
+
+
+def _elsewhere(threads: Threads, backend: str) -> VectorIndex | None:
+    """The index called *backend*, which was used before; None where it is not configured any more."""
+    return _index_of(backend, threads) if is_configured(backend) else None
+
+
+def _index_of(kind: str, threads: Threads) -> VectorIndex:
     with _lock:
         known = _indexes.setdefault(threads, {})
         if kind not in known:
             known[kind] = _opened_index(kind, threads)
+            threads.close_with(partial(_close, known[kind], known, kind))
         return known[kind]
+
+
+def _close(index: VectorIndex, known: dict[str, VectorIndex], kind: str) -> None:
+    known.pop(kind, None)
+    index.close()
 
 
 def _opened_index(kind: str, threads: Threads) -> VectorIndex:

@@ -13,9 +13,20 @@ from core.errors import MootError, StoreError
 from core.memory.index import Matrix
 
 if TYPE_CHECKING:
+    from ai.roster.roster import Roster
     from ai.runs.run import Run
 
 _AT_ONCE = 64
+
+
+def name_of(roster: Roster, ai: str) -> str:
+    """What the vectors by the AI called *ai* are known by.
+
+    Raises:
+        MootError: There is no such AI.
+    """
+    seat = roster.seat(ai)
+    return f"{seat.provider.name}:{seat.model}"
 
 
 class EndpointVectors:
@@ -29,8 +40,7 @@ class EndpointVectors:
     floor = 0.0  # models differ too much
 
     def __init__(self, run: Run, ai: str) -> None:
-        seat = run.roster.seat(ai)
-        self.name = f"{seat.provider.name}:{seat.model}"
+        self.name = name_of(run.roster, ai)
         self._run = run
         self._ai = ai
 

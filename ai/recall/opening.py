@@ -76,16 +76,17 @@ async def with_memory(run: Run, work: Callable[[Memory], T]) -> T:
     return await anyio.to_thread.run_sync(there)
 
 
-async def index_all(run: Run, say: Callable[[int], None] = lambda left: None) -> None:
-    """Index what is not yet, a step at a time; *say* is told how much is left. Go on with it at any time.
+async def index_all(run: Run, say: Callable[[int], None] = lambda left: None, *, step: int = _STEP) -> None:
+    """Index what is not yet, a step at a time, and drop what indexes of before have. Go on with it at any time.
+
+    Args:
+        say: Is told how many turns are left.
+        step: Turns that are indexed at once: a cancellation waits for them where vectors are made here.
 
     Raises:
-        MootError: The embedder or the index cannot be reached; what was indexed stays.
+        MootError: The embedder or an index cannot be reached; what was indexed stays.
     """
     await with_memory(run, Memory.mend)
-    while left := await with_memory(run, _step):
+    while left := await with_memory(run, lambda memory: memory.catch_up(most=step)):
         say(left)
-
-
-def _step(memory: Memory) -> int:
-    return memory.catch_up(most=_STEP)
+    await with_memory(run, Memory.clear)

@@ -5,8 +5,8 @@ and the copies among past runs. Jobs are forgotten above, by `ai/recall/forgetti
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,11 @@ from core.files.atomic import write_atomically
 from core.memory.finding import resolve
 from core.memory.history import History
 from core.memory.index import VectorIndex
+from core.memory.indexing import backends_behind, forget_late
 from core.memory.scope import Scope
 from core.memory.threads import Threads, forget_turns
 
-_AT_ONCE = 2_000
+_UNCONFIGURED = "{} is not configured any more. Configure it once more, and run: moot memory reindex"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,17 @@ class Forgotten:
     """Whether everything of the file was forgotten."""
 
 
-def forget(threads: Threads, index: VectorIndex, scope: Scope, which: Which) -> Forgotten:
+def forget(
+    threads: Threads,
+    index: VectorIndex,
+    scope: Scope,
+    which: Which,
+    elsewhere: Callable[[str], VectorIndex | None] = lambda backend: None,
+) -> Forgotten:
     """Delete *which* of *scope* from the transcript and the indexes.
+
+    Args:
+        elsewhere: Opens a backend that was used before, by its name; None where it is not configured any more.
 
     Raises:
         StoreError: The transcript cannot be written. An index that is away forgets later, and `notes` says so.
@@ -84,15 +94,17 @@ def forget(threads: Threads, index: VectorIndex, scope: Scope, which: Which) -> 
     gone, turns = threads.store.submit(partial(_forget, scope=scope, which=which, index=index.name)).result()
     if not turns:
         return gone
-    try:
-        for start in range(0, len(turns), _AT_ONCE):
-            index.forget(turns[start : start + _AT_ONCE])
-    except MootError as error:
-        note = f"The index by meaning still has the numbers, not the words, of {len(turns)} of them: {error}"
-        return Forgotten(gone.turns, gone.threads, gone.jobs, gone.files, gone.texts, (note,), gone.whole)
-    store, done = threads.store, "DELETE FROM unforgotten WHERE name = ? AND turn = ?"
-    store.submit(lambda c: c.executemany(done, [(index.name, turn) for turn in turns])).result()
-    return gone
+    notes = []
+    for backend in backends_behind(threads):
+        try:
+            at = index if backend == index.name else elsewhere(backend)
+            forget_late(threads, backend, at)
+            why = "" if at is not None else _UNCONFIGURED.format(backend)
+        except MootError as error:
+            why = str(error)
+        if why:
+            notes.append(f"The index by meaning still has the numbers, not the words, of what was forgotten: {why}")
+    return replace(gone, notes=tuple(notes))
 
 
 def forget_copies(gone: Forgotten, folder: Path, history: History | None = None) -> None:

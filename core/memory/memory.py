@@ -9,16 +9,15 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from core.errors import MootError
-from core.memory.finding import Where, resolve, rows_of
+from core.memory.finding import Where, resolve
 from core.memory.forgetting import Forgotten, Which, forget
 from core.memory.found import Found, Passage
-from core.memory.index import Embedder, Near, Part, VectorIndex
+from core.memory.index import Embedder, Near, VectorIndex
+from core.memory.indexing import Indexing, others_of, unlist, waiting_of
 from core.memory.looking import CANDIDATES, Look, Spot, again
-from core.memory.passages import parts
 from core.memory.scope import Scope
 from core.memory.sqlite_index import SqliteIndex
 from core.memory.threads import Threads
@@ -46,6 +45,7 @@ class MemoryStatus:
         answering: The index that answers, `sqlite/wordllama-256`; None where words alone do.
         waiting: Turns that are not indexed by the embedder of now.
         unforgotten: Turns whose vectors an index that was away still has.
+        others: Indexes of before that still have vectors.
     """
 
     index: str
@@ -55,6 +55,7 @@ class MemoryStatus:
     waiting: int = 0
     answering: str | None = None
     unforgotten: int = 0
+    others: tuple[str, ...] = ()
 
 
 class Memory:
@@ -63,7 +64,7 @@ class Memory:
     Args:
         index: Where vectors are; None: in the file itself.
         embedder: What makes them; None: words alone are searched, and *lacking* says why.
-        older: Finds the embedder of an index made before, by its name; None where it is no longer there.
+        older, elsewhere: Find the embedder, and the backend, of an index made before: see `Indexing`.
     """
 
     def __init__(
@@ -73,13 +74,15 @@ class Memory:
         index: VectorIndex | None = None,
         embedder: Embedder | None = None,
         older: Callable[[str], Embedder | None] = lambda name: None,
+        elsewhere: Callable[[str], VectorIndex | None] = lambda backend: None,
         lacking: str = "",
     ) -> None:
         self.threads = threads
         self.embedder = embedder
         self.index: VectorIndex = index or SqliteIndex(threads)
-        self._older = older
         self.lacking = lacking
+        self._elsewhere = elsewhere
+        self._indexing = Indexing(threads, self.index, embedder, older, elsewhere) if embedder else None
 
     def search(self, scope: Scope, question: str, *, most: int = 5, now: datetime | None = None) -> Found:
         """What was said in *scope* that matters to *question*, at most *most* passages, best first.
@@ -143,24 +146,16 @@ class Memory:
         Raises:
             MootError: The embedder or the index cannot be reached; what was indexed stays.
         """
-        if self.embedder is None or not self.threads.begun:
-            return 0
-        store, name = self.threads.store, self._name(self.embedder)
-        waiting = self.threads.look(lambda c: _waiting(c, name, self.index.name, most))
-        if waiting.unforgotten:
-            self.index.forget(waiting.unforgotten)
-            told = "DELETE FROM unforgotten WHERE name = ?"
-            store.submit(lambda c: c.execute(told, (self.index.name,))).result()
-        if not waiting.rows and waiting.whole:
-            return 0
-        if waiting.rows:
-            self._embed(waiting.rows)
-        upto = waiting.rows[-1]["id"] if waiting.rows else waiting.upto
-        left = waiting.turns - len(waiting.rows)
-        store.submit(lambda c: _indexed(c, name, upto, whole=not left)).result()
-        if not left:
-            self._drop_older(name)
-        return left
+        return self._indexing.catch_up(most) if self._indexing and self.threads.begun else 0
+
+    def clear(self) -> None:
+        """Have indexes of before drop what they have, once the one of now is whole.
+
+        Raises:
+            MootError: One that is configured cannot be reached; its vectors stay until it is.
+        """
+        if self._indexing and self.threads.begun:
+            self._indexing.clear()
 
     def mend(self) -> bool:
         """Forget how far the index is where it is empty and should not be: its server lost it. Whether that was so.
@@ -168,15 +163,7 @@ class Memory:
         Raises:
             MootError: The index cannot be reached.
         """
-        if self.embedder is None or not self.threads.begun:
-            return False
-        name = self._name(self.embedder)
-        query = "SELECT EXISTS (SELECT 1 FROM turns WHERE id <= ?)"
-        there = self.threads.look(lambda c: c.execute(query, (_upto(c, name),)).fetchone()[0])
-        if not there or self.index.count(self.embedder.name):
-            return False
-        self.threads.store.submit(partial(_unlisted, name=name)).result()
-        return True
+        return self._indexing.mend() if self._indexing and self.threads.begun else False
 
     def forget(self, scope: Scope, which: Which | None = None) -> Forgotten:
         """Delete *which* of *scope* (None: all) from the transcript and the indexes; what has copies is told of it by
@@ -185,7 +172,7 @@ class Memory:
         Raises:
             StoreError: The transcript cannot be written.
         """
-        return forget(self.threads, self.index, scope, which or Which())
+        return forget(self.threads, self.index, scope, which or Which(), self._elsewhere)
 
     def status(self) -> MemoryStatus:
         """What there is, and how far it is indexed.
@@ -195,34 +182,20 @@ class Memory:
         """
         if not self.threads.begun:
             return MemoryStatus(index=self.index.name, embedder=self.embedder.name if self.embedder else None)
-        name = self._name(self.embedder) if self.embedder else ""
+        name = self._indexing.name if self._indexing else ""
         return self.threads.look(lambda c: _status(c, self.index.name, self.embedder, name))
 
     def close(self) -> None:
         self.index.close()
 
-    def _embed(self, rows: Sequence[Any]) -> None:
-        assert self.embedder is not None
-        pieces: list[Part] = []
-        texts: list[str] = []
-        for row in rows:
-            for number, (start, end) in enumerate(parts(row["text"])):
-                pieces.append(Part(row["thread"], row["id"], number))
-                texts.append(row["text"][start:end])
-        self.index.add(self.embedder.name, pieces, self.embedder.embed(texts))
-        turns = [row["id"] for row in rows]
-        still = {row[0] for row in self.threads.look(lambda c: rows_of(c, "id", turns))}
-        if gone := [turn for turn in turns if turn not in still]:
-            self.index.forget(gone)  # forgotten while they were embedded
-
     def _by_meaning(self, where: Where, asked: Asked) -> tuple[dict[int, tuple[int, float]], tuple[str, ...]]:
         """Turns by their nearest part and how near it is; and what there is to say of it."""
-        if self.embedder is None:
+        if self.embedder is None or self._indexing is None:
             return {}, (self.lacking,) if self.lacking else ()
         try:
             if self.embedder.at_hand:
                 self.catch_up(most=_AT_HAND)
-            index, embedder = self._answering()
+            index, embedder = self._indexing.answering()
             (vector,) = embedder.embed([asked.rest.strip() or " "])
             most = CANDIDATES if asked.span is None else 5 * CANDIDATES
             near = self._nearest(index, embedder, where, vector, most)
@@ -242,51 +215,9 @@ class Memory:
         except ValueError:  # the same name for vectors of another length: what is kept is of no use
             log.info("the vectors of %s have another length than before", embedder.name)
             index.drop(embedder.name)
-            self.threads.store.submit(partial(_unlisted, name=f"{index.name}/{embedder.name}")).result()
+            unlist(self.threads, f"{index.name}/{embedder.name}")
             return None
         return None if not near and self.mend() else near
-
-    def _answering(self) -> tuple[VectorIndex, Embedder]:
-        """The index that answers: ours once it was whole; until then one that was, if its embedder is still there."""
-        assert self.embedder is not None
-        name = self._name(self.embedder)
-        query = "SELECT name, whole FROM indexed"
-        known = dict(map(tuple, self.threads.look(lambda c: c.execute(query).fetchall())))
-        if known.get(name):
-            return self.index, self.embedder
-        for other in [one for one, whole in known.items() if whole]:
-            backend, _, embedder = other.partition("/")
-            index = self._at(backend)
-            if index is not None and (old := self._older(embedder)) is not None:
-                return index, old
-        return self.index, self.embedder
-
-    def _at(self, backend: str) -> VectorIndex | None:
-        if backend == self.index.name:
-            return self.index
-        return SqliteIndex(self.threads) if backend == SqliteIndex.name else None
-
-    def _name(self, embedder: Embedder) -> str:
-        return f"{self.index.name}/{embedder.name}"
-
-    def _drop_older(self, name: str) -> None:
-        query = "SELECT name FROM indexed WHERE name <> ?"
-        for (other,) in self.threads.look(lambda c: c.execute(query, (name,)).fetchall()):
-            backend, _, embedder = other.partition("/")
-            if (index := self._at(backend)) is not None:
-                index.drop(embedder)
-                self.threads.store.submit(partial(_unlisted, name=other)).result()
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """What an index has yet to be told: the next turns of how many, and those that were forgotten while it was away."""
-
-    upto: int
-    whole: bool
-    rows: Sequence[Any]
-    turns: int
-    unforgotten: Sequence[int]
 
 
 def _status(connection: Any, index: str, embedder: Embedder | None, name: str) -> MemoryStatus:
@@ -301,37 +232,8 @@ def _status(connection: Any, index: str, embedder: Embedder | None, name: str) -
         embedder=embedder.name if embedder else None,
         threads=count("threads"),
         turns=count("turns"),
-        waiting=count("turns WHERE id > ?", _upto(connection, name)) if embedder else 0,
+        waiting=waiting_of(connection, name) if embedder else 0,
         answering=whole[0] if whole and embedder else None,
-        unforgotten=count("unforgotten WHERE name = ?", index),
-    )
-
-
-def _waiting(connection: Any, name: str, index: str, most: int) -> _Waiting:
-    found = connection.execute("SELECT upto, whole FROM indexed WHERE name = ?", (name,)).fetchone()
-    upto, whole = (int(found[0]), bool(found[1])) if found else (0, False)
-    query = "SELECT id, thread, text FROM turns WHERE id > ? ORDER BY id LIMIT ?"
-    rows = connection.execute(query, (upto, most)).fetchall()
-    turns = len(rows)
-    if turns == most:
-        (turns,) = connection.execute("SELECT COUNT(*) FROM turns WHERE id > ?", (upto,)).fetchone()
-    gone = connection.execute("SELECT turn FROM unforgotten WHERE name = ?", (index,)).fetchall()
-    return _Waiting(upto, whole, rows, int(turns), [row[0] for row in gone])
-
-
-def _upto(connection: Any, name: str) -> int:
-    found = connection.execute("SELECT upto FROM indexed WHERE name = ?", (name,)).fetchone()
-    return int(found[0]) if found else 0
-
-
-def _unlisted(connection: Any, *, name: str) -> None:
-    connection.execute("DELETE FROM indexed WHERE name = ?", (name,))
-
-
-def _indexed(connection: Any, name: str, upto: int, *, whole: bool) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    connection.execute(
-        "INSERT INTO indexed (name, upto, whole, at) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
-        "upto = MAX(indexed.upto, excluded.upto), whole = MAX(indexed.whole, excluded.whole), at = excluded.at",
-        (name, upto, int(whole), now),
+        unforgotten=count("unforgotten"),
+        others=others_of(connection, name) if embedder else (),
     )

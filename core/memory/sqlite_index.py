@@ -59,7 +59,7 @@ class SqliteIndex:
         """They went with their turns (`core.memory.threads.forget_turns`)."""
 
     def drop(self, embedder: str) -> None:
-        self._store.submit(lambda c: c.execute("DELETE FROM vectors WHERE embedder = ?", (embedder,))).result()
+        self._store.submit(lambda c: _dropped(c, embedder)).result()
         with self._lock:
             self._signs.pop(embedder, None)
 
@@ -133,6 +133,12 @@ class SqliteIndex:
                 known.turns, known.parts, known.threads, known.bits = joined
             known.last = (rows[-1][0], rows[-1][1])
         return known
+
+
+def _dropped(connection: Any, embedder: str) -> None:
+    connection.execute("DELETE FROM vectors WHERE embedder = ?", (embedder,))
+    # Whoever else has read this file reads its signs anew.
+    connection.execute("UPDATE notes SET value = CAST(value AS INTEGER) + 1 WHERE key = 'forgotten'")
 
 
 def best(rows: Sequence[Any], vector: Matrix, most: int) -> list[Near]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,6 +84,7 @@ class Threads:
         self._reader = Reader(self._store)
         self.look = self._reader.read
         """`store.read` for those who look often."""
+        self._beside: list[Callable[[], None]] = []
 
     @property
     def store(self) -> Store:
@@ -181,8 +182,15 @@ class Threads:
             parts.append(f"## {turn.author}\n*{turn.at}{said}*\n\n{quoted(without_pictures(turn.text))}")
         return "\n\n".join(parts) + "\n"
 
+    def close_with(self, close: Callable[[], None]) -> None:
+        """Have *close* called when this is closed: an index elsewhere is open for as long as its transcript."""
+        self._beside.append(close)
+
     def close(self) -> None:
         """Write what waits."""
+        beside, self._beside = self._beside, []
+        for close in beside:
+            close()
         self._reader.close()
         self._store.close()
 

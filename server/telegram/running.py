@@ -21,6 +21,7 @@ from core.paths import credentials_path, data_dir
 from core.redact import register_secret
 from server.jobs.worker import serving_jobs, told_to_end
 from server.mcp_client.borrowed import open_lending_app
+from server.side_tasks import keep_memory_indexed
 from server.telegram.bot import AT_ONCE, OpenBot, open_bot, with_areas
 from server.telegram.managing import note_name
 from server.telegram.polling import Poller, tell
@@ -96,6 +97,7 @@ async def _poll(token: str) -> None:
         async with open_lending_app() as opened, anyio.create_task_group() as tasks:
             tasks.start_soon(_end_when_told, tasks.cancel_scope)
             app = await with_areas(opened)
+            tasks.start_soon(keep_memory_indexed, app)
             async with serving_jobs(app, at_once=AT_ONCE), open_bot(app, token, kept) as bot:
                 await greet(bot)
                 try:

@@ -23,7 +23,7 @@ from core.paths import data_dir
 from core.people.person import OWNER
 from server.jobs.worker import serving_jobs
 from server.mcp_client.borrowed import open_lending_app
-from server.side_tasks import tasks_beside
+from server.side_tasks import keep_memory_indexed, tasks_beside
 from server.web import people_pages
 from server.web.access.gate import Gate, refused
 from server.web.access.people import Look, People
@@ -128,6 +128,7 @@ async def _watching(house: House) -> AsyncIterator[None]:
     async with tasks_beside() as tasks:
         tasks.start_soon(_watch_where_leading, house, watch)
         tasks.start_soon(house.lag.watch)
+        tasks.start_soon(keep_memory_indexed, house.app)
         yield
 
 

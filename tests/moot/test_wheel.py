@@ -87,6 +87,7 @@ READ_BY_NAMING = {
     "moot/homes.py",
     "server/jobs/worker.py",
     "server/mcp_server/apps.py",
+    "server/side_tasks.py",
     "server/telegram/asking.py",
     "server/telegram/forgetting.py",
     "server/telegram/remembering.py",

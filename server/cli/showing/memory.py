@@ -73,7 +73,12 @@ def show_status(*, as_json: bool) -> int:
         answering = f"; {status.answering} answers meanwhile" if status.answering else ""
         print(f"Not indexed yet: {counted(status.waiting, 'turn')}{answering}. To do it now: moot memory reindex")
     if status.unforgotten:
-        print(f"The index was away when {counted(status.unforgotten, 'turn')} were forgotten. Run: moot memory reindex")
+        print(f"An index was away when {counted(status.unforgotten, 'turn')} were forgotten. Run: moot memory reindex")
+    if status.others and not status.waiting:
+        print(
+            f"Vectors of before are still in: {', '.join(status.others)}. To empty it, with what configures it "
+            "(CHROMA_URL, MOOT_STORE) set: moot memory reindex"
+        )
     return OK
 
 

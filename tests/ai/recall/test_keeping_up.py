@@ -1,0 +1,291 @@
+"""What people say is indexed by meaning beside everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from scripted_ai import ScriptedApp, scripted_app
+
+from ai.client import Embedded
+from ai.recall import keeping_up
+from ai.recall.keeping_up import keep_indexed
+from ai.runs.run import Materials
+from core.config import Config
+from core.errors import ServerError
+from core.memory.forgetting import Which
+from core.memory.index import Near, Part
+from core.memory.memory import Memory
+from core.memory.scope import Scope
+from core.memory.sqlite_index import SqliteIndex
+from core.memory.threads import USER, Threads, Turn
+from core.paths import data_dir
+from core.people.person import Person
+from core.recalling import MemoryConfig
+from core.values import Usage
+
+
+class Rounds:
+    """What `keep_indexed` sleeps by: a round is done when it sleeps, and the next begins when it is let."""
+
+    def __init__(self) -> None:
+        self._asleep = anyio.Event()
+        self._go = anyio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self._asleep.set()
+        await self._go.wait()
+        self._go = anyio.Event()
+
+    async def done(self) -> None:
+        with anyio.fail_after(20):
+            await self._asleep.wait()
+
+    async def next(self, count: int = 1) -> None:
+        for _ in range(count):
+            self._asleep = anyio.Event()
+            self._go.set()
+            await self.done()
+
+
+class Vectors:
+    """The AI `a` makes vectors: of what it is asked, and until when it fails."""
+
+    def __init__(self, app: ScriptedApp) -> None:
+        self.asked: list[str] = []
+        self.fails: Exception | None = None
+        self.held: anyio.Event | None = None
+        self.reached = anyio.Event()
+        self.cancelled = False
+        app.clients["a"].embed = self.embed  # type: ignore[method-assign]
+
+    async def embed(self, fields: Mapping[str, Any]) -> Embedded:
+        self.asked += fields["input"]
+        self.reached.set()
+        if self.held is not None:
+            try:
+                await self.held.wait()
+            except anyio.get_cancelled_exc_class():
+                self.cancelled = True
+                raise
+        if self.fails is not None:
+            raise self.fails
+        data = [{"index": n, "embedding": [1.0, float(len(text))]} for n, text in enumerate(fields["input"])]
+        return Embedded(json.dumps({"data": data}).encode(), "m", Usage(10, 0))
+
+
+@asynccontextmanager
+async def kept(embedder: str = "a") -> AsyncIterator[tuple[ScriptedApp, Vectors, Rounds]]:
+    threads = Threads(data_dir() / "threads.db")
+    config = Config(memory=MemoryConfig(embedder=embedder))
+    try:
+        async with scripted_app({"a": []}, materials=Materials(threads=threads), config=config) as app:
+            vectors, rounds = Vectors(app), Rounds()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: keep_indexed(app, sleep=rounds.sleep))
+                yield app, vectors, rounds
+                tasks.cancel_scope.cancel()
+    finally:
+        await anyio.to_thread.run_sync(threads.close)
+
+
+async def say(folder: Path, *texts: str) -> None:
+    threads = Threads(folder / "threads.db")
+    await asyncio.wrap_future(threads.add("t", [Turn(USER, text) for text in texts]))
+    await anyio.to_thread.run_sync(threads.close)
+
+
+async def column(app: ScriptedApp, query: str) -> list[Any]:
+    """The first column of *query* in the owner's transcript."""
+
+    def read() -> list[Any]:
+        return app.materials.threads.store.read(lambda c: [row[0] for row in c.execute(query)])
+
+    return await anyio.to_thread.run_sync(read)
+
+
+@pytest.fixture(autouse=True)
+def home(isolated: Path) -> None:
+    data_dir().mkdir(parents=True, exist_ok=True)
+
+
+async def test_what_the_owner_and_others_say_is_indexed_while_they_go_on() -> None:
+    await say(data_dir(), "one")
+    await say(Person("ada").folder(), "two")
+    async with kept() as (_, vectors, rounds):
+        await rounds.done()
+        assert sorted(vectors.asked) == ["one", "two"]
+        await say(data_dir(), "three")
+        await rounds.next()
+        assert vectors.asked[2:] == ["three"]
+        await rounds.next(3)
+        assert len(vectors.asked) == 3
+
+
+async def test_a_provider_that_is_away_is_said_once_and_asked_ever_later(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    await say(data_dir(), "one")
+    async with kept() as (app, vectors, rounds):
+        vectors.fails = ServerError("It is down.")
+        await rounds.done()
+        tries = [len(vectors.asked)]
+        for _ in range(7):
+            await rounds.next()
+            tries.append(len(vectors.asked))
+        assert tries == [1, 1, 1, 2, 2, 2, 2, 2]
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.startswith("Not all that was said is indexed by meaning, which is tried again: ")
+        assert "one" not in line
+        vectors.fails = None
+        await rounds.next()
+        assert len(vectors.asked) == 3
+        assert len(await column(app, "SELECT turn FROM vectors")) == 1
+
+
+async def test_a_request_under_way_is_cut_off_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    await say(data_dir(), "one")
+    with anyio.fail_after(20):
+        async with kept() as (_, vectors, _rounds):
+            vectors.held = anyio.Event()
+            await vectors.reached.wait()
+    assert vectors.cancelled
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_damaged_transcript_leaves_the_others_indexed(caplog: pytest.LogCaptureFixture) -> None:
+    Person("a").folder().mkdir(parents=True)
+    (Person("a").folder() / "threads.db").write_bytes(b"no database" * 1000)
+    await say(Person("b").folder(), "two")
+    async with kept() as (_, vectors, rounds):
+        await rounds.done()
+        assert vectors.asked == ["two"]
+    assert "threads.db is damaged" in caplog.text
+
+
+async def test_what_nobody_foresaw_ends_nothing_and_is_told_without_words(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("a secret of one's own")
+
+    monkeypatch.setattr(keeping_up, "index_all", broken)
+    await say(data_dir(), "one")
+    async with kept() as (_, _vectors, rounds):
+        await rounds.done()
+        await rounds.next()
+    assert "ZeroDivisionError at " in caplog.text
+    assert "a secret" not in caplog.text
+
+
+async def test_one_process_alone_indexes() -> None:
+    await say(data_dir(), "one")
+    async with kept() as (_, first, rounds):
+        await rounds.done()
+        await say(data_dir(), "two")
+        async with kept() as (_, second, others):
+            await others.done()
+            await others.next(2)
+            assert second.asked == []
+            await rounds.next()
+        assert first.asked == ["one", "two"]
+
+
+async def test_static_vectors_are_not_loaded_for_a_few_turns_that_a_search_indexes() -> None:
+    await say(data_dir(), "one")
+    async with kept("static") as (_, _vectors, rounds):
+        await rounds.done()  # they are not installed: loading them would be told of
+        await rounds.next()
+
+
+async def test_the_vectors_of_the_embedder_before_go_once_the_new_ones_are_whole() -> None:
+    await say(data_dir(), "one", "two")
+    threads = Threads(data_dir() / "threads.db")
+    await anyio.to_thread.run_sync(_indexed_by_lengths, threads)
+    await anyio.to_thread.run_sync(threads.close)
+    async with kept() as (app, _, rounds):
+        await rounds.done()
+        rows = await column(app, "SELECT DISTINCT embedder FROM vectors")
+        names = await column(app, "SELECT name FROM indexed")
+    assert len(rows) == 1 and rows != ["lengths"]
+    assert names == [f"sqlite/{rows[0]}"]
+
+
+class Lengths:
+    name = "lengths"
+    at_hand = False
+    floor = 0.0
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        import numpy as np
+
+        rows = np.array([[1, len(text)] for text in texts], np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _indexed_by_lengths(threads: Threads) -> None:
+    memory = Memory(threads, embedder=Lengths())
+    while memory.catch_up():
+        pass
+
+
+class Elsewhere:
+    """An index on a server, which can be away."""
+
+    name = "elsewhere"
+
+    def __init__(self) -> None:
+        self.parts: set[Part] = set()
+
+    def add(self, embedder: str, parts: Sequence[Part], vectors: Any) -> None:
+        self.parts |= set(parts)
+
+    def nearest(self, embedder: str, threads: Any, vector: Any, *, most: int) -> list[Near]:
+        return []
+
+    def forget(self, turns: Sequence[int]) -> None:
+        self.parts = {part for part in self.parts if part.turn not in turns}
+
+    def drop(self, embedder: str) -> None:
+        self.parts = set()
+
+    def count(self, embedder: str) -> int:
+        return len(self.parts)
+
+    def close(self) -> None: ...
+
+
+def test_an_index_that_is_no_longer_used_is_emptied_once_the_new_one_is_whole(tmp_path: Path) -> None:
+    threads, old = Threads(tmp_path / "t.db"), Elsewhere()
+    threads.add("a", [Turn(USER, "one"), Turn(USER, "two")]).result(5)
+    Memory(threads, index=old, embedder=Lengths()).catch_up()
+    assert len(old.parts) == 2
+    moved = Memory(threads, embedder=Lengths(), elsewhere=lambda backend: old)
+    moved.clear()
+    assert len(old.parts) == 2  # it answers until the new one is whole
+    moved.catch_up()
+    moved.clear()
+    assert (old.parts, moved.status().others) == (set(), ())
+    threads.close()
+
+
+def test_an_index_that_is_not_configured_any_more_is_told_of_when_something_is_forgotten(tmp_path: Path) -> None:
+    threads, old = Threads(tmp_path / "t.db"), Elsewhere()
+    threads.add("a", [Turn(USER, "one"), Turn(USER, "two")]).result(5)
+    Memory(threads, index=old, embedder=Lengths()).catch_up()
+    moved = Memory(threads, index=SqliteIndex(threads), embedder=Lengths())
+    moved.catch_up()
+    gone = moved.forget(Scope.of_thread("a"), Which(turn=1))
+    assert "elsewhere is not configured any more" in gone.notes[0]
+    assert (moved.status().others, moved.status().unforgotten) == (("elsewhere/lengths",), 1)
+    again = Memory(threads, embedder=Lengths(), elsewhere=lambda backend: old)
+    assert again.forget(Scope.of_thread("a"), Which(turn=2)).notes == ()
+    assert old.parts == set()
+    threads.close()
