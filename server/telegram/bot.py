@@ -33,9 +33,9 @@ from server.telegram.attachments import Attachments, Pictures, Reader, Texts
 from server.telegram.bot_api import BotApi
 from server.telegram.flood import Flood, Limits
 from server.telegram.handling import Handler
-from server.telegram.incoming import Bot, chat_of, read
+from server.telegram.incoming import Bot, OddUpdateError, Said, Update, chat_of, has_number, read
 from server.telegram.members import Members
-from server.telegram.polling import keep
+from server.telegram.polling import Once, keep
 from server.telegram.questions import GUEST
 from server.telegram.recordings import Recordings
 from server.telegram.refusals import TelegramError, TokenRefusedError
@@ -43,7 +43,7 @@ from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
 from server.telegram.turns import Turns
-from server.telegram.unforeseen import log_unforeseen
+from server.telegram.unforeseen import ends_all, log_unforeseen
 from server.telegram.values import Turn
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 256
 """Jobs of a bot: many people ask at once, and each AI has a limit of its own."""
 _AGAIN_S = 2.0
+_PATIENCE_S = 5.0
 
 
 class OpenBot:
@@ -99,7 +100,7 @@ class OpenBot:
     async def take(self, updates: Sequence[dict[str, Any]]) -> None:
         """See to *updates*: one after the other within a chat, those of different chats at once."""
         for told in updates:
-            chat = _chat(told)
+            chat = chat_of(told)
             queue = self._queues.get(chat)
             if queue is None:
                 queue = self._queues[chat] = deque()
@@ -116,15 +117,14 @@ class OpenBot:
 
     async def cannot_keep(self, updates: Sequence[dict[str, Any]], error: StoreError) -> None:
         """Tell those whose messages cannot be kept now, once each: they come again by themselves."""
-        for told in updates:
-            number, chat = int(told.get("update_id", 0)), _chat(told)
-            if number in self._unkept or not self._access.tell(chat, "unkept"):
+        for told in filter(has_number, updates):
+            said = self._read(told)
+            if not isinstance(said, Said) or said.spot.group or said.sender.bot or said.update in self._unkept:
                 continue
-            self._unkept.add(number)
-            sender = (told.get("message") or {}).get("from") or {}
-            if chat > 0 and not sender.get("is_bot", True):
-                text = say(str(sender.get("language_code") or ""), "cannot_keep", reason=str(error))
-                await self.api.attempt("sendMessage", chat_id=chat, text=text)
+            if self._access.tell(said.spot.chat, "unkept"):
+                self._unkept.add(said.update)
+                text = say(said.sender.language, "cannot_keep", reason=str(error))
+                await self.api.attempt("sendMessage", chat_id=said.spot.chat, text=text)
 
     async def _drain(self, chat: int, queue: deque[dict[str, Any]]) -> None:
         while queue:
@@ -133,18 +133,28 @@ class OpenBot:
         del self._queues[chat]
 
     async def _see_to(self, told: dict[str, Any]) -> None:
-        number = int(told["update_id"])
+        number, update = int(told["update_id"]), self._read(told)
         while True:
             try:
-                await self._handler.handle(number, read(told, self.me))
+                await self._handler.handle(number, update)
                 return
             except StoreError as error:
                 log.warning("Update %d waits for the store: %s", number, error)
                 await anyio.sleep(_AGAIN_S)
-            except Exception as error:  # one message that nobody foresaw must not end the bot for everybody
+            except BaseException as error:
+                if ends_all(error):
+                    raise
                 log_unforeseen(log, "update", number, error)
-                await anyio.to_thread.run_sync(self.kept.handled, [number])
-                return
+                if update is None:
+                    return
+                update = None  # it is forgotten: one message that nobody foresaw must not end the bot for everybody
+
+    def _read(self, told: dict[str, Any]) -> Update | None:
+        try:
+            return read(told, self.me)
+        except OddUpdateError as error:
+            log.warning("Update %d has a shape that nobody knows (%s).", told["update_id"], error)
+            return None
 
     async def _whose(self, turn: Turn) -> Person | None:
         chat = turn.user if turn.place.startswith(GUEST) else turn.spot.chat
@@ -164,11 +174,7 @@ async def open_bot(app: App, token: str, kept: TelegramStore) -> AsyncIterator[O
     config = app.config.telegram
     api = BotApi(token, base=config.api_url, flood=Flood(Limits(overall=config.messages_per_second)))
     async with api:
-        try:
-            told = await api.call("getMe", patience_s=float("inf"))
-        except TokenRefusedError as error:
-            raise ConfigError(str(error)) from error
-        me = Bot(int(told["id"]), str(told["username"]), str(told.get("first_name", "")))
+        me = await _who(api)
         await anyio.to_thread.run_sync(commands.menus)  # reads the words of all languages
         async with tasks_beside() as tasks:
             bot = OpenBot(me, app, api, kept, tasks, config, await anyio.to_thread.run_sync(_readers))
@@ -176,6 +182,26 @@ async def open_bot(app: App, token: str, kept: TelegramStore) -> AsyncIterator[O
             tasks.start_soon(_show_menus, bot)
             tasks.start_soon(warn_owner, app, api, bot.members)
             yield bot
+
+
+async def _who(api: BotApi) -> Bot:
+    """Who the bot is; waits for a Telegram that is away, and says so.
+
+    Raises:
+        ConfigError: Telegram does not take the token.
+    """
+    say_once = Once()
+    while True:
+        try:
+            told = await api.call("getMe", patience_s=_PATIENCE_S)
+            return Bot(int(told["id"]), str(told["username"]), str(told.get("first_name") or ""))
+        except TokenRefusedError as error:
+            raise ConfigError(str(error)) from error
+        except TelegramError as error:
+            say_once.tell(f"{error} It is tried until it works.")
+        except (KeyError, TypeError, ValueError):
+            say_once.tell("What answered getMe tells of no bot. Look at telegram.api_url. It is tried until it works.")
+        await anyio.sleep(_AGAIN_S)
 
 
 def _readers() -> tuple[Reader, ...]:
@@ -199,19 +225,11 @@ async def _show_menus(bot: OpenBot) -> None:
     """Have Telegram show the commands, where they are not what it shows already."""
     menus = await anyio.to_thread.run_sync(commands.menus)
     mark = hashlib.sha256(json.dumps([bot.me.id, menus]).encode()).hexdigest()[:16]
-    if await anyio.to_thread.run_sync(bot.kept.fact, "menus") == mark:
-        return
     try:
+        if await anyio.to_thread.run_sync(bot.kept.fact, "menus") == mark:
+            return
         for language, menu in menus.items():
             await bot.api.call("setMyCommands", commands=menu, language_code=language or None)
-    except TelegramError as error:
+        await anyio.to_thread.run_sync(bot.kept.note, "menus", mark)
+    except (TelegramError, StoreError) as error:
         log.warning("The menu of commands is as it was: %s", error)
-        return
-    await anyio.to_thread.run_sync(bot.kept.note, "menus", mark)
-
-
-def _chat(told: dict[str, Any]) -> int:
-    try:
-        return chat_of(told)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return 0

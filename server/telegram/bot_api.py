@@ -26,7 +26,8 @@ _TIMEOUT = httpx2.Timeout(20.0, connect=15.0)
 _KEEPALIVE_S = 15.0
 _PATIENCE_S = 90.0
 _LONGEST_WAIT_S = 30.0
-_MOST_CONNECTIONS = 64
+_MOST_CONNECTIONS, _KEPT_CONNECTIONS = 64, 8
+"""Each that is idle is looked at for each request, and thirty messages a second need no more than a few."""
 _COUNTED = {"sendMessage": 1.0, "editMessageText": 0.25, "editMessageReplyMarkup": 0.25, "deleteMessage": 0.25}
 """What counts against the limits of messages, and for how many: nobody tells what a change counts for."""
 
@@ -65,11 +66,12 @@ class BotApi:
             TelegramError: It was refused; the kinds above say how.
         """
         chat = _chat_of(parameters)
-        tried = 0
+        tried, sending = 0, False
         with anyio.move_on_after(patience_s) as patience:
             while True:
                 if chat is not None and method in _COUNTED:
                     await self.flood.turn(chat, _COUNTED[method])
+                sending = True
                 try:
                     return await self._once(method, parameters)
                 except TelegramError as error:
@@ -77,9 +79,10 @@ class BotApi:
                     wait_s = self._again_after(method, chat, error, tried)
                     if wait_s is None:
                         raise
+                sending = False
                 await anyio.sleep(wait_s)
         assert patience.cancelled_caught
-        if not _repeatable(method):
+        if sending and not _repeatable(method):
             raise UnknownOutcomeError(f"Telegram did not answer {method} in time. Look whether it was done.")
         raise TelegramError(f"Telegram did not take {method} within {patience_s:.0f} s. Try again later.")
 
@@ -95,7 +98,7 @@ class BotApi:
         except NothingChangedError:
             return None
         except TelegramError as error:
-            if error.retry_after:
+            if error.retry_after and chat is not None:
                 self.flood.closed(chat, error.retry_after)
             return None
 
@@ -142,8 +145,10 @@ class BotApi:
     def _again_after(self, method: str, chat: int | None, error: TelegramError, tried: int) -> float | None:
         """Seconds after which *method* is tried again; None: it is not."""
         if error.retry_after:
+            if chat is None:  # it is this method that is to rest, such as that of the menus, and not the chats
+                return error.retry_after
             self.flood.closed(chat, error.retry_after)
-            return 0.0 if chat is not None and method in _COUNTED else error.retry_after
+            return 0.0 if method in _COUNTED else error.retry_after
         if isinstance(error, UnknownOutcomeError):
             if not _repeatable(method):
                 return None
@@ -154,7 +159,9 @@ class BotApi:
 
 def _client() -> httpx2.AsyncClient:
     """Reads certificates, so it blocks."""
-    limits = httpx2.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S)
+    limits = httpx2.Limits(
+        max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_KEPT_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S
+    )
     return httpx2.AsyncClient(timeout=_TIMEOUT, limits=limits)
 
 

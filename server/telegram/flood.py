@@ -85,9 +85,9 @@ class Flood:
         self._all.level -= cost
         return True
 
-    def closed(self, chat: int | None, seconds: float) -> None:
-        """Telegram refused a message to *chat*, or to anybody, and said for how long."""
-        bucket = self._all if chat is None else self._of(chat)
+    def closed(self, chat: int, seconds: float) -> None:
+        """Telegram refused a message to *chat*, and said for how long."""
+        bucket = self._of(chat)
         bucket.closed_until = max(bucket.closed_until, self._clock() + seconds)
 
     def waits(self, chat: int) -> bool:

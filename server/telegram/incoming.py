@@ -1,4 +1,4 @@
-"""Updates as Telegram sends them, read into what the bot understands. What has another shape is no update of ours."""
+"""Updates as Telegram sends them, read into what the bot understands. One of another shape is odd, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ ALLOWED = (
     "guest_message",
 )
 """The kinds of update that Telegram is asked for."""
+_IN_A_CHAT = ("message", "edited_message", "my_chat_member", "stopped_message_generation", "guest_message")
+_BEYOND = 2**63
 _LONGEST_NAME = 64
 _SERVICE = ("new_chat_members", "left_chat_member", "pinned_message", "forum_topic_created", "group_chat_created")
 _RECORDINGS: dict[str, Kind] = {"voice": "voice", "audio": "voice", "video": "video", "video_note": "video"}
@@ -142,9 +144,9 @@ class _Reader:
     def message(self, told: Mapping[str, Any], *, edited: bool = False, guest: bool = False) -> Said | Moved | None:
         chat = told["chat"]
         if "migrate_to_chat_id" in told:
-            return Moved(self.update, int(chat["id"]), int(told["migrate_to_chat_id"]))
+            return Moved(self.update, _number(chat["id"]), _number(told["migrate_to_chat_id"]))
         if "migrate_from_chat_id" in told:
-            return Moved(self.update, int(told["migrate_from_chat_id"]), int(chat["id"]))
+            return Moved(self.update, _number(told["migrate_from_chat_id"]), _number(chat["id"]))
         if any(name in told for name in _SERVICE) or chat.get("type") == "channel" or "sender_chat" in told:
             return None
         sender = _sender(told["from"])
@@ -161,9 +163,9 @@ class _Reader:
         ) and (not others)
         return Said(
             self.update,
-            Spot(int(chat["id"]), int(told["message_thread_id"]) if told.get("is_topic_message") else 0),
+            _spot(told),
             sender,
-            int(told["message_id"]),
+            _number(told["message_id"]),
             clean(self._without_name(rest)).strip(),
             title=one_line(str(chat.get("title") or ""), _LONGEST_NAME),
             command=command,
@@ -173,7 +175,7 @@ class _Reader:
             quote=quote,
             forwarded=_forwarded(told),
             album=str(told.get("media_group_id") or ""),
-            edited=int(told.get("edit_date") or 1) if edited else 0,
+            edited=_number(told.get("edit_date") or 1) if edited else 0,
             guest_query=str(told.get("guest_query_id") or "") if guest else "",
         )
 
@@ -213,7 +215,7 @@ class _Reader:
         part = (told.get("quote") or {}).get("text")
         text = str(part or answered.get("text") or answered.get("caption") or "")
         author = _sender(answered["from"]) if answered.get("from") else Sender(0, "somebody")
-        return Quote(int(answered["message_id"]), author.name, clean(text), author.id == self.bot.id)
+        return Quote(_number(answered["message_id"]), author.name, clean(text), author.id == self.bot.id)
 
     def _without_name(self, text: str) -> str:
         """*text* without the bot's name where it only calls it."""
@@ -226,16 +228,31 @@ class _Reader:
         return text
 
 
+class OddUpdateError(ValueError):
+    """An update of a shape that nobody knows; what it says is where it is odd, never a word of it."""
+
+
+def has_number(told: Any) -> bool:
+    """Whether *told* is an update by whose number it can be kept and acknowledged."""
+    return isinstance(told, dict) and _is_number(told.get("update_id"))
+
+
 def read(told: Any, bot: Bot) -> Update | None:
-    """What the update *told* is; None: nothing that concerns the bot, or of a shape that nobody knows."""
+    """What the update *told* is; None: nothing that concerns the bot.
+
+    Raises:
+        OddUpdateError: It has a shape that nobody knows.
+    """
     try:
         return _read(told, bot)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+    except OddUpdateError:
+        raise
+    except Exception as error:  # whatever a part of the wrong kind makes of the code above
+        raise OddUpdateError(type(error).__name__) from None
 
 
 def _read(told: Mapping[str, Any], bot: Bot) -> Update | None:
-    update = int(told["update_id"])
+    update = _number(told["update_id"])
     reader = _Reader(bot, update)
     if "message" in told:
         return reader.message(told["message"])
@@ -247,27 +264,43 @@ def _read(told: Mapping[str, Any], bot: Bot) -> Update | None:
         return _pressed(update, told["callback_query"])
     if "stopped_message_generation" in told:
         stopped = told["stopped_message_generation"]
-        return StopPressed(update, int(stopped["chat"]["id"]), int(stopped["draft_id"]))
+        return StopPressed(update, _number(stopped["chat"]["id"]), _number(stopped["draft_id"]))
     if "my_chat_member" in told:
         return _standing(update, told["my_chat_member"])
     return None
 
 
 def chat_of(told: Mapping[str, Any]) -> int:
-    """The chat by which *told* is put in order; 0: none."""
-    for name in ("message", "edited_message", "my_chat_member", "stopped_message_generation", "guest_message"):
-        if name in told:
-            return int(told[name]["chat"]["id"])
-    pressed = told.get("callback_query") or {}
-    return int(((pressed.get("message") or {}).get("chat") or {}).get("id") or 0)
+    """The chat by which *told* is put in order; 0: none, or none that can be read."""
+    pressed = told.get("callback_query")
+    holders = [pressed.get("message")] if isinstance(pressed, Mapping) else [told.get(name) for name in _IN_A_CHAT]
+    for holder in holders:
+        chat = holder.get("chat") if isinstance(holder, Mapping) else None
+        if isinstance(chat, Mapping) and _is_number(chat.get("id")):
+            return int(chat["id"])
+    return 0
+
+
+def _is_number(value: Any) -> bool:
+    """Whether *value* is an integer that a store takes too."""
+    return isinstance(value, int) and not isinstance(value, bool) and -_BEYOND <= value < _BEYOND
+
+
+def _number(value: Any) -> int:
+    if not _is_number(value):
+        raise OddUpdateError("a number is none")
+    return int(value)
 
 
 def _pressed(update: int, told: Mapping[str, Any]) -> Pressed:
     message = told["message"]
-    spot = Spot(int(message["chat"]["id"]), int(message["message_thread_id"]) if message.get("is_topic_message") else 0)
-    return Pressed(
-        update, str(told["id"]), spot, int(message["message_id"]), _sender(told["from"]), str(told.get("data") or "")
-    )
+    number, data = _number(message["message_id"]), str(told.get("data") or "")
+    return Pressed(update, str(told["id"]), _spot(message), number, _sender(told["from"]), data)
+
+
+def _spot(message: Mapping[str, Any]) -> Spot:
+    topic = _number(message["message_thread_id"]) if message.get("is_topic_message") else 0
+    return Spot(_number(message["chat"]["id"]), topic)
 
 
 def _standing(update: int, told: Mapping[str, Any]) -> Standing:
@@ -275,13 +308,13 @@ def _standing(update: int, told: Mapping[str, Any]) -> Standing:
     chat = told["chat"]
     title = one_line(str(chat.get("title") or ""), _LONGEST_NAME)
     member = status in ("member", "administrator", "creator", "restricted")
-    return Standing(update, int(chat["id"]), title, _sender(told["from"]), member)
+    return Standing(update, _number(chat["id"]), title, _sender(told["from"]), member)
 
 
 def _sender(told: Mapping[str, Any]) -> Sender:
     parts = (str(told.get("first_name") or ""), str(told.get("last_name") or ""))
     name = one_line(" ".join(part for part in parts if part), _LONGEST_NAME) or "somebody"
-    return Sender(int(told["id"]), name, str(told.get("language_code") or ""), bool(told.get("is_bot")))
+    return Sender(_number(told["id"]), name, str(told.get("language_code") or ""), bool(told.get("is_bot")))
 
 
 def _forwarded(told: Mapping[str, Any]) -> str:
@@ -332,4 +365,4 @@ def _content(told: Mapping[str, Any]) -> tuple[Kind, tuple[SentFile, ...]]:
 
 def _file(told: Mapping[str, Any], kind: Kind, name: str, mime: str) -> SentFile:
     called = one_line(str(told.get("file_name") or name), 120)
-    return SentFile(str(told["file_id"]), kind, called, mime, int(told.get("file_size") or 0))
+    return SentFile(str(told["file_id"]), kind, called, mime, _number(told.get("file_size") or 0))

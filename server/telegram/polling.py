@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from core.errors import MootError, StoreError
 from server.telegram.bot_api import POLL_S, BotApi
-from server.telegram.incoming import ALLOWED
+from server.telegram.incoming import ALLOWED, has_number
 from server.telegram.refusals import SecondPollerError, TelegramError, TokenRefusedError
 from server.telegram.store import TelegramStore
 
@@ -32,18 +32,33 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
+class Once:
+    """Tells whoever runs the bot what is wrong, once until it works again."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def tell(self, line: str) -> None:
+        """Tell *line*, unless it was told last."""
+        if line != self._told:
+            self._told = line
+            tell(line)
+
+    def works(self) -> None:
+        """Whatever goes wrong from now on is news."""
+        self._told = ""
+
+
 async def keep(kept: TelegramStore, updates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Keep *updates*; those that were new, in the order in which they happened.
 
     Raises:
         StoreError: They cannot be kept now.
     """
-    rows = [(int(one["update_id"]), json.dumps(one, ensure_ascii=False)) for one in updates if _has_number(one)]
-    new = set(await anyio.to_thread.run_sync(kept.keep, rows))
-    fresh: dict[int, dict[str, Any]] = {
-        int(one["update_id"]): one for one in updates if _has_number(one) and int(one["update_id"]) in new
-    }
-    return [fresh[number] for number in sorted(fresh)]
+    known = {int(one["update_id"]): one for one in updates if has_number(one)}
+    # As ASCII: what JSON carries of halves of characters no store takes
+    new = await anyio.to_thread.run_sync(kept.keep, [(number, json.dumps(one)) for number, one in known.items()])
+    return [known[number] for number in sorted(new)]
 
 
 class Poller:
@@ -61,7 +76,7 @@ class Poller:
         cannot: Callable[[Sequence[dict[str, Any]], StoreError], Awaitable[None]],
     ) -> None:
         self._api, self._kept, self._take, self._cannot = api, kept, take, cannot
-        self._told = ""
+        self._once = Once()
 
     async def run(self) -> None:
         """Read updates.
@@ -69,7 +84,7 @@ class Poller:
         Raises:
             TokenRefusedError: The token is no good any more.
         """
-        await self._api.call("deleteWebhook", patience_s=float("inf"))
+        await self._without_webhook()
         offset, got_at, wait_s = None, anyio.current_time(), _AGAIN_S
         while True:
             if anyio.current_time() - got_at > _FORGET_OFFSET_S:
@@ -78,6 +93,7 @@ class Poller:
                 updates = await self._api.call(
                     "getUpdates", patience_s=2 * POLL_S, offset=offset, timeout=POLL_S, allowed_updates=list(ALLOWED)
                 )
+                numbers = _numbers(updates)
                 new = await keep(self._kept, updates)
             except TokenRefusedError:
                 raise
@@ -89,21 +105,36 @@ class Poller:
             except TelegramError as error:
                 problem = error
             else:
-                wait_s, self._told = _AGAIN_S, ""
-                if updates:
-                    offset, got_at = max(int(one["update_id"]) for one in updates) + 1, anyio.current_time()
+                wait_s = _AGAIN_S
+                self._once.works()
+                if numbers:
+                    offset, got_at = max(numbers) + 1, anyio.current_time()
                 await self._take(new)
                 continue
-            self._say(str(problem))
+            self._once.tell(str(problem))
             await anyio.sleep(wait_s)
             wait_s = min(_LONGEST_AGAIN_S, wait_s * 2)
 
-    def _say(self, sentence: str) -> None:
-        """Tell whoever runs the bot, once until it works again."""
-        if sentence != self._told:
-            self._told = sentence
-            tell(sentence)
+    async def _without_webhook(self) -> None:
+        """Have Telegram hold updates for whoever asks; one that is away is waited for."""
+        while True:
+            try:
+                await self._api.call("deleteWebhook")
+                return
+            except TokenRefusedError:
+                raise
+            except TelegramError as error:
+                self._once.tell(str(error))
+                await anyio.sleep(_LONGEST_AGAIN_S)
 
 
-def _has_number(update: Any) -> bool:
-    return isinstance(update, dict) and isinstance(update.get("update_id"), int)
+def _numbers(updates: Any) -> list[int]:
+    """The numbers of *updates*, by which Telegram hears that they arrived.
+
+    Raises:
+        TelegramError: They are no updates; asked for again at once, they would come again at once.
+    """
+    found = [int(one["update_id"]) for one in updates if has_number(one)] if isinstance(updates, list) else []
+    if not found and updates != []:
+        raise TelegramError("What Telegram sent are no updates. They are asked for again.")
+    return found

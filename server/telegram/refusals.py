@@ -12,7 +12,9 @@ from core.errors import MootError
 from core.redact import redact
 from core.untrusted import one_line
 
-_LONGEST_REPLY = 8 * 1024 * 1024
+_LONGEST_REPLY = 64 * 1024 * 1024
+"""Bytes: a hundred updates, each a long message that answers another one, with every letter as an escape."""
+_SHORTEST_SILENCE_S, _LONGEST_SILENCE_S = 0.1, 3_600.0
 
 
 class TelegramError(MootError):
@@ -77,16 +79,13 @@ def result_of(method: str, reply: httpx2.Response) -> Any:
         if told["ok"] is True:
             return told["result"]
         code, words = int(told["error_code"]), str(told["description"])
-        more = told.get("parameters") or {}
-    except (ValueError, KeyError, TypeError):
-        if reply.status_code in (400, 401, 403, 404, 409):
-            code, words, more = reply.status_code, "", {}
-        else:
-            raise UnknownOutcomeError(
-                f"What answered {method} is not Telegram's API (HTTP {reply.status_code}). Try again later.",
-                0,
-            ) from None
-    raise _refusal(method, code, words, more)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UnknownOutcomeError(
+            f"What answered {method} is not Telegram's API (HTTP {reply.status_code}). Look at telegram.api_url.",
+            0,
+        ) from None
+    more = told.get("parameters")
+    raise _refusal(method, code, words, more if isinstance(more, dict) else {})
 
 
 def _refusal(method: str, code: int, words: str, more: Mapping[str, Any]) -> TelegramError:
@@ -104,17 +103,24 @@ def _refusal(method: str, code: int, words: str, more: Mapping[str, Any]) -> Tel
                 said,
             )
         case 429:
-            seconds = float(more.get("retry_after") or 1)
+            seconds = _silence_s(more.get("retry_after"))
             return TelegramError(f"Telegram wants {seconds:.0f} s of silence.", code, said, seconds)
         case 403:
             return UnreachableError("This chat takes nothing from the bot any more.", code, said)
-        case 400 if more.get("migrate_to_chat_id"):
-            return MigratedError(int(more["migrate_to_chat_id"]))
+        case 400 if isinstance(to := more.get("migrate_to_chat_id"), int):
+            return MigratedError(to)
         case 400 if found := next((row for row in _BY_WORDS if row[0] in words.lower()), None):
             return found[1](found[2], code, said)
         case _ if code >= 500:
             return UnknownOutcomeError(f"Telegram failed in {method} ({code}). Try again later.", 0, said)
     return TelegramError(f"Telegram refused {method}: {said or code}.", code, said)
+
+
+def _silence_s(told: Any) -> float:
+    """The seconds that *told* asks for: at least a moment, and not so many that the bot would never try again."""
+    if isinstance(told, bool) or not isinstance(told, int | float) or not told > 0:
+        return 1.0
+    return float(max(_SHORTEST_SILENCE_S, min(_LONGEST_SILENCE_S, told)))
 
 
 _BY_WORDS: tuple[tuple[str, type[TelegramError], str], ...] = (
