@@ -51,8 +51,11 @@ def parsed(text: str) -> list[Token]:
 
 
 def trees(text: str) -> list[Tree | str]:
-    """The blocks of *text*."""
-    return _inside(SyntaxTreeNode(parsed(text)))
+    """The blocks of *text*; as one of plain text where hundreds of marks stand in one another."""
+    try:
+        return _inside(SyntaxTreeNode(parsed(text)))
+    except RecursionError:
+        return [["p", text]]
 
 
 def _inside(node: SyntaxTreeNode) -> list[Tree | str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,14 @@ from server.telegram.attachments import shown_name
 from server.telegram.rich import (
     Piece,
     bold,
+    cut,
     expandable,
     italic,
     joined,
     markdown_blocks,
     packed,
     plain_piece,
+    shows,
 )
 from server.telegram.speech import say
 
@@ -23,6 +25,7 @@ Keyboard = list[list[dict[str, str]]]
 PANELS = ("ask_many", "consensus", "debate", "judge")
 """The recipes in which several answer."""
 _LONGEST_WHO = 600
+_LONGEST_TITLE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +39,21 @@ class Drawn:
 def drawn(kind: str, result: Mapping[str, Any], markdown: str, turn: int, language: str) -> Drawn:
     """What the job of *turn*, of that *kind*, returned."""
     if kind in PANELS:
-        return Drawn(packed(_panel(kind, result, language)), _buttons(turn, language, panel=True))
+        return Drawn(_messages(_panel(kind, result, language), language), _buttons(turn, language, panel=True))
     blocks = markdown_blocks(str(result.get("text") or markdown))
-    if not any(block.plain.strip() for block in blocks):
+    if not any(shows(block.plain) for block in blocks):
         blocks = [plain_piece(say(language, "empty"))]
     if result.get("error"):
         blocks.append(italic(say(language, "failed", reason=result["error"])))
     if note := result.get("note"):
         blocks.append(italic(str(note)))
     blocks += _receipt(result, language)
-    return Drawn(packed(blocks), _buttons(turn, language, panel=False))
+    return Drawn(_messages(blocks, language), _buttons(turn, language, panel=False))
 
 
 def sentence(text: str) -> Drawn:
     """One sentence of ours."""
-    return Drawn([plain_piece(text)], [])
+    return Drawn([plain_piece(cut(text))], [])
 
 
 def stopped(text: str, language: str, mark: str = "stopped") -> Drawn:
@@ -79,10 +82,16 @@ def who_told(result: Mapping[str, Any], language: str) -> str:
     return "\n\n".join(parts)
 
 
+def _messages(blocks: Iterable[Piece], language: str) -> list[Piece]:
+    return packed(blocks) or [plain_piece(say(language, "empty"))]
+
+
 def _panel(kind: str, result: Mapping[str, Any], language: str) -> Iterator[Piece]:
     verdict = _verdict(result)
-    if verdict:
-        yield joined([bold(say(language, "verdict")), plain_piece("\n"), joined(markdown_blocks(verdict), "\n\n")])
+    if shows(verdict):
+        first, *others = markdown_blocks(verdict) or [plain_piece(verdict)]
+        yield joined([bold(say(language, "verdict")), plain_piece("\n"), first])
+        yield from others
     yield italic(str(result.get("summary") or ""))
     if isinstance(judge := result.get("judge"), Mapping):
         yield from _folded(str(judge.get("ai", "")), [judge])
@@ -112,7 +121,7 @@ def _folded(title: str, replies: Sequence[Mapping[str, Any]]) -> list[Piece]:
         blocks += markdown_blocks(text) if text.strip() else []
         if reply.get("error"):
             blocks.append(italic(str(reply["error"])))
-    return expandable(bold(title), blocks)
+    return expandable(bold(cut(title, _LONGEST_TITLE)), blocks)
 
 
 def _receipt(result: Mapping[str, Any], language: str) -> list[Piece]:

@@ -27,7 +27,7 @@ from server.telegram.refusals import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from server.telegram.rich import Piece, markdown_pieces, tail
+from server.telegram.rich import Piece, markdown_pieces, plain_piece, tail
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.values import Spot, Turn
@@ -110,6 +110,8 @@ class Bubble:
         shown = None
         if not self._drafts:
             await self._open()
+        elif self._crowd() > 1.0:
+            shown = ""  # that something comes is told already, and most answers are there before a draft would help
         while True:
             text = live.text
             if text != shown and await self._preview(text):
@@ -211,7 +213,7 @@ class Bubble:
             return await self._draft(text)
         if not self._sent or not text.strip():
             return not text.strip()
-        piece = markdown_pieces(tail(text, _SHOWN))[-1]
+        piece = _end_of(text)
         keyboard = stop_button(self._turn.id, self._turn.language)
         made = await self._api.attempt(
             "editMessageText",
@@ -225,7 +227,7 @@ class Bubble:
         return made is not None
 
     async def _draft(self, text: str) -> bool:
-        piece = markdown_pieces(tail(text, _SHOWN))[-1]
+        piece = _end_of(text)
         number = self._turn.id % _LARGEST_DRAFT or 1
         if self._api.flood.waits(self.spot.chat):
             return False
@@ -256,3 +258,8 @@ class Bubble:
         old, self.spot = self.spot.chat, Spot(to, self.spot.topic)
         self._sent = []
         await self._moved(old, to)
+
+
+def _end_of(text: str) -> Piece:
+    """What fits of *text* while it is written, whose end is news."""
+    return next(iter(reversed(markdown_pieces(tail(text, _SHOWN)))), plain_piece(""))

@@ -8,6 +8,7 @@ does not take the markup.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -23,6 +24,10 @@ _FITS = 3_900
 _WRAPS = {"strong": "b", "em": "i", "s": "s"}
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _GAP = "\n\n"
+_HEAVIEST = 30_000
+"""Bytes of a message with its markup: Telegram takes 32,768 (`get_formatted_text` in telegram-bot-api's Client.cpp)."""
+_UNSEEN = "\u00ad\u115f\u1160\u2800\u3164\uffa0"
+"""Letters that show nothing, beside blanks and signs of control; a message of nothing else is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def joined(pieces: Iterable[Piece], gap: str = "") -> Piece:
 
 
 def markdown_pieces(text: str) -> list[Piece]:
-    """*text*, Markdown as an AI writes it, as messages; never empty."""
+    """*text*, Markdown as an AI writes it, as messages; none where there is nothing to be seen."""
     return packed(markdown_blocks(text))
 
 
@@ -69,8 +74,10 @@ def markdown_blocks(text: str) -> list[Piece]:
     """The blocks of *text*, each short enough for a message."""
     from server.markdown import trees  # the parser is not for the start
 
-    made = trees(text)
-    return [piece for tree in made for piece in _fitting(_block(tree))]
+    try:
+        return [piece for tree in trees(text) for piece in _fitting(_block(tree))]
+    except RecursionError:  # hundreds of marks in one another
+        return [*_fitting(plain_piece(text))]
 
 
 def expandable(title: Piece, blocks: Sequence[Piece]) -> list[Piece]:
@@ -82,21 +89,24 @@ def expandable(title: Piece, blocks: Sequence[Piece]) -> list[Piece]:
 
 
 def packed(blocks: Iterable[Piece], most: int = _FITS) -> list[Piece]:
-    """*blocks* in as few messages as they need, in order; one empty message where there are none."""
+    """*blocks* in as few messages as they need, in order; what shows nothing is left out, and none may be left."""
     done: list[Piece] = []
-    html: list[str] = []
-    plain: list[str] = []
-    size = 0
-    for block in blocks:
-        if html and size + 2 + block.units > most:
-            done.append(Piece(_GAP.join(html), _GAP.join(plain)))
-            html, plain, size = [], [], 0
-        html.append(block.html)
-        plain.append(block.plain)
+    now: list[Piece] = []
+    size = weight = 0
+    for block in (part for whole in blocks for part in _fitting(whole) if shows(part.plain)):
+        heavy = len(block.html.encode("utf-8", "replace"))
+        if now and (size + 2 + block.units > most or weight + 2 + heavy > _HEAVIEST):
+            done.append(joined(now, _GAP))
+            now, size, weight = [], 0, 0
+        now.append(block)
         size += block.units + (2 if size else 0)
-    if html or not done:
-        done.append(Piece(_GAP.join(html), _GAP.join(plain)))
-    return done
+        weight += heavy + 2
+    return [*done, joined(now, _GAP)] if now else done
+
+
+def shows(text: str) -> bool:
+    """Whether there is anything to be seen in *text*."""
+    return any(one not in _UNSEEN and unicodedata.category(one)[0] not in "ZC" for one in text)
 
 
 def cut(text: str, most: int = _FITS) -> str:

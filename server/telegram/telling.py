@@ -23,7 +23,7 @@ from server.telegram.refusals import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from server.telegram.rich import Piece, markdown_pieces, plain_piece
+from server.telegram.rich import Piece, markdown_pieces, packed, plain_piece
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.unforeseen import log_unforeseen
@@ -56,7 +56,9 @@ class Teller:
 
     async def _tell(self, turn: Turn) -> None:
         what, spot = turn.what, turn.spot
-        pieces = markdown_pieces(what["markdown"]) if "markdown" in what else [plain_piece(what.get("text", ""))]
+        pieces = (
+            markdown_pieces(what["markdown"]) if "markdown" in what else packed([plain_piece(what.get("text", ""))])
+        )
         for number, piece in enumerate(pieces):
             more = _options(turn, number, last=number == len(pieces) - 1)
             if what.get("private") and spot.group:

@@ -11,7 +11,7 @@ import anyio.to_thread
 import httpx2
 import pytest
 from fake_bot_api import FakeBotApi
-from open_telegram import OWNER, telegram
+from open_telegram import OWNER, Telegram, telegram
 
 from core.errors import StoreError
 from server.telegram.incoming import Bot, chat_of, has_number, read
