@@ -36,6 +36,7 @@ BENCHMARKS = (
     "jobs",
     "batch",
     "cluster",
+    "documents",
     "agent_cpu",
     "agent_tree",
 )

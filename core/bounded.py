@@ -11,6 +11,9 @@ from __future__ import annotations
 import json
 import sys
 
+MOST_ANSWER = 64 * 1024 * 1024
+"""Characters of what is found: whoever asked has to hold them, too."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +43,8 @@ def main() -> None:
         found = reader.read(sys.stdin.buffer.read(), asked)
     except BaseException as error:  # a parser raises nearly anything for a broken file, MemoryError among it
         found = {"problem": getattr(error, "problem", type(error).__name__)}
-    sys.stdout.write(json.dumps(found))
+    answer = json.dumps(found)
+    sys.stdout.write(answer if len(answer) <= MOST_ANSWER else json.dumps({"problem": "MemoryError"}))
 
 
 def _loaded(path: str) -> ModuleType:

@@ -70,8 +70,8 @@ def pdf_text(data: bytes, *, seconds: int = SECONDS) -> Document:
     limits = {"pages": MAX_PDF_PAGES, "characters": LONGEST_TEXT}
     found = _asked(_PDF_CHILD, limits, data[data.index(b"%PDF-") :], seconds)
     match found:
-        case {"pages": list(pages), "fields": dict(fields), "cut": bool(cut)}:
-            return _document(pages, fields, cut)
+        case {"pages": list(pages), "unread": dict(unread), "fields": dict(fields), "cut": bool(cut)}:
+            return _document(pages, unread, fields, cut)
         case {"problem": "password"}:
             raise DocumentError("is protected by a password. Save it without one.")
         case {"problem": "pages", "count": int(count)}:
@@ -127,9 +127,9 @@ def _asked(child: Path, limits: dict[str, int], data: bytes, seconds: int) -> di
     return answer
 
 
-def _document(pages: Sequence[str], fields: dict[str, str], cut: bool) -> Document:
-    blank = [number for number, page in enumerate(pages, 1) if not page.strip()]
-    if len(blank) == len(pages) and not fields:
+def _document(pages: Sequence[str], unread: dict[str, str], fields: dict[str, str], cut: bool) -> Document:
+    blank = [number for number, page in enumerate(pages, 1) if not page.strip() and str(number) not in unread]
+    if len(blank) + len(unread) == len(pages) and not fields:
         raise DocumentError("holds no text, only pictures of it. Send pages as images instead.")
     parts = [f"[page {number}]\n{page}" for number, page in enumerate(pages, 1)]
     notes = []
@@ -138,6 +138,8 @@ def _document(pages: Sequence[str], fields: dict[str, str], cut: bool) -> Docume
         notes.append(f"with the form's {len(fields)} filled-in {'field' if len(fields) == 1 else 'fields'}")
     if blank:
         notes.append(f"{_named(blank)} without text: pictures of it are not read")
+    if unread:
+        notes.append(f"{_named([*map(int, unread)])} cannot be read ({', '.join(sorted({*unread.values()}))})")
     if cut:
         notes.append(f"cut after {LONGEST_TEXT:,} characters")
     return Document("\n\n".join(parts), tuple(notes))

@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES = 20_000
 _DEEPEST = 256
-_PIECE = 65_536
+_PIECE = 1_048_576
+"""Bytes read at once: the parser looks again at what has not ended with every piece, such as a long comment."""
+_WIDEST = 500
+"""Columns that are shown as such; what stands further out is told with its column."""
 _DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 """Number formats of Excel that are dates or times (ECMA-376, part 1, 18.8.30)."""
 _HEADING = ("heading", "title", "titre", "überschrift", "título")
+
+
+class FullError(Exception):
+    """There is no room for more text."""
 
 
 class UnreadableError(Exception):
@@ -33,13 +40,15 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     """`blocks` of text, `notes` of what was not read, and whether it was `cut`."""
     import io
     import zipfile
+    from contextlib import suppress
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = Parts(archive, asked["unpacked_bytes"])
         out = Out(asked["characters"])
         for begins, read in _KINDS.items():
             if any(name.startswith(begins) for name in parts.names):
-                read(parts, out)
+                with suppress(FullError):
+                    read(parts, out)
                 break
         else:
             raise UnreadableError("kind")
@@ -60,11 +69,18 @@ class Out:
         self.notes: list[str] = []
 
     def add(self, text: str) -> None:
-        """Add a block; what no longer fits is left out."""
+        """Add a block.
+
+        Raises:
+            FullError: It fits in part only.
+        """
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").rstrip()
-        if text.strip() and self.left > 0:
-            self.blocks.append(text[: self.left])
-            self.left -= len(text)
+        if not text.strip():
+            return
+        self.blocks.append(text[: self.left])
+        self.left -= len(text)
+        if self.left <= 0:
+            raise FullError
 
 
 class Parts:
@@ -83,21 +99,22 @@ class Parts:
         """Read the XML of the part *name*: *begin* has each element and its attributes, *end* its own text."""
         from xml.parsers import expat
 
-        parser, depth, texts = expat.ParserCreate(namespace_separator=" "), [0], [""]
+        parser, depth = expat.ParserCreate(namespace_separator=" "), [0]
+        texts: list[list[str]] = [[]]
 
         def started(tag: str, attributes: dict[str, str]) -> None:
             depth[0] += 1
             if depth[0] > _DEEPEST:
                 raise UnreadableError("nesting")
-            texts.append("")
+            texts.append([])
             begin(_local(tag), {_local(key): value for key, value in attributes.items()})
 
         def ended(tag: str) -> None:
             depth[0] -= 1
-            end(_local(tag), texts.pop())
+            end(_local(tag), "".join(texts.pop()))
 
         def said(text: str) -> None:
-            texts[-1] += text
+            texts[-1].append(text)
 
         def doctype(*_: object) -> None:
             raise UnreadableError("doctype")
@@ -119,19 +136,24 @@ class Parts:
 
     def numbered(self, begins: str) -> list[str]:
         """The parts `begins1.xml`, `begins2.xml`... in the order of their numbers."""
-        found = [name for name in self.names if name.startswith(begins) and name[len(begins) : -4].isdigit()]
-        return sorted(found, key=lambda name: int(name[len(begins) : -4]))
+        found = {name: _number(name[len(begins) : -4], -1) for name in self.names if name.startswith(begins)}
+        return sorted((name for name, number in found.items() if number >= 0), key=lambda name: found[name])
 
 
 def _local(name: str) -> str:
     return name.rpartition(" ")[2]
 
 
+def _number(text: str, otherwise: int) -> int:
+    """The whole number that *text* is, of at most nine digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else otherwise
+
+
 class Paragraphs:
     """Paragraphs, headings and tables of WordprocessingML, DrawingML and OpenDocument alike."""
 
-    def __init__(self, out: Out) -> None:
-        self._out = out
+    def __init__(self, out: Out, title: str = "") -> None:
+        self._out, self._title = out, title
         self._line: list[str] = []
         self._cells: list[list[str]] = []
         self._rows = 0
@@ -168,7 +190,9 @@ class Paragraphs:
     def _add(self, text: str) -> None:
         if self._cells:
             self._cells[-1].append(text)
-        else:
+        elif text.strip():
+            title, self._title = self._title, ""  # stands before the first text there is
+            self._out.add(title)
             self._out.add(text)
 
 
@@ -181,12 +205,8 @@ def word(parts: Parts, out: Out) -> None:
         ("word/comments.xml", "[comments]"),
     ):
         if name in parts.names:
-            inside = Out(out.left)
-            reader = Paragraphs(inside)
+            reader = Paragraphs(out, title)
             parts.walk(name, reader.begin, reader.end)
-            if inside.blocks:
-                for block in ([title] if title else []) + inside.blocks:
-                    out.add(block)
 
 
 def slides(parts: Parts, out: Out) -> None:
@@ -231,31 +251,45 @@ class _Sheet:
         if tag == "row":
             self._row = {}
         elif tag == "c":
-            self._kind, self._style = attributes.get("t", "n"), int(attributes.get("s", "-1"))
+            self._kind, self._style = attributes.get("t", "n"), _number(attributes.get("s", ""), -1)
             self._column = _column(attributes.get("r", "")) or max(self._row, default=0) + 1
 
     def _end(self, tag: str, text: str) -> None:
         if tag in ("v", "t") and text:
             self._row[self._column] = self._row.get(self._column, "") + self._value(text, tag)
         elif tag == "row" and self._row:
-            last = max(self._row)
-            self._out.add("\t".join(self._row.get(n, "") for n in range(1, min(last, 500) + 1)))
+            self._out.add("\t".join(_cells(self._row)))
 
     def _value(self, text: str, tag: str) -> str:
         if tag == "t":
             return text
         if self._kind == "s":
-            number = int(text)
-            return self._texts[number] if 0 <= number < len(self._texts) else ""
+            number = _number(text, -1)
+            return self._texts[number] if 0 <= number < len(self._texts) else f"(text {text[:9]} is missing)"
         if self._kind == "b":
             return "TRUE" if text == "1" else "FALSE"
         return _as_date(text) if self._kind == "n" and self._style in self._dates else text
 
 
+def _cells(row: dict[int, str]) -> list[str]:
+    """The cells of *row* in their places, and those far out with their columns."""
+    last = max(column for column in row if column <= _WIDEST) if min(row) <= _WIDEST else 0
+    near = [row.get(column, "") for column in range(1, last + 1)]
+    return near + [f"[{_letters(column)}] {row[column]}" for column in sorted(row) if column > _WIDEST]
+
+
+def _letters(column: int) -> str:
+    letters = ""
+    while column:
+        column, letter = divmod(column - 1, 26)
+        letters = chr(65 + letter) + letters
+    return letters
+
+
 def _column(reference: str) -> int:
     """The number of the column that a cell such as `AB12` stands in; 0 where it does not say."""
     number = 0
-    for letter in reference:
+    for letter in reference[:4]:
         if not "A" <= letter <= "Z":
             break
         number = number * 26 + ord(letter) - 64
@@ -301,11 +335,11 @@ def _date_styles(parts: Parts) -> set[int]:
         if tag == "numFmt":
             bare = attributes.get("formatCode", "").lower().split(";")[0]
             if any(sign in bare for sign in ("yy", "dd", "h:mm")):
-                own.add(int(attributes.get("numFmtId", "-1")))
+                own.add(_number(attributes.get("numFmtId", ""), -1))
         elif tag == "cellXfs":
             inside[0] = True
         elif tag == "xf" and inside[0]:
-            styles.append(int(attributes.get("numFmtId", "0")))
+            styles.append(_number(attributes.get("numFmtId", ""), 0))
 
     def end(tag: str, text: str) -> None:
         if tag == "cellXfs":

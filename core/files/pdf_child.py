@@ -25,12 +25,35 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         return {"problem": PASSWORD}
     if len(reader.pages) > asked["pages"]:
         return {"problem": PAGES, "count": len(reader.pages)}
-    pages, left = [], asked["characters"]
-    for page in reader.pages:
-        text = _whole(page.extract_text())[: max(left, 0)]
+    pages: list[str] = []
+    unread: dict[str, str] = {}
+    left = asked["characters"]
+    for number, page in enumerate(reader.pages, 1):
+        try:
+            text = _whole(page.extract_text())[:left]
+        except MemoryError:
+            raise
+        except Exception as error:  # a broken page must not cost the others
+            text, unread[str(number)] = "", type(error).__name__
         left -= len(text)
         pages.append(text)
-    return {"pages": pages, "fields": _filled_in(reader), "cut": left <= 0}
+        if left <= 0:
+            break
+    if len(unread) == len(pages):
+        return {"problem": next(iter(unread.values()), "no pages")}
+    fields, whole = _within(_filled_in(reader), left)
+    return {"pages": pages, "unread": unread, "fields": fields, "cut": left <= 0 or not whole}
+
+
+def _within(fields: dict[str, str], most: int) -> tuple[dict[str, str], bool]:
+    """Those of *fields* that fit into so many characters, and whether that is all of them."""
+    kept: dict[str, str] = {}
+    for name, value in fields.items():
+        most -= len(name) + len(value)
+        if most < 0:
+            return kept, False
+        kept[name] = value
+    return kept, True
 
 
 def _filled_in(reader: Any) -> dict[str, str]:
