@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from ai.layers.cache import MIGRATIONS as CACHE
+from ai.recall.copied_jobs import jobs_with_copies
 from ai.recall.opening import with_memory
 from core.errors import UnknownJobError
+from core.jobs.jobs import done_here, may_exist
+from core.memory.copies import TELLING, Copies
 from core.memory.forgetting import Forgotten, Which, forget_copies
-from core.memory.history import TELLING, History
+from core.memory.history import History
 from core.memory.scope import Scope
 from core.paths import data_dir
-from core.people.person import acting
+from core.people.person import Person, acting, acting_as
 from core.stores.sqlite import Store
 
 if TYPE_CHECKING:
@@ -42,25 +45,44 @@ async def forget(run: Run, scope: Scope, which: Which | None = None) -> Forgotte
         return gone
     folder = acting().folder()
     await anyio.to_thread.run_sync(_forget_files, gone, folder)
-    notes = await forget_jobs(run.jobs, gone.jobs) if run.jobs is not None and gone.jobs else []
+    notes = await _forget_jobs_of(run, gone, folder) if run.jobs is not None else []
     return replace(gone, notes=(*gone.notes, *notes))
 
 
+async def _forget_jobs_of(run: Run, gone: Forgotten, folder: Path) -> list[str]:
+    """Delete the jobs in which it was said, and those that hold copies; a sentence for each that stays."""
+    jobs, home = run.jobs, run.threads.store.path.parent
+    if jobs is None or not await anyio.to_thread.run_sync(_may_have_jobs, jobs):
+        return []
+    shared = "" if home == folder else home.name
+    engine = await jobs.engine()
+    copied = await jobs_with_copies(engine, gone, person=acting().name, shared=shared, known=gone.kept_jobs)
+    return await forget_jobs(jobs, list(dict.fromkeys([*gone.jobs, *copied])))
+
+
 async def forget_jobs(jobs: Jobs, ids: Sequence[str]) -> list[str]:
-    """Delete the jobs *ids* with all that was said in them; a sentence for each that does not end."""
-    notes = []
+    """Delete the jobs *ids*, whoever's they are, with all that was said in them; a sentence for each that does not end.
+
+    They come out of a transcript that whoever asks may delete: in a shared conversation several people's.
+    """
+    notes, engine = [], await jobs.engine()
     for one in ids:
         try:
-            job = await jobs.get(one)
+            job = await engine.get(one)
             if not job.over:
-                await jobs.cancel(one)
-                job = await jobs.wait(one, _END_S)
-            await jobs.forget(one)
-            await jobs.get(one)
+                with acting_as(Person(job.person)):
+                    await jobs.cancel(one)
+                    job = await jobs.wait(one, _END_S)
+            await engine.forget(one)
+            await engine.get(one)
         except UnknownJobError:
             continue
         notes.append(f"Job {one} still holds some of it, since it did not end. Once it has: moot jobs clean --words")
     return notes
+
+
+def _may_have_jobs(jobs: Jobs) -> bool:
+    return jobs.opened or not done_here() or may_exist()
 
 
 def _forget_files(gone: Forgotten, folder: Path) -> None:
@@ -78,7 +100,10 @@ def _forget_files(gone: Forgotten, folder: Path) -> None:
 
 
 def _uncache(connection: sqlite3.Connection, gone: Forgotten) -> None:
-    for text in gone.texts:
-        if written := json.dumps(text.strip())[1:-1]:
-            copy = written if len(text.strip()) >= TELLING else f'"{written}"'
-            connection.execute("DELETE FROM answers WHERE instr(response, ?)", (copy,))
+    """Delete the cached answers that hold some of it: nothing is lost with one but a second question."""
+    written = [(text.strip(), json.dumps(text.strip())[1:-1]) for text in gone.texts if text.strip()]
+    whole = [copy if len(text) >= TELLING else f'"{copy}"' for text, copy in written]
+    copies = Copies(gone.said)
+    for key, response in connection.execute("SELECT key, response FROM answers").fetchall():
+        if any(copy in response for copy in whole) or copies.in_value(json.loads(response)):
+            connection.execute("DELETE FROM answers WHERE key = ?", (key,))

@@ -59,7 +59,7 @@ class Forgotten:
         threads: Threads of which nothing is left.
         jobs: Jobs whose journals hold it.
         files: What was uploaded with it, below the data folder.
-        texts: The words, in memory alone, to find copies by.
+        said: When each was said, and its words, in memory alone, to find copies by.
         notes: Sentences on what could not be forgotten yet, and when it will be.
     """
 
@@ -67,10 +67,17 @@ class Forgotten:
     threads: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    texts: tuple[str, ...] = field(default=(), repr=False)
+    said: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
     whole: bool = False
     """Whether everything of the file was forgotten."""
+    kept_jobs: tuple[str, ...] = ()
+    """Jobs of what is still remembered."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The words, each text once."""
+        return tuple(dict.fromkeys(text for _, text in self.said))
 
 
 def forget(
@@ -130,7 +137,7 @@ def _forget(connection: Any, *, scope: Scope, which: Which, index: str) -> tuple
     if where.threads is not None:
         tests.append(f"thread IN ({', '.join('?' * len(where.threads))})")
         values += where.threads
-    query = f"SELECT id, thread, text, job, files FROM turns WHERE {' AND '.join(tests) or 'TRUE'}"  # noqa: S608 - ours
+    query = f"SELECT id, thread, at, text, job, files FROM turns WHERE {' AND '.join(tests) or 'TRUE'}"  # noqa: S608 - ours
     rows = connection.execute(query, values).fetchall()
     turns = [row["id"] for row in rows]
     if not turns:
@@ -141,13 +148,15 @@ def _forget(connection: Any, *, scope: Scope, which: Which, index: str) -> tuple
     names = tuple(row[0] for row in connection.execute(f"SELECT name FROM threads WHERE {empty}"))  # noqa: S608
     connection.execute(f"DELETE FROM threads WHERE {empty}")  # noqa: S608 - ours
     (left,) = connection.execute("SELECT COUNT(*) FROM turns").fetchone()
+    kept = connection.execute("SELECT DISTINCT job FROM turns WHERE job <> ''").fetchall()
     told = Forgotten(
         turns=len(turns),
         threads=names,
         jobs=tuple(dict.fromkeys(row["job"] for row in rows if row["job"])),
         files=tuple(dict.fromkeys(name for row in rows for name in json.loads(row["files"]))),
-        texts=tuple(dict.fromkeys(row["text"] for row in rows)),
+        said=tuple((row["at"], row["text"]) for row in rows),
         whole=not left,
+        kept_jobs=tuple(row[0] for row in kept),
     )
     return told, turns
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import InvalidInputError
+from core.memory.copies import TELLING, Copies
 from core.paths import data_dir
 from core.stores.sqlite import Store
 from core.untrusted import clean
@@ -25,8 +26,6 @@ from core.untrusted import clean
 State = Literal["done", "partial", "failed", "cancelled"]
 Setting = Literal["on", "off"] | bool | int
 LAST = "last"
-TELLING = 16
-"""Characters: a shorter text, "ok", stands in much that has nothing to do with it, and only its like is a copy."""
 _SENT_ALONG = re.compile(r"\n\n\[sent along: [^\n]*\]\Z")
 """What a turn has behind its question (`tools/recipe/context.py`), and the question of a past run has not."""
 _LETTERS = "abcdefghjkmnpqrstuvwxyz"
@@ -245,10 +244,11 @@ def _forget_said(connection: sqlite3.Connection, threads: Sequence[str], texts: 
     gone = sum(_delete(connection, "thread = ?", (name,)) for name in threads)
     said = {_SENT_ALONG.sub("", text).strip() for text in texts} - {""}
     long = [text for text in said if len(text) >= TELLING]
+    words = Copies([("", text) for text in long])
     copies = []
     for row in connection.execute("SELECT id, question, answers FROM runs"):
         parts = [clean(part).strip() for part in (row[1], *(text for _, text in json.loads(row[2])))]
-        if any(part in said or _holds(part, long) for part in parts):
+        if any(part in said or _holds(part, long) or words.told_by(part) for part in parts):
             copies.append(row[0])
     return gone + sum(_delete(connection, "id = ?", (one,)) for one in copies)
 

@@ -8,11 +8,11 @@ import unicodedata
 from functools import cache, lru_cache
 from pathlib import Path
 
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 """Thai, Lao, Burmese, Khmer, Japanese and Chinese."""
-_RUNS = re.compile(f"[{_UNSPACED}]+")
+_RUNS = re.compile(f"[{UNSPACED}]+")
 _WORD = re.compile(r"[^\W_]+")
 _MOST_WORDS = 24
 

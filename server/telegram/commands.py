@@ -189,14 +189,15 @@ async def _forget(asked: Asked) -> Outcome:
         return Outcome(asked.say("memory_owner"))
     last = re.fullmatch(r"last(?: (\d{1,4}))?", said)
     if said == "all":
-        count = await forget_all(asked.app, asked.kept, asked.person, asked.place)
+        gone = await forget_all(asked.app, asked.kept, asked.person, asked.place)
     elif last:
-        count = await forget_last(asked.app, asked.kept, asked.person, asked.place, int(last[1] or 1))
+        gone = await forget_last(asked.app, asked.kept, asked.person, asked.place, int(last[1] or 1))
     elif asked.said.quote is not None:
-        count = await forget_answered(asked.app, asked.kept, asked.person, asked.place, asked.said.quote.message)
+        gone = await forget_answered(asked.app, asked.kept, asked.person, asked.place, asked.said.quote.message)
     else:
         return Outcome(asked.say("forget_how"))
-    return Outcome(asked.say("forgotten", count=count) if count else asked.say("forget_nothing"))
+    told = asked.say("forgotten", count=gone.count) if gone.count else asked.say("forget_nothing")
+    return Outcome({"text": "\n".join([told["text"], *gone.notes])})
 
 
 async def _status(asked: Asked) -> Outcome:

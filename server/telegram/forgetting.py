@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import anyio.to_thread
 
@@ -11,48 +11,68 @@ from ai.lazy import load
 from ai.runs.app import App
 from core.memory.scope import Scope
 from core.people.person import Person
+from server.telegram.access import person_of
 from server.telegram.asking import memory_place
 from server.telegram.attachments import forget_files
+from server.telegram.members import Members
 from server.telegram.remembering import last_messages, threads_of
 from server.telegram.store import TelegramStore
 from server.telegram.values import Place, Turn
 
 
-async def forget_all(app: App, kept: TelegramStore, person: Person, place: Place) -> int:
-    """Forget what *person* said in the chat and topic of *place*, in all its conversations; how many messages."""
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """How many messages were forgotten, and sentences on what could not be yet."""
+
+    count: int = 0
+    notes: tuple[str, ...] = ()
+
+
+async def forget_all(app: App, kept: TelegramStore, person: Person, place: Place) -> Gone:
+    """Forget what *person* said in the chat and topic of *place*, in all its conversations."""
     return await _forget(app, kept, person, place, [None])
 
 
-async def forget_last(app: App, kept: TelegramStore, person: Person, place: Place, count: int) -> int:
-    """Forget the last *count* questions of *place* with their answers; how many messages."""
+async def forget_last(app: App, kept: TelegramStore, person: Person, place: Place, count: int) -> Gone:
+    """Forget the last *count* questions of *place* with their answers."""
     threads = await anyio.to_thread.run_sync(threads_of, app, person, place)
     said = await anyio.to_thread.run_sync(threads.history, place.thread)
     return await _forget(app, kept, person, place, last_messages(said, count))
 
 
-async def forget_answered(app: App, kept: TelegramStore, person: Person, place: Place, message: int) -> int:
-    """Forget the question in *message*, or the one that it answers; how many messages."""
+async def forget_answered(app: App, kept: TelegramStore, person: Person, place: Place, message: int) -> Gone:
+    """Forget the question in *message*, or the one that it answers."""
     shown = await anyio.to_thread.run_sync(kept.shown_by, place.chat, message)
     if shown is not None and shown.place != place.key:
-        return 0
+        return Gone()
     return await _forget(app, kept, person, place, [str(shown.asked if shown else message)])
 
 
-async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, messages: Sequence[str | None]) -> int:
+async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, messages: Sequence[str | None]) -> Gone:
     at = memory_place(place.thread)
     scope = Scope.of_chat(at.channel, at.topic)
     forgetting = await load("ai.recall.forgetting")
     which = (await load("core.memory.forgetting")).Which
     own = await anyio.to_thread.run_sync(app.materials_of, person)
     materials = replace(own, threads=await anyio.to_thread.run_sync(threads_of, app, person, place))
-    count = 0
+    count, notes = 0, dict[str, None]()
     async with app.run("forget", materials=materials) as run:
         for message in messages:
-            count += (await forgetting.forget(run, scope, which(message=message))).turns
+            gone = await forgetting.forget(run, scope, which(message=message))
+            count += gone.turns
+            notes |= dict.fromkeys(gone.notes)
     turns = [turn for turn in await anyio.to_thread.run_sync(kept.turns_in, place.key) if _named(turn, messages)]
-    await forgetting.forget_jobs(app.jobs, [turn.job for turn in turns if turn.job and not turn.open])
-    await anyio.to_thread.run_sync(forget_files, person, [turn.id for turn in turns])
-    return count
+    left = await forgetting.forget_jobs(app.jobs, [turn.job for turn in turns if turn.job and not turn.open])
+    await anyio.to_thread.run_sync(_forget_sent, Members(kept), person, turns)
+    return Gone(count, (*notes, *left))
+
+
+def _forget_sent(members: Members, person: Person, turns: Sequence[Turn]) -> None:
+    """Delete what was sent along with *turns*, each in the folder of whoever sent it."""
+    for turn in turns:
+        sender = members.of(turn.user)
+        for one in dict.fromkeys((person, person_of(sender) if sender else Person(f"tg.{turn.user}"))):
+            forget_files(one, [turn.id])
 
 
 def _named(turn: Turn, messages: Sequence[str | None]) -> bool:

@@ -1,0 +1,90 @@
+"""Jobs that hold words of what was forgotten, though it was not said in them: an agent read them by a tool, or an
+answer repeats them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from core.errors import UnknownJobError
+from core.jobs.kinds import BATCH
+from core.memory.copies import Copies
+from core.memory.forgetting import Forgotten
+from core.memory.origin import ORIGIN
+
+if TYPE_CHECKING:
+    from core.jobs.engine import JobEngine
+    from core.jobs.values import Job
+
+_TOOL = "call:tool:"
+"""How the keys of what a tool gave begin in a job's journal."""
+_MOST_JOBS = 100_000
+_AT_ONCE = 200
+_CALLS = 500
+_ASTRAY_S = 86_400.0
+_WRITTEN_S, _LOOK_S = 5.0, 0.02
+
+
+async def jobs_with_copies(
+    engine: JobEngine, gone: Forgotten, *, person: str, shared: str, known: Collection[str]
+) -> list[str]:
+    """The jobs of *person* that hold words of what is *gone*; batches, whose rows come out of files, are not looked at.
+
+    Args:
+        shared: The shared conversation whose jobs are meant instead, whoever's they are.
+        known: Jobs that belong to what is still remembered: they only count where a tool gave the words.
+
+    Raises:
+        StoreError: The jobs cannot be read.
+    """
+    copies = Copies(gone.said)
+    if not copies:
+        return []
+    with anyio.move_on_after(_WRITTEN_S):
+        while engine.waiting:  # what has finished just now is not to be found yet
+            await anyio.sleep(_LOOK_S)
+    since = min(_seconds(at) for at, _ in gone.said)
+    jobs = await engine.list_jobs(limit=_MOST_JOBS, person=None if shared else person)
+    some = [job for job in jobs if job.kind != BATCH and (job.finished is None or job.finished >= since)]
+    found = []
+    for start in range(0, len(some), _AT_ONCE):
+        few = some[start : start + _AT_ONCE]
+        asked = await engine.asked([job.id for job in few])
+        for job in few:
+            arguments = asked.get(job.id, {})
+            if shared and (arguments.get(ORIGIN) or {}).get("shared") != shared:
+                continue
+            if await _holds(engine, job, arguments, copies, whole=job.over and job.id not in known):
+                found.append(job.id)
+    return found
+
+
+async def _holds(engine: JobEngine, job: Job, asked: Mapping[str, Any], copies: Copies, *, whole: bool) -> bool:
+    """Whether *job* holds a copy: what a tool gave, or with *whole* anything that was asked, answered or returned."""
+    try:
+        if whole:
+            result = await engine.result(job.id)
+            told = [dict(asked), result.markdown if result else "", result.structured if result else {}]
+            if await anyio.to_thread.run_sync(copies.in_value, told):
+                return True
+        after = 0
+        while calls := await engine.calls(job.id, after=after, limit=_CALLS):
+            told = [call.value for call in calls if whole or call.key.startswith(_TOOL)]
+            if await anyio.to_thread.run_sync(copies.in_value, told):
+                return True
+            after = calls[-1].seq
+    except UnknownJobError:
+        pass  # it was deleted meanwhile
+    return False
+
+
+def _seconds(at: str) -> float:
+    """The moment *at*, as jobs have theirs, or somewhat earlier: clocks are put right now and then."""
+    try:
+        return datetime.fromisoformat(at).timestamp() - _ASTRAY_S
+    except ValueError:
+        return 0.0

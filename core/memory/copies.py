@@ -1,0 +1,76 @@
+"""Copies of what was forgotten, known again in whatever holds words: a tool's result, an answer, a record of a run.
+
+A tool shows a turn cut, quoted or with marks in it, so that words are compared, not texts: some that stand together in
+both are a copy. A turn of few signs is known by its words and its time together, since "ok" stands anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from core.memory.words import UNSPACED, folded
+
+TELLING = 16
+"""Characters: a shorter text stands in much that has nothing to do with it."""
+_TOGETHER = 8
+"""Words that stand together by no chance."""
+_WORD = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
+_MARKS = re.compile(r"<<|>>")
+_TIME = 16
+"""Of a time, what tools show: until the minute."""
+
+
+class Copies:
+    """Tells what holds words of *said*: pairs of a time, as it is kept, and a text."""
+
+    def __init__(self, said: Sequence[tuple[str, str]]) -> None:
+        self._runs: dict[int, set[tuple[str, ...]]] = {}
+        self._short: list[tuple[str, tuple[str, ...]]] = []
+        for at, text in said:
+            words = _words(text)
+            if not words:
+                continue
+            if len(text.strip()) < TELLING:
+                self._short.append((at[:_TIME], words))
+                continue
+            length = min(_TOGETHER, len(words))
+            self._runs.setdefault(length, set()).update(_runs(words, length))
+        self._firsts = {run[0] for runs in self._runs.values() for run in runs}
+
+    def __bool__(self) -> bool:
+        return bool(self._runs or self._short)
+
+    def told_by(self, text: str) -> bool:
+        """Whether *text* holds one of them, also if it is cut or quoted there."""
+        words = _words(text)
+        if not self._firsts.isdisjoint(words):
+            for length, runs in self._runs.items():
+                if any(run in runs for run in _runs(words, length)):
+                    return True
+        here = [short for at, short in self._short if at and at in text]
+        return any(run == short for short in here for run in _runs(words, len(short)))
+
+    def in_value(self, value: Any) -> bool:
+        """Whether a text anywhere in *value*, which is JSON, holds one of them."""
+        return any(map(self.told_by, _texts(value)))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(folded(_MARKS.sub("", text))))
+
+
+def _runs(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
+    return (tuple(words[start : start + length]) for start in range(len(words) - length + 1))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)

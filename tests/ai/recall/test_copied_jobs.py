@@ -1,0 +1,112 @@
+"""What is forgotten goes from the jobs of agents that read it by a tool, too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import pytest
+from scripted_ai import ScriptedApp, scripted_app
+
+from ai.agents.builtin.ground import Ground
+from ai.agents.builtin.talks import thread_tools
+from ai.recall.forgetting import forget
+from ai.runs.run import Materials
+from core.jobs.values import JobResult
+from core.memory.forgetting import Which
+from core.memory.origin import ORIGIN, Origin
+from core.memory.scope import Place, Scope
+from core.memory.threads import USER, Threads, Turn
+from core.paths import data_dir
+from core.people.person import Person, acting_as
+
+SECRET = "The zebracanary of my aunt lives in a small house near the harbour of Kiel and eats cake."
+
+
+@pytest.fixture
+async def materials(isolated: Path) -> AsyncIterator[Materials]:
+    threads = Threads(data_dir() / "threads.db")
+    yield Materials(threads=threads)
+    await anyio.to_thread.run_sync(threads.close)
+
+
+async def said(threads: Threads, thread: str, *turns: Turn, place: Place | None = None) -> None:
+    await asyncio.wrap_future(threads.add(thread, turns, place=place))
+
+
+async def agent_job(app: ScriptedApp, task: str, given: Any, *, over: bool = True, **origin: Any) -> str:
+    """A job of an agent whose tool gave *given*."""
+    engine = await app.jobs.engine()
+    await app.jobs.submit("agent", {"task": task, ORIGIN: Origin(**origin).as_json()} if origin else {"task": task})
+    job = await engine.claim(("agent",))
+    assert job is not None
+    engine.record(job.id, "call:tool:0.0:read_thread:0123456789abcdef", {"success": True, "result": given})
+    await engine.settle()
+    if over:
+        await engine.finish(job, "done", result=JobResult("I have read it.", {}))
+    return job.id
+
+
+async def ids(app: ScriptedApp) -> set[str]:
+    return {job.id for job in await (await app.jobs.engine()).list_jobs(limit=50)}
+
+
+def holding(word: bytes) -> list[str]:
+    return [path.name for path in data_dir().rglob("*") if path.is_file() and word in path.read_bytes().lower()]
+
+
+@pytest.mark.parametrize("tool", ["list_threads", "read_thread", "search_threads"])
+async def test_what_an_agent_read_by_a_tool_is_gone_to_the_last_byte(materials: Materials, tool: str) -> None:
+    await said(materials.threads, "a", Turn(USER, SECRET, message="1"), Turn("gpt", "I see."))
+    arguments = {"list_threads": {}, "read_thread": {"name": "a"}, "search_threads": {"words": "harbour"}}[tool]
+    given = await thread_tools(Ground(threads=materials.threads)).call(tool, arguments)
+    assert given.success and "zebracanary" in given.result.replace("<<", "")
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        reader = await agent_job(app, "What did I say of the harbour?", given.result)
+        other = await agent_job(app, "What did I say of the harbour?", "Nothing.")
+        assert "jobs.db" in holding(b"zebracanary")
+        gone = await forget(run, Scope.of_thread("a"), Which(message="1"))
+        assert (gone.turns, gone.notes) == (1, ())
+        assert await ids(app) == {other}, reader
+    await anyio.to_thread.run_sync(materials.threads.close)
+    assert holding(b"zebracanary") == []
+
+
+async def test_an_agent_that_has_just_read_it_is_cancelled(
+    materials: Materials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai.recall.forgetting._END_S", 0.0)
+    await said(materials.threads, "a", Turn(USER, SECRET, message="1"))
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        reader = await agent_job(app, "What did I say?", SECRET, over=False)
+        gone = await forget(run, Scope.of_thread("a"), Which(message="1"))
+        assert f"Job {reader} still holds some of it" in gone.notes[0]
+        assert (await (await app.jobs.engine()).get(reader)).cancel
+
+
+async def test_a_job_of_what_is_remembered_stays_though_the_same_was_asked_in_it(materials: Materials) -> None:
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        kept = await agent_job(app, SECRET, "Nothing.")
+        loose = await agent_job(app, SECRET, "Nothing.")
+        await said(materials.threads, "a", Turn(USER, SECRET, message="1"))
+        await said(materials.threads, "b", Turn(USER, SECRET, message="2", job=kept))
+        await forget(run, Scope.of_thread("a"))
+        assert await ids(app) == {kept}, loose
+
+
+async def test_in_a_shared_conversation_the_jobs_of_all_are_forgotten_and_no_others(isolated: Path) -> None:
+    group, place = Person("tg.group.one"), Place("telegram -1001")
+    threads = Threads(group.folder() / "threads.db")
+    async with scripted_app({"a": []}, materials=Materials(threads=threads)) as app, app.run("forget") as run:
+        with acting_as(Person("ada")):
+            own = await agent_job(app, "Hello", "Nothing.", place=place, shared=group.name)
+            read = await agent_job(app, "What was said?", SECRET, place=place, shared=group.name)
+            apart = await agent_job(app, SECRET, SECRET)
+        await said(threads, "g", Turn(USER, SECRET, message="1", job=own), place=place)
+        gone = await forget(run, Scope.of_chat("telegram -1001"))
+        assert (gone.turns, gone.notes) == (1, ())
+        assert await ids(app) == {apart}, read
+    await anyio.to_thread.run_sync(threads.close)

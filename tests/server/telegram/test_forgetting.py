@@ -1,0 +1,67 @@
+"""Of what was forgotten in a chat no byte is left in the data folder, whoever said it."""
+
+from __future__ import annotations
+
+import anyio.to_thread
+from open_telegram import GROUP, telegram
+
+from core.paths import data_dir
+
+CANARY = "zebracanary"
+
+
+def holding() -> list[str]:
+    word = CANARY.encode()
+    return [path.name for path in data_dir().rglob("*") if path.is_file() and word in path.read_bytes().lower()]
+
+
+async def found() -> list[str]:
+    return await anyio.to_thread.run_sync(holding)
+
+
+async def test_of_a_chat_that_is_forgotten_no_byte_is_left_though_the_bot_goes_on() -> None:
+    said = f"My {CANARY} is called Otto."
+    async with telegram({"gpt": [f"I know of your {CANARY} now.", "Fine.", "Hello."]}) as bot:
+        bot.api.write(said)
+        await bot.api.answer("I know")
+        bot.api.write(f"{CANARY}?")
+        await bot.api.answer("Fine.")
+        assert {"threads.db", "jobs.db"} <= set(await found())
+        bot.api.write("/forget all")
+        await bot.api.answer("orgotten")
+        assert await found() == []
+        bot.api.write("Hi")
+        await bot.api.answer("Hello.")
+        assert CANARY not in bot.asked[-1]
+    assert await found() == []
+
+
+async def test_one_forgotten_message_leaves_the_others_and_no_byte_of_itself() -> None:
+    async with telegram({"gpt": ["Noted.", "Kept."]}) as bot:
+        first = bot.api.write(f"My {CANARY} is called Otto.")
+        await bot.api.answer("Noted.")
+        bot.api.write("The boat is blue.")
+        await bot.api.answer("Kept.")
+        bot.api.write("/forget", reply_to_message={"message_id": first, "chat": {"id": 7, "type": "private"}})
+        await bot.api.answer("orgotten")
+        left = [path for path in data_dir().rglob("*.db") if b"The boat is blue." in path.read_bytes()]
+        assert [path.name for path in left] != []
+        assert await found() == []
+
+
+async def test_what_members_said_to_a_group_that_remembers_together_is_forgotten_with_their_jobs_and_files() -> None:
+    async with telegram({"gpt": ["Noted.", "Read.", "Kept."]}, people=(8,), group=True) as bot:
+        bot.api.write("/memory shared", chat=GROUP, user=7)
+        await bot.api.answer("one conversation", chat=GROUP)
+        bot.api.write(f"/ask My {CANARY} is called Otto.", chat=GROUP, user=8)
+        shown = await bot.api.answer("Noted.", chat=GROUP)
+        ours = {"message_id": shown.id, "from": {"id": 4242, "is_bot": True, "first_name": "Moot"}, "text": "Noted."}
+        file = {"file_id": bot.api.file(f"The {CANARY} eats cake.".encode()), "file_name": "a.txt", "file_size": 30}
+        bot.api.write(chat=GROUP, user=8, caption="What eats it?", document=file, reply_to_message=ours)
+        await bot.api.answer("Read.", chat=GROUP)
+        bot.api.write("/ask Of something else", chat=GROUP, user=7)
+        await bot.api.answer("Kept.", chat=GROUP)
+        assert await found() != []
+        bot.api.write("/forget all", chat=GROUP, user=7)
+        await bot.api.answer("orgotten", chat=GROUP)
+        assert await found() == []
