@@ -45,7 +45,7 @@ async def jobs_with_copies(
     if not copies:
         return []
     with anyio.move_on_after(_WRITTEN_S):
-        while engine.waiting:  # what has finished just now is not to be found yet
+        while engine.waiting:  # noqa: ASYNC110 - what has finished just now is not to be found yet
             await anyio.sleep(_LOOK_S)
     since = min(_seconds(at) for at, _ in gone.said)
     jobs = await engine.list_jobs(limit=_MOST_JOBS, person=None if shared else person)
