@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 from _long_talks import KINDS, NOW, Asked, Talks, people
 from _measure import ROOT, Figure, exact, figure, main
+from _postgres_vectors import in_postgres
 
 if TYPE_CHECKING:
     from core.memory.index import Embedder, VectorIndex
@@ -89,6 +90,10 @@ def measure(rounds: int) -> list[Figure]:
         pair = _plain(some), _ours(some, minilm)
         figures = _found(scores, pair, len(kept))
         figures += _alike(kept, static, scores["static vectors"], stack)
+        try:
+            figures += in_postgres(Path(folder), stack)
+        except ImportError as error:
+            print(f"PostgreSQL is not measured: {error}", file=sys.stderr)
         return figures + _times(Path(folder) / "large.db", static)
 
 

@@ -1,6 +1,6 @@
 """The index by meaning in a fleet's database: with pgvector where the server has it, else compared here, exactly.
 
-Both look at every vector of the scope: an approximate index would miss what a narrow scope leaves of its candidates.
+Both look at every vector of a scope. Where there are tens of thousands, pgvector's HNSW is asked, once it is made.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from core.memory.index import Matrix, Near, Part
+from core.memory.pgvector_near import MANY, Approximate, Maker
 from core.memory.sqlite_index import best
 from core.stores.sqlite import Store
 
@@ -22,6 +23,23 @@ _THERE = (
 )
 
 
+class _Base:
+    """The database at a URL, opened once for all the transcripts of a process: each has an index, not connections."""
+
+    def __init__(self, url: str) -> None:
+        from core.stores.postgres import PostgresStore
+
+        self.store = PostgresStore(url, "memory", durable=False, also=_extended)
+        self.maker = Maker(self.store.address, self.store.schema)
+        self.users = 0
+        self.places: bool | None = None
+        self.lock = threading.Lock()
+
+
+_bases: dict[str, _Base] = {}
+_bases_lock = threading.Lock()
+
+
 class PostgresIndex:
     """A `VectorIndex` in the database at *url*, for what is in *store*."""
 
@@ -31,13 +49,15 @@ class PostgresIndex:
         from core.stores.choose import require_extra
 
         require_extra()
-        from core.stores.postgres import PostgresStore
-
-        self._base = PostgresStore(url, "memory", durable=False, also=_extended)
+        self._url = url
+        with _bases_lock:
+            self._at = _bases.get(url) or _Base(url)  # one that is no address raises
+            _bases[url] = self._at
+            self._at.users += 1
+        self._base = self._at.store
         self._store = store
         self._ours = ""
-        self._lock = threading.Lock()
-        self._places: bool | None = None
+        self._open = True
 
     @property
     def note(self) -> str:
@@ -63,15 +83,26 @@ class PostgresIndex:
         if not self._with_places:
             query = f"SELECT turn, part, halves FROM vectors WHERE {where}"  # noqa: S608 - ours
             return best(self._base.read(lambda c: c.execute(query, values).fetchall()), vector, most)
-        asked = self._written(vector)
-        query = (
-            f"SELECT turn, part, 1 - (place OPERATOR(public.<=>) ?::public.vector) FROM vectors WHERE {where} "  # noqa: S608
-            "ORDER BY place OPERATOR(public.<=>) ?::public.vector LIMIT ?"
-        )
-        rows = self._base.read(lambda c: c.execute(query, (asked, *values, asked, 2 * most)).fetchall())
+        asked, approximate = self._written(vector), Approximate(embedder, len(vector))
+        many = f"SELECT COUNT(*) FROM (SELECT 1 FROM vectors WHERE {where} LIMIT {MANY + 1}) AS told"  # noqa: S608
+
+        def look(connection: Any) -> list[Near]:
+            (there,) = connection.execute(many, values).fetchone() or (0,)
+            if approximate.possible and there > MANY:
+                if approximate.stands(connection):
+                    near = approximate.nearest(connection, where, values, asked, 2 * most)
+                    if len(near) == 2 * most:
+                        return near
+                else:
+                    self._at.maker.soon(approximate)
+            return _exactly(connection, where, values, asked, 2 * most)
+
+        found = self._base.read(look)
+        if not found and self._lengths(embedder) - {len(vector)}:
+            raise ValueError("vectors of another length are kept under this name")
         once: dict[int, Near] = {}
-        for turn, part, similarity in rows:
-            once.setdefault(turn, Near(turn, part, float(similarity)))
+        for near in found:
+            once.setdefault(near.turn, near)
         return list(once.values())[:most]
 
     def forget(self, turns: Sequence[int]) -> None:
@@ -83,11 +114,27 @@ class PostgresIndex:
         self._base.submit(lambda c: c.execute(gone, values)).result()
 
     def count(self, embedder: str) -> int:
-        query, values = "SELECT 1 FROM vectors WHERE store = ? AND embedder = ?", (self._file, embedder)
-        return len(self._base.read(lambda c: c.execute(query, values).fetchall()))
+        query, values = "SELECT COUNT(*) FROM vectors WHERE store = ? AND embedder = ?", (self._file, embedder)
+        return int(self._base.read(lambda c: c.execute(query, values).fetchall())[0][0])
 
     def close(self) -> None:
+        """Let go of the database; whoever is the last to do so closes it."""
+        with _bases_lock:
+            if not self._open:
+                return
+            self._open = False
+            self._at.users -= 1
+            if self._at.users:
+                return
+            del _bases[self._url]
+        self._at.maker.close()
         self._base.close()
+
+    def _lengths(self, embedder: str) -> set[int]:
+        """How long the vectors of *embedder* are, by one of them."""
+        query = "SELECT public.vector_dims(place) FROM vectors WHERE store = ? AND embedder = ? LIMIT 1"
+        values = (self._file, embedder)
+        return {row[0] for row in self._base.read(lambda c: c.execute(query, values).fetchall())}
 
     @property
     def _file(self) -> str:
@@ -99,15 +146,26 @@ class PostgresIndex:
 
     @property
     def _with_places(self) -> bool:
-        with self._lock:
-            if self._places is None:
-                self._places = self._base.read(lambda c: c.execute(_THERE).fetchone()) is not None
-            return self._places
+        with self._at.lock:
+            if self._at.places is None:
+                self._at.places = self._base.read(lambda c: c.execute(_THERE).fetchone()) is not None
+            return self._at.places
 
     def _written(self, row: Matrix) -> Any:
         if self._with_places:
             return f"[{','.join(f'{number:.7g}' for number in row)}]"
         return row.astype("<f2").tobytes()
+
+
+def _exactly(connection: Any, where: str, values: Sequence[Any], asked: str, most: int) -> list[Near]:
+    """The *most* parts nearest to *asked* of all that meet *where*, best first."""
+    wide = asked.count(",") + 1
+    query = (
+        f"SELECT turn, part, 1 - (place OPERATOR(public.<=>) ?::public.vector) FROM vectors WHERE {where} "  # noqa: S608
+        f"AND public.vector_dims(place) = {wide} ORDER BY place OPERATOR(public.<=>) ?::public.vector LIMIT ?"
+    )
+    rows = connection.execute(query, (asked, *values, asked, most)).fetchall()
+    return [Near(turn, part, float(similarity)) for turn, part, similarity in rows]
 
 
 def _extended(connection: Any) -> None:
