@@ -1,4 +1,4 @@
-"""How long a search among many vectors takes in PostgreSQL, compared exactly and by HNSW, in turns; and what it misses."""
+"""How long a search among many vectors takes in PostgreSQL, exactly and by HNSW in turns, and what it misses."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@
 each person. Recall at 5 means that all turns that answer a question are among the first five. Four ways are compared
 on the same turns and questions: plain BM25 by FTS5 (every word of the question, joined by OR), ours by words alone,
 with static vectors, and with MiniLM. Of a question about what changed, the newest statement has to stand before the old
-one. The same is asked of the three indexes. Then 100,000 messages in 200 chats are searched, in one chat and in all.
+one. The same is asked of the three indexes, and PostgreSQL is searched exactly and by HNSW in turns. Then 100,000
+messages in 200 chats are searched, in one chat and in all.
 
 Fetches the vectors once (`moot memory install`), and a Chroma server, where it can.
 """
