@@ -33,6 +33,31 @@ def order(reader: Path, data: bytes, *, memory_bytes: int, cpu_s: int, **limits:
     return json.dumps({"reader": str(reader), "path": found_in, **bounds, **limits}).encode() + b"\n" + data
 
 
+class OutOfBoundsError(Exception):
+    """The process took more time or memory than it may, and is no more."""
+
+
+def found_by(reader: Path, data: bytes, *, memory_bytes: int, seconds: int, **limits: Any) -> dict[str, Any]:
+    """What *reader* finds in *data* in *seconds* of processor time, and half as much again on the clock. Blocks.
+
+    Raises:
+        OutOfBoundsError: It takes more than it may.
+        OSError: No process can be started.
+    """
+    import subprocess
+
+    told = order(reader, data, memory_bytes=memory_bytes, cpu_s=seconds, **limits)
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    try:
+        done = subprocess.run(command(), input=told, stdout=pipe, stderr=null, timeout=seconds * 1.5, check=False)
+    except subprocess.TimeoutExpired:
+        raise OutOfBoundsError from None
+    if done.returncode:
+        raise OutOfBoundsError
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
 def main() -> None:
     """Answer on standard output, whatever happens short of being killed."""
     asked = json.loads(sys.stdin.buffer.readline())

@@ -16,7 +16,7 @@ from core.values import Image, Part, Reasoning, Request, Text, ToolCall, ToolRes
 _LEVEL = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "max": "xhigh"}
 
 
-def build_contents(request: Request) -> list[dict[str, Any]]:
+def build_contents(request: Request) -> list[Any]:
     """The turns, as the SDK's dictionaries."""
     roles = {"user": "user", "assistant": "model"}
     turns = [

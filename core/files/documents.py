@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.bounded import command, order
+from core.bounded import OutOfBoundsError, found_by
 from core.errors import InvalidInputError
 
 MAX_PDF_PAGES = 500
@@ -109,22 +107,11 @@ _TOO_MUCH = "takes more time or memory than one file may. Save it anew, print it
 
 def _asked(child: Path, limits: dict[str, int], data: bytes, seconds: int) -> dict[str, Any]:
     try:
-        done = subprocess.run(
-            command(),
-            input=order(child, data, memory_bytes=_MEMORY_BYTES, cpu_s=seconds, **limits),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds * 1.5,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        return found_by(child, data, memory_bytes=_MEMORY_BYTES, seconds=seconds, **limits)
+    except OutOfBoundsError:
         raise DocumentError(_TOO_MUCH) from None
     except OSError as error:
         raise DocumentError(f"cannot be read now: no process can be started ({error.strerror}). Try again.") from None
-    if done.returncode:
-        raise DocumentError(_TOO_MUCH)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def _document(pages: Sequence[str], unread: dict[str, str], fields: dict[str, str], cut: bool) -> Document:

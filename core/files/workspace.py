@@ -19,21 +19,15 @@ from typing import Any
 from core.errors import InvalidInputError
 from core.files.documents import Document, DocumentError, document_of
 from core.files.opening import NotPlainError, read_below
+from core.files.photos import Photo, PictureError, most_bytes, photo_of
 from core.paths import data_dir
-from core.values import Image
 
 MAX_TEXT_BYTES = 2 * 1024 * 1024
 MAX_PDF_BYTES = 30 * 1024 * 1024
-MAX_IMAGE_BYTES = 10 * 1024 * 1024
 MAX_FILES = 200
 _SEEN_BY_GLOB = 20_000
 
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
-_IMAGES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-}
 
 
 class FileRefusedError(InvalidInputError):
@@ -142,16 +136,19 @@ class Workspace:
             raise FileRefusedError(f"{url!r} is not sent: {found}. Use --send-secrets if it is meant.")
         return TextFile(page.url, page.text, notes=page.notes)
 
-    def read_image(self, given: str) -> tuple[Image, bool]:
-        """A picture, and whether it may go only to AIs on this machine.
+    def read_image(self, given: str) -> tuple[Photo, bool]:
+        """A picture as it is sent, and whether it may go only to AIs on this machine.
 
         Raises:
             FileRefusedError: It may not, or cannot, be read.
         """
         root, path = self._find(given)
         self._refuse_secret(given, root, path)
-        data = self._bytes(given, root, path, MAX_IMAGE_BYTES)
-        return picture(data, repr(given)), self._stays(root, path)
+        data = self._bytes(given, root, path, most_bytes())
+        try:
+            return photo_of(data, repr(given)), self._stays(root, path)
+        except PictureError as error:
+            raise FileRefusedError(str(error)) from error
 
     def below(self, given: str) -> tuple[Path, Path]:
         """A root, and the file or folder *given* below it, which is not the root itself and no secret by its name.
@@ -310,24 +307,6 @@ class Workspace:
         patterns = [ending for pattern in self.local_only for ending in _endings(pattern) if set(ending) - set("*?/")]
         workspace = replace(self, local_only=(*self.local_only, *patterns))
         return any(workspace.is_local_only(ending) for ending in endings)
-
-
-def picture(data: bytes, name: str) -> Image:
-    """*data* as a picture, whose kind it says itself; *name* is what it is called in an error.
-
-    Raises:
-        FileRefusedError: It is none that AIs read, or too large.
-    """
-    if len(data) > MAX_IMAGE_BYTES:
-        raise FileRefusedError(
-            f"{name} has {len(data):,} bytes; at most {MAX_IMAGE_BYTES:,} are sent. Make it smaller."
-        )
-    kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
-    if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        kind = "image/webp"
-    if kind is None:
-        raise FileRefusedError(f"{name} is no picture that AIs read: use PNG, JPEG, GIF or WebP.")
-    return Image(data, kind)
 
 
 def is_link(given: str) -> bool:

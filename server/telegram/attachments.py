@@ -81,20 +81,25 @@ class Fetched:
 
 
 class Pictures:
-    """Pictures go as they are, within the limits of the AIs; Telegram has made photos small already."""
+    """Pictures as AIs take them; Telegram has made photos small already, what is sent as a file it has not."""
 
     def takes(self, file: SentFile) -> bool:
-        return file.kind == "picture"
+        from core.files.photos import ENDINGS
+
+        named = file.mime.startswith("image/") or file.name.lower().endswith(ENDINGS)
+        return file.kind == "picture" or (file.kind == "document" and named and "svg" not in file.mime)
 
     async def read(self, file: SentFile, data: bytes) -> Found:
-        from core.files.workspace import FileRefusedError, picture
+        from core.files.photos import PictureError, photo_of
 
         try:
-            seen = picture(data, file.name)
-        except FileRefusedError as error:
+            photo = await anyio.to_thread.run_sync(photo_of, data, file.name)
+        except PictureError as error:
             raise CannotReadError(str(error)) from error
-        ending = {"image/jpeg": "jpg"}.get(seen.media_type, seen.media_type.rpartition("/")[2])
-        return Found((Part(f"{Path(file.name).stem}.{ending}", data, "picture"),))
+        kind = photo.image.media_type
+        ending = {"image/jpeg": "jpg"}.get(kind, kind.rpartition("/")[2])
+        part = Part(f"{Path(file.name).stem}.{ending}", photo.image.data, "picture")
+        return Found((part,), ", ".join(photo.notes))
 
 
 class Texts:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a494441"
+    "54789c636000000002000148afa4710000000049454e44ae426082"
+)
 
 
 def pdf(text: str) -> bytes:

@@ -251,9 +251,10 @@ def _read(workspace: Workspace, files: list[str], images: list[str], most: int) 
         raise InvalidInputError(f"'files' are {len(taken.texts)}; at most {MAX_FILES} are sent. Name fewer.")
     pictures = []
     for given in images:
-        image, private = workspace.read_image(given)
-        pictures.append([base64.b64encode(image.data).decode(), image.media_type])
-        taken.receipt.append(Sent(given, f"{len(image.data) // 1024:,} KB picture"))
+        photo, private = workspace.read_image(given)
+        pictures.append([base64.b64encode(photo.image.data).decode(), photo.image.media_type])
+        told = [f"{len(photo.image.data) // 1024:,} KB picture", *photo.notes]
+        taken.receipt.append(Sent(given, ", ".join(told)))
         taken.local_only = taken.local_only or private
     return {
         "texts": taken.texts,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ai.wire.raw.reading import decode
 from core.errors import InvalidInputError
-from core.files.workspace import MAX_IMAGE_BYTES, picture
+from core.files.photos import MAX_IMAGE_BYTES, picture
 from core.values import Effort, Image, Message, Part, Text, ToolCall, ToolChoice, ToolResult, ToolSpec
 from server.web.openai_api.bodies import MOST_MESSAGES
 from server.web.openai_api.errors import RefusedRequestError

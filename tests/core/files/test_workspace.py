@@ -177,7 +177,7 @@ def test_a_pdf_gives_its_text_page_by_page_and_a_broken_one_a_reason(space: Work
 
 def test_pictures_are_known_by_their_bytes(space: Workspace, root: Path) -> None:
     (root / "a.png").write_bytes(PNG)
-    assert space.read_image("a.png")[0].media_type == "image/png"
+    assert space.read_image("a.png")[0].image.media_type == "image/png"
     (root / "fake.png").write_text("text")
     with pytest.raises(FileRefusedError, match="no picture"):
         space.read_image("fake.png")

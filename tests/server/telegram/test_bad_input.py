@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import anyio.to_thread
 import pytest
 from fake_bot_api import FakeBotApi
 from open_telegram import GROUP, OWNER, seen, telegram
+from samples import PNG
 from scripted_ai import Hold
 
 from core.errors import ConfigError, StoreError
@@ -19,11 +21,6 @@ from server.telegram.polling import Poller
 from server.telegram.refusals import TokenRefusedError
 from server.telegram.rich import units
 from server.telegram.running import alone, find_token
-
-_PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc33"
-    "0000000049454e44ae426082"
-)
 
 
 async def test_a_token_that_is_refused_at_the_start_ends_it_with_the_next_step() -> None:
@@ -190,25 +187,39 @@ async def test_a_text_goes_along_and_the_receipt_says_so() -> None:
 
 async def test_a_picture_goes_to_the_ai() -> None:
     async with telegram({"gpt": ["A dot."]}) as bot:
-        file = bot.api.file(_PIXEL)
-        bot.api.write(photo=[{"file_id": file, "width": 1, "height": 1, "file_size": len(_PIXEL)}], caption="What?")
+        file = bot.api.file(PNG)
+        bot.api.write(photo=[{"file_id": file, "width": 1, "height": 1, "file_size": len(PNG)}], caption="What?")
         await bot.api.answer("A dot.")
         (image,) = [
             part for part in bot.app.clients["gpt"].requests[0].messages[-1].parts if hasattr(part, "media_type")
         ]
-        assert image.data == _PIXEL
+        assert image.data == PNG
 
 
 async def test_an_album_is_one_question() -> None:
     async with telegram({"gpt": ["Two dots."]}) as bot:
         for number in range(2):
-            photo = [{"file_id": bot.api.file(_PIXEL), "width": 1, "height": 1, "file_size": len(_PIXEL)}]
+            photo = [{"file_id": bot.api.file(PNG), "width": 1, "height": 1, "file_size": len(PNG)}]
             caption = {"caption": "How many?"} if number else {}
             bot.api.write(photo=photo, media_group_id="a1", **caption)
         await bot.api.answer("Two dots.")
         (request,) = bot.app.clients["gpt"].requests
         assert sum(hasattr(part, "media_type") for part in request.messages[-1].parts) == 2
         assert "How many?" in bot.asked[0]
+
+
+async def test_a_photo_that_is_sent_as_a_file_is_made_smaller_and_that_is_told() -> None:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (3_000, 30)).save(out, "TIFF")
+    async with telegram({"gpt": ["Black."]}) as bot:
+        file = {"file_id": bot.api.file(out.getvalue()), "file_name": "scan.tiff", "mime_type": "image/tiff"}
+        bot.api.write(document={**file, "file_size": len(out.getvalue())}, caption="What?")
+        await bot.api.answer("scan.tiff: scaled from 3,000 x 30 to 2,000 x 20 pixels, TIFF made PNG.")
+        await bot.api.answer("Black.")
+        parts = bot.app.clients["gpt"].requests[0].messages[-1].parts
+        assert [part.media_type for part in parts if hasattr(part, "media_type")] == ["image/png"]
 
 
 async def test_a_broken_picture_is_told() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from open_telegram import telegram
+from samples import PNG
 
 from core.media import recording
 from core.media.recording import Recording, RecordingError, Spoken
@@ -14,7 +15,7 @@ from server.telegram import bot as bot_module
 
 HEARD = Recording(9.0, (Spoken(0.0, 4.0, "What is two"), Spoken(4.0, 9.0, "and two?")), (), ("it was noisy",))
 SEEN = Recording(
-    61.0, (Spoken(1.0, 2.0, "Look."),), tuple((at, Image(b"\xff\xd8\xff jpeg", "image/jpeg")) for at in (10.0, 30.0))
+    61.0, (Spoken(1.0, 2.0, "Look."),), tuple((at, Image(PNG, "image/png")) for at in (10.0, 30.0))
 )
 
 
