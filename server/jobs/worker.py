@@ -28,7 +28,7 @@ from ai.runs.app import App
 from core.errors import InvalidInputError, StoreError
 from core.files.atomic import private_folder
 from core.jobs.jobs import NoWorker, done_here, may_exist
-from core.jobs.kinds import BATCH
+from core.jobs.kinds import BATCH, CALL_OFF, SLICE
 from core.memory.origin import ORIGIN, Origin
 from core.paths import data_dir
 from core.people.person import OWNER, PERSON, Person, acting_as
@@ -77,6 +77,12 @@ def keep_batches(app: App) -> None:
     """In a fleet this process holds the batches it accepts, whose files are here; their rows are asked by workers."""
     if not done_here():
         app.jobs.promise(keeps=(BATCH,))
+
+
+def keep_chats(app: App) -> None:
+    """In a fleet this process does all jobs it accepts: what is said in them belongs into transcripts that are here."""
+    if not done_here():
+        app.jobs.promise(keeps=[kind for kind in KINDS if kind not in (SLICE, CALL_OFF)])
 
 
 async def work(idle_s: float | None, *, at_once: int | None = None) -> None:

@@ -24,6 +24,7 @@ from core.media.recording import can_listen
 from core.messaging import TelegramConfig
 from core.paths import data_dir
 from core.people.person import OWNER, Person
+from server.jobs.worker import keep_chats
 from server.side_tasks import tasks_beside
 from server.telegram import commands
 from server.telegram.access import Access
@@ -176,6 +177,7 @@ async def open_bot(app: App, token: str, kept: TelegramStore) -> AsyncIterator[O
     async with api:
         me = await _who(api)
         await anyio.to_thread.run_sync(commands.menus)  # reads the words of all languages
+        keep_chats(app)
         async with tasks_beside() as tasks:
             bot = OpenBot(me, app, api, kept, tasks, config, await anyio.to_thread.run_sync(_readers))
             await bot.go_on()
