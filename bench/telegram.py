@@ -113,8 +113,7 @@ async def _person(api: FakeBotApi, chat: int, rounds: int, answered: Counter[int
 
 
 def _of(api: FakeBotApi, chat: int) -> list[Any]:
-    found = [shown for (where, _), shown in api.shown.items() if where == chat]
-    return found[-4:]
+    return api.said(chat)[-4:]
 
 
 async def _kills(program: TelegramProgram, answered: Counter[int], options: argparse.Namespace) -> None:

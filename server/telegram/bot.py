@@ -95,6 +95,8 @@ class OpenBot:
         """Take up what an earlier process left: turns first, then updates nobody has seen to."""
         for turn in await anyio.to_thread.run_sync(self.kept.open_turns):
             self.turns.start(turn)
+            if turn.kind == "ask" and not turn.sent:
+                self._tasks.start_soon(self._handler.sign_of_life, turn.spot)
         left = await anyio.to_thread.run_sync(self.kept.unhandled)
         await self.take([json.loads(body) for _, body in left])
 

@@ -25,7 +25,7 @@ MOST_FILE_BYTES = 20 * 1024 * 1024
 _TIMEOUT = httpx2.Timeout(20.0, connect=15.0)
 _KEEPALIVE_S = 15.0
 _PATIENCE_S = 90.0
-_LONGEST_WAIT_S = 30.0
+_AGAIN_S, _LONGEST_WAIT_S = 0.1, 30.0
 _MOST_CONNECTIONS, _KEPT_CONNECTIONS = 64, 8
 """Each that is idle is looked at for each request, and thirty messages a second need no more than a few."""
 _COUNTED = {"sendMessage": 1.0, "editMessageText": 0.25, "editMessageReplyMarkup": 0.25, "deleteMessage": 0.25}
@@ -133,7 +133,8 @@ class BotApi:
         long = method == "getUpdates"
         timeout = httpx2.Timeout(20.0, read=float(given.get("timeout", 0)) + 20.0) if long else _TIMEOUT
         try:
-            reply = await self._open.post(self._root + method, json=given, timeout=timeout)
+            with anyio.CancelScope(shield=not _repeatable(method)):  # else a message stands there that nobody knows
+                reply = await self._open.post(self._root + method, json=given, timeout=timeout)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise TelegramError(f"Telegram cannot be reached ({type(error).__name__}). Check the network.") from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:  # its text may have the address
@@ -154,7 +155,7 @@ class BotApi:
                 return None
         elif error.status:
             return None
-        return float(min(_LONGEST_WAIT_S, 0.25 * 2**tried) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads
+        return float(min(_LONGEST_WAIT_S, _AGAIN_S * 2**tried) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads
 
 
 def _client() -> httpx2.AsyncClient:

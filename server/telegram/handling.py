@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -25,16 +26,19 @@ from server.telegram.members import TooManyGuessesError, looks_like_code
 from server.telegram.places import place_of
 from server.telegram.pressing import Presses
 from server.telegram.questions import LONGEST, default_agent, question_turn
+from server.telegram.refusals import TelegramError
 from server.telegram.speech import say
 from server.telegram.store import Change, TelegramStore, migrate
 from server.telegram.turns import Turns
 from server.telegram.unforeseen import log_unforeseen
-from server.telegram.values import NewTurn, Place
+from server.telegram.values import NewTurn, Place, Spot
 
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 5
 """Questions of one conversation that wait; whoever sends more is told."""
+_SIGN_S = 4.0
+"""How long that something comes is worth telling."""
 _ALBUM_S = 1.0
 """How long after a picture of an album the next one may come."""
 _UNREADABLE = {"voice": "voice", "video": "video", "sticker": "sticker", "other": "unknown_kind"}
@@ -154,7 +158,7 @@ class Handler:
             turn = self._question(parts, place, person, language)
         if turn is not None and turn.kind == "ask":
             turn = await self._in_turn(said, place, turn, language)
-            self.tasks.start_soon(self._sign_of_life, said)
+            self.tasks.start_soon(self.sign_of_life, said.spot)
         await self._done(updates, [turn] if turn else [], changes)
 
     def _question(self, parts: Sequence[Said], place: Place, person: Person, language: str) -> NewTurn:
@@ -240,8 +244,10 @@ class Handler:
         await self.api.attempt("sendMessage", chat_id=update.chat, text=say(language, "private_group"))
         await self.api.attempt("leaveChat", chat_id=update.chat)
 
-    async def _sign_of_life(self, said: Said) -> None:
-        await self.api.attempt("sendChatAction", action="typing", **said.spot.address())
+    async def sign_of_life(self, spot: Spot) -> None:
+        """Tell in the chat that something comes, or not: it is no answer."""
+        with suppress(TelegramError):
+            await self.api.call("sendChatAction", patience_s=_SIGN_S, action="typing", **spot.address())
 
 
 def _code(said: Said) -> str | None:

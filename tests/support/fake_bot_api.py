@@ -79,6 +79,7 @@ class FakeBotApi:
         self.url = ""
         self.calls: list[Call] = []
         self.shown: dict[tuple[int, int], Shown] = {}
+        self._in_chat: dict[int, dict[int, Shown]] = defaultdict(dict)
         self.waiting: deque[dict[str, Any]] = deque()
         self.files: dict[str, tuple[bytes, int]] = {}
         self.changed = asyncio.Event()
@@ -157,7 +158,7 @@ class FakeBotApi:
 
     def said(self, chat: int = 7) -> list[Shown]:
         """What the bot says in *chat* now, in order."""
-        return [one for one in self.shown.values() if one.chat == chat]
+        return [one for one in self._in_chat[chat].values() if (chat, one.id) in self.shown]
 
     def done(self, *methods: str) -> list[Call]:
         return [call for call in self.calls if call.method in methods]
@@ -319,7 +320,7 @@ class FakeBotApi:
         shown.reply_to = (given.get("reply_parameters") or {}).get("message_id", 0)
         shown.only_for = alone
         shown.texts.append(plain)
-        self.shown[chat, shown.id] = shown
+        self.shown[chat, shown.id] = self._in_chat[chat][shown.id] = shown
         return self._told(shown)
 
     def _edit_message_text(self, given: dict[str, Any]) -> Any:
