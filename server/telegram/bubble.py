@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from core.errors import StoreError
 from core.events import CallFellBack, CallRetrying, Event, Thought, Token
 from core.view import RunView
 from server.telegram.answers import Drawn, Keyboard, stop_button
@@ -30,12 +31,15 @@ from server.telegram.refusals import (
 from server.telegram.rich import Piece, markdown_pieces, plain_piece, tail
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
+from server.telegram.unforeseen import ends_all, log_unforeseen
 from server.telegram.values import Spot, Turn
 
 log = logging.getLogger(__name__)
 
 _DRAFT_EVERY_S, _EDIT_EVERY_S, _GROUP_EVERY_S = 0.6, 1.2, 4.0
 """How often what is written so far is shown: see `flood.py` for what Telegram takes."""
+_TYPING_S = 4.0
+"""How long it is seen that the bot is typing, nearly: https://core.telegram.org/bots/api#sendchataction"""
 _SHOWN = 3_500
 _AGAIN_S, _LONGEST_AGAIN_S = 1.0, 30.0
 _LARGEST_DRAFT = 2**31 - 1
@@ -106,12 +110,20 @@ class Bubble:
         self._crowd = crowd
 
     async def show(self, live: Live) -> None:
-        """Show what *live* has, again and again, until cancelled. What cannot be shown now is left out."""
+        """Show what *live* has, again and again, until cancelled. What cannot be shown is left out."""
+        try:
+            await self._show(live)
+        except BaseException as error:
+            if ends_all(error):
+                raise
+            log_unforeseen(log, "preview of turn", self._turn.id, error)
+
+    async def _show(self, live: Live) -> None:
         shown = None
         if not self._drafts:
             await self._open()
-        elif self._crowd() > 1.0:
-            shown = ""  # that something comes is told already, and most answers are there before a draft would help
+        elif self._crowd() > 1.0:  # most answers are there before a draft would help
+            await anyio.sleep(min(_TYPING_S, self._pace * self._crowd()))
         while True:
             text = live.text
             if text != shown and await self._preview(text):
@@ -129,6 +141,7 @@ class Bubble:
         Raises:
             UnreachableError: This chat takes nothing from the bot any more.
             TokenRefusedError: The bot's token is no good any more.
+            TelegramError: It takes some things, and this not.
         """
         for number, piece in enumerate(drawn.pieces):
             last = number == len(drawn.pieces) - 1
@@ -148,8 +161,7 @@ class Bubble:
                 self._sent = self._sent[: arguments[0]]
             except TelegramError as error:
                 if error.status and not error.retry_after:
-                    log.warning("Telegram refused an answer (%s). Turn %d is closed.", error.status, self._turn.id)
-                    raise UnreachableError(str(error), error.status, error.told) from error
+                    raise
                 await anyio.sleep(wait_s)
                 wait_s = min(_LONGEST_AGAIN_S, wait_s * 2)
 
@@ -205,8 +217,11 @@ class Bubble:
             except UnknownOutcomeError:  # at worst two signs stand there; none says anything
                 await anyio.sleep(_AGAIN_S)
         self._sent.append(int(made["message_id"]))
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._kept.sent, self._turn.id, tuple(self._sent))
+        try:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._kept.sent, self._turn.id, tuple(self._sent))
+        except StoreError as error:  # at worst, after a kill, a second sign
+            log.warning("What shows turn %d cannot be noted: %s", self._turn.id, error)
 
     async def _preview(self, text: str) -> bool:
         if self._drafts:

@@ -126,6 +126,7 @@ def _silence_s(told: Any) -> float:
 _BY_WORDS: tuple[tuple[str, type[TelegramError], str], ...] = (
     ("not modified", NothingChangedError, "The message is like that already."),
     ("message to edit not found", MessageGoneError, "The message is not there any more."),
+    ("message_id_invalid", MessageGoneError, "The message is not there any more."),
     ("message can't be edited", MessageGoneError, "The message is not there any more."),
     ("parse entities", MarkupRefusedError, "Telegram does not take this markup."),
     ("file is too big", TooLargeError, "That file is larger than bots may download."),

@@ -26,7 +26,7 @@ from server.telegram.refusals import (
 from server.telegram.rich import Piece, markdown_pieces, packed, plain_piece
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
-from server.telegram.unforeseen import log_unforeseen
+from server.telegram.unforeseen import ends_all, log_unforeseen
 from server.telegram.values import NewTurn, Spot, Turn
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,9 @@ class Teller:
         """Say what *turn* holds: `text`, or `markdown`, with `keyboard`; with `private` to whoever asked alone."""
         try:
             await self._tell(turn)
-        except Exception as error:  # a sentence that nobody foresaw ends nothing else
+        except BaseException as error:  # a sentence that nobody foresaw ends nothing else
+            if ends_all(error):
+                raise
             log_unforeseen(log, "turn", turn.id, error)
         await self._close(turn)
 

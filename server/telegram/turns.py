@@ -30,8 +30,8 @@ from server.telegram.refusals import TelegramError, TokenRefusedError, Unreachab
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
-from server.telegram.unforeseen import log_unforeseen
-from server.telegram.values import Turn
+from server.telegram.unforeseen import ends_all, log_unforeseen
+from server.telegram.values import Spot, Turn
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,9 @@ class Turns:
             lane.now, lane.stopped, lane.nudged = lane.waiting.popleft(), "", anyio.Event()
             try:
                 await self._answer(lane, lane.now)
-            except Exception as error:  # others go on
+            except BaseException as error:  # others go on
+                if ends_all(error):
+                    raise
                 log_unforeseen(log, "turn", lane.now.id, error)
                 await self._close(lane.now)
             lane.now = None
@@ -164,25 +166,33 @@ class Turns:
 
     async def _answer(self, lane: _Lane, turn: Turn) -> None:
         """See *turn* through. Whatever goes wrong is that turn's, and is told."""
+        step = self._see_through
         while True:
             try:
-                person = await self._whose(turn)
-                if person is not None:
-                    with acting_as(person):
-                        await self._answer_for(lane, turn, person)
+                await step(lane, turn)
                 break
             except StoreError as error:  # it comes back; nothing is lost as long as the turn stays open
                 log.warning("A turn waits for the store: %s", error)
-                await anyio.sleep(_STORE_AGAIN_S)
-                found = await anyio.to_thread.run_sync(self._kept.turn, turn.id)
-                turn = found or turn
+                turn = await self._as_kept(turn)
             except UnreachableError:
-                await self._give_up(turn)
-                break
+                step = self._give_up
             except TokenRefusedError as error:  # whoever reads updates hears it too, and ends
                 log.error("%s", error)
                 return
         await self._close(turn)
+
+    async def _as_kept(self, turn: Turn) -> Turn:
+        """*turn* with what is known of it by now: what shows it, so that nothing is shown twice."""
+        while True:
+            await anyio.sleep(_STORE_AGAIN_S)
+            with suppress(StoreError):
+                return await anyio.to_thread.run_sync(self._kept.turn, turn.id) or turn
+
+    async def _see_through(self, lane: _Lane, turn: Turn) -> None:
+        person = await self._whose(turn)
+        if person is not None:
+            with acting_as(person):
+                await self._answer_for(lane, turn, person)
 
     async def _answer_for(self, lane: _Lane, turn: Turn, person: Person) -> None:
         if turn.place.startswith(GUEST):
@@ -193,7 +203,24 @@ class Turns:
         async with tasks_beside() as tasks:
             tasks.start_soon(bubble.show, live)
             drawn = await self._outcome(lane, turn, person, live)
-        await bubble.finish(drawn)
+        try:
+            await bubble.finish(drawn)
+        except (UnreachableError, TokenRefusedError):
+            raise
+        except TelegramError as error:
+            log.warning("Telegram refused the answer of turn %d (%s).", turn.id, error.status)
+            await self._tell_refused(bubble, turn, error)
+
+    async def _tell_refused(self, bubble: Bubble, turn: Turn, refused: TelegramError) -> None:
+        """Say that the answer cannot be shown: in its place, and where nothing can be written there, in private."""
+        try:
+            await bubble.finish(answers.sentence(say(turn.language, "answer_refused", reason=refused.told)))
+        except (UnreachableError, TokenRefusedError):
+            raise
+        except TelegramError as error:
+            if turn.spot.group:
+                alone = replace(turn, spot=Spot(turn.user), asked=0)
+                await self._teller.soon(alone, {"text": say(turn.language, "not_there", reason=error.told)})
 
     def _crowd(self) -> float:
         """What is being written is drawn less often when many write: whoever asks something short shall not wait."""
@@ -227,11 +254,13 @@ class Turns:
             raise
         except MootError as error:
             return answers.sentence(say(turn.language, "failed", reason=str(error)))
-        except Exception as error:  # a question that nobody foresaw is that question's failure
+        except BaseException as error:  # a question that nobody foresaw is that question's failure
+            if ends_all(error):
+                raise
             log_unforeseen(log, "turn", turn.id, error)
             return answers.sentence(say(turn.language, "unforeseen"))
 
-    async def _give_up(self, turn: Turn) -> None:
+    async def _give_up(self, lane: _Lane, turn: Turn) -> None:
         """The chat takes nothing any more: nobody is to pay for what nobody reads."""
         current = await anyio.to_thread.run_sync(self._kept.turn, turn.id)
         person = await self._whose(turn)
