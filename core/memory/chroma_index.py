@@ -7,6 +7,7 @@ neighbours of the others.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -29,6 +30,10 @@ _AT_ONCE = 250
 _TIMEOUT_S = 10.0
 _SILENT_S = 30.0
 """How long one that took too long is not asked again: not every question shall wait for it."""
+_LONGEST_S = 20.0
+_LARGEST = 32 * 1024 * 1024
+"""Bytes of a reply; ours are a tenth of a megabyte."""
+_LISTED = 1_000
 _MOST = 2**63
 """No number of a turn is as high."""
 _ODD = "The server of CHROMA_URL answers oddly. Check that it is a Chroma server, 1.0 or newer."
@@ -136,10 +141,15 @@ class ChromaIndex:
 
     def _listed(self) -> dict[str, str]:
         """What the server calls each collection, by our name for it."""
-        found = self._send("GET", self._base, None)
-        if not isinstance(found, list):
-            raise StoreError(_ODD)
-        return dict(map(_told, found))
+        told: dict[str, str] = {}
+        while True:
+            found = self._send("GET", f"{self._base}?limit={_LISTED}&offset={len(told)}", None)
+            if not isinstance(found, list):
+                raise StoreError(_ODD)
+            before = len(told)
+            told |= dict(map(_told, found))
+            if len(found) < _LISTED or len(told) == before:
+                return told
 
     def _post(self, url: str, body: dict[str, Any]) -> Any:
         return self._send("POST", url, body)
@@ -150,7 +160,8 @@ class ChromaIndex:
         if time.monotonic() < self._silent_until:
             raise StoreError(_AWAY)
         try:
-            reply = self._connected().request(method, url, json=body)
+            with self._connected().stream(method, url, json=body) as reply:
+                text = _read(reply)
         except httpx2.TimeoutException as error:
             self._silent_until = time.monotonic() + _SILENT_S
             raise StoreError(_AWAY) from error
@@ -163,7 +174,7 @@ class ChromaIndex:
         if not reply.is_success:
             raise StoreError(f"The server of CHROMA_URL refuses a request ({reply.status_code}). Try again later.")
         try:
-            return reply.json()
+            return json.loads(text)
         except (ValueError, RecursionError) as error:
             raise StoreError(_ODD) from error
 
@@ -178,6 +189,20 @@ class ChromaIndex:
                     headers = {"x-chroma-token": token}
                 self._client = httpx2.Client(timeout=_TIMEOUT_S, headers=headers)
             return self._client
+
+
+def _read(reply: httpx2.Response) -> bytes:
+    """All that *reply* holds, within bounds."""
+    import httpx2
+
+    until, found = time.monotonic() + _LONGEST_S, bytearray()
+    for piece in reply.iter_bytes():
+        found += piece
+        if len(found) > _LARGEST:
+            raise StoreError(_ODD)
+        if time.monotonic() > until:
+            raise httpx2.ReadTimeout("a reply that comes by drops")
+    return bytes(found)
 
 
 def _told(collection: Any) -> tuple[str, str]:

@@ -19,9 +19,11 @@ from core.untrusted import clean, one_line
 _FIELDS = ("thread", "channel", "topic", "at", "author", "person", "tool", "message", "text")
 _LONGEST = 10_000_000
 _LONGEST_NAME = 500
-_TOLD = ("at", "author", "person", "tool", "message", "text")
+_TOLD = ("author", "person", "tool", "message", "text")
 Told = tuple[str, ...]
-"""By what a turn is known again."""
+"""By what a turn is known again, beside its time."""
+Kept = dict[tuple[str, Place], dict[Told, Counter[str]]]
+"""What is kept: by thread and place, and then by what was said, how often at what time."""
 _AT_ONCE = 500
 
 
@@ -58,17 +60,14 @@ def take_in(threads: Threads, lines: Iterable[str]) -> int:
         return 0
     known = _kept(threads)
     homes: dict[str, Place] = dict(known.keys())
-    fresh: list[tuple[str, Place, Turn]] = []
-    for number, name, place, turn in read:
+    for number, name, place, _ in read:
         if homes.setdefault(name, place) != place:
             raise InvalidInputError(
                 f"Line {number}: 'thread' {name!r} belongs to another chat or topic. Give it another name there."
             )
-        there = known.get((name, place))
-        if there is not None and there[_told(turn)] > 0:
-            there[_told(turn)] -= 1
-        else:
-            fresh.append((name, place, turn))
+    exact_first = sorted(read, key=lambda one: not one[3].at)
+    here = {one[0] for one in exact_first if _there(known, *one[1:])}
+    fresh = [(name, place, turn) for number, name, place, turn in read if number not in here]
     if fresh:
         grouped = [(*where, [turn for *_, turn in some]) for where, some in groupby(fresh, key=lambda one: one[:2])]
         threads.add_all(grouped).result()
@@ -91,13 +90,27 @@ def _whole(lines: Iterable[str]) -> Iterator[str]:
         ) from None
 
 
-def _kept(threads: Threads) -> dict[tuple[str, Place], Counter[Told]]:
+def _there(known: Kept, name: str, place: Place, turn: Turn) -> bool:
+    """Whether *turn* is among what is *known*, and is counted off; one without a time is whichever says the same."""
+    same = known.get((name, place), {}).get(_told(turn))
+    if not same:
+        return False
+    at = turn.at or next(iter(same))
+    if not same[at]:
+        return False
+    same[at] -= 1
+    if not same[at]:
+        del same[at]
+    return True
+
+
+def _kept(threads: Threads) -> Kept:
     """What is kept already, so that a file that is imported twice is kept once."""
-    found: dict[tuple[str, Place], Counter[Told]] = {}
+    found: Kept = {}
     for one in exported(threads, Scope.of_everything()):
         key = one["thread"], Place(one.get("channel", ""), one.get("topic", ""))
         told = tuple(one.get(name, "") for name in _TOLD)
-        found.setdefault(key, Counter())[told] += 1
+        found.setdefault(key, {}).setdefault(told, Counter())[one.get("at", "")] += 1
     return found
 
 

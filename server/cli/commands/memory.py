@@ -65,9 +65,9 @@ def forget(everything: bool, yes: bool, as_json: bool, **what: Any) -> None:
 
 @memory.command("export")
 @WHERE
-@click.option("-o", "--output", type=click.File("w", encoding="utf-8"), default="-", help="A file for it.")
-def export_said(output: Any, **where: Any) -> None:
-    """Write what was said as JSON lines, word for word."""
+@click.option("-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="A file for it.")
+def export_said(output: str, **where: Any) -> None:
+    """Write what was said as JSON lines, word for word. The file is for you alone."""
     from server.cli.showing.memory import export
 
     sys.exit(opt.reporting(lambda: export(where, output)))

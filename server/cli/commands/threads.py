@@ -37,10 +37,17 @@ def threads(context: click.Context, as_json: bool) -> None:
 
 @threads.command()
 @click.argument("name", shell_complete=complete_threads)
-@click.option("-o", "--output", type=click.File("w", encoding="utf-8"), default="-", help="A file for it.")
-def show(name: str, output: Any) -> None:
-    """Print the thread NAME as Markdown."""
-    output.write(_use(lambda kept: kept.markdown(name)))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="A file for it.")
+def show(name: str, output: str) -> None:
+    """Print the thread NAME as Markdown. A file of it is for you alone."""
+    from server.cli.showing.private_file import private_output
+
+    def write() -> None:
+        text = _use(lambda kept: kept.markdown(name))
+        with private_output(output) as file:
+            file.write(text)
+
+    opt.reporting(write)
 
 
 @threads.command()
@@ -50,15 +57,17 @@ def search(words: tuple[str, ...], as_json: bool) -> None:
     """Find turns that hold all WORDS, and then those that mean the same."""
     from server.cli.showing.memory import turns_like
 
-    found = _use(lambda kept: turns_like(kept, " ".join(words)))
+    found, notes = opt.reporting(lambda: turns_like(" ".join(words)), as_json)
     if as_json:
-        _print_json("matches", found)
-        return
+        _print_json("matches", found, notes=notes)
+        sys.exit(opt.OK if found else opt.NONE)
     for one in found:
         click.echo(f"{one.thread}, {one.author}, {one.at[:16].replace('T', ' ')}: {one.excerpt}")
+    for line in notes:
+        opt.note(line)
     if not found:
         click.echo("Nothing found.", err=True)
-        sys.exit(1)
+        sys.exit(opt.NONE)
 
 
 @threads.command()
@@ -86,7 +95,7 @@ def _use(work: Callable[[Threads], T]) -> T:
         kept.close()
 
 
-def _print_json(name: str, found: Sequence[Any]) -> None:
+def _print_json(name: str, found: Sequence[Any], **more: Any) -> None:
     from dataclasses import asdict
 
-    opt.print_json({name: [asdict(one) for one in found]})
+    opt.print_json({name: [asdict(one) for one in found], **more})

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, TextIO
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -19,7 +19,6 @@ from ai.recall.forgetting import forget as forget_everywhere
 from ai.recall.opening import index_all, with_memory
 from ai.runs.app import open_app
 from ai.runs.run import Run
-from core.config import load_config
 from core.errors import InvalidInputError
 from core.memory.forgetting import Forgotten, Which
 from core.memory.found import Found
@@ -27,10 +26,10 @@ from core.memory.memory import Memory, MemoryStatus
 from core.memory.moving import exported, take_in
 from core.memory.scope import Scope
 from core.memory.threads import Match, Threads
-from core.paths import credentials_path
 from core.people.person import acting
 from core.untrusted import clean, one_line, quoted
 from server.cli.options import NONE, OK, note, print_json
+from server.cli.showing.private_file import private_output
 from tools.recipe.kit import counted
 
 Where = Mapping[str, str | None]
@@ -132,12 +131,13 @@ def forget_thread(name: str) -> bool:
     return bool(gone.turns)
 
 
-def export(where: Where, output: TextIO) -> int:
-    """Write what was said to *output*."""
+def export(where: Where, name: str) -> int:
+    """Write what was said to the file *name*."""
     threads = _threads()
     try:
-        for one in exported(threads, scope_of(where)):
-            output.write(json.dumps(one, ensure_ascii=False) + "\n")
+        with private_output(name) as output:
+            for one in exported(threads, scope_of(where)):
+                output.write(json.dumps(one, ensure_ascii=False) + "\n")
     finally:
         threads.close()
     return OK
@@ -171,17 +171,9 @@ def install_vectors_now(*, minilm: bool) -> int:
     return OK
 
 
-def turns_like(threads: Threads, words: str) -> list[Match]:
-    """Turns of *threads* that hold all *words*, and where these are few, others that matter to them. Blocks."""
-    found = threads.search(words)
-    if len(found) >= _FEW:
-        return found
-    memory = open_memory(threads, load_config(credentials_path()).memory)
-    known = {(one.thread, one.author, one.at) for one in found}
-    for one in memory.search(Scope.of_everything(), words, most=_FEW).passages:
-        if (one.thread, one.author, one.at) not in known:
-            found.append(Match(one.thread, one.author, one.at, one_line(one.text, _EXCERPT)))
-    return found
+def turns_like(words: str) -> tuple[list[Match], tuple[str, ...]]:
+    """Turns that hold all *words*, and where these are few, others that matter to them; and what was not searched."""
+    return anyio.run(_like, words)
 
 
 def _threads() -> Threads:
@@ -225,6 +217,19 @@ async def _search(scope: Scope, question: str, most: int) -> Found:
             return memory.search(scope, question, most=most)
 
         return await with_memory(run, look)
+
+
+async def _like(words: str) -> tuple[list[Match], tuple[str, ...]]:
+    async with _opened() as run:
+        matches = await anyio.to_thread.run_sync(run.threads.search, words)
+        if len(matches) >= _FEW:
+            return matches, ()
+        found = await with_memory(run, lambda memory: memory.search(Scope.of_everything(), words, most=_FEW))
+        known = {(one.thread, one.author, one.at) for one in matches}
+        for one in found.passages:
+            if (one.thread, one.author, one.at) not in known:
+                matches.append(Match(one.thread, one.author, one.at, one_line(one.text, _EXCERPT)))
+        return matches, found.notes
 
 
 async def _forget(scope: Scope, which: Which) -> Forgotten:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.errors import StoreError
+from core.memory import chroma_index
 from core.memory.chroma_index import ChromaIndex
 from core.memory.memory import Memory
 from core.memory.scope import Scope
@@ -132,6 +134,31 @@ def test_a_server_that_says_nothing_holds_up_one_question_alone(
         with pytest.raises(BlockingIOError):
             silent.accept()
         memory.close()
+
+
+@pytest.mark.parametrize("bound", ["_LARGEST", "_LONGEST_S"])
+def test_a_reply_without_an_end_is_broken_off(threads: Threads, monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    monkeypatch.setattr(chroma_index, bound, 1_000 if bound == "_LARGEST" else -1.0)
+    with Fake(other="[" + " " * 100_000 + "]") as fake:
+        index = ChromaIndex(fake.url, threads.store)
+        with pytest.raises(StoreError, match="CHROMA_URL"):
+            index.forget([1])
+        index.close()
+
+
+def test_all_collections_of_a_server_are_listed_though_it_lists_a_few_at_once(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chroma_index, "_LISTED", 2)
+    pages = {f"collections?limit=2&offset={at}": _page(at) for at in (0, 2, 4)}
+    with Fake(**pages, other="null") as fake:
+        index = ChromaIndex(fake.url, threads.store)
+        assert list(index._listed()) == ["n0", "n1", "n2", "n3", "n4"]
+        index.close()
+
+
+def _page(at: int) -> str:
+    return json.dumps([{"id": f"c-{number}", "name": f"n{number}"} for number in range(at, min(at + 2, 5))])
 
 
 def test_an_index_that_was_emptied_is_made_anew(threads: Threads) -> None:

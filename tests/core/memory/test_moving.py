@@ -95,3 +95,13 @@ def test_what_no_terminal_shows_is_taken_out_of_every_field(threads: Threads) ->
     assert "\x00" not in turn.text
     assert turn.author.isprintable()
     assert threads.all()[0].name == "a"
+
+
+def test_lines_without_a_time_that_are_imported_twice_are_kept_once(threads: Threads) -> None:
+    lines = [json.dumps({"thread": "n", "text": text}) for text in ("one", "two", "two")]
+    timed = json.dumps({"thread": "n", "text": "two", "at": "2026-03-01T12:00:00+00:00"})
+    assert take_in(threads, lines) == 3
+    assert take_in(threads, lines) == 0
+    assert take_in(threads, [*lines, timed]) == 1
+    assert take_in(threads, [*lines, timed]) == 0
+    assert take_in(threads, [*lines, lines[0], timed]) == 1

@@ -112,3 +112,17 @@ def test_a_place_or_day_that_is_none_never_means_everything(words: tuple[str, ..
     refused = run(*words)
     assert (refused.exit_code, why in refused.output, "kayak" in refused.output) == (2, True, False)
     assert json.loads(run("--json").output)["turns"] == 3
+
+
+def test_an_export_is_for_its_owner_alone_and_whole_or_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "said.jsonl"
+    file.write_text("before")
+    file.chmod(0o644)
+    assert run("export", "--thread", "a", "-o", str(file)).exit_code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(file.read_text().splitlines()) == 2
+    (data_dir() / "threads.db").write_bytes(b"no database" * 1_000)
+    assert run("export", "-o", str(file)).exit_code == 1
+    assert len(file.read_text().splitlines()) == 2
+    assert [path.name for path in tmp_path.glob("said*")] == ["said.jsonl"]
+    assert "cannot be written: " in run("export", "-o", str(tmp_path / "none" / "x")).output

@@ -48,6 +48,16 @@ def test_turns_are_found_by_their_words() -> None:
     assert nothing.exit_code == 1 and "Nothing found." in nothing.stderr
 
 
+def test_a_search_says_that_words_alone_were_searched_and_that_nothing_was_found() -> None:
+    assert "Only words were searched. Static vectors" in moot("search", "which", "blue").stderr
+    nothing = moot("search", "green", "--json")
+    assert nothing.exit_code == 1
+    told = json.loads(nothing.stdout)
+    assert told["matches"] == []
+    assert told["notes"][0].endswith("Run: moot memory install")
+    assert moot("search", "?").exit_code == 2
+
+
 def test_a_thread_is_forgotten_only_after_a_yes() -> None:
     unasked = moot("delete", "paint")
     assert unasked.exit_code == 2 and "--yes" in unasked.output
