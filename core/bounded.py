@@ -9,10 +9,13 @@ error's attribute `problem`, where it has one, else the error's name.
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 MOST_ANSWER = 64 * 1024 * 1024
 """Characters of what is found: whoever asked has to hold them, too."""
+
+_NEEDED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
 def command() -> list[str]:
     """The program that reads, for a subprocess. It writes one JSON object: what was found, or `problem`."""
     return [sys.executable, "-I", __file__]
+
+
+def environment() -> dict[str, str]:
+    """What that program may know of ours: where things are, and no key."""
+    return {name: value for name, value in os.environ.items() if name.upper() in _NEEDED}
 
 
 def order(reader: Path, data: bytes, *, memory_bytes: int, cpu_s: int, **limits: Any) -> bytes:
@@ -49,7 +57,9 @@ def found_by(reader: Path, data: bytes, *, memory_bytes: int, seconds: int, **li
     told = order(reader, data, memory_bytes=memory_bytes, cpu_s=seconds, **limits)
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     try:
-        done = subprocess.run(command(), input=told, stdout=pipe, stderr=null, timeout=seconds * 1.5, check=False)
+        done = subprocess.run(
+            command(), input=told, stdout=pipe, stderr=null, timeout=seconds * 1.5, check=False, env=environment()
+        )
     except subprocess.TimeoutExpired:
         raise OutOfBoundsError from None
     if done.returncode:
@@ -95,3 +105,5 @@ def _bound(memory: int, seconds: int) -> None:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # a library's own threads may not let the interpreter end in order, and nothing is left to be done

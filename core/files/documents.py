@@ -1,10 +1,14 @@
-"""Text out of documents that are no text: PDF files and those of office programs, each read in a bounded process."""
+"""Text out of documents that are no text: PDF, those of office programs, pages, and what the extra `documents` reads.
+
+Each is read in a process of bounded time and memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.util import find_spec
+from pathlib import Path, PurePath
 from typing import Any
 
 from core.bounded import OutOfBoundsError, found_by
@@ -18,9 +22,18 @@ SECONDS = 20
 _MEMORY_BYTES = 1536 * 1024 * 1024
 _HEADER_WITHIN = 1024
 """Bytes before the header that viewers tolerate (ISO 32000-1, annex H.3, note 13)."""
-_PDF_CHILD, _OFFICE_CHILD = (Path(__file__).with_name(f"{kind}_child.py") for kind in ("pdf", "office"))
-_OFFICE = (".docx", ".docm", ".xlsx", ".xlsm", ".pptx", ".pptm", ".odt", ".ods", ".odp")
-_OLD = (".doc", ".xls", ".ppt")
+_PDF_CHILD, _OFFICE_CHILD, _PAGE_CHILD, _FOREIGN_CHILD = (
+    Path(__file__).with_name(f"{kind}_child.py") for kind in ("pdf", "office", "page", "foreign")
+)
+_WORD, _EXCEL = (".docx", ".docm", ".dotx", ".dotm"), (".xlsx", ".xlsm", ".xltx", ".xltm")
+_POWERPOINT = (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm")
+_OPEN = (".odt", ".ods", ".odp", ".odg", ".ott", ".ots", ".otp")
+_OFFICE = (*_WORD, *_EXCEL, *_POWERPOINT, *_OPEN)
+_OLD = (".doc", ".dot", ".xls", ".xlt", ".ppt", ".pps", ".pot")
+_TEXTUAL = (".rtf", ".eml", ".fb2")
+"""Those of the foreign ones that can be read as they are, with some goodwill."""
+_FOREIGN = (*_OLD, *_TEXTUAL, ".xlsb", ".epub", ".msg", ".pages", ".numbers", ".key", ".hwp", ".hwpx")
+_PAGES = (".html", ".htm", ".xhtml")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _UNPACKED_BYTES = 256 * 1024 * 1024
 _NAMED_PAGES = 10
@@ -38,20 +51,32 @@ class Document:
     notes: tuple[str, ...] = ()
 
 
-def document_of(name: str, data: bytes) -> Document | None:
+def is_document(name: str) -> bool:
+    """Whether a file of that name is a document, which may be larger than a text."""
+    return name.lower().endswith((".pdf", *_OFFICE, *_FOREIGN))
+
+
+def document_of(name: str, data: bytes, *, pages: bool = False) -> Document | None:
     """The text of *data*, where it is a document that is no text itself. Blocks: call it in a thread.
+
+    Args:
+        pages: Whether HTML is a page to read, rather than code.
 
     Raises:
         DocumentError: It cannot be read; the message says why.
     """
     if is_pdf(name, data):
         return pdf_text(data)
-    lowered = name.lower()
-    if data.startswith(_OLE) and lowered.endswith((*_OFFICE, *_OLD)):
+    ending = PurePath(name.lower()).suffix
+    if ending in _OFFICE and data.startswith(_OLE):
         raise DocumentError(
             "is protected by a password, or of an old format. Save it without one, as docx, xlsx or pptx."
         )
-    return office_text(data) if data.startswith(b"PK\x03\x04") and lowered.endswith(_OFFICE) else None
+    if ending in _OFFICE and data.startswith(b"PK\x03\x04"):
+        return office_text(data)
+    if ending in _FOREIGN:
+        return page_of(data) if data.lstrip()[:1] == b"<" and ending in _OLD else foreign_text(data, ending)
+    return page_of(data) if pages and ending in _PAGES else None
 
 
 def is_pdf(name: str, data: bytes) -> bool:
@@ -102,10 +127,64 @@ def office_text(data: bytes, *, seconds: int = SECONDS) -> Document:
             raise DocumentError(f"cannot be read ({found.get('problem')}). Save it anew, or as text.")
 
 
+def page_of(data: bytes, *, charset: str = "", seconds: int = SECONDS) -> Document:
+    """What a person reads of a page of HTML. Blocks: call it in a thread.
+
+    Args:
+        charset: As its server said; empty: as it says itself.
+
+    Raises:
+        DocumentError: It holds no text, or takes more than it may.
+    """
+    return _plain(_asked(_PAGE_CHILD, {"characters": LONGEST_TEXT, "charset": charset}, data, seconds))
+
+
+def can_read_foreign() -> bool:
+    """Whether the extra `documents` is installed. Imports nothing."""
+    return find_spec("xberg") is not None
+
+
+def foreign_text(data: bytes, ending: str, *, seconds: int = SECONDS) -> Document:
+    """The text of a document of the kind that *ending* says. Blocks: call it in a thread.
+
+    Raises:
+        DocumentError: It is broken, holds no text, takes more than it may, or needs what is not installed.
+    """
+    if data.startswith(b"{\\rtf"):
+        ending = ".rtf"  # whatever it is called: Word takes it, too
+    if not can_read_foreign():
+        return _as_it_is(data, ending)
+    limits = {"characters": LONGEST_TEXT, "unpacked_bytes": _UNPACKED_BYTES, "ending": ending}
+    return _plain(_asked(_FOREIGN_CHILD, limits, data, seconds))
+
+
+def _as_it_is(data: bytes, ending: str) -> Document:
+    kind = ending[1:].upper()
+    if ending in _TEXTUAL and b"\0" not in data:
+        note = f"{kind} as it stands in the file: install moot-mcp[documents] to have it read"
+        return Document(data.decode("utf-8", "replace"), (note,))
+    raise DocumentError(
+        f"is of a kind ({kind}) that the extra 'documents' reads. Install moot-mcp[documents], or save it as PDF."
+    )
+
+
+def _plain(found: dict[str, Any]) -> Document:
+    match found:
+        case {"text": str(text), "notes": list(notes), "cut": bool(cut)} if text.strip():
+            told = [*notes, f"cut after {LONGEST_TEXT:,} characters"] if cut else notes
+            return Document(text, tuple(told))
+        case {"text": str()}:
+            raise DocumentError("holds no text. Send pictures of it instead.")
+        case {"problem": "MemoryError"}:
+            raise DocumentError(_TOO_MUCH)
+        case _:
+            raise DocumentError(f"cannot be read ({found.get('problem')}). Save it anew, as PDF, or as text.")
+
+
 _TOO_MUCH = "takes more time or memory than one file may. Save it anew, print it into a PDF, or save it as text."
 
 
-def _asked(child: Path, limits: dict[str, int], data: bytes, seconds: int) -> dict[str, Any]:
+def _asked(child: Path, limits: dict[str, Any], data: bytes, seconds: int) -> dict[str, Any]:
     try:
         return found_by(child, data, memory_bytes=_MEMORY_BYTES, seconds=seconds, **limits)
     except OutOfBoundsError:

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from core.errors import InvalidInputError
-from core.files.documents import DocumentError, pdf_text
-from core.files.pages import page_text
+from core.files.documents import DocumentError, page_of, pdf_text
 
 MAX_BYTES = 5 * 1024 * 1024
 _MOST_REDIRECTS = 5
@@ -217,21 +216,24 @@ def _read(url: str, response: http.client.HTTPResponse, most: int) -> _Reply:
     if len(body) > most:
         size = f"{most // 1024 // 1024} MB" if most >= 1024 * 1024 else f"{most // 1024} KB"
         raise LinkRefusedError(f"{_told(url)} is larger than {size}. Send a part of it.")
-    return _Reply(None, kind, response.headers.get_content_charset() or "utf-8", bytes(body))
+    return _Reply(None, kind, response.headers.get_content_charset() or "", bytes(body))
 
 
 def _page(url: str, reply: _Reply) -> Page:
-    if reply.kind == "application/pdf":
-        try:
-            document = pdf_text(reply.body)
-        except DocumentError as error:
-            raise LinkRefusedError(f"{_told(url)} {error}") from error
-        return Page(url, document.text, document.notes, reply.kind)
     try:
-        text = reply.body.decode(reply.charset, "replace")
+        if reply.kind == "application/pdf":
+            document = pdf_text(reply.body)
+            return Page(url, document.text, document.notes, reply.kind)
+        if "html" in reply.kind:
+            document = page_of(reply.body, charset=reply.charset)
+            return Page(url, document.text, document.notes, reply.kind)
+    except DocumentError as error:
+        raise LinkRefusedError(f"{_told(url)} {error}") from error
+    try:
+        text = reply.body.decode(reply.charset or "utf-8", "replace")
     except LookupError:
         text = reply.body.decode("utf-8", "replace")
-    return Page(url, page_text(text) if "html" in reply.kind else text, kind=reply.kind)
+    return Page(url, text, kind=reply.kind)
 
 
 def _told(url: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from core.errors import InvalidInputError
-from core.files.documents import Document, DocumentError, document_of
+from core.files.documents import Document, DocumentError, document_of, is_document
 from core.files.opening import NotPlainError, read_below
 from core.files.photos import Photo, PictureError, most_bytes, photo_of
 from core.paths import data_dir
@@ -121,7 +121,7 @@ class Workspace:
         root, path = self._find(given)
         name = path.relative_to(root).as_posix()
         self._refuse_secret(given, root, path)
-        longest = MAX_PDF_BYTES if path.suffix.lower() == ".pdf" else MAX_TEXT_BYTES
+        longest = MAX_PDF_BYTES if is_document(path.name) else MAX_TEXT_BYTES
         document = _document(given, path.name, self._bytes(given, root, path, longest))
         if found := self.secret_in(document.text, name):
             raise FileRefusedError(f"{given!r} is not sent: {found}. Remove it from the file, or {self._way_out()}.")

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from core.bounded import command, order
+from core.bounded import command, environment, order
 from core.errors import InvalidInputError
 from core.values import Image
 
@@ -125,7 +125,9 @@ async def _asked(told: bytes, seconds: float) -> dict[str, Any]:
     """What the process says to *told*."""
     try:
         with anyio.fail_after(seconds):
-            done = await anyio.run_process(command(), input=told, stderr=subprocess.DEVNULL, check=False)
+            done = await anyio.run_process(
+                command(), input=told, stderr=subprocess.DEVNULL, check=False, env=environment()
+            )
     except TimeoutError:
         raise RecordingError("The recording takes longer to read than one may. Send a shorter one.") from None
     except OSError as error:

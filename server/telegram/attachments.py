@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -112,7 +113,7 @@ class Texts:
         from core.files.documents import DocumentError, document_of
 
         try:
-            document = await anyio.to_thread.run_sync(document_of, file.name, data)
+            document = await anyio.to_thread.run_sync(partial(document_of, file.name, data, pages=True))
         except DocumentError as error:
             raise CannotReadError(f"It {error}") from error
         if document is not None:

@@ -12,7 +12,7 @@ import pytest
 
 from core.files import links
 from core.files.links import LinkRefusedError, fetch, is_public
-from core.files.pages import page_text
+from core.files.page_child import page_text
 
 PAGE = """<html><head><title>Bees</title><style>p {}</style></head><body><nav>Menu</nav>
 <h1>Bees</h1><p>They <b>dance</b>,
