@@ -91,7 +91,7 @@ _MOST_WEIGHED = 80
 
 def _for_length(connection: Any, scores: dict[int, float]) -> dict[int, float]:
     """The best of *scores* less what a turn holds for its length alone."""
-    chosen = ordered(scores)[:_MOST_WEIGHED]
+    chosen = ordered(scores, _MOST_WEIGHED)
     lengths = dict(rows_of(connection, "id, length(text)", chosen))
     mean = sum(lengths.values()) / max(1, len(lengths)) or 1
     return {

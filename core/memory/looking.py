@@ -58,7 +58,7 @@ class Look:
         found: list[int] = []
         for turn in order[:_CHANGED]:
             sentence = telling(rows[turn]["text"], self.asked.rest)
-            like = ordered(by_words(connection, self.where, sentence, self.known))[:_OTHERS]
+            like = ordered(by_words(connection, self.where, sentence, self.known), _OTHERS)
             rows |= self._rows(connection, [other for other in like if other not in rows])
             others = [other for other in like if other in rows and other != turn]
             texts = {other: rows[other]["text"] for other in others}
@@ -71,7 +71,7 @@ class Look:
 
     def _joined(self, connection: Any, told: Mapping[int, float]) -> list[int]:
         """The turns of *told* and those of like meaning, best first."""
-        scores = fused((ordered(told)[:CANDIDATES], 1.0), (list(self.similar), 1.0))
+        scores = fused((ordered(told, CANDIDATES), 1.0), (list(self.similar), 1.0))
         if self.asked.who != "anybody":
             people = {row[0]: row[1] == USER for row in rows_of(connection, "id, author", scores)}
             meant = self.asked.who == "people"

@@ -29,9 +29,13 @@ def fused(*rankings: tuple[Sequence[int], float]) -> dict[int, float]:
     return scores
 
 
-def ordered(scores: Mapping[int, float]) -> list[int]:
-    """Best first; of two as good the newer."""
-    return [turn for _, turn in sorted(((score, turn) for turn, score in scores.items()), reverse=True)]
+def ordered(scores: Mapping[int, float], most: int | None = None) -> list[int]:
+    """The *most* best ones, or all, best first; of two as good the newer."""
+    told = scores.items()
+    if most is None or len(scores) <= most:
+        return [turn for _, turn in sorted([(score, turn) for turn, score in told], reverse=True)]
+    least = sorted(scores.values(), reverse=True)[most - 1]  # numbers alone are ordered five times as fast
+    return [turn for _, turn in sorted([(score, turn) for turn, score in told if score >= least], reverse=True)[:most]]
 
 
 def with_span(inside: Sequence[int], overall: Sequence[int]) -> list[int]:
