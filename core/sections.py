@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 FILE = "credentials.json"
 """How messages call the file: by name only, since they may reach a model."""
@@ -16,7 +17,23 @@ RowName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{
 
 
 class Strict(BaseModel):
+    """A section, or a part of one. What it does not know it refuses, and `true` is not the number 1."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, given: Any, info: ValidationInfo) -> Any:
+        if isinstance(given, bool) and info.field_name and _is_number(cls.model_fields[info.field_name].annotation):
+            raise PydanticCustomError("number_expected", "Input should be a number")
+        return given
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether *annotation* has room for a number and none for a switch, in a union or annotated too."""
+    kinds = {annotation, *get_args(annotation)}
+    kinds |= {inner for kind in kinds for inner in get_args(kind)}
+    return bool(kinds & {int, float}) and not kinds & {bool, Any}
 
 
 class Named(Strict):

@@ -54,6 +54,8 @@ def test_malformed_json_names_the_place(tmp_path: Path) -> None:
         ({"api_kye": "x"}, "credentials.json: ais.gpt.api_kye is not a known setting"),
         ({"command": "claude -p"}, "credentials.json: ais.gpt.command: Input should be a valid list"),
         ({"base_url": "localhost:1"}, "credentials.json: ais.gpt.base_url: String should match"),
+        ({"timeout": True}, "credentials.json: ais.gpt.timeout: Input should be a number."),
+        ({"rpm": False}, "credentials.json: ais.gpt.rpm: Input should be a number."),
         ({"rpm": 1e30}, "credentials.json: ais.gpt.rpm: Input should be a smaller number."),
         ({"budget": "a lot"}, "credentials.json: ais.gpt.budget: Input should be an object in braces."),
         (["openai"], "credentials.json: ais.gpt: Input should be an object in braces"),
