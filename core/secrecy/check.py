@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from core.git_patterns import git_patterns
 from core.redact import holds_known_secret
 from core.secrecy.names import is_harmless, named_like_a_secret
 from core.secrecy.scan import find_secret, without_invisible
@@ -76,24 +76,8 @@ def _ignored_by(file: Path, name: str) -> str | None:
     return lines[found.index].strip() if found.include else ""
 
 
-@lru_cache(maxsize=64)
 def _ignoring(lines: tuple[str, ...]) -> GitIgnoreSpec:
     """The patterns of an ignore file; a line that git would not understand either is one that matches nothing."""
-    from pathspec import GitIgnoreSpec
-    from pathspec.patterns.gitignore import GitIgnorePatternError
-
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except GitIgnorePatternError:
-        return GitIgnoreSpec.from_lines([line if _is_pattern(line) else "" for line in lines])
-
-
-def _is_pattern(line: str) -> bool:
-    from pathspec import GitIgnoreSpec
-    from pathspec.patterns.gitignore import GitIgnorePatternError
-
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except GitIgnorePatternError:
-        return False
-    return True
+    whole = git_patterns(lines) or git_patterns(tuple(line if git_patterns((line,)) else "" for line in lines))
+    assert whole is not None, "each line is a pattern by now"
+    return whole

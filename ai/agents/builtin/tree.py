@@ -9,13 +9,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ai.agents.builtin.ground import Ground
 from core.errors import InvalidInputError
 from core.files.opening import read_below
+from core.git_patterns import git_patterns
 from core.paths import data_dir
 from core.secrecy.names import named_like_a_secret
 
@@ -133,7 +133,7 @@ class _Ignored:
         except OSError:
             self._specs[above] = None
         else:
-            self._specs[above] = _spec(tuple(text.splitlines()))
+            self._specs[above] = git_patterns(tuple(text.splitlines()))
 
     def has(self, above: str, name: str, *, is_folder: bool = False) -> bool:
         """Whether the nearest file that says anything of *name* ignores it."""
@@ -149,22 +149,11 @@ class _Ignored:
         return False
 
 
-@lru_cache(maxsize=64)
-def _spec(lines: tuple[str, ...]) -> GitIgnoreSpec | None:
-    from pathspec import GitIgnoreSpec  # for tools that look through folders alone
-    from pathspec.patterns.gitignore import GitIgnorePatternError
-
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except GitIgnorePatternError:
-        return None
-
-
 def _wanted(pattern: str) -> GitIgnoreSpec:
     """*pattern* as git reads patterns: without a slash it matches in every folder."""
     spec = None
     if len(pattern) <= _LONGEST_PATTERN and not pattern.startswith(("!", "#")) and "\n" not in pattern:
-        spec = _spec((pattern.removeprefix("./"),))
+        spec = git_patterns((pattern.removeprefix("./"),))
     if spec is None or ".." in PurePath(pattern).parts:
         raise InvalidInputError(f"{pattern[:80]!r} is no pattern. Give one such as '*.py', 'src/**/*.ts' or 'docs/'.")
     return spec
