@@ -33,12 +33,12 @@ from server.telegram.asking import Asker
 from server.telegram.attachments import Attachments, Pictures, Reader, Texts
 from server.telegram.bot_api import BotApi
 from server.telegram.flood import Flood, Limits
+from server.telegram.guests import GUEST
 from server.telegram.handling import Handler
 from server.telegram.incoming import Bot, OddUpdateError, Said, Update, chat_of, has_number, read
 from server.telegram.members import Members
 from server.telegram.polling import Once, keep
-from server.telegram.questions import GUEST
-from server.telegram.recordings import Recordings
+from server.telegram.recordings import Listener, Recordings
 from server.telegram.refusals import TelegramError, TokenRefusedError
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
@@ -181,7 +181,7 @@ async def open_bot(app: App, token: str, kept: TelegramStore) -> AsyncIterator[O
         await anyio.to_thread.run_sync(commands.menus)  # reads the words of all languages
         keep_chats(app)
         async with tasks_beside() as tasks:
-            bot = OpenBot(me, app, api, kept, tasks, config, await anyio.to_thread.run_sync(_readers))
+            bot = OpenBot(me, app, api, kept, tasks, config, await anyio.to_thread.run_sync(_readers, app))
             await bot.go_on()
             tasks.start_soon(_show_menus, bot)
             tasks.start_soon(warn_owner, app, api, bot.members)
@@ -208,9 +208,11 @@ async def _who(api: BotApi) -> Bot:
         await anyio.sleep(_AGAIN_S)
 
 
-def _readers() -> tuple[Reader, ...]:
-    """Whoever reads what people send along, with what is installed here. Blocks."""
-    heard = (Recordings(),) if can_listen() is None else ()
+def _readers(app: App) -> tuple[Reader, ...]:
+    """Whoever reads what people send along, with what is configured and installed here. Blocks."""
+    ai = app.config.telegram.transcribe
+    listener = Listener(app, ai) if ai else None
+    heard = (Recordings(listener),) if listener or can_listen() is None else ()
     return (Pictures(), *heard, Texts())
 
 

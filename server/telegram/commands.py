@@ -44,6 +44,8 @@ class Asked:
     kept: TelegramStore
     members: Members
     turns: Turns
+    parts: tuple[Said, ...] = ()
+    """All that belongs to it, such as the pictures of an album; empty: `said` alone."""
 
     def say(self, sentence: str, /, **values: Any) -> dict[str, Any]:
         return {"text": say(self.language, sentence, **values)}
@@ -84,10 +86,11 @@ async def _help(asked: Asked) -> Outcome:
 
 
 async def _ask(asked: Asked) -> Outcome:
-    first, _, rest = asked.said.text.partition(" ")
     agent, text = asked.agent, asked.said.text
-    named = first.rstrip(",:")
-    if named in choosable(asked.app, asked.person) and (rest or asked.said.quote):
+    first, rest = (*text.split(maxsplit=1), "", "")[:2]
+    wanted = first.rstrip(",:").casefold()
+    named = next((name for name in choosable(asked.app, asked.person) if name.casefold() == wanted), None)
+    if named is not None and (rest or asked.said.quote or asked.said.files):
         agent, text = named, rest
     return _question(asked, agent, text)
 
@@ -104,7 +107,7 @@ def _question(asked: Asked, agent: str, text: str) -> Outcome:
         return Outcome(asked.say("no_ais"))
     if not text.strip() and not asked.said.quote and not asked.said.files:
         return Outcome(asked.say("need_question", command=asked.said.command))
-    return Outcome(ask=question_turn([asked.said], asked.place, agent, asked.language, text=text))
+    return Outcome(ask=question_turn(asked.parts or [asked.said], asked.place, agent, asked.language, text=text))
 
 
 async def _ai(asked: Asked) -> Outcome:
@@ -184,7 +187,7 @@ async def _memory(asked: Asked) -> Outcome:
 
 
 async def _forget(asked: Asked) -> Outcome:
-    said = asked.said.text.strip().casefold()
+    said = " ".join(asked.said.text.casefold().split())
     if asked.place.shared and not asked.person.owns:
         return Outcome(asked.say("memory_owner"))
     last = re.fullmatch(r"last(?: (\d{1,4}))?", said)
@@ -192,7 +195,7 @@ async def _forget(asked: Asked) -> Outcome:
         gone = await forget_all(asked.app, asked.kept, asked.person, asked.place)
     elif last:
         gone = await forget_last(asked.app, asked.kept, asked.person, asked.place, int(last[1] or 1))
-    elif asked.said.quote is not None:
+    elif asked.said.quote is not None and asked.said.quote.message:
         gone = await forget_answered(asked.app, asked.kept, asked.person, asked.place, asked.said.quote.message)
     else:
         return Outcome(asked.say("forget_how"))

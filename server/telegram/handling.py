@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,23 +19,22 @@ from server.telegram import commands
 from server.telegram.access import Access
 from server.telegram.attachments import Attachments
 from server.telegram.bot_api import BotApi
-from server.telegram.commands import Asked
+from server.telegram.commands import COMMANDS, Asked
+from server.telegram.guests import GUEST
 from server.telegram.incoming import Moved, Pressed, Said, Standing, StopPressed, Update
 from server.telegram.members import TooManyGuessesError, looks_like_code
 from server.telegram.places import place_of
 from server.telegram.pressing import Presses
-from server.telegram.questions import LONGEST, default_agent, question_turn
+from server.telegram.questions import LONGEST, default_agent, mark_of, question_turn
 from server.telegram.refusals import TelegramError
 from server.telegram.speech import say
 from server.telegram.store import Change, TelegramStore, migrate
-from server.telegram.turns import Turns
-from server.telegram.unforeseen import log_unforeseen
-from server.telegram.values import NewTurn, Place, Spot
+from server.telegram.turns import MOST_WAITING, Turns
+from server.telegram.unforeseen import ends_all, log_unforeseen
+from server.telegram.values import NewTurn, Place, Spot, Turn
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 5
-"""Questions of one conversation that wait; whoever sends more is told."""
 _SIGN_S = 4.0
 """How long that something comes is worth telling."""
 _ALBUM_S = 1.0
@@ -120,20 +118,35 @@ class Handler:
                 return
             except StoreError:
                 await anyio.sleep(_ALBUM_S)
-            except Exception as error:  # as in `bot.py`
+            except BaseException as error:  # as in `bot.py`
+                if ends_all(error):
+                    raise
                 log_unforeseen(log, "update", first.update, error)
+                await self._forget([one.update for one in parts])
                 return
+
+    async def _forget(self, updates: Sequence[int]) -> None:
+        while True:
+            with suppress(StoreError):
+                await self._done(updates)
+                return
+            await anyio.sleep(_ALBUM_S)
 
     async def _said(self, parts: Sequence[Said]) -> None:
         said, updates = parts[0], [one.update for one in parts]
-        if not any(one.addressed for one in parts) or not self.access.hears(said.spot.chat, bot=said.sender.bot):
+        language = said.sender.language
+        if said.nameless and any(one.addressed for one in parts):
+            await self._done(updates, await self._nameless(said, language))
+            return
+        others = said.command not in COMMANDS and bool(said.command) and not said.called  # in a group of several bots
+        meant = any(one.addressed for one in parts) and not others and not said.nameless
+        if not meant or not self.access.hears(said.spot.chat, bot=said.sender.bot):
             await self._done(updates)
             return
-        language = said.sender.language
         person = await self.access.person(said.sender.id, said.spot.chat)
         if said.guest_query:  # called into a chat that the bot is not in
             person = await self.access.person(said.sender.id, said.sender.id) if self.config.guest_mode else None
-        if (code := _code(said)) is not None and not said.spot.group and (person is None or said.command):
+        if (code := _code(said, known=person is not None)) is not None and not said.spot.group:
             await self._redeem(said, code, updates, known=person is not None)
             return
         if person is None:
@@ -147,10 +160,15 @@ class Handler:
         place = await place_of(self.kept, said.spot, said.sender.id)
         turn: NewTurn | None
         changes: tuple[Change, ...] = ()
-        if said.edited:
-            turn = await self._edited(said, place, person, language)
+        if said.edited and not await self._asked_anew(said):
+            await self._done(updates, await self._too_late(said, place, language))
+            return
+        if said.guest_query and said.command in COMMANDS and COMMANDS[said.command].alone:
+            turn = self._told(said, place, language, {"text": say(language, "guest_command")})
         elif said.command and not said.forwarded:
-            asked = Asked(said, person, place, language, self.app, self.kept, self.access.members, self.turns)
+            asked = Asked(
+                said, person, place, language, self.app, self.kept, self.access.members, self.turns, tuple(parts)
+            )
             outcome = await commands.run(asked)
             changes = outcome.changes
             turn = outcome.ask or (self._told(said, place, language, dict(outcome.what)) if outcome.what else None)
@@ -188,18 +206,23 @@ class Handler:
             return self._told(said, place, language, {"text": say(language, "busy", count=waiting)})
         return turn
 
-    async def _edited(self, said: Said, place: Place, person: Person, language: str) -> NewTurn | None:
-        """A question that is not answered yet is asked anew; one that is, is not."""
+    async def _asked_anew(self, said: Said) -> bool:
+        """Whether an edited message is a question that is not answered yet, which has made way for what it says now."""
+        known = await self._edited(said)
+        return known is not None and known.open and await self.turns.stop_turn(known.id, "replaced")
+
+    async def _too_late(self, said: Said, place: Place, language: str) -> list[NewTurn]:
+        if await self._edited(said) is None or said.spot.group:
+            return []
+        late = self.access.tell(said.spot.chat, f"edited {said.id}")
+        return [self._told(said, place, language, {"text": say(language, "edited_late")})] if late else []
+
+    async def _edited(self, said: Said) -> Turn | None:
+        """The question that *said* was, where it says something else now: Telegram also tells of edits that do not."""
         known = await anyio.to_thread.run_sync(self.kept.turns_of, said.spot.chat, said.id)
-        if not known or known[0].user != said.sender.id:
+        if not known or known[0].user != said.sender.id or known[0].mark == mark_of(said):
             return None
-        if not known[0].open or not await self.turns.stop_turn(known[0].id, "replaced"):
-            late = self.access.tell(said.spot.chat, f"edited {said.id}") and not said.spot.group
-            return self._told(said, place, language, {"text": say(language, "edited_late")}) if late else None
-        if said.command:
-            asked = Asked(said, person, place, language, self.app, self.kept, self.access.members, self.turns)
-            return (await commands.run(asked)).ask
-        return self._question([said], place, person, language)
+        return known[0]
 
     async def _redeem(self, said: Said, code: str, updates: Sequence[int], *, known: bool) -> None:
         """Let somebody in by a code, or say that it is none."""
@@ -223,8 +246,15 @@ class Handler:
             return []
         return [self._hello(said, language, "private")]
 
+    async def _nameless(self, said: Said, language: str) -> list[NewTurn]:
+        """Who writes as a group or a channel is nobody whose conversation or budget it could be."""
+        meant = said.called or said.command in COMMANDS
+        allowed = meant and await anyio.to_thread.run_sync(self.access.members.allows, said.spot.chat)
+        return [self._hello(said, language, "nameless")] if allowed and self.access.tell(said.spot.chat, "name") else []
+
     def _told(self, said: Said, place: Place, language: str, what: dict[str, object]) -> NewTurn:
-        return NewTurn(said.spot, said.sender.id, said.id, place.key, place.thread, language, "say", what)
+        key = f"{GUEST}{said.guest_query}" if said.guest_query else place.key
+        return NewTurn(said.spot, said.sender.id, said.id, key, place.thread, language, "say", what)
 
     async def _stands(self, update: Standing) -> None:
         """The bot was added to a group, or is no longer where it was."""
@@ -232,6 +262,9 @@ class Handler:
             await self.turns.stop_chat(update.chat)
             if update.chat < 0:
                 await anyio.to_thread.run_sync(self.access.members.forget_group, update.chat)
+            return
+        if update.channel:  # where nobody asks anything
+            await self.api.attempt("leaveChat", chat_id=update.chat)
             return
         if update.chat > 0 or await anyio.to_thread.run_sync(self.access.members.allows, update.chat):
             return
@@ -250,10 +283,9 @@ class Handler:
             await self.api.call("sendChatAction", patience_s=_SIGN_S, action="typing", **spot.address())
 
 
-def _code(said: Said) -> str | None:
+def _code(said: Said, *, known: bool) -> str | None:
     """The code that somebody sends: behind /start, as a link brings it, or by itself."""
     if said.command == "start" and said.text:
         return said.text
-    if not said.command and not said.files and not said.forwarded and looks_like_code(said.text):
-        return said.text if re.fullmatch(r"[A-Z0-9]{5}-?[A-Z0-9]{5}", said.text.strip()) else None
-    return None
+    alone = not said.command and not said.files and not said.forwarded
+    return said.text if alone and looks_like_code(said.text, exactly=known) else None

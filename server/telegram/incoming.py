@@ -10,6 +10,7 @@ from core.untrusted import clean, one_line
 from server.telegram.values import Spot
 
 Kind = Literal["text", "picture", "document", "voice", "video", "sticker", "other", "none"]
+Whose = Literal["", "ours", "others"]
 ALLOWED = (
     "message",
     "edited_message",
@@ -56,12 +57,18 @@ class SentFile:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A message that another one answers."""
+    """A message that another one answers.
+
+    Args:
+        message: Its number in this chat; 0: it is of another one.
+        part: Whether somebody picked out what *text* is.
+    """
 
     message: int
     author: str
     text: str
     ours: bool
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class Said:
     Args:
         command: Without its slash and the bot's name; empty: none. `text` is what stands behind it.
         addressed: Whether it is meant for the bot: always in private, in a group by mention, reply or command.
+        called: Whether it can be meant for no other bot: a command alone may be.
+        nameless: Whether it is written as the group or as a channel, so that nobody knows by whom.
         forwarded: Who wrote it, where it was only passed on.
         album: What the pictures of one album have in common.
     """
@@ -83,6 +92,8 @@ class Said:
     title: str = ""
     command: str = ""
     addressed: bool = True
+    called: bool = True
+    nameless: bool = False
     kind: Kind = "text"
     files: tuple[SentFile, ...] = ()
     quote: Quote | None = None
@@ -131,6 +142,7 @@ class Standing:
     title: str
     by: Sender
     member: bool
+    channel: bool = False
 
 
 Update = Said | Pressed | StopPressed | Moved | Standing
@@ -147,7 +159,7 @@ class _Reader:
             return Moved(self.update, _number(chat["id"]), _number(told["migrate_to_chat_id"]))
         if "migrate_from_chat_id" in told:
             return Moved(self.update, _number(told["migrate_from_chat_id"]), _number(chat["id"]))
-        if any(name in told for name in _SERVICE) or chat.get("type") == "channel" or "sender_chat" in told:
+        if any(name in told for name in _SERVICE) or chat.get("type") == "channel" or told.get("is_automatic_forward"):
             return None
         sender = _sender(told["from"])
         kind, files = _content(told)
@@ -155,12 +167,9 @@ class _Reader:
             return None
         text = str(told.get("text") or told.get("caption") or "")
         entities = told.get("entities") or told.get("caption_entities") or ()
-        command, rest, others = self._command(text, entities)
-        quote = self._quote(told)
+        command, rest, whose = self._command(text, entities)
         private = chat.get("type") == "private"
-        addressed = (
-            private or guest or bool(command) or self._mentioned(text, entities) or self._answers_us(told)
-        ) and (not others)
+        called = private or guest or whose == "ours" or self._mentioned(text, entities) or self._answers_us(told)
         return Said(
             self.update,
             _spot(told),
@@ -169,26 +178,28 @@ class _Reader:
             clean(self._without_name(rest)).strip(),
             title=one_line(str(chat.get("title") or ""), _LONGEST_NAME),
             command=command,
-            addressed=addressed,
+            addressed=(called or bool(command)) and whose != "others",
+            called=called,
+            nameless="sender_chat" in told,
             kind=kind,
             files=files,
-            quote=quote,
+            quote=self._quote(told),
             forwarded=_forwarded(told),
             album=str(told.get("media_group_id") or ""),
             edited=_number(told.get("edit_date") or 1) if edited else 0,
             guest_query=str(told.get("guest_query_id") or "") if guest else "",
         )
 
-    def _command(self, text: str, entities: Sequence[Mapping[str, Any]]) -> tuple[str, str, bool]:
-        """The command, what follows it, and whether it is another bot's."""
+    def _command(self, text: str, entities: Sequence[Mapping[str, Any]]) -> tuple[str, str, Whose]:
+        """The command, what follows it, and whose it is, where it names a bot."""
         first = entities[0] if entities else {}
         if first.get("type") != "bot_command" or first.get("offset") != 0:
-            return "", text, False
+            return "", text, ""
         said, rest = text[1 : int(first["length"])], text[int(first["length"]) :]  # a command is ASCII
         name, _, whose = said.partition("@")
         if whose and whose.casefold() != self.bot.username.casefold():
-            return "", text, True
-        return name.casefold(), rest, False
+            return "", text, "others"
+        return name.casefold(), rest, "ours" if whose else ""
 
     def _mentioned(self, text: str, entities: Sequence[Mapping[str, Any]]) -> bool:
         raw = text.encode("utf-16-le", "surrogatepass")
@@ -210,12 +221,15 @@ class _Reader:
 
     def _quote(self, told: Mapping[str, Any]) -> Quote | None:
         answered = told.get("reply_to_message")
+        part = clean(str((told.get("quote") or {}).get("text") or ""))
+        if isinstance(elsewhere := told.get("external_reply"), Mapping):  # of another chat: what was picked out alone
+            author = _forwarded({"forward_origin": elsewhere.get("origin")}) or "somebody"
+            return Quote(0, author, part, ours=False, part=True) if part else None
         if not isinstance(answered, Mapping) or "forum_topic_created" in answered:
             return None
-        part = (told.get("quote") or {}).get("text")
-        text = str(part or answered.get("text") or answered.get("caption") or "")
-        author = _sender(answered["from"]) if answered.get("from") else Sender(0, "somebody")
-        return Quote(_number(answered["message_id"]), author.name, clean(text), author.id == self.bot.id)
+        text = part or clean(str(answered.get("text") or answered.get("caption") or ""))
+        by = _sender(answered["from"]) if answered.get("from") else Sender(0, "somebody")
+        return Quote(_number(answered["message_id"]), by.name, text, ours=by.id == self.bot.id, part=bool(part))
 
     def _without_name(self, text: str) -> str:
         """*text* without the bot's name where it only calls it."""
@@ -304,11 +318,10 @@ def _spot(message: Mapping[str, Any]) -> Spot:
 
 
 def _standing(update: int, told: Mapping[str, Any]) -> Standing:
-    status = told["new_chat_member"]["status"]
-    chat = told["chat"]
+    now, chat = told["new_chat_member"], told["chat"]
     title = one_line(str(chat.get("title") or ""), _LONGEST_NAME)
-    member = status in ("member", "administrator", "creator", "restricted")
-    return Standing(update, _number(chat["id"]), title, _sender(told["from"]), member)
+    member = now["status"] in ("member", "administrator", "creator", "restricted") and now.get("is_member") is not False
+    return Standing(update, _number(chat["id"]), title, _sender(told["from"]), member, chat.get("type") == "channel")
 
 
 def _sender(told: Mapping[str, Any]) -> Sender:

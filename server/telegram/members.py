@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import secrets
 from typing import Any
 
@@ -92,6 +93,8 @@ class Members:
         """
         now = self._kept.store.clock()
         letters = _typed(said)
+        if len(letters) != _TYPED:  # not a guess, but some other link's
+            return None
 
         def look(connection: Any) -> Member | int | None:
             connection.execute("DELETE FROM codes WHERE until < ?", (now,))
@@ -100,7 +103,7 @@ class Members:
             if tried >= MOST_TRIES:
                 return int(tried)
             row = connection.execute("SELECT * FROM codes WHERE hash = ?", (hashed(letters),)).fetchone()
-            if row is None or len(letters) != _TYPED:
+            if row is None:
                 connection.execute("INSERT INTO guesses (who, at) VALUES (?, ?)", (id, now))
                 connection.execute("UPDATE codes SET tries = tries - 1 WHERE owner")
                 connection.execute("DELETE FROM codes WHERE owner AND tries <= 0")
@@ -140,10 +143,16 @@ class Members:
         return f"{code[:5]}-{code[5:]}"
 
 
-def looks_like_code(text: str) -> bool:
-    """Whether somebody seems to have typed a code and nothing else."""
+def looks_like_code(text: str, *, exactly: bool) -> bool:
+    """Whether somebody seems to have typed a code and nothing else.
+
+    Args:
+        exactly: Only as it is printed; else in small letters, and with another dash or none, too.
+    """
     bare = text.strip()
-    return len(bare) <= _TYPED + 1 and len(_typed(bare)) == _TYPED and bare.upper() == bare
+    if exactly:
+        return re.fullmatch(f"[{_LETTERS}]{{5}}-[{_LETTERS}]{{5}}", bare) is not None
+    return re.fullmatch(f"[{_LETTERS}]{{5}}[\\W_]?[{_LETTERS}]{{5}}", bare.upper()) is not None
 
 
 def _typed(said: str) -> str:

@@ -15,7 +15,7 @@ from server.telegram.incoming import Pressed, Said, Sender
 from server.telegram.places import place_of
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
-from server.telegram.turns import Turns
+from server.telegram.turns import MOST_WAITING, Turns
 from server.telegram.values import NewTurn, Turn
 
 _PANEL_OF = {"debate": "moot/debate", "agree": "moot/consensus"}
@@ -80,14 +80,23 @@ class Presses:
         if action == "cost":
             await self._alert(press, cost_told(result.structured, language))
             return []
-        await self._alert(press, "", window=False)
         if action == "who":
+            await self._alert(press, "", window=False)
             what = {"markdown": who_told(result.structured, language), "private": True, "query": press.id}
             return [_turn(turn, "say", what)]
         assert asked is not None
         what = {"agent": _PANEL_OF[action], "prompt": str(asked.get("prompt") or asked.get("question") or "")}
         kept = {name: asked[name] for name in ("files", "images", "role") if asked.get(name)}
-        return [_turn(turn, "ask", {**what, "again": kept})]
+        return await self._again(press, turn, {**what, "again": kept})
+
+    async def _again(self, press: Pressed, turn: Turn, what: dict[str, object]) -> list[NewTurn]:
+        """The question of *turn* put to a panel: once, however often somebody presses while it is being answered."""
+        waiting = self._turns.waiting(turn.place)
+        if waiting >= MOST_WAITING:
+            await self._alert(press, say(press.sender.language, "busy", count=waiting))
+            return []
+        await self._alert(press, "", window=False)
+        return [] if self._turns.has(turn.place, what) else [_turn(turn, "ask", what)]
 
     async def _approve(self, press: Pressed, turn: Turn, approval: str, *, yes: bool) -> None:
         language = press.sender.language
@@ -141,4 +150,5 @@ def _turn(turn: Turn, kind: str, what: dict[str, object]) -> NewTurn:
         turn.language,
         "ask" if kind == "ask" else "say",
         what,
+        turn.mark,
     )

@@ -30,4 +30,6 @@ CREATE INDEX turns_by_question ON turns (chat, asked);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 """
 
-MIGRATIONS = (_FIRST,)
+_MARKS = "ALTER TABLE turns ADD COLUMN mark TEXT NOT NULL DEFAULT ''"
+
+MIGRATIONS = (_FIRST, _MARKS)

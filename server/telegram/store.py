@@ -209,15 +209,13 @@ def _insert_turn(connection: Any, turn: NewTurn, now: float) -> Turn:
         place = (turn.place, spot.chat, turn.thread)
         connection.execute("INSERT OR IGNORE INTO places (key, chat, thread) VALUES (?, ?, ?)", place)
     row = (spot.chat, spot.topic, turn.user, turn.asked, turn.place, turn.thread, turn.language, turn.kind)
-    told = (json.dumps(turn.what, ensure_ascii=False, separators=(",", ":")), now)
+    told = (json.dumps(turn.what, separators=(",", ":")), now, turn.mark)
     made = connection.execute(
-        "INSERT INTO turns (chat, topic, user, asked, place, thread, language, kind, what, at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO turns (chat, topic, user, asked, place, thread, language, kind, what, at, mark) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*row, *told),
     )
-    return Turn(
-        made.lastrowid, spot, turn.user, turn.asked, turn.place, turn.thread, turn.language, turn.kind, turn.what
-    )
+    return Turn(made.lastrowid, spot, *row[2:], turn.what, mark=turn.mark)
 
 
 def _turn(row: Any) -> Turn:
@@ -234,6 +232,7 @@ def _turn(row: Any) -> Turn:
         row["job"],
         tuple(json.loads(row["sent"])),
         row["state"] == "waiting",
+        row["mark"],
     )
 
 

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from core.errors import StoreError
 from server.telegram.bot_api import BotApi
+from server.telegram.guests import GUEST, answer_guest
 from server.telegram.refusals import (
     MarkupRefusedError,
     MigratedError,
@@ -61,6 +62,9 @@ class Teller:
         pieces = (
             markdown_pieces(what["markdown"]) if "markdown" in what else packed([plain_piece(what.get("text", ""))])
         )
+        if turn.place.startswith(GUEST):
+            await answer_guest(self._api, turn, pieces[0])
+            return
         for number, piece in enumerate(pieces):
             more = _options(turn, number, last=number == len(pieces) - 1)
             if what.get("private") and spot.group:

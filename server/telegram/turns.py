@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -25,7 +26,7 @@ from server.telegram.answers import Drawn
 from server.telegram.asking import Asker
 from server.telegram.bot_api import BotApi
 from server.telegram.bubble import Bubble, Live
-from server.telegram.questions import GUEST
+from server.telegram.guests import GUEST, answer_guest
 from server.telegram.refusals import TelegramError, TokenRefusedError, UnreachableError
 from server.telegram.speech import say
 from server.telegram.store import TelegramStore
@@ -36,6 +37,8 @@ from server.telegram.values import Spot, Turn
 log = logging.getLogger(__name__)
 
 _STORE_AGAIN_S = 2.0
+MOST_WAITING = 5
+"""Questions of one conversation that wait; whoever sends more is told."""
 _AT_EASE = 8
 """Answers under way that are shown as often as Telegram takes them."""
 Whose = Callable[[Turn], Awaitable[Person | None]]
@@ -92,6 +95,13 @@ class Turns:
         """How many questions of *place* are under way or wait."""
         lane = self._lanes.get(place)
         return 0 if lane is None else len(lane.waiting) + (lane.now is not None)
+
+    def has(self, place: str, what: Mapping[str, Any]) -> bool:
+        """Whether just *what* is being answered in *place*, or waits there."""
+        lane = self._lanes.get(place)
+        if lane is None:
+            return False
+        return any(turn.what == what for turn in (*lane.waiting, *([lane.now] if lane.now else [])))
 
     @property
     def under_way(self) -> int:
@@ -196,7 +206,8 @@ class Turns:
 
     async def _answer_for(self, lane: _Lane, turn: Turn, person: Person) -> None:
         if turn.place.startswith(GUEST):
-            await self._answer_guest(turn, await self._outcome(lane, turn, person, Live(turn.language)))
+            drawn = await self._outcome(lane, turn, person, Live(turn.language))
+            await answer_guest(self._api, turn, drawn.pieces[0])
             return
         bubble = Bubble(self._api, self._kept, turn, drafts=self._drafts, moved=self._moved, crowd=self._crowd)
         live = Live(turn.language)
@@ -225,17 +236,6 @@ class Turns:
     def _crowd(self) -> float:
         """What is being written is drawn less often when many write: whoever asks something short shall not wait."""
         return max(1.0, self.under_way / _AT_EASE)
-
-    async def _answer_guest(self, turn: Turn, drawn: Drawn) -> None:
-        """Answer in a chat that the bot is not in: once, in one message, and without a second try."""
-        piece = drawn.pieces[0]
-        content = {"message_text": piece.html, "parse_mode": "HTML"}
-        result = {"type": "article", "id": str(turn.id), "title": "Moot", "input_message_content": content}
-        query = turn.place.removeprefix(GUEST)
-        try:
-            await self._api.call("answerGuestQuery", guest_query_id=query, result=result)
-        except TelegramError as error:
-            log.warning("A guest's question could not be answered (%s).", error.status)
 
     async def _outcome(self, lane: _Lane, turn: Turn, person: Person, live: Live) -> Drawn:
         """What is to be shown in the end: the answer, or one sentence why there is none."""

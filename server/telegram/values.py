@@ -50,6 +50,7 @@ class NewTurn:
     Args:
         asked: The message it answers; 0: none.
         what: For `ask` the question and of whom; for `say` the text. It is dropped once it has been sent on.
+        mark: What is left of the message's words: enough to know an edit that changes nothing.
     """
 
     spot: Spot
@@ -60,6 +61,7 @@ class NewTurn:
     language: str
     kind: Kind
     what: Mapping[str, Any]
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Turn:
     job: str = ""
     sent: tuple[int, ...] = ()
     open: bool = True
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
