@@ -98,7 +98,7 @@ def forget(
     if not threads.begun:
         return Forgotten()
     gone: Forgotten
-    gone, turns = threads.store.submit(partial(_forget, scope=scope, which=which, index=index.name)).result()
+    gone, turns = threads.store.submit(partial(_forget, scope=scope, which=which)).result()
     if not turns:
         return gone
     notes = []
@@ -129,7 +129,7 @@ def forget_copies(gone: Forgotten, folder: Path, history: History | None = None)
         _without_lines(lines, gone.texts)
 
 
-def _forget(connection: Any, *, scope: Scope, which: Which, index: str) -> tuple[Forgotten, list[int]]:
+def _forget(connection: Any, *, scope: Scope, which: Which) -> tuple[Forgotten, list[int]]:
     where = resolve(connection, scope)
     if where is None:
         return Forgotten(), []
@@ -142,7 +142,6 @@ def _forget(connection: Any, *, scope: Scope, which: Which, index: str) -> tuple
     turns = [row["id"] for row in rows]
     if not turns:
         return Forgotten(), []
-    connection.executemany("INSERT OR IGNORE INTO unforgotten VALUES (?, ?)", [(index, turn) for turn in turns])
     forget_turns(connection, turns)
     empty = "id NOT IN (SELECT thread FROM turns)"
     names = tuple(row[0] for row in connection.execute(f"SELECT name FROM threads WHERE {empty}"))  # noqa: S608

@@ -86,7 +86,7 @@ class Indexing:
         if self._index.name in waiting.unforgotten:
             forget_late(self._threads, self._index.name, self._index)
         if waiting.rows:
-            self._embed(waiting.rows)
+            self._embed(waiting.rows, listed=waiting.listed)
         upto = waiting.rows[-1]["id"] if waiting.rows else waiting.upto
         left = waiting.turns - len(waiting.rows)
         if waiting.rows or not waiting.whole:
@@ -104,6 +104,8 @@ class Indexing:
         """
         for backend in backends_behind(self._threads):
             forget_late(self._threads, backend, self.at(backend))
+        if backends_behind(self._threads):
+            unlist(self._threads, "")
         waiting = self._threads.look(lambda c: _waiting(c, self.name, 1))
         if waiting.whole and not waiting.turns:
             self._drop(waiting.others)
@@ -150,14 +152,18 @@ class Indexing:
             log.info("the index of before is not asked: %s", error)
             return None
 
-    def _embed(self, rows: Sequence[Any]) -> None:
+    def _embed(self, rows: Sequence[Any], *, listed: bool) -> None:
         pieces: list[Part] = []
         texts: list[str] = []
         for row in rows:
             for number, (start, end) in enumerate(parts(row["text"])):
                 pieces.append(Part(row["thread"], row["id"], number))
                 texts.append(row["text"][start:end])
-        self._index.add(self._embedder.name, pieces, self._embedder.embed(texts))
+        vectors = self._embedder.embed(texts)
+        if not listed:  # before anything is there; after it can be reached at all
+            self._index.count(self._embedder.name)
+            self._threads.store.submit(lambda c: _indexed(c, self.name, 0, whole=False)).result()
+        self._index.add(self._embedder.name, pieces, vectors)
         turns = [row["id"] for row in rows]
         still = {row[0] for row in self._threads.look(lambda c: rows_of(c, "id", turns))}
         if gone := [turn for turn in turns if turn not in still]:
@@ -216,6 +222,7 @@ class _Waiting:
     turns: int
     unforgotten: tuple[str, ...]
     others: tuple[str, ...]
+    listed: bool = False
 
 
 def _waiting(connection: Any, name: str, most: int) -> _Waiting:
@@ -226,7 +233,8 @@ def _waiting(connection: Any, name: str, most: int) -> _Waiting:
     turns = len(rows)
     if turns == most:
         (turns,) = connection.execute("SELECT COUNT(*) FROM turns WHERE id > ?", (upto,)).fetchone()
-    return _Waiting(upto, whole, rows, int(turns), _unforgotten(connection), others_of(connection, name))
+    others = others_of(connection, name)
+    return _Waiting(upto, whole, rows, int(turns), _unforgotten(connection), others, found is not None)
 
 
 def _behind(connection: Any, name: str) -> Behind:
@@ -255,9 +263,9 @@ def _upto(connection: Any, name: str) -> int:
 
 def _unlisted(connection: Any, *, name: str) -> None:
     connection.execute("DELETE FROM indexed WHERE name = ?", (name,))
-    backend, _, _ = name.partition("/")
-    unused = "name = ? AND NOT EXISTS (SELECT 1 FROM indexed WHERE indexed.name LIKE ? || '/%')"
-    connection.execute(f"DELETE FROM unforgotten WHERE {unused}", (backend, backend))  # noqa: S608 - ours
+    # Of a backend that has nothing of this file there is nothing to be forgotten.
+    used = "SELECT 1 FROM indexed WHERE indexed.name LIKE unforgotten.name || '/%'"
+    connection.execute(f"DELETE FROM unforgotten WHERE NOT EXISTS ({used})")  # noqa: S608 - ours
 
 
 def _each(connection: Any, *, query: str, values: Sequence[Any]) -> None:

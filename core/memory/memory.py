@@ -33,6 +33,12 @@ _LOST = (
     "Only words were searched, since the index by meaning was emptied or is of another model. It is made anew; to do "
     "it now: moot memory reindex"
 )
+_LATE = (
+    "By meaning {:,} turns are not indexed yet. It goes on while the bot or the HTTP door runs; at once: moot memory "
+    "reindex"
+)
+_WORTH_SAYING = 200
+"""Turns that are not indexed yet; fewer are those of the last minute."""
 _SHORTEST = 40
 """Tokens of a passage that is cut to fit: less tells nothing."""
 
@@ -192,9 +198,10 @@ class Memory:
         """Turns by their nearest part and how near it is; and what there is to say of it."""
         if self.embedder is None or self._indexing is None:
             return {}, (self.lacking,) if self.lacking else ()
+        notes: tuple[str, ...] = ()
         try:
             if self.embedder.at_hand:
-                self.catch_up(most=_AT_HAND)
+                notes = self._caught_up(self._indexing)
             index, embedder = self._indexing.answering()
             (vector,) = embedder.embed([asked.rest.strip() or " "])
             most = CANDIDATES if asked.span is None else 5 * CANDIDATES
@@ -204,7 +211,26 @@ class Memory:
         if near is None:
             return {}, (_LOST,)
         alike = [one for one in near if one.similarity >= embedder.floor]
-        return {one.turn: (one.part, one.similarity) for one in alike}, ()
+        notes = notes or self._late(self._indexing)
+        return {one.turn: (one.part, one.similarity) for one in alike}, notes
+
+    def _caught_up(self, indexing: Indexing) -> tuple[str, ...]:
+        """Index what is new; where that fails though an index of before still answers, what there is to say of it.
+
+        Raises:
+            MootError: It fails, and there is no other.
+        """
+        try:
+            indexing.catch_up(_AT_HAND)
+        except MootError as error:
+            if indexing.answering()[1] is self.embedder:
+                raise
+            return (f"The index of before was searched: {error}",)
+        return ()
+
+    def _late(self, indexing: Indexing) -> tuple[str, ...]:
+        left = self.threads.look(lambda c: waiting_of(c, indexing.name))
+        return (_LATE.format(left),) if left > _WORTH_SAYING else ()
 
     def _nearest(
         self, index: VectorIndex, embedder: Embedder, where: Where, vector: Any, most: int

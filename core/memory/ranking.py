@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from core.memory.times import Asked
-from core.memory.words import terms
+from core.memory.words import folded, terms
 
 _K = 60
 """Of the paper: how little the first places are worth more than the next."""
 _SENTENCE = re.compile(r"(?<=[.!?\u3002])\s*|\n+")
+_NUMBERED = re.compile(r"(?=[^\W_]*\d)[^\W_]+")
 _READ = 1_000
 """Characters of a turn that are read for what it tells."""
 _ROOT = 5
@@ -54,13 +55,16 @@ def with_span(inside: Sequence[int], overall: Sequence[int]) -> list[int]:
 
 def by_matter(turns: Sequence[int], texts: Mapping[int, str], when: Mapping[int, str], asked: Asked) -> list[int]:
     """*turns*, but of those that tell of one matter the newest first: what was said last holds; or the oldest, where
-    that was asked for. Both stay."""
+    that was asked for. Both stay. Where a number was asked for, whatever does not hold it is another matter."""
     about = _roots(asked.rest) if asked.newest or asked.oldest else frozenset()
     roots = {turn: _roots(texts[turn]) for turn in turns}
+    named = _with_digits(asked.rest)
+    holds = {turn: named & _with_digits(texts[turn]) if named else named for turn in turns}
     left, found = list(turns), []
     while left:
         first = left[0]
-        same = [turn for turn in left if turn == first or _alike(roots[first], roots[turn], about)]
+        near = [turn for turn in left if holds[first] <= holds[turn]]
+        same = [turn for turn in near if turn == first or _alike(roots[first], roots[turn], about)]
         places = sorted(turns.index(turn) for turn in same)
         found += list(
             zip(places, sorted(same, key=lambda turn: (when[turn], turn), reverse=not asked.oldest), strict=True)
@@ -86,6 +90,11 @@ def like_it(sentence: str, others: Sequence[int], texts: Mapping[int, str], ques
         if (said & about or not about) and _alike(roots, said, frozenset()):
             found.append(other)
     return found
+
+
+def _with_digits(text: str) -> frozenset[str]:
+    """The words of *text* that hold a digit: numbers, and names such as `v2`."""
+    return frozenset(folded(word) for word in _NUMBERED.findall(text))
 
 
 def _roots(text: str) -> frozenset[str]:

@@ -20,7 +20,7 @@ from ai.recall import keeping_up
 from ai.recall.keeping_up import keep_indexed
 from ai.runs.run import Materials
 from core.config import Config
-from core.errors import ServerError
+from core.errors import ServerError, StoreError
 from core.memory.forgetting import Which
 from core.memory.index import Near, Part
 from core.memory.memory import Memory
@@ -288,4 +288,45 @@ def test_an_index_that_is_not_configured_any_more_is_told_of_when_something_is_f
     again = Memory(threads, embedder=Lengths(), elsewhere=lambda backend: old)
     assert again.forget(Scope.of_thread("a"), Which(turn=2)).notes == ()
     assert old.parts == set()
+    threads.close()
+
+
+class Away(Elsewhere):
+    """An index that cannot be reached, and never was."""
+
+    def add(self, *_: Any) -> None:
+        raise StoreError("It is away.")
+
+    count = nearest = forget = drop = add  # type: ignore[assignment]
+
+
+def test_the_index_of_before_answers_while_the_one_of_now_is_away_and_nothing_is_owed_to_it(tmp_path: Path) -> None:
+    class AtHand(Lengths):
+        at_hand = True
+
+    threads = Threads(tmp_path / "t.db")
+    threads.add("a", [Turn(USER, "one"), Turn(USER, "three")]).result(5)
+    here, there = Memory(threads, embedder=AtHand()), Away()
+    here.catch_up()
+    renamed = AtHand()
+    renamed.name = "longer"
+    away = Memory(threads, index=there, embedder=renamed, older=lambda name: AtHand())
+    found = away.search(Scope.of_thread("a"), "three")
+    assert found.notes == ("The index of before was searched: It is away.",)
+    assert "meaning" in found.passages[0].by
+    assert away.forget(Scope.of_thread("a"), Which(turn=1)).notes == ()
+    assert (away.status().unforgotten, away.status().answering) == (0, "sqlite/lengths")
+    threads.close()
+
+
+def test_a_search_says_that_much_is_not_indexed_yet(tmp_path: Path) -> None:
+    threads = Threads(tmp_path / "t.db")
+    threads.add("a", [Turn(USER, f"number {number}") for number in range(300)]).result(5)
+    memory = Memory(threads, embedder=Lengths())
+    memory.catch_up(most=50)
+    assert (
+        memory.search(Scope.of_thread("a"), "number").notes[0].startswith("By meaning 250 turns are not indexed yet.")
+    )
+    memory.catch_up(most=150)
+    assert memory.search(Scope.of_thread("a"), "number").notes == ()
     threads.close()

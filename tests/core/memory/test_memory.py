@@ -207,3 +207,15 @@ def test_an_index_that_is_away_is_said_and_words_go_on(threads: Threads) -> None
     found = Memory(threads, embedder=Away()).search(Scope.of_thread("a"), "dog")
     assert found.notes == ("Only words were searched: It does not answer.",)
     assert len(found.passages) == 1
+
+
+def test_of_turns_that_differ_in_a_number_the_one_that_was_asked_for_stands_first(tmp_path: Path) -> None:
+    threads = Threads(tmp_path / "numbers.db")
+    for day in range(1, 15):
+        told = Turn(
+            USER, f"I thought about the boat number {day * 11} and its sails.", at=f"2026-03-{day:02}T10:00:00+00:00"
+        )
+        threads.add("a", [told]).result(5)
+    found = Memory(threads).search(Scope.of_thread("a"), "What did I say of boat number 77?")
+    assert "number 77 " in found.passages[0].text
+    threads.close()
