@@ -33,6 +33,26 @@ class Embedded:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording; its ending tells endpoints what it is."""
+
+    data: bytes
+    name: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """What was said in a recording: as one text, or in pieces with the seconds from and to where they are told."""
+
+    text: str
+    model: str
+    usage: Usage
+    pieces: tuple[tuple[float, float, str], ...] = ()
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Thinking:
     """Reasoning text. It proves that the model is alive and is not part of the answer."""
 
@@ -108,6 +128,14 @@ class AsyncAIClient(ABC):
             AIError: It gave none; the subclass says why.
         """
         raise NotUsableError("This AI makes no embeddings: only OpenAI-compatible endpoints do. Name another one.")
+
+    async def transcribe(self, sound: Sound) -> Transcribed:
+        """What is said in *sound*.
+
+        Raises:
+            AIError: It gave nothing; the subclass says why.
+        """
+        raise NotUsableError("This AI hears nothing: OpenAI-compatible endpoints and Gemini do. Name another one.")
 
     async def aclose(self) -> None:
         """Release what `complete` opened."""

@@ -33,6 +33,8 @@ class TelegramConfig(Strict):
     """What a message does that comes while the one before it is being answered: it waits, or takes its place."""
     drafts: bool = True
     """Whether answers are shown as drafts while they are written, in private chats where Telegram takes them."""
+    transcribe: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,199}$")] | None = None
+    """The AI that hears recordings, such as `openai/gpt-4o-mini-transcribe`; None: the extra `voice` alone does."""
     guests: GuestConfig | None = None
     bots: bool = False
     """Whether other bots get answers; three in a row at most."""

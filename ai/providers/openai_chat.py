@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import httpx2
 
-from ai.client import AIClient, AsyncAIClient, Embedded, Emit
+from ai.client import AIClient, AsyncAIClient, Embedded, Emit, Sound, Transcribed
 from ai.lazy import load
 from ai.providers import chat_body, responses_body
 from ai.providers.chat_body import check_request, takes
@@ -23,7 +23,7 @@ from ai.providers.chat_fold import ChatFold
 from ai.providers.learned import MOST_STEPS, Learned, lasting
 from ai.wire.classify.failure import Who, not_an_answer, unavailable
 from ai.wire.functions.offer import taken
-from ai.wire.raw.reading import count, decode, is_json, mapping, text
+from ai.wire.raw.reading import count, decode, is_json, items, mapping, text
 from ai.wire.response.stream import Watch, read_async, read_sync
 from ai.wire.sdk import first_model, model_ids, sdk_errors, sdk_timeout
 from ai.wire.settings import ClientSettings, Endpoint
@@ -44,6 +44,7 @@ _BODIES: Mapping[str, tuple[str, Callable[..., dict[str, Any]]]] = {
 
 _NO_KEY = "none"
 """The SDK insists on a key; local endpoints do not look at it."""
+_LONGEST_S = 1e6
 
 
 def read_embedding(who: Who, body: bytes, model: str) -> Embedded:
@@ -54,6 +55,24 @@ def read_embedding(who: Who, body: bytes, model: str) -> Embedded:
         raise not_an_answer(who, said)
     inputs = count(mapping(data.get("usage")).get("prompt_tokens"))
     return Embedded(body, text(data.get("model")) or model, Usage(inputs, None if inputs is None else 0))
+
+
+def read_transcript(who: Who, body: bytes, model: str) -> Transcribed:
+    """What came back for `/audio/transcriptions`. What is billed by the second has no tokens."""
+    said = body.decode("utf-8", "replace")
+    data = mapping(decode(said)) if is_json(said) else {}
+    if not isinstance(data.get("text"), str):
+        raise not_an_answer(who, said)
+    usage = mapping(data.get("usage"))
+    told = Usage(count(usage.get("input_tokens")), count(usage.get("output_tokens")))
+    segments = [mapping(one) for one in items(data.get("segments"))]
+    pieces = [(_seconds(one.get("start")), _seconds(one.get("end")), text(one.get("text")).strip()) for one in segments]
+    return Transcribed(data["text"], model, told, tuple(piece for piece in pieces if piece[2]))
+
+
+def _seconds(said: object) -> float:
+    number = float(said) if isinstance(said, int | float) else 0.0
+    return number if 0 <= number < _LONGEST_S else 0.0
 
 
 class AsyncClient(AsyncAIClient):
@@ -131,6 +150,22 @@ class AsyncClient(AsyncAIClient):
                 options=_options(settings, sdk_timeout(Request(()), settings)),
             )
             return read_embedding(settings.who, reply.content, self._model or "")
+
+    async def transcribe(self, sound: Sound) -> Transcribed:
+        sdk, settings = await self._open(), self._settings
+        model = self._model or ""
+        timed = "whisper" in model  # the others refuse to tell the times
+        options = _options(settings, sdk_timeout(Request(()), settings))
+        headers = {**(options.get("headers") or {}), "Content-Type": "multipart/form-data"}
+        with sdk_errors(await load("openai"), settings.who):
+            reply = await sdk.post(
+                "/audio/transcriptions",
+                body={"model": model, "response_format": "verbose_json" if timed else "json"},
+                files=[("file", (sound.name, sound.data, sound.media_type))],
+                cast_to=httpx2.Response,
+                options={**options, "headers": headers},
+            )
+            return read_transcript(settings.who, reply.content, model)
 
     async def _open(self) -> openai.AsyncOpenAI:
         settings = self._settings

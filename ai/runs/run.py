@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from ai.call_ends import ended
 from ai.caller import Caller
-from ai.client import Embedded
+from ai.client import Embedded, Sound, Transcribed
 from ai.lazy import load
 from ai.roster.billing import attributed, settle, settle_failure
 from core.errors import AIError, AITimeoutError, InvalidInputError
@@ -54,6 +54,10 @@ if TYPE_CHECKING:
     from core.jobs.jobs import Jobs
 
 T = TypeVar("T")
+M = TypeVar("M", Embedded, Transcribed)
+
+_BYTES_A_TOKEN_HEARD = 200
+"""Of speech at 16 kbit a second, which models take as some ten tokens."""
 
 _batch_ids = itertools.count(1)
 _tool_ids = itertools.count(1)
@@ -258,16 +262,34 @@ class Run:
             AIError: It gave none, or a budget refuses it.
             NotUsableError: It makes no embeddings.
         """
-        seat, budget = self.roster.seat(ai), self.roster.budget
+        seat = self.roster.seat(ai)
+        most = Usage(text_tokens(json.dumps(fields.get("input"))), 0)
+        return await self._once(seat, most, "embedding", partial(seat.client.embed, fields))
+
+    async def transcribe(self, ai: str, sound: Sound) -> Transcribed:
+        """What *ai* hears in *sound*: asked once, within the budgets, and written into the ledger.
+
+        What it costs is known where the endpoint counts tokens, at their price for text.
+
+        Raises:
+            AIError: It gave nothing, or a budget refuses it.
+            NotUsableError: It hears nothing.
+        """
+        seat = self.roster.seat(ai)
+        heard = len(sound.data) // _BYTES_A_TOKEN_HEARD
+        return await self._once(seat, Usage(heard, heard // 2), "transcript", partial(seat.client.transcribe, sound))
+
+    async def _once(self, seat: ConfiguredAI, most: Usage, role: str, ask: Callable[[], Awaitable[M]]) -> M:
+        """What *seat* gives to *ask*, which is no chat; *most* is what it may take."""
+        budget = self.roster.budget
         cost_usd = (await load("core.usage.prices")).cost_usd
-        inputs = text_tokens(json.dumps(fields.get("input")))
-        price = cost_usd(Usage(inputs, 0), model=seat.model, price_id=seat.provider.price_id)
-        wish = Estimate(seat.name, seat.model, inputs, 0, price, price)
+        price = cost_usd(most, model=seat.model, price_id=seat.provider.price_id) or None  # 0: billed by another unit
+        wish = Estimate(seat.name, seat.model, most.input_tokens or 0, most.output_tokens or 0, price, price)
         hold = next(iter(await budget.reserve(self.id, [wish]) if budget else []), None)
         call, started = f"e{next(_batch_ids)}", time.perf_counter()
-        self._bus.publish(CallStarted(self.id, call, seat.name, seat.model, "embedding"))
+        self._bus.publish(CallStarted(self.id, call, seat.name, seat.model, role))
         try:
-            made = await _embedded(seat, fields)
+            made = await _in_time(seat, ask)
         except AIError as error:
             self._bus.publish(CallFailed(self.id, call, Failure(seat.name, error, time.perf_counter() - started)))
             if hold:
@@ -308,11 +330,11 @@ class Run:
         self._bus.publish(StepDone(self.id, name))
 
 
-async def _embedded(seat: ConfiguredAI, fields: Mapping[str, Any]) -> Embedded:
+async def _in_time(seat: ConfiguredAI, ask: Callable[[], Awaitable[M]]) -> M:
     total = seat.deadlines.total
     with anyio.move_on_after(total):
-        return await seat.client.embed(fields)
-    text = f"{seat.name!r} did not finish within {total:g} s. Send fewer texts at once, or raise its 'timeout'."
+        return await ask()
+    text = f"{seat.name!r} did not finish within {total:g} s. Send less at once, or raise its 'timeout'."
     raise AITimeoutError(text, phase="total", ai=seat.name, provider=seat.provider.name)
 
 

@@ -60,7 +60,7 @@ class Recording:
     @property
     def text(self) -> str:
         """The words, a line for each piece, with the time at which it begins."""
-        return "\n".join(f"[{_clock(one.start)}] {one.text}" for one in self.spoken)
+        return "\n".join(f"[{clock(one.start)}] {one.text}" for one in self.spoken)
 
 
 def can_listen() -> str | None:
@@ -69,10 +69,11 @@ def can_listen() -> str | None:
     return None if found else _MISSING
 
 
-async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S) -> Recording:
+async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S, listen: bool = True) -> Recording:
     """What is said in *data*, which is sound or a video, and *frames* pictures of a video. Cancelling ends it.
 
     Args:
+        listen: Whether its words are wanted; what was said may be known from elsewhere.
         seconds: Of processor time that it may take; twice as much on the clock.
 
     Raises:
@@ -83,7 +84,7 @@ async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S)
     if len(data) > MOST_BYTES:
         most = MOST_BYTES // 1024 // 1024
         raise RecordingError(f"The recording has {len(data):,} bytes; at most {most} MB are read. Send a shorter one.")
-    told = await anyio.to_thread.run_sync(_told, data, min(frames, MOST_FRAMES), seconds)
+    told = await anyio.to_thread.run_sync(_told, data, min(frames, MOST_FRAMES), seconds, listen)
     found = await _asked(told, seconds * 2)
     match found:
         case {"duration": duration, "spoken": list(spoken), "frames": list(pictures), "notes": list(notes)}:
@@ -103,7 +104,7 @@ async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S)
             raise RecordingError(f"The recording cannot be read ({found.get('problem')}). Send it in another format.")
 
 
-def _told(data: bytes, frames: int, seconds: int) -> bytes:
+def _told(data: bytes, frames: int, seconds: int, listen: bool) -> bytes:
     """What the process is to do with *data*, and with which weights."""
     spec = find_spec(_WEIGHTS)
     assert spec is not None, "can_listen() has looked"
@@ -117,6 +118,7 @@ def _told(data: bytes, frames: int, seconds: int) -> bytes:
         sha256=_SHA256,
         most_s=MOST_SECONDS,
         frames=frames,
+        listen=listen,
         side=_LONGEST_SIDE,
     )
 
@@ -138,7 +140,7 @@ async def _asked(told: bytes, seconds: float) -> dict[str, Any]:
     return answer
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     whole = int(seconds)
     hours = f"{whole // 3600}:" if whole >= 3600 else ""
     return f"{hours}{whole % 3600 // 60:02}:{whole % 60:02}"

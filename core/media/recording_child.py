@@ -31,7 +31,7 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         if not container.streams.audio and not container.streams.video:
             raise UnreadableError("no streams")
         frames, seen_s = _frames(container, asked) if container.streams.video and asked["frames"] else ([], 0.0)
-    spoken, heard_s = _spoken(data, asked, notes)
+    spoken, heard_s = _spoken(data, asked, notes) if asked["listen"] else ([], 0.0)
     return {"duration": max(seen_s, heard_s), "spoken": spoken, "frames": frames, "notes": notes}
 
 

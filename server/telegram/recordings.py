@@ -1,4 +1,8 @@
-"""Voice notes, music and videos, read here: the words with their times as a text, and a few pictures of a video."""
+"""Voice notes, music and videos: the words with their times as a text, and a few pictures of a video.
+
+Their words are heard by the AI of `telegram.transcribe` where one is named, else by the model on this machine, which
+also steps in where that AI fails; pictures are always taken here.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +10,148 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
+from core.errors import MootError
+from core.untrusted import clean
 from server.telegram.attachments import CannotReadError, Found, Part
 from server.telegram.incoming import SentFile
 
 if TYPE_CHECKING:
+    from ai.client import Transcribed
+    from ai.runs.app import App
     from core.media.recording import Recording
+    from core.values import Image
 
 _AT_ONCE = 2
 """Each is a process that computes for a while; whoever sends another one waits."""
 _FRAMES = 4
 _SECONDS = 120
 """Of processor time for one, since others wait; some twenty minutes of speech."""
+_LONGEST = 1_000_000
+"""Characters of what an AI heard; some twenty hours of speech."""
+_ENDINGS = {
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/mp4": "m4a",
+    "audio/x-m4a": "m4a",
+    "audio/aac": "m4a",
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/flac": "flac",
+    "audio/x-flac": "flac",
+    "audio/webm": "webm",
+    "video/webm": "webm",
+}
+_NOTHING_SAID = "Nothing is said in the recording, or nothing that could be understood."
+
+
+class Listener:
+    """The AI that hears recordings. Each is a run of whoever sent it, within that person's budget."""
+
+    def __init__(self, app: App, ai: str) -> None:
+        self._app = app
+        self.ai = ai
+
+    async def heard(self, file: SentFile, data: bytes) -> Transcribed:
+        """What is said in *data*.
+
+        Raises:
+            MootError: It cannot be heard there.
+        """
+        from ai.client import Sound
+
+        seen = file.kind == "video" or file.mime.startswith("video/")
+        ending = _ENDINGS.get(file.mime, "mp4" if seen else "ogg")
+        kind = file.mime if file.mime in _ENDINGS else "video/mp4" if seen else "audio/ogg"
+        async with self._app.run("transcribe") as run:
+            return await run.transcribe(self.ai, Sound(data, f"recording.{ending}", kind))
 
 
 class Recordings:
-    """Reads what is heard and seen. It needs the extra `voice`."""
+    """Reads what is heard and seen.
 
-    def __init__(self) -> None:
+    Args:
+        listener: Hears it; None: the extra `voice` alone does.
+    """
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._listener = listener
         self._at_once = anyio.CapacityLimiter(_AT_ONCE)
 
     def takes(self, file: SentFile) -> bool:
         return file.kind in ("voice", "video") or file.mime.startswith(("audio/", "video/"))
 
     async def read(self, file: SentFile, data: bytes) -> Found:
+        name = Path(file.name).stem
+        frames = _FRAMES if file.kind == "video" or file.mime.startswith("video/") else 0
+        heard, failed = await self._heard(file, data)
+        if heard is None:
+            seen = await self._here(data, frames, listen=True, failed=failed)
+            return found_in(name, seen, notes=[*failed, *seen.notes])
+        notes = [f"heard by {self._listener.ai if self._listener else heard.model}"]
+        if not heard.whole:
+            notes.append("not to its end")
+        pictures: tuple[tuple[float, Image], ...] = ()
+        words = words_of(heard)
+        if frames:
+            try:
+                pictures = (await self._here(data, frames, listen=False, failed=[])).frames
+            except CannotReadError as error:
+                notes.append(f"its pictures were not looked at: {_inside(error)}")
+        if not words and not pictures:
+            raise CannotReadError(f"{_NOTHING_SAID} It was {notes[0]}.")
+        return Found((*_text(name, words), *_pictures(name, pictures)), ", ".join(notes))
+
+    async def _heard(self, file: SentFile, data: bytes) -> tuple[Transcribed | None, list[str]]:
+        """What the listener heard, or why it did not."""
+        if self._listener is None:
+            return None, []
+        try:
+            return await self._listener.heard(file, data), []
+        except MootError as error:
+            return None, [f"{self._listener.ai} did not hear it: {_inside(error)}"]
+
+    async def _here(self, data: bytes, frames: int, *, listen: bool, failed: list[str]) -> Recording:
+        """What is found on this machine.
+
+        Raises:
+            CannotReadError: Nothing; the sentence also says what *failed* before.
+        """
         from core.media.recording import RecordingError, read_recording
 
-        frames = _FRAMES if file.kind == "video" or file.mime.startswith("video/") else 0
         try:
             async with self._at_once:
-                heard = await read_recording(data, frames=frames, seconds=_SECONDS)
+                return await read_recording(data, frames=frames, seconds=_SECONDS, listen=listen)
         except RecordingError as error:
-            raise CannotReadError(str(error)) from error
-        return found_in(Path(file.name).stem, heard)
+            raise CannotReadError(" ".join([*(f"{_sentence(why)}." for why in failed), str(error)])) from error
 
 
-def found_in(name: str, heard: Recording) -> Found:
-    """The parts of *heard*, a recording called *name*."""
-    parts = [Part(f"{name}-{at:.0f}s.jpg", image.data, "picture") for at, image in heard.frames]
-    if heard.text:
-        parts.insert(0, Part(f"{name} (transcript).txt", heard.text.encode("utf-8", "replace")))
-    return Found(tuple(parts), ", ".join(heard.notes))
+def found_in(name: str, seen: Recording, notes: list[str]) -> Found:
+    """The parts of *seen*, a recording called *name*."""
+    return Found((*_text(name, seen.text), *_pictures(name, seen.frames)), ", ".join(notes))
+
+
+def words_of(heard: Transcribed) -> str:
+    """What an AI heard, cleaned and bounded: a line for each piece with its time, where it told them."""
+    from core.media.recording import clock
+
+    lines = [f"[{clock(start)}] {text}" for start, _, text in heard.pieces]
+    return clean("\n".join(lines) if lines else heard.text).strip()[:_LONGEST]
+
+
+def _text(name: str, words: str) -> tuple[Part, ...]:
+    return (Part(f"{name} (transcript).txt", words.encode("utf-8", "replace")),) if words else ()
+
+
+def _pictures(name: str, frames: tuple[tuple[float, Image], ...]) -> tuple[Part, ...]:
+    return tuple(Part(f"{name}-{at:.0f}s.jpg", image.data, "picture") for at, image in frames)
+
+
+def _inside(error: Exception) -> str:
+    """The sentences of *error* on the way into another one."""
+    return str(error).rstrip(". ")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

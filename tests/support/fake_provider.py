@@ -15,7 +15,8 @@ The model name is a list of settings, such as `delay=0.2,tokens=50,gap=0.01`:
     rpm     requests per minute and key, told in headers and enforced with 429
     tpm     tokens per minute and key, likewise; a request takes 7 and the pieces of its answer
 
-It speaks Chat Completions on any path that does not end in /models, /embeddings or /tally, streaming or not. GET /tally
+It speaks Chat Completions on any path that does not end in /models, /embeddings, /audio/transcriptions or /tally,
+streaming or not. What it hears is `spoken`; a model called `deaf` answers with an error. GET /tally
 says how many requests were accepted and refused for their rate, and when.
 """
 
@@ -28,6 +29,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from functools import lru_cache
 from typing import Any
 
@@ -152,6 +154,9 @@ class FakeProvider:
     play: Callable[[dict[str, Any]], bytes] | None = None
     """The whole body of an answer, instead of anything else but the setting `delay`."""
 
+    spoken: dict[str, Any] = field(default_factory=lambda: {"text": "Two and two."})
+    """What it says of every recording."""
+
     async def start(self, port: int = 0) -> asyncio.Server:
         self.gate.set()
         loop = asyncio.get_running_loop()
@@ -170,6 +175,17 @@ class FakeProvider:
         while not condition(self):
             self.changed.clear()
             await self.changed.wait()
+
+
+def _form(headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    """The fields of a form, a file as its name, kind and bytes."""
+    told = message_from_bytes(f"content-type: {headers['content-type']}\r\n\r\n".encode() + body)
+    found: dict[str, Any] = {}
+    for part in told.get_payload():
+        name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+        file = part.get_filename()
+        found[name] = (file, part.get_content_type(), content) if file else content.decode()
+    return found
 
 
 class _Connection(asyncio.Protocol):
@@ -203,12 +219,22 @@ class _Connection(asyncio.Protocol):
         body, self.buffer = self.buffer[start + 4 : end], self.buffer[end:]
         self._request(lines[0], headers, body)
 
+    def _transcription(self, asked: dict[str, Any]) -> None:
+        self.provider.requests.append(asked)
+        if asked["model"] == "deaf":
+            self._json(400, {"error": {"message": "The audio file could not be decoded.", "code": "invalid_value"}})
+            return
+        self._json(200, self.provider.spoken)
+
     def _request(self, line: str, headers: dict[str, str], body: bytes) -> None:
         if line.split()[1].endswith("/models"):
             self._json(200, {"object": "list", "data": [{"id": "fake-1"}, {"id": "fake-2"}]})
             return
         if line.split()[1].endswith("/tally"):
             self._json(200, self.provider.rates.tally())
+            return
+        if line.split()[1].endswith("/audio/transcriptions"):
+            self._transcription(_form(headers, body))
             return
         asked = json.loads(body)
         if line.split()[1].endswith("/embeddings"):

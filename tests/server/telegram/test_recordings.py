@@ -14,17 +14,15 @@ from core.values import Image
 from server.telegram import bot as bot_module
 
 HEARD = Recording(9.0, (Spoken(0.0, 4.0, "What is two"), Spoken(4.0, 9.0, "and two?")), (), ("it was noisy",))
-SEEN = Recording(
-    61.0, (Spoken(1.0, 2.0, "Look."),), tuple((at, Image(PNG, "image/png")) for at in (10.0, 30.0))
-)
+SEEN = Recording(61.0, (Spoken(1.0, 2.0, "Look."),), tuple((at, Image(PNG, "image/png")) for at in (10.0, 30.0)))
 
 
 def reads(monkeypatch: pytest.MonkeyPatch, found: Recording | RecordingError) -> list[int]:
     """Have recordings be read as *found*; the frames that were asked for."""
     frames_asked: list[int] = []
 
-    async def read(data: bytes, *, frames: int = 0, seconds: int = 0) -> Recording:
-        assert data == b"sound" and seconds > 0
+    async def read(data: bytes, *, frames: int = 0, seconds: int = 0, listen: bool = True) -> Recording:
+        assert data == b"sound" and seconds > 0 and listen
         frames_asked.append(frames)
         if isinstance(found, RecordingError):
             raise found
