@@ -192,7 +192,7 @@ async def _forget(asked: Asked) -> Outcome:
         return Outcome(asked.say("memory_owner"))
     last = re.fullmatch(r"last(?: (\d{1,4}))?", said)
     if said == "all":
-        gone = await forget_all(asked.app, asked.kept, asked.person, asked.place)
+        gone = await forget_all(asked.app, asked.kept, asked.turns, asked.person, asked.place)
     elif last:
         gone = await forget_last(asked.app, asked.kept, asked.person, asked.place, int(last[1] or 1))
     elif asked.said.quote is not None and asked.said.quote.message:

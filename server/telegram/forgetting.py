@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import anyio
 import anyio.to_thread
 
 from ai.lazy import load
@@ -17,7 +18,11 @@ from server.telegram.attachments import forget_files
 from server.telegram.members import Members
 from server.telegram.remembering import last_messages, threads_of
 from server.telegram.store import TelegramStore
+from server.telegram.turns import Turns
 from server.telegram.values import Place, Turn
+
+_END_S, _LOOK_S = 10.0, 0.05
+"""How long what is stopped may take to end, and how often it is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,15 @@ class Gone:
     notes: tuple[str, ...] = ()
 
 
-async def forget_all(app: App, kept: TelegramStore, person: Person, place: Place) -> Gone:
-    """Forget what *person* said in the chat and topic of *place*, in all its conversations."""
+async def forget_all(app: App, kept: TelegramStore, turns: Turns, person: Person, place: Place) -> Gone:
+    """Forget what *person* said in the chat and topic of *place*, in all its conversations.
+
+    What is under way ends first: its answer would be kept after all was forgotten.
+    """
+    if await turns.stop(place.key):
+        with anyio.move_on_after(_END_S):
+            while turns.waiting(place.key):  # noqa: ASYNC110 - nobody tells of it
+                await anyio.sleep(_LOOK_S)
     return await _forget(app, kept, person, place, [None])
 
 

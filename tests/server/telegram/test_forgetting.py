@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import anyio.to_thread
-from open_telegram import GROUP, telegram
+from open_telegram import GROUP, seen, telegram
+from scripted_ai import Hold
 
 from core.paths import data_dir
 
@@ -27,6 +28,24 @@ async def test_of_a_chat_that_is_forgotten_no_byte_is_left_though_the_bot_goes_o
         bot.api.write(f"{CANARY}?")
         await bot.api.answer("Fine.")
         assert {"threads.db", "jobs.db"} <= set(await found())
+        bot.api.write("/forget all")
+        await bot.api.answer("orgotten")
+        assert await found() == []
+        bot.api.write("Hi")
+        await bot.api.answer("Hello.")
+        assert CANARY not in bot.asked[-1]
+    assert await found() == []
+
+
+async def test_what_is_under_way_ends_before_all_is_forgotten() -> None:
+    slow = Hold(f"Otto is the {CANARY}.")
+    async with telegram({"gpt": ["Noted.", slow, "Hello."]}) as bot:
+        bot.api.write(f"My {CANARY} is called Otto.")
+        await bot.api.answer("Noted.")
+        bot.api.write(f"How is my {CANARY} called?")
+        await slow.reached.wait()
+        bot.api.write(f"And why, {CANARY}?")
+        await seen(lambda: bot.bot.turns.waiting("7.0") == 2)
         bot.api.write("/forget all")
         await bot.api.answer("orgotten")
         assert await found() == []
