@@ -33,6 +33,7 @@ _LONGEST_NAME = 100
 _ODD = re.compile(r"[^\w.() -]")
 _KEPT_S = 7 * 86_400.0
 _MEGABYTE = 1024 * 1024
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class CannotReadError(MootError):
@@ -104,7 +105,7 @@ class Pictures:
 
 
 class Texts:
-    """Text and code as it is; PDF and office documents as the text that `core/files/documents.py` finds in them."""
+    """Text and code as it is; documents and pages as the text that `core/files/documents.py` finds in them."""
 
     def takes(self, file: SentFile) -> bool:
         return file.kind == "document"
@@ -117,18 +118,29 @@ class Texts:
         except DocumentError as error:
             raise CannotReadError(f"It {error}") from error
         if document is not None:
-            text = document.text.encode("utf-8", "replace")
-            return Found((Part(f"{file.name}.txt", text),), ", ".join(document.notes))
+            return _sent_in_part(f"{file.name}.txt", document.text.encode("utf-8", "replace"), document.notes)
         if not _is_text(data):
             raise UnreadKindError
-        return Found((Part(file.name, data),))
+        text = data.decode("utf-16").encode() if data.startswith(_UTF_16) else data
+        return _sent_in_part(file.name, text, ())
+
+
+def _sent_in_part(name: str, text: bytes, notes: Sequence[str]) -> Found:
+    """*text* as far as one file may be long, and whether that is all of it."""
+    from core.files.workspace import MAX_TEXT_BYTES
+
+    if len(text) <= MAX_TEXT_BYTES:
+        return Found((Part(name, text),), ", ".join(notes))
+    first = text[:MAX_TEXT_BYTES].decode("utf-8", "ignore").encode()
+    cut = f"only its first {MAX_TEXT_BYTES // _MEGABYTE} MB of text"
+    return Found((Part(name, first),), ", ".join([*notes, cut]))
 
 
 class UnreadKindError(CannotReadError):
     """A kind of file that nobody here reads."""
 
     def __init__(self) -> None:
-        super().__init__("It is of a kind that is not read. Send a picture, PDF, text or code.")
+        super().__init__("It is of a kind that is not read. Send a picture, PDF, document, text or code.")
 
 
 class Attachments:
