@@ -4,7 +4,7 @@ answer repeats them."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,9 +12,11 @@ import anyio.to_thread
 
 from core.errors import UnknownJobError
 from core.jobs.kinds import BATCH
+from core.jobs.states import JobState
 from core.memory.copies import Copies
-from core.memory.forgetting import Forgotten
-from core.memory.origin import ORIGIN
+from core.memory.forgetting import Forgotten, Which
+from core.memory.origin import ORIGIN, Origin
+from core.memory.scope import ANY_TOPIC, Scope
 
 if TYPE_CHECKING:
     from core.jobs.engine import JobEngine
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _TOOL = "call:tool:"
 """How the keys of what a tool gave begin in a job's journal."""
+_OPEN: tuple[JobState, ...] = ("queued", "running", "paused")
 _MOST_JOBS = 100_000
 _AT_ONCE = 200
 _CALLS = 500
@@ -61,6 +64,34 @@ async def jobs_with_copies(
             if await _holds(engine, job, arguments, copies, whole=job.over and job.id not in known):
                 found.append(job.id)
     return found
+
+
+async def jobs_under_way(engine: JobEngine, scope: Scope, which: Which, *, person: str, shared: str = "") -> list[str]:
+    """The jobs of *person* that are not over and would add to what is to be forgotten.
+
+    Args:
+        shared: As in `jobs_with_copies`.
+
+    Raises:
+        StoreError: The jobs cannot be read.
+    """
+    if which.turn is not None or (which.until is not None and which.until <= datetime.now(UTC)):
+        return []
+    jobs = await engine.list_jobs(_OPEN, limit=_MOST_JOBS, person=None if shared else person)
+    asked = await engine.asked([job.id for job in jobs])
+    return [job.id for job in jobs if job.kind != BATCH and _adds_to(asked.get(job.id, {}), scope, which, shared)]
+
+
+def _adds_to(asked: Mapping[str, Any], scope: Scope, which: Which, shared: str) -> bool:
+    thread, told = asked.get("thread"), asked.get(ORIGIN)
+    origin = Origin.of_json(told) if told else Origin()
+    if not thread or origin.shared != shared or (which.message is not None and origin.message != which.message):
+        return False
+    if scope.everything:
+        return True
+    if scope.thread is not None:
+        return bool(thread == scope.thread)
+    return origin.place.channel == scope.channel and scope.topic in (ANY_TOPIC, origin.place.topic)
 
 
 async def _holds(engine: JobEngine, job: Job, asked: Mapping[str, Any], copies: Copies, *, whole: bool) -> bool:

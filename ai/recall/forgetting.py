@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from ai.layers.cache import MIGRATIONS as CACHE
-from ai.recall.copied_jobs import jobs_with_copies
+from ai.recall.copied_jobs import jobs_under_way, jobs_with_copies
 from ai.recall.opening import with_memory
 from core.errors import UnknownJobError
 from core.jobs.jobs import done_here, may_exist
@@ -40,24 +40,38 @@ async def forget(run: Run, scope: Scope, which: Which | None = None) -> Forgotte
     Raises:
         StoreError: The transcript, or a file with copies, cannot be written.
     """
+    which = which or Which()
+    ended, left = await _end_what_adds(run, scope, which)
     gone = await with_memory(run, lambda memory: memory.forget(scope, which))
     if not gone.turns:
-        return gone
-    folder = acting().folder()
-    await anyio.to_thread.run_sync(_forget_files, gone, folder)
-    notes = await _forget_jobs_of(run, gone, folder) if run.jobs is not None else []
-    return replace(gone, notes=(*gone.notes, *notes))
+        return replace(gone, jobs=ended, notes=left)
+    await anyio.to_thread.run_sync(_forget_files, gone, acting().folder())
+    notes = await _forget_jobs_of(run, gone)
+    return replace(gone, jobs=(*gone.jobs, *ended), notes=(*gone.notes, *left, *notes))
 
 
-async def _forget_jobs_of(run: Run, gone: Forgotten, folder: Path) -> list[str]:
+async def _end_what_adds(run: Run, scope: Scope, which: Which) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """End and delete the jobs under way whose answers would be kept after all was forgotten; and what stays of them."""
+    if run.jobs is None or not await anyio.to_thread.run_sync(_may_have_jobs, run.jobs):
+        return (), ()
+    engine = await run.jobs.engine()
+    open_ones = await jobs_under_way(engine, scope, which, person=acting().name, shared=_shared(run))
+    return tuple(open_ones), tuple(await forget_jobs(run.jobs, open_ones))
+
+
+async def _forget_jobs_of(run: Run, gone: Forgotten) -> list[str]:
     """Delete the jobs in which it was said, and those that hold copies; a sentence for each that stays."""
-    jobs, home = run.jobs, run.threads.store.path.parent
-    if jobs is None or not await anyio.to_thread.run_sync(_may_have_jobs, jobs):
+    if run.jobs is None or not await anyio.to_thread.run_sync(_may_have_jobs, run.jobs):
         return []
-    shared = "" if home == folder else home.name
-    engine = await jobs.engine()
-    copied = await jobs_with_copies(engine, gone, person=acting().name, shared=shared, known=gone.kept_jobs)
-    return await forget_jobs(jobs, list(dict.fromkeys([*gone.jobs, *copied])))
+    engine = await run.jobs.engine()
+    copied = await jobs_with_copies(engine, gone, person=acting().name, shared=_shared(run), known=gone.kept_jobs)
+    return await forget_jobs(run.jobs, list(dict.fromkeys([*gone.jobs, *copied])))
+
+
+def _shared(run: Run) -> str:
+    """Whose folder the transcript of *run* is in, where several people share it."""
+    home = run.threads.store.path.parent
+    return "" if home == acting().folder() else home.name
 
 
 async def forget_jobs(jobs: Jobs, ids: Sequence[str]) -> list[str]:

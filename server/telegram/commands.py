@@ -196,7 +196,8 @@ async def _forget(asked: Asked) -> Outcome:
     elif last:
         gone = await forget_last(asked.app, asked.kept, asked.person, asked.place, int(last[1] or 1))
     elif asked.said.quote is not None and asked.said.quote.message:
-        gone = await forget_answered(asked.app, asked.kept, asked.person, asked.place, asked.said.quote.message)
+        message = asked.said.quote.message
+        gone = await forget_answered(asked.app, asked.kept, asked.turns, asked.person, asked.place, message)
     else:
         return Outcome(asked.say("forget_how"))
     told = asked.say("forgotten", count=gone.count) if gone.count else asked.say("forget_nothing")

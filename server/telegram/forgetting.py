@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -39,9 +39,7 @@ async def forget_all(app: App, kept: TelegramStore, turns: Turns, person: Person
     What is under way ends first: its answer would be kept after all was forgotten.
     """
     if await turns.stop(place.key):
-        with anyio.move_on_after(_END_S):
-            while turns.waiting(place.key):  # noqa: ASYNC110 - nobody tells of it
-                await anyio.sleep(_LOOK_S)
+        await _until(lambda: not turns.waiting(place.key))
     return await _forget(app, kept, person, place, [None])
 
 
@@ -52,12 +50,23 @@ async def forget_last(app: App, kept: TelegramStore, person: Person, place: Plac
     return await _forget(app, kept, person, place, last_messages(said, count))
 
 
-async def forget_answered(app: App, kept: TelegramStore, person: Person, place: Place, message: int) -> Gone:
-    """Forget the question in *message*, or the one that it answers."""
+async def forget_answered(
+    app: App, kept: TelegramStore, turns: Turns, person: Person, place: Place, message: int
+) -> Gone:
+    """Forget the question in *message*, or the one that it answers; one that is under way ends first."""
     shown = await anyio.to_thread.run_sync(kept.shown_by, place.chat, message)
     if shown is not None and shown.place != place.key:
         return Gone()
-    return await _forget(app, kept, person, place, [str(shown.asked if shown else message)])
+    asked = shown.asked if shown else message
+    stopped = [
+        turn
+        for turn in await anyio.to_thread.run_sync(kept.turns_of, place.chat, asked)
+        if turn.open and turn.place == place.key and await turns.stop_turn(turn.id)
+    ]
+    if stopped:
+        await _until(lambda: not turns.following([turn.id for turn in stopped]))
+    gone = await _forget(app, kept, person, place, [str(asked)])
+    return replace(gone, count=gone.count + len(stopped))
 
 
 async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, messages: Sequence[str | None]) -> Gone:
@@ -77,6 +86,13 @@ async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, m
     left = await forgetting.forget_jobs(app.jobs, [turn.job for turn in turns if turn.job and not turn.open])
     await anyio.to_thread.run_sync(_forget_sent, Members(kept), person, turns)
     return Gone(count, (*notes, *left))
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    """Return once it *holds*, or a job that is cancelled has had its time to end."""
+    with anyio.move_on_after(_END_S):
+        while not holds():  # noqa: ASYNC110 - nobody tells of it
+            await anyio.sleep(_LOOK_S)
 
 
 def _forget_sent(members: Members, person: Person, turns: Sequence[Turn]) -> None:

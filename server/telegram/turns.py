@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -102,6 +102,10 @@ class Turns:
         if lane is None:
             return False
         return any(turn.what == what for turn in (*lane.waiting, *([lane.now] if lane.now else [])))
+
+    def following(self, ids: Sequence[int]) -> bool:
+        """Whether one of the turns *ids* is under way."""
+        return any(lane.now is not None and lane.now.id in ids for lane in self._lanes.values())
 
     @property
     def under_way(self) -> int:

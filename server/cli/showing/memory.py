@@ -113,14 +113,14 @@ def forget_said(where: Where, what: Mapping[str, Any], agreed: Callable[[str], b
     gone = anyio.run(_forget, scope, which)
     if as_json:
         print_json({"turns": gone.turns, "threads": gone.threads, "jobs": gone.jobs, "notes": gone.notes})
-    elif gone.turns:
+    elif gone.turns or gone.jobs:
         jobs = f" and {counted(len(gone.jobs), 'job')}" if gone.jobs else ""
         print(f"Forgotten: {counted(gone.turns, 'turn')}{jobs}.")
     else:
         note("There is nothing to forget.")
     for line in () if as_json else gone.notes:
         note(clean(line))
-    return OK if gone.turns else NONE
+    return OK if gone.turns or gone.jobs else NONE
 
 
 def forget_thread(name: str) -> bool:
@@ -128,7 +128,7 @@ def forget_thread(name: str) -> bool:
     gone = anyio.run(_forget, Scope.of_thread(name), Which())
     for line in gone.notes:
         note(clean(line))
-    return bool(gone.turns)
+    return bool(gone.turns or gone.jobs)
 
 
 def export(where: Where, name: str) -> int:

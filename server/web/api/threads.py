@@ -140,7 +140,7 @@ async def delete_thread(asked: Asked[Query, Body]) -> None:
     materials = await anyio.to_thread.run_sync(app.materials_of, asked.person)
     async with app.run("memory", materials=materials) as run:
         gone = await forget(run, Scope.of_thread(asked.path["name"]))
-    if not gone.turns:
+    if not gone.turns and not gone.jobs:
         raise HTTPException(404, "There is no such thread.")
 
 

@@ -110,3 +110,23 @@ async def test_in_a_shared_conversation_the_jobs_of_all_are_forgotten_and_no_oth
         assert (gone.turns, gone.notes) == (1, ())
         assert await ids(app) == {apart}, read
     await anyio.to_thread.run_sync(threads.close)
+
+
+async def test_what_would_be_kept_after_it_was_forgotten_ends_first_and_nothing_else(materials: Materials) -> None:
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        place = Place("telegram 4711", "5")
+        origin = Origin(place, message="9").as_json()
+        waiting = [
+            (await app.jobs.submit("ask_one", {"prompt": "x", **more})).id
+            for more in ({"thread": "a"}, {"thread": "b"}, {}, {"thread": "c", ORIGIN: origin})
+        ]
+        none = await forget(run, Scope.of_thread("a"), Which(turn=3))
+        assert (none.turns, none.jobs) == (0, ())
+        gone = await forget(run, Scope.of_thread("a"))
+        assert (gone.turns, gone.jobs, gone.notes) == (0, (waiting[0],), ())
+        assert (await forget(run, Scope.of_chat("telegram 4711", "6"))).jobs == ()
+        assert (await forget(run, Scope.of_chat("telegram 4711", "5"), Which(message="8"))).jobs == ()
+        assert (await forget(run, Scope.of_chat("telegram 4711", "5"), Which(message="9"))).jobs == (waiting[3],)
+        assert await ids(app) == {waiting[1], waiting[2]}
+        assert (await forget(run, Scope.of_everything())).jobs == (waiting[1],)
+        assert await ids(app) == {waiting[2]}

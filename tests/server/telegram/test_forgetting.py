@@ -55,6 +55,20 @@ async def test_what_is_under_way_ends_before_all_is_forgotten() -> None:
     assert await found() == []
 
 
+async def test_a_question_under_way_that_is_to_be_forgotten_ends_and_leaves_no_byte() -> None:
+    slow = Hold(f"Otto is the {CANARY}.")
+    async with telegram({"gpt": [slow, "Hello."]}) as bot:
+        asked = bot.api.write(f"How is my {CANARY} called?")
+        await slow.reached.wait()
+        bot.api.write("/forget", reply_to_message={"message_id": asked, "chat": {"id": 7, "type": "private"}})
+        await bot.api.answer("orgotten")
+        assert await found() == []
+        bot.api.write("Hi")
+        await bot.api.answer("Hello.")
+        assert CANARY not in bot.asked[-1]
+    assert await found() == []
+
+
 async def test_one_forgotten_message_leaves_the_others_and_no_byte_of_itself() -> None:
     async with telegram({"gpt": ["Noted.", "Kept."]}) as bot:
         first = bot.api.write(f"My {CANARY} is called Otto.")
