@@ -44,6 +44,7 @@ _AT_HAND = 2_000
 """Turns that a search with static vectors indexes itself: vectors are not loaded for fewer."""
 _LONGEST_S = 3_600.0
 """Between two tries, after many that failed."""
+_MOST_DOUBLED, _MOST_TOLD = 12, 100
 _SAME = 3
 """How many in a row fail for the same reason before the others are left for later, too."""
 _FILE = "threads.db"
@@ -90,7 +91,7 @@ class _Keeper:
             if not reason:
                 self.homes[name] = _Home(stamp)
                 continue
-            home.failures += 1
+            home.failures = min(home.failures + 1, _MOST_DOUBLED)
             home.rounds_left = round(min(2**home.failures * self.every_s, _LONGEST_S) / self.every_s)
             reasons.append(reason)
             if len(reasons) >= _SAME and len(set(reasons[-_SAME:])) == 1:
@@ -107,6 +108,8 @@ class _Keeper:
             where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
             reason = f"{type(error).__name__} at {where}. Report it; to try it now: moot memory reindex"
         if reason not in self.told:
+            if len(self.told) >= _MOST_TOLD:
+                self.told.clear()
             self.told.add(reason)
             log.warning("Not all that was said is indexed by meaning, which is tried again: %s", reason)
         return reason
