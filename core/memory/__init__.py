@@ -20,9 +20,9 @@ another; what belongs to different people is in different files besides.
 
 Files: `threads.py` (the transcript), `schema.py` (its tables), `reading.py`, `scope.py`; `memory.py` (searching),
 `indexing.py` (how far the indexes are), `looking.py` (one search), `found.py` (what it finds), `finding.py` (by words),
-`words.py`, `times.py`, `ranking.py`, `passages.py`; `forgetting.py`, `copies.py` (what holds words that were forgotten),
+`words.py`, `times.py`, `ranking.py`, `passages.py`; `forgetting.py`, `copies.py` (what holds forgotten words),
 `moving.py` (export and import). `index.py` has the protocols of indexes and embedders: `sqlite_index.py`,
-`chroma_index.py`, `pgvector_index.py` with `pgvector_near.py`; `static_vectors.py` and `minilm.py`, with `pieces.py` and
-`tensors.py`. One more is a file with the methods of its protocol and a line in `ai/recall/chosen.py`. numpy is imported
+`chroma_index.py`, `pgvector_index.py` with `pgvector_near.py`; `static_vectors.py` and `minilm.py`, with `pieces.py`
+and `tensors.py`. One more is a file with the methods of its protocol and a line in `ai/recall/chosen.py`. numpy is imported
 where it is computed with.
 """
