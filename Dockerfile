@@ -9,7 +9,7 @@ ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_PROJECT
 WORKDIR /src
 # What Moot needs is installed before its own code is copied: the layer outlives every change of the code.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-default-groups --group local --extra cluster --extra memory --extra prometheus --no-install-project
+RUN uv sync --frozen --no-default-groups --group local --extra cluster --extra memory --extra pictures --extra prometheus --no-install-project
 COPY README.md LICENSE ./
 COPY build_hooks/ build_hooks/
 COPY moot/ moot/
@@ -17,7 +17,7 @@ COPY server/ server/
 COPY tools/ tools/
 COPY core/ core/
 COPY ai/ ai/
-RUN uv sync --frozen --no-default-groups --group local --extra cluster --extra memory --extra prometheus --no-editable
+RUN uv sync --frozen --no-default-groups --group local --extra cluster --extra memory --extra pictures --extra prometheus --no-editable
 
 FROM python:${PYTHON}-slim
 # libgomp1 is what the embedded model is linked against; Debian keeps only the newest build, so none can be named.
