@@ -23,6 +23,6 @@ Files: `threads.py` (the transcript), `schema.py` (its tables), `reading.py`, `s
 `words.py`, `times.py`, `ranking.py`, `passages.py`; `forgetting.py`, `copies.py` (what holds forgotten words),
 `moving.py` (export and import). `index.py` has the protocols of indexes and embedders: `sqlite_index.py`,
 `chroma_index.py`, `pgvector_index.py` with `pgvector_near.py`; `static_vectors.py` and `minilm.py`, with `pieces.py`
-and `tensors.py`. One more is a file with the methods of its protocol and a line in `ai/recall/chosen.py`. numpy is imported
-where it is computed with.
+and `tensors.py`. One more is a file with the methods of its protocol and a line in `ai/recall/chosen.py`. numpy is
+imported where it is computed with.
 """

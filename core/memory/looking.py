@@ -34,6 +34,8 @@ class Look:
     asked: Asked
     question: str
     similar: Mapping[int, tuple[int, float]]
+    believed: str = "9999"
+    """Until when times are believed: what was said later than now was said when a clock was wrong."""
     known: Known = field(default_factory=dict)
 
     def found(self, connection: Any, most: int) -> tuple[Passage, ...]:
@@ -67,7 +69,10 @@ class Look:
 
     def _of_one_matter(self, rows: Mapping[int, Any], order: Sequence[int]) -> list[int]:
         texts = {turn: rows[turn]["text"] for turn in order}
-        return by_matter(order, texts, {turn: rows[turn]["at"] for turn in order}, self.asked)
+        when = {turn: rows[turn]["at"] for turn in order}
+        return by_matter(
+            order, texts, {turn: at if at < self.believed else "" for turn, at in when.items()}, self.asked
+        )
 
     def _joined(self, connection: Any, told: Mapping[int, float]) -> list[int]:
         """The turns of *told* and those of like meaning, best first."""

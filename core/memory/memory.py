@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.errors import MootError
@@ -37,6 +37,8 @@ _LATE = (
     "By meaning {:,} turns are not indexed yet. It goes on while the bot or the HTTP door runs; at once: moot memory "
     "reindex"
 )
+_ASTRAY = timedelta(days=1)
+"""How far clocks may be apart."""
 _WORTH_SAYING = 200
 """Turns that are not indexed yet; fewer are those of the last minute."""
 _SHORTEST = 40
@@ -100,9 +102,10 @@ class Memory:
             return Found(())
         if (where := self.threads.look(lambda c: resolve(c, scope))) is None:
             return Found(())
-        asked = asked_of(question, now or datetime.now(UTC).astimezone())
+        moment = now or datetime.now(UTC).astimezone()
+        asked = asked_of(question, moment)
         similar, notes = self._by_meaning(where, asked)
-        look = Look(scope, where, asked, question, similar)
+        look = Look(scope, where, asked, question, similar, _believed(moment))
         return Found(self.threads.look(lambda c: look.found(c, most)), notes)
 
     def recall(
@@ -244,6 +247,14 @@ class Memory:
             unlist(self.threads, f"{index.name}/{embedder.name}")
             return None
         return None if not near and self.mend() else near
+
+
+def _believed(now: datetime) -> str:
+    """Until when the times of turns are believed."""
+    try:
+        return (now.astimezone(UTC) + _ASTRAY).isoformat(timespec="seconds")
+    except OverflowError:  # the end of all times
+        return "9999"
 
 
 def _status(connection: Any, index: str, embedder: Embedder | None, name: str) -> MemoryStatus:

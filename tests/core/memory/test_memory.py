@@ -219,3 +219,14 @@ def test_of_turns_that_differ_in_a_number_the_one_that_was_asked_for_stands_firs
     found = Memory(threads).search(Scope.of_thread("a"), "What did I say of boat number 77?")
     assert "number 77 " in found.passages[0].text
     threads.close()
+
+
+def test_what_was_said_while_a_clock_was_wrong_is_not_taken_for_the_newest(tmp_path: Path) -> None:
+    threads = Threads(tmp_path / "clock.db")
+    wrong = Turn(USER, "I live in Kiel, in the old house by the harbour.", at="2030-01-01T00:00:00+00:00")
+    right = Turn(USER, "I live in Bonn now, in a new house by the river.", at="2026-06-01T00:00:00+00:00")
+    threads.add("a", [wrong, right]).result(5)
+    for now in (datetime(2026, 6, 2, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)):  # put right, and set back since
+        found = Memory(threads).search(Scope.of_thread("a"), "Where do I live?", now=now)
+        assert [one.text for one in found.passages] == [right.text, wrong.text]
+    threads.close()
