@@ -6,7 +6,8 @@ The Bot API and the AIs are fakes on loopback; the bot is `moot telegram` in a p
   updates that come twice and out of order, and `kill -9`: every answer has to stand in its chat exactly once.
 - calm: the same people all write at once, without storms: how soon each sees that something comes.
 - short: a short question alone, and while fifty long answers are being written.
-- canaries: fifty people in ten groups and in private; nobody's word in a prompt, chat, log or figure of another's.
+- canaries: fifty people in ten groups and in private, by long polling and by a webhook; nobody's word in a prompt,
+  chat, log, area or figure of another's.
 - peers, only where it is named: the start of an echo bot of aiogram and of python-telegram-bot, fetched for it.
 - start: CPU until the bot listens, over that of the engine that `moot serve` opens; memory when it is idle.
 """
@@ -32,6 +33,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import anyio
 import anyio.to_thread
+from _telegram_canaries import canaries
 from _telegram_peers import peers
 from bot_api_storm import Storm
 from echo_provider import EchoProvider
@@ -187,62 +189,6 @@ async def _asked(api: FakeBotApi, chat: int, number: int) -> float:
     with anyio.fail_after(60):
         await api.until(lambda: any(f"S{chat}-{number}! w0 w1 w2 w3 w4" in one.text for one in _of(api, chat)), 60)
     return time.monotonic() - began
-
-
-def canaries(options: argparse.Namespace) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="moot-telegram-") as folder:
-        return anyio.run(_canaries, Path(folder))
-
-
-async def _canaries(folder: Path) -> list[Figure]:
-    people, groups = range(1, 51), [-1001 - number for number in range(10)]
-    words = {person: f"canary{person:03}x{person * 7919 % 9973:04}" for person in people}
-    api, provider = FakeBotApi(), EchoProvider()
-    async with api.served(), provider.served():
-        ais = dict.fromkeys(("one", "two"), (provider.url, "delay=0.02,words=3"))
-        configured(folder, api.url, ais, people=people, groups=groups, messages_per_second=200)
-        program = TelegramProgram(folder, environment={"MOOT_LOG": "debug"})
-        await program.start()
-        with anyio.fail_after(_PATIENCE_S):
-            async with anyio.create_task_group() as tasks:
-                for person in people:
-                    tasks.start_soon(_chatter, api, person, groups[person % 10], words[person])
-        await program.stop()
-    log = program.log.read_text(errors="replace")
-    ledger = b"".join(path.read_bytes() for path in folder.glob("moot.db*"))
-    return [
-        exact("canaries in a foreign prompt", _foreign_prompts(provider, words), bound=0, unit="canaries"),
-        exact("canaries in a foreign chat", _foreign_chats(api, words, groups), bound=0, unit="canaries"),
-        exact("canaries in the log", sum(word in log for word in words.values()), bound=0, unit="canaries"),
-        exact("canaries in the ledger", sum(w.encode() in ledger for w in words.values()), bound=0, unit="canaries"),
-        exact("prompts looked through", len(provider.prompts), unit="prompts"),
-    ]
-
-
-async def _chatter(api: FakeBotApi, person: int, group: int, word: str) -> None:
-    for number in range(3):
-        for chat, text in ((person, f"{word} p{number}"), (group, f"/ask {word} g{number}")):
-            api.write(text, chat=chat, user=person, topic=person % 2 * 5 if chat < 0 else 0)
-            bare = text.removeprefix("/ask ")
-            while not any(f"{bare} w0 w1 w2" in one.text for (at, _), one in list(api.shown.items()) if at == chat):
-                await anyio.sleep(0.1)
-    api.write(f"/all {word} all", chat=group, user=person)
-    while not any(f"{word} all w0" in one.text for (at, _), one in list(api.shown.items()) if at == group):
-        await anyio.sleep(0.1)
-
-
-def _foreign_prompts(provider: EchoProvider, words: dict[int, str]) -> int:
-    return sum(max(0, sum(word in prompt for word in words.values()) - 1) for prompt in provider.prompts)
-
-
-def _foreign_chats(api: FakeBotApi, words: dict[int, str], groups: list[int]) -> int:
-    said: dict[int, str] = {}
-    for shown in api.shown.values():
-        said[shown.chat] = said.get(shown.chat, "") + "\n".join(shown.texts)
-    mine = {person: {person, groups[person % 10]} for person in words}
-    return sum(
-        word in text and chat not in mine[person] for person, word in words.items() for chat, text in said.items()
-    )
 
 
 def start(options: argparse.Namespace) -> list[Figure]:

@@ -29,6 +29,7 @@ class TelegramProgram:
     home: Path
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -39,7 +40,7 @@ class TelegramProgram:
         before = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, ENTRY, "telegram"],
+                [sys.executable, ENTRY, "telegram", *self.arguments],
                 env=os.environ | {"MOOT_HOME": str(self.home)} | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
