@@ -61,8 +61,13 @@ class _Home:
     rounds_left: int = 0
 
 
-async def keep_indexed(app: App, *, every_s: float = EVERY_S, sleep: Sleep = anyio.sleep) -> None:
-    """Index what everybody says, until cancelled. Whatever fails is logged once and tried again, ever later."""
+async def keep_indexed(app: App, *, every_s: float | None = None, sleep: Sleep = anyio.sleep) -> None:
+    """Index what everybody says, until cancelled. Whatever fails is logged once and tried again, ever later.
+
+    Args:
+        every_s: How often it looks; None: as often as is usual.
+    """
+    every_s = EVERY_S if every_s is None else every_s
     keeper = _Keeper(app, every_s)
     async with _alone(every_s, sleep):
         while True:
