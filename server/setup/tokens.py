@@ -22,9 +22,7 @@ from core.untrusted import one_line
 
 def add_token(name: str, per_day_usd: float | None, ais: str, *, admin: bool, as_json: bool) -> int:
     """Make a token and print it. Exit code 0."""
-    listed = tuple(dict.fromkeys(part.strip() for part in ais.split(",") if part.strip()))
-    for unknown in _unknown(listed):
-        click.echo(f"moot: no AI is called {unknown!r} here yet; the token holds for it once there is one.", err=True)
+    listed = listed_ais(ais, "the token holds for it")
     tokens = Tokens()
     try:
         token = tokens.add(Person(name, listed, per_day_usd, admin))
@@ -38,17 +36,27 @@ def add_token(name: str, per_day_usd: float | None, ais: str, *, admin: bool, as
     return 0
 
 
+def listed_ais(given: str, will: str) -> tuple[str, ...]:
+    """The names in *given*, NAME,...; of those that nobody has yet it is told what *will* be once somebody does."""
+    listed = tuple(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
+    for unknown in _unknown(listed):
+        click.echo(f"moot: no AI is called {unknown!r} here yet; {will} once there is one.", err=True)
+    return listed
+
+
 def _unknown(names: Sequence[str]) -> list[str]:
-    """Those of *names* that no AI has."""
+    """Those of *names* that no AI and no agent has."""
     if not names:
         return []
     from ai.roster.roster import Roster
     from core.config import load_config
     from core.paths import credentials_path
 
-    roster = Roster.open(load_config(credentials_path()))
+    config = load_config(credentials_path())
+    roster = Roster.open(config)
     try:
-        return [name for name in names if name not in roster.seats and name not in roster.problems]
+        known = {*roster.seats, *roster.problems, *config.agents}
+        return [name for name in names if name not in known]
     finally:
         roster.close()
 

@@ -15,6 +15,8 @@ from server.telegram.store import TelegramStore
 from server.telegram.values import Member
 
 _USERNAME = "username"
+_BEYOND = 2**63
+"""From where on no number is an account's: none that a store takes."""
 
 
 @contextmanager
@@ -35,15 +37,14 @@ def pair() -> int:
     return 0
 
 
-def invite(label: str, ais: str, per_day_usd: float | None) -> int:
+def invite(label: str, ais: tuple[str, ...], per_day_usd: float | None) -> int:
     """Print a code by which one account may use the bot. Exit code 0.
 
     Raises:
         InvalidInputError: The amount is none.
     """
-    listed = tuple(dict.fromkeys(part.strip() for part in ais.split(",") if part.strip()))
     with _members() as (kept, members):
-        code = members.invitation(label, listed, per_day_usd)
+        code = members.invitation(label, ais, per_day_usd)
         click.echo(code)
         click.echo(f"It lets one person in, once, within a week{_link(kept, code)}.", err=True)
     return 0
@@ -73,7 +74,8 @@ def remove(id: int) -> int:
         InvalidInputError: They could not before.
     """
     with _members() as (_, members):
-        if not (members.forget_group(id) if id < 0 else members.remove(id)):
+        known = abs(id) < _BEYOND and (members.forget_group(id) if id < 0 else members.remove(id))
+        if not known:
             raise InvalidInputError(f"{id} may not use the bot anyway. To list who may: moot telegram people")
     click.echo(f"{id} gets no answers any more.", err=True)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +27,11 @@ from server.web.serve import serve
 
 _SECRET = "x-telegram-bot-api-secret-token"  # noqa: S105 - the name of a header
 _LONGEST = 1024 * 1024
+_PORTS = (None, 443, 80, 88, 8443)
+"""https://core.telegram.org/bots/api#setwebhook"""
+_TAKEN = ("mcp", "metrics", "health", "ready", "enter", "leave", "favicon.ico")
+_TAKEN_BELOW = ("api", "v1", "page", "open", "oauth", ".well-known")
+"""What the door serves itself, and below what."""
 
 
 class Webhook:
@@ -76,13 +82,16 @@ class Webhook:
         given = request.headers.get(_SECRET, "")
         if not hmac.compare_digest(given.encode(), self._secret.encode()):
             return JSONResponse({"error": "This address is for Telegram."}, 403)
-        if int(request.headers.get("content-length") or 0) > _LONGEST:
+        body = await _body(request)
+        if body is None:
             return JSONResponse({"error": "That is no update."}, 413)
         try:
-            told = json.loads(await request.body())
-        except ValueError:
+            told = json.loads(body)
+        except (ValueError, RecursionError):
             return JSONResponse({"error": "That is no update."}, 400)
-        if self._bot is None or not isinstance(told, dict):
+        if not isinstance(told, dict):
+            return JSONResponse({"error": "That is no update."}, 400)
+        if self._bot is None:
             return JSONResponse({"error": "Bring it again."}, 503)
         try:
             await self._bot.receive(told)
@@ -92,6 +101,45 @@ class Webhook:
         return Response(status_code=200)
 
 
+async def _body(request: Request) -> bytes | None:
+    """What was sent; None: more than any update has, whatever its header says."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LONGEST:
+            return None
+    return bytes(body)
+
+
+def check_url(url: str) -> None:
+    """Refuse an address to which Telegram brings no updates, or where something else stands.
+
+    Raises:
+        InvalidInputError: It is one; the message says what is wrong with it.
+    """
+    no_address = InvalidInputError(
+        "'--webhook' must be an address of yours that begins with https:// and has a path, such as "
+        "https://moot.example.org/telegram"
+    )
+    try:
+        parts = urlsplit(url)
+        port, path = parts.port, parts.path
+    except ValueError:
+        raise no_address from None
+    if parts.scheme != "https" or not parts.hostname or len(path) < 2:
+        raise no_address
+    if parts.query or parts.fragment or parts.username is not None:
+        raise no_address
+    if port not in _PORTS:
+        raise InvalidInputError("'--webhook' must have port 443, 80, 88 or 8443: Telegram brings updates to no other.")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise InvalidInputError(
+            "'--webhook' must have a path of plain letters, such as /telegram, without a / at its end."
+        )
+    if path.rpartition("/")[2] in _TAKEN or any(part in _TAKEN_BELOW for part in path.split("/")):
+        raise InvalidInputError(f"'--webhook' cannot be at {path!r}, where Moot serves something else. Take /telegram.")
+
+
 def run_webhook(url: str, host: str, port: int | None) -> int:
     """Serve HTTP with the bot in it until told to end; the exit code.
 
@@ -99,12 +147,8 @@ def run_webhook(url: str, host: str, port: int | None) -> int:
         InvalidInputError: Telegram does not bring updates to such an address.
         ConfigError: It cannot start as things are.
     """
+    check_url(url)
     parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or len(parts.path) < 2 or parts.query or parts.fragment:
-        raise InvalidInputError(
-            "'--webhook' must be an address of yours that begins with https:// and has a path, such as "
-            "https://moot.example.org/telegram"
-        )
     config = load_config(credentials_path())
     token = find_token(config.telegram)
     kept = TelegramStore()

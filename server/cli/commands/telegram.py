@@ -41,9 +41,10 @@ def pair() -> None:
 @click.option("--per-day-usd", type=click.FloatRange(0), metavar="USD", help="What they may spend in a day.")
 def invite(name: str, ais: str, per_day_usd: float | None) -> None:
     """Print a code and a link that let one person in, called NAME here."""
+    from server.setup.tokens import listed_ais
     from server.telegram.managing import invite as run
 
-    sys.exit(opt.reporting(lambda: run(name, ais, per_day_usd)))
+    sys.exit(opt.reporting(lambda: run(name, listed_ais(ais, "they may ask it"), per_day_usd)))
 
 
 @telegram.command("people")

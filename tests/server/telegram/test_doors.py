@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from core.paths import credentials_path
 from server.setup.keys import remove_key, set_key
 from server.telegram.running import find_token
 from server.telegram.store import TelegramStore
-from server.telegram.webhook import Webhook, run_webhook
+from server.telegram.webhook import Webhook, check_url, run_webhook
 
 
 async def test_a_webhook_takes_updates_from_whoever_knows_the_secret_alone() -> None:
@@ -49,7 +50,12 @@ async def test_a_webhook_takes_updates_from_whoever_knows_the_secret_alone() -> 
                     )
                     assert refused.status_code == 403
                 headers = {"x-telegram-bot-api-secret-token": api.webhook["secret_token"]}
-                assert (await door.post("/telegram", content=b"{", headers=headers)).status_code == 400
+                for odd in (b"{", b"[1]", b"null", b"[" * 100_000, b"\xff\xfe"):
+                    assert (await door.post("/telegram", content=odd, headers=headers)).status_code == 400
+                for large in (b" " * 2_000_000, _in_pieces()):
+                    assert (await door.post("/telegram", content=large, headers=headers)).status_code == 413
+                for odd in (b"{}", b'{"update_id": 1e999}', b'{"update_id": 1, "message": "x"}'):
+                    assert (await door.post("/telegram", content=odd, headers=headers)).status_code == 200
                 for told in (update, update, {"update_id": 6, "message": api.message("Hello")}):
                     assert (await door.post("/telegram", json=told, headers=headers)).status_code == 200
                 await api.answer("You own this bot now")
@@ -58,11 +64,46 @@ async def test_a_webhook_takes_updates_from_whoever_knows_the_secret_alone() -> 
 
 
 @pytest.mark.parametrize(
-    "url", ["http://a.example/x", "https://a.example", "https://a.example/", "x", "https://a/x?y=1"]
+    "url",
+    [
+        "http://a.example/x",
+        "https://a.example",
+        "https://a.example/",
+        "x",
+        "https://a/x?y=1",
+        "https://u:p@a.example/x",
+        "https://a.example:x/x",
+        "https://[a/x",
+    ],
 )
 def test_an_address_that_telegram_does_not_take_is_told(url: str) -> None:
     with pytest.raises(InvalidInputError, match="begins with https:// and has a path"):
         run_webhook(url, "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://a.example:81/telegram", "port 443, 80, 88 or 8443"),
+        ("https://a.example//telegram", "plain letters"),
+        ("https://a.example/telegram/", "plain letters"),
+        ("https://a.example/tele%20gram", "plain letters"),
+        ("https://a.example/{x}", "plain letters"),
+        ("https://a.example/té", "plain letters"),
+        ("https://a.example/mcp", "serves something else"),
+        ("https://a.example/base/metrics", "serves something else"),
+        ("https://a.example/v1/models", "serves something else"),
+        ("https://a.example/api/x", "serves something else"),
+    ],
+)
+def test_a_webhook_stands_where_telegram_comes_and_nothing_else_does(url: str, told: str) -> None:
+    with pytest.raises(InvalidInputError, match=told):
+        run_webhook(url, "127.0.0.1", 0)
+
+
+def test_a_webhook_may_stand_beside_the_door_or_below_its_path() -> None:
+    for url in ("https://a.example/telegram", "https://a.example:8443/moot/telegram-7", "https://a.example:443/a/b"):
+        check_url(url)
 
 
 def test_the_token_is_kept_with_the_keys() -> None:
@@ -92,10 +133,18 @@ def test_the_terminal_pairs_invites_lists_and_removes(tmp_path: Path) -> None:
         return done
 
     assert len(moot("pair").stdout.strip()) == 11
-    assert len(moot("invite", "Ada", "--ais", "gpt", "--per-day-usd", "2").stdout.strip()) == 11
+    invited = moot("invite", "Ada", "--ais", "gptt", "--per-day-usd", "2")
+    assert len(invited.stdout.strip()) == 11 and "no AI is called 'gptt'" in invited.stderr
     assert json.loads(moot("people", "--json").stdout) == {"people": [], "groups": []}
-    assert "may not use the bot anyway" in moot("remove", "5", code=2).stderr
+    for number in ("5", "0", "9" * 30):
+        assert "may not use the bot anyway" in moot("remove", number, code=2).stderr
     assert "moot keys set telegram" in moot(code=2).stderr
+
+
+async def _in_pieces() -> AsyncIterator[bytes]:
+    """As much, whose length no header tells."""
+    for _ in range(20):
+        yield b" " * 100_000
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -195,7 +195,7 @@ async def test_forgetting_a_message_of_another_chat_forgets_nothing_here() -> No
         await seen(lambda: not bot.bot.turns.under_way)
         elsewhere = {"origin": {"type": "hidden_user", "sender_user_name": "X"}, "message_id": number}
         bot.api.write("/forget", external_reply=elsewhere, quote={"text": "Hello", "position": 0})
-        await bot.api.answer("/forget all forgets this conversation")
+        await bot.api.answer("/forget all forgets all that you said here")
 
 
 # Buttons
