@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import pytest
 from hostile_archives import ARCHIVES, PRIVATE
+from hostile_others import FOREIGN
 from hostile_pdfs import PDFS, Hostile
 
-from core.files.documents import DocumentError, document_of
+from core.files.documents import DocumentError, can_read_foreign, document_of
 
 _LARGE = ("MB", "GB", "million", "packed", "spaces", "times", "zeros", "lengths", "65,000", "two each")
+
+
+installed = pytest.mark.skipif(not can_read_foreign(), reason="the extra 'documents' is not installed here")
+
+
+@installed
+@pytest.mark.parametrize("one", [one for one in FOREIGN if "MB" not in one.name], ids=lambda one: one.name)
+def test_so_does_what_the_extra_reads(one: Hostile) -> None:
+    test_it_ends_in_a_sentence_or_its_text(one)
 
 
 @pytest.mark.parametrize(
