@@ -29,6 +29,8 @@ from server.telegram.incoming import SentFile
 from server.telegram.refusals import TelegramError, TooLargeError
 from server.telegram.speech import say
 
+_AT_ONCE = 4
+"""Of a kind: each is a process with memory of its own, and those that are hostile take half a minute."""
 _LONGEST_NAME = 100
 _ODD = re.compile(r"[^\w.() -]")
 _KEPT_S = 7 * 86_400.0
@@ -85,6 +87,9 @@ class Fetched:
 class Pictures:
     """Pictures as AIs take them; Telegram has made photos small already, what is sent as a file it has not."""
 
+    def __init__(self) -> None:
+        self._at_once = anyio.CapacityLimiter(_AT_ONCE)
+
     def takes(self, file: SentFile) -> bool:
         from core.files.photos import ENDINGS
 
@@ -95,7 +100,7 @@ class Pictures:
         from core.files.photos import PictureError, photo_of
 
         try:
-            photo = await anyio.to_thread.run_sync(photo_of, data, file.name)
+            photo = await anyio.to_thread.run_sync(photo_of, data, file.name, limiter=self._at_once)
         except PictureError as error:
             raise CannotReadError(str(error)) from error
         kind = photo.image.media_type
@@ -107,6 +112,9 @@ class Pictures:
 class Texts:
     """Text and code as it is; documents and pages as the text that `core/files/documents.py` finds in them."""
 
+    def __init__(self) -> None:
+        self._at_once = anyio.CapacityLimiter(_AT_ONCE)
+
     def takes(self, file: SentFile) -> bool:
         return file.kind == "document"
 
@@ -114,7 +122,8 @@ class Texts:
         from core.files.documents import DocumentError, document_of
 
         try:
-            document = await anyio.to_thread.run_sync(partial(document_of, file.name, data, pages=True))
+            reads = partial(document_of, file.name, data, pages=True)
+            document = await anyio.to_thread.run_sync(reads, limiter=self._at_once)
         except DocumentError as error:
             raise CannotReadError(f"It {error}") from error
         if document is not None:

@@ -79,6 +79,12 @@ async def test_a_film_gives_pictures_at_even_distances_that_are_small_enough() -
 
 
 @installed
+async def test_where_the_words_are_known_already_nobody_listens() -> None:
+    found = await read_recording(film(2), frames=1, listen=False)
+    assert len(found.frames) == 1 and not found.spoken and not found.notes
+
+
+@installed
 @pytest.mark.parametrize(
     "data", [b"", b"garbage" * 1_000, b"RIFF\xff\xff\xff\x7fWAVEfmt ", b"\x1aE\xdf\xa3" + b"\0" * 500]
 )
