@@ -10,6 +10,7 @@ import hashlib
 import logging
 import re
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from core.memory.index import Near
@@ -27,6 +28,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:/-]+")
 """Names of embedders that can be written into a definition, which takes no values."""
 _MOST_SCANNED = 200_000
 _SEARCHED = 200
+_AGAIN_S = 3_600.0
 _LOCK = 0x6D6F6F77
 _STATE = (
     "SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON "
@@ -90,16 +92,17 @@ class Maker:
         self._address = address
         self._schema = schema
         self._lock = threading.Lock()
-        self._begun: set[str] = set()
+        self._begun: dict[str, float] = {}
         self._connection: Connection | None = None
         self._closed = False
 
     def soon(self, index: Approximate) -> None:
-        """Make *index*, once, if it is not there."""
+        """Make *index* if it is not there, and nobody has tried within the hour."""
+        now = time.monotonic()
         with self._lock:
-            if self._closed or not index.possible or index.name in self._begun:
+            if self._closed or not index.possible or now < self._begun.get(index.name, now):
                 return
-            self._begun.add(index.name)
+            self._begun[index.name] = now + _AGAIN_S
         threading.Thread(target=self._make, args=(index,), name="moot-pgvector", daemon=True).start()
 
     def close(self) -> None:
@@ -129,5 +132,3 @@ class Maker:
                 connection.close()
         except (psycopg.Error, StoreError) as error:
             log.info("the index %s was not made (%s): vectors are compared exactly", index.name, type(error).__name__)
-            with self._lock:
-                self._begun.discard(index.name)

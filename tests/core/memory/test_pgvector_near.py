@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from postgres_server import PostgresServer
 
-from core.memory import pgvector_index
+from core.memory import pgvector_index, pgvector_near
 from core.memory.index import Part
 from core.memory.pgvector_index import PostgresIndex
 from core.memory.pgvector_near import Approximate, Maker
@@ -101,6 +101,29 @@ def test_a_thread_makes_it_and_none_does_once_all_is_closed(
     assert not made.stands(connection)
     Maker(Address(url), "moot_memory")._make(made)
     assert made.stands(connection)
+
+
+def test_one_that_cannot_be_made_is_not_tried_at_every_search(
+    url: str, index: PostgresIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker, begun = Maker(Address(url), "moot_memory"), list[str]()
+    monkeypatch.setattr(maker, "_make", lambda one: begun.append(one.name))
+    monkeypatch.setattr(pgvector_near.threading, "Thread", AtOnce)
+    for _ in range(3):
+        maker.soon(Approximate("e", 64))
+        maker.soon(Approximate("f", 64))
+        maker.soon(Approximate("f", 5_000))
+    assert begun == [Approximate("e", 64).name, Approximate("f", 64).name]
+
+
+class AtOnce:
+    """A thread that is over when it has started."""
+
+    def __init__(self, *, target: Callable[..., None], args: tuple[Any, ...], **_: Any) -> None:
+        self._work = lambda: target(*args)
+
+    def start(self) -> None:
+        self._work()
 
 
 def test_one_that_was_broken_off_is_made_anew(index: PostgresIndex, connection: Connection) -> None:
