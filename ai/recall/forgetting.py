@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ai.runs.run import Run
     from core.jobs.jobs import Jobs
 
+_FEW = 2_000
+"""Texts that are looked for as they are; of more the words are compared alone."""
 _END_S = 10.0
 """How long a job that is cancelled may take to end."""
 
@@ -116,7 +118,7 @@ def _forget_files(gone: Forgotten, folder: Path) -> None:
 def _uncache(connection: sqlite3.Connection, gone: Forgotten) -> None:
     """Delete the cached answers that hold some of it: nothing is lost with one but a second question."""
     written = [(text.strip(), json.dumps(text.strip())[1:-1]) for text in gone.texts if text.strip()]
-    whole = [copy if len(text) >= TELLING else f'"{copy}"' for text, copy in written]
+    whole = [copy if len(text) >= TELLING else f'"{copy}"' for text, copy in written[:_FEW]]
     copies = Copies(gone.said)
     for key, response in connection.execute("SELECT key, response FROM answers").fetchall():
         if any(copy in response for copy in whole) or copies.in_value(json.loads(response)):

@@ -18,6 +18,8 @@ _TOGETHER = 8
 """Words that stand together by no chance."""
 _WORD = re.compile(f"[{UNSPACED}]|[^\\W_{UNSPACED}]+")
 _MARKS = re.compile(r"<<|>>")
+_MUCH = 2_000_000
+"""Characters of which every run of words is known; of more, every second to every eighth: most copies are longer."""
 _TIME = 16
 """Of a time, what tools show: until the minute."""
 
@@ -26,8 +28,11 @@ class Copies:
     """Tells what holds words of *said*: pairs of a time, as it is kept, and a text."""
 
     def __init__(self, said: Sequence[tuple[str, str]]) -> None:
-        self._runs: dict[int, set[tuple[str, ...]]] = {}
+        self._runs: dict[int, set[int]] = {}
         self._short: list[tuple[str, tuple[str, ...]]] = []
+        self._firsts: set[str] = set()
+        self._texts = {text.strip() for _, text in said}
+        every = min(_TOGETHER, 1 + sum(len(text) for _, text in said) // _MUCH)
         for at, text in said:
             words = _words(text)
             if not words:
@@ -36,20 +41,24 @@ class Copies:
                 self._short.append((at[:_TIME], words))
                 continue
             length = min(_TOGETHER, len(words))
-            self._runs.setdefault(length, set()).update(_runs(words, length))
-        self._firsts = {run[0] for runs in self._runs.values() for run in runs}
+            known = self._runs.setdefault(length, set())
+            for start in (*range(0, len(words) - length, every), len(words) - length):
+                known.add(hash(words[start : start + length]))
+                self._firsts.add(words[start])
 
     def __bool__(self) -> bool:
         return bool(self._runs or self._short)
 
     def told_by(self, text: str) -> bool:
         """Whether *text* holds one of them, also if it is cut or quoted there."""
+        if text.strip() in self._texts and len(text.strip()) >= TELLING:
+            return True
         words = _words(text)
         if not self._firsts.isdisjoint(words):
             for length, runs in self._runs.items():
-                if any(run in runs for run in _runs(words, length)):
+                if any(hash(run) in runs for run in _runs(words, length)):
                     return True
-        here = [short for at, short in self._short if at and at in text]
+        here = [short for at, short in self._short if at and at in text] if self._short else []
         return any(run == short for short in here for run in _runs(words, len(short)))
 
     def in_value(self, value: Any) -> bool:

@@ -28,6 +28,7 @@ Setting = Literal["on", "off"] | bool | int
 LAST = "last"
 _SENT_ALONG = re.compile(r"\n\n\[sent along: [^\n]*\]\Z")
 """What a turn has behind its question (`tools/recipe/context.py`), and the question of a past run has not."""
+_FEW = 2_000
 _LETTERS = "abcdefghjkmnpqrstuvwxyz"
 _SIGNS = _LETTERS + "23456789"
 _NAME_LENGTH = 5
@@ -245,6 +246,7 @@ def _forget_said(connection: sqlite3.Connection, threads: Sequence[str], texts: 
     said = {_SENT_ALONG.sub("", text).strip() for text in texts} - {""}
     long = [text for text in said if len(text) >= TELLING]
     words = Copies([("", text) for text in long])
+    long = long if len(long) <= _FEW else []  # each with each would take minutes; the words are compared anyway
     copies = []
     for row in connection.execute("SELECT id, question, answers FROM runs"):
         parts = [clean(part).strip() for part in (row[1], *(text for _, text in json.loads(row[2])))]

@@ -48,3 +48,12 @@ def test_a_text_without_blanks_is_known_by_its_signs() -> None:
     copies = Copies([(AT, CJK)])
     assert copies.told_by(f"> {CJK[4:18]}")
     assert not copies.told_by(f"> {CJK[:5]}")
+
+
+def test_of_very_much_that_was_said_a_copy_of_a_sentence_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.memory.copies._MUCH", 10)
+    assert Copies([(AT, LONG)]).told_by(f"[1] user:\n> {LONG}")
+    assert Copies([(AT, LONG), (AT, "x" * 40)]).told_by(
+        "> lives in a small house near the harbour of Kiel, and it eats cake"
+    )
+    assert not Copies([(AT, LONG)]).told_by("The zebra of my uncle lives in a large house near the harbour of Bonn.")
