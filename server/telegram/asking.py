@@ -103,7 +103,7 @@ class Asker:
         if job.state == "paused":
             await self._app.jobs.cancel(job.id)
             return answers.sentence(say(turn.language, "paused", reason=job.reason))
-        return answers.sentence(say(turn.language, "failed", reason=job.reason))
+        return answers.sentence(say(turn.language, "failed", reason=_why(job.reason)))
 
     async def _fetched(self, turn: Turn, person: Person) -> Fetched:
         files = files_of(turn)
@@ -131,6 +131,12 @@ class Asker:
     def _key(self, turn: Turn) -> str:
         """What makes the request known again: the turn, which a kill leaves as it was."""
         return f"telegram {self._bot} {turn.id} {turn.spot.chat} {turn.asked}"
+
+
+def _why(reason: str) -> str:
+    """*reason* without what the sentence around it says already."""
+    first, _, rest = reason.partition("\n")
+    return rest.removeprefix("- ") if first == "No answer." and rest else reason
 
 
 def memory_place(thread: str) -> MemoryPlace:

@@ -66,7 +66,7 @@ class BotApi:
             TelegramError: It was refused; the kinds above say how.
         """
         chat = _chat_of(parameters)
-        tried, sending = 0, False
+        tried, sending, last = 0, False, ""
         with anyio.move_on_after(patience_s) as patience:
             while True:
                 if chat is not None and method in _COUNTED:
@@ -75,7 +75,7 @@ class BotApi:
                 try:
                     return await self._once(method, parameters)
                 except TelegramError as error:
-                    tried += 1
+                    tried, last = tried + 1, f" The last try: {error}"
                     wait_s = self._again_after(method, chat, error, tried)
                     if wait_s is None:
                         raise
@@ -84,7 +84,7 @@ class BotApi:
         assert patience.cancelled_caught
         if sending and not _repeatable(method):
             raise UnknownOutcomeError(f"Telegram did not answer {method} in time. Look whether it was done.")
-        raise TelegramError(f"Telegram did not take {method} within {patience_s:.0f} s. Try again later.")
+        raise TelegramError(f"Telegram did not take {method} within {patience_s:.0f} s.{last or ' Try again later.'}")
 
     async def attempt(self, method: str, /, **parameters: Any) -> Any:
         """What *method* returns, or None where it would have to wait or fails: for what nobody misses."""
