@@ -19,7 +19,7 @@ from typing import Any
 from core.errors import InvalidInputError
 from core.files.documents import Document, DocumentError, document_of, is_document
 from core.files.opening import NotPlainError, read_below
-from core.files.photos import Photo, PictureError, most_bytes, photo_of
+from core.files.photos import ENDINGS, Photo, PictureError, most_bytes, photo_of
 from core.paths import data_dir
 
 MAX_TEXT_BYTES = 2 * 1024 * 1024
@@ -357,6 +357,8 @@ def _would_be_below(root: Path, given: str) -> bool:
 
 
 def _document(given: str, name: str, data: bytes) -> Document:
+    if name.lower().endswith(ENDINGS) and b"\0" in data:
+        raise FileRefusedError(f"{given!r} is a picture. Name it among the pictures: images, or -i at the shell.")
     try:
         return document_of(name, data) or Document(_text(given, data))
     except DocumentError as error:

@@ -182,3 +182,5 @@ def test_a_picture_of_the_workspace_is_made_smaller_and_a_broken_one_named(tmp_p
     assert seen(photo).size == (2_000, 80) and not private
     with pytest.raises(FileRefusedError, match=r"'broken\.jpg' is a picture that cannot be read"):
         workspace.read_image("broken.jpg")
+    with pytest.raises(FileRefusedError, match=r"'large\.png' is a picture\. Name it among the pictures"):
+        workspace.read_text("large.png")
