@@ -23,13 +23,14 @@ import anyio.to_thread
 from ai.recall.chosen import index_name, is_configured
 from ai.recall.opening import index_all, with_memory
 from ai.runs.app import App
-from core.errors import MootError
+from core.errors import MootError, StoreError
 from core.files.atomic import private_folder
 from core.memory.indexing import behind
 from core.memory.threads import Threads
 from core.paths import data_dir
 from core.people.person import OWNER, Person, acting_as
 from core.recalling import STATIC
+from core.stores.sqlite import explain, result_code
 
 if TYPE_CHECKING:
     from ai.roster.roster import Roster
@@ -47,7 +48,7 @@ _LONGEST_S = 3_600.0
 _MOST_DOUBLED, _MOST_TOLD = 12, 100
 _SAME = 3
 """How many in a row fail for the same reason before the others are left for later, too."""
-_FILE = "threads.db"
+_FILE, _LOCK = "threads.db", "indexing.lock"
 Sleep = Callable[[float], Awaitable[None]]
 _Stamp = tuple[int, int]
 
@@ -69,7 +70,7 @@ async def keep_indexed(app: App, *, every_s: float | None = None, sleep: Sleep =
     """
     every_s = EVERY_S if every_s is None else every_s
     keeper = _Keeper(app, every_s)
-    async with _alone(every_s, sleep):
+    async with _alone(keeper, every_s, sleep):
         while True:
             try:
                 await keeper.round()
@@ -196,10 +197,16 @@ def _stamp(path: Path) -> _Stamp | None:
 
 
 @asynccontextmanager
-async def _alone(every_s: float, sleep: Sleep) -> AsyncIterator[None]:
+async def _alone(keeper: _Keeper, every_s: float, sleep: Sleep) -> AsyncIterator[None]:
     """Be the only process of this data folder that does this; waits for the one that is."""
-    while (lock := await anyio.to_thread.run_sync(_locked)) is None:
-        await sleep(every_s)
+    lock = None
+    while lock is None:
+        try:
+            lock = await anyio.to_thread.run_sync(_locked)
+        except (sqlite3.Error, OSError) as error:
+            keeper.failed(StoreError(explain(error, _LOCK)))
+        if lock is None:
+            await sleep(every_s)
     try:
         yield
     finally:
@@ -207,15 +214,19 @@ async def _alone(every_s: float, sleep: Sleep) -> AsyncIterator[None]:
 
 
 def _locked() -> sqlite3.Connection | None:
-    """The lock, which the system opens when its holder dies; None while another process has it."""
-    lock = None
+    """The lock, which the system opens when its holder dies; None while another process has it.
+
+    Raises:
+        OSError, sqlite3.Error: There can be none.
+    """
+    path = private_folder(data_dir() / "run") / _LOCK
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite goes by the umask
+    lock = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
     try:
-        path = private_folder(data_dir() / "run") / "indexing.lock"
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite goes by the umask
-        lock = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         lock.execute("BEGIN EXCLUSIVE")
-    except (sqlite3.Error, OSError):
-        if lock is not None:
-            lock.close()
-        return None
+    except sqlite3.Error as error:
+        lock.close()
+        if result_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return None
+        raise
     return lock

@@ -198,6 +198,22 @@ async def test_one_process_alone_indexes() -> None:
         assert first.asked == ["one", "two"]
 
 
+async def test_a_folder_without_room_for_the_lock_is_said_once_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await say(data_dir(), "one")
+    (data_dir() / "run").mkdir()
+    (data_dir() / "run" / "indexing.lock").mkdir()
+    async with kept() as (_, vectors, rounds):
+        await rounds.done()
+        await rounds.next(2)
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert "indexing.lock cannot be written" in line
+        await anyio.to_thread.run_sync((data_dir() / "run" / "indexing.lock").rmdir)
+        await rounds.next()
+        assert vectors.asked == ["one"]
+
+
 async def test_static_vectors_are_not_loaded_for_a_few_turns_that_a_search_indexes() -> None:
     await say(data_dir(), "one")
     async with kept("static") as (_, _vectors, rounds):
