@@ -210,12 +210,13 @@ class Bubble:
             more["reply_markup"] = {"inline_keyboard": stop_button(self._turn.id, language)}
         if not self.spot.group:
             more.pop("reply_parameters", None)
-        made = None
+        made, wait_s = None, _AGAIN_S
         while made is None:
             try:
                 made = await self._api.call("sendMessage", text=text, **self.spot.address(), **more)
             except UnknownOutcomeError:  # at worst two signs stand there; none says anything
-                await anyio.sleep(_AGAIN_S)
+                await anyio.sleep(wait_s)
+                wait_s = min(_LONGEST_AGAIN_S, wait_s * 2)
         self._sent.append(int(made["message_id"]))
         try:
             with anyio.CancelScope(shield=True):

@@ -160,8 +160,12 @@ def choose_role(asked: Asked, wanted: str) -> Outcome:
 
 async def _new(asked: Asked) -> Outcome:
     base = ".".join(asked.place.thread.split(".")[:3])
-    thread = f"{base}.{secrets.token_hex(3)}"
-    return Outcome(asked.say("new"), changes=(put_place(replace(asked.place, thread=thread)),))
+    place = replace(asked.place, thread=f"{base}.{secrets.token_hex(3)}")
+    changes = (put_place(place),)
+    if asked.agent and (asked.said.text.strip() or asked.said.files):  # with its first question
+        made = question_turn(asked.parts or [asked.said], place, asked.agent, asked.language)
+        return Outcome(ask=made, changes=changes)
+    return Outcome(asked.say("new"), changes=changes)
 
 
 async def _memory(asked: Asked) -> Outcome:

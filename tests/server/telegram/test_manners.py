@@ -67,6 +67,18 @@ async def test_in_a_group_of_several_bots_a_command_of_another_one_is_not_answer
         assert len(bot.api.said(GROUP)) == 1
 
 
+async def test_a_new_conversation_may_begin_with_its_first_question() -> None:
+    async with telegram({"gpt": ["one", "two", "three"]}) as bot:
+        bot.api.write("It is 1")
+        await bot.api.answer("one")
+        bot.api.write("/new What is it?")
+        await bot.api.answer("two")
+        bot.api.write("And?")
+        await bot.api.answer("three")
+        assert "It is 1\none" not in bot.asked[1] and bot.asked[1].endswith("What is it?")
+        assert "What is it?\ntwo\n" in bot.asked[2]
+
+
 # Edits
 
 
