@@ -52,6 +52,12 @@ class ThreadList(BaseModel):
     matches: list[ThreadMatch]
 
 
+class ForgottenThread(BaseModel):
+    turns: int
+    notes: list[str]
+    """Sentences on what could not be forgotten yet, and when it will be."""
+
+
 class TurnView(BaseModel):
     author: str
     at: str
@@ -134,14 +140,15 @@ async def export_thread(asked: Asked[Query, Body]) -> Response:
     )
 
 
-async def delete_thread(asked: Asked[Query, Body]) -> None:
-    """Forget a conversation, for good, with its copies among jobs and past runs."""
+async def delete_thread(asked: Asked[Query, Body]) -> ForgottenThread:
+    """Forget a conversation, for good, with its copies among jobs and past runs; and what could not be yet."""
     app = asked.house.app
     materials = await anyio.to_thread.run_sync(app.materials_of, asked.person)
     async with app.run("memory", materials=materials) as run:
         gone = await forget(run, Scope.of_thread(asked.path["name"]))
     if not gone.turns and not gone.jobs:
         raise HTTPException(404, "There is no such thread.")
+    return ForgottenThread(turns=gone.turns, notes=list(gone.notes))
 
 
 async def history(asked: Asked[ThreadsQuery, Body]) -> list[RunLine]:
@@ -214,7 +221,7 @@ ENDPOINTS = (
     Endpoint("GET", "/api/threads", threads, ThreadList, query=ThreadsQuery),
     Endpoint("GET", "/api/threads/{name}", thread, ThreadView, query=ThreadQuery, also=_UNKNOWN),
     Endpoint("GET", "/api/threads/{name}/export", export_thread, media="text/markdown", also=_UNKNOWN),
-    Endpoint("DELETE", "/api/threads/{name}", delete_thread, None, status=204, also=_UNKNOWN),
+    Endpoint("DELETE", "/api/threads/{name}", delete_thread, ForgottenThread, also=_UNKNOWN),
     Endpoint("GET", "/api/history", history, list[RunLine], query=ThreadsQuery),
     Endpoint("GET", "/api/history/{name}", past_run, KeptRun, query=ThreadQuery, also={404: "There is no such run."}),
 )

@@ -196,8 +196,8 @@ class HistoryView {
       "Delete for good",
       async () => {
         try {
-          await api("DELETE", path);
-          say(`The thread ${name} is deleted.`);
+          const gone = await api("DELETE", path);
+          say([`The thread ${name} is deleted.`, ...(gone.notes ?? [])].join(" "));
           location.hash = "#/history";
         } catch (error) {
           fill(this.note, error.message);

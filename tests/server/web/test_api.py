@@ -157,7 +157,7 @@ async def test_threads_are_kept_found_exported_and_forgotten_for_each_alone() ->
         export = await house.owner.get("/api/threads/animals/export")
         assert "Blue whales." in export.text
         assert export.headers["content-disposition"].startswith("attachment")
-        assert (await house.owner.delete("/api/threads/animals")).status_code == 204
+        assert (await house.owner.delete("/api/threads/animals")).json() == {"turns": 2, "notes": []}
         assert (await house.owner.get("/api/threads/animals")).status_code == 404
         assert "Red foxes." in (await ada.get("/api/threads/animals")).text
 
