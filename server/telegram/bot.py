@@ -35,7 +35,7 @@ from server.telegram.bot_api import BotApi
 from server.telegram.flood import Flood, Limits
 from server.telegram.guests import GUEST
 from server.telegram.handling import Handler
-from server.telegram.incoming import Bot, OddUpdateError, Said, Update, chat_of, has_number, read
+from server.telegram.incoming import Bot, OddUpdateError, Said, Update, chat_of, has_number, moved_in, read
 from server.telegram.members import Members
 from server.telegram.polling import Once, keep
 from server.telegram.recordings import Listener, Recordings
@@ -90,6 +90,8 @@ class OpenBot:
         )
         self._queues: dict[int, deque[dict[str, Any]]] = {}
         self._unkept: set[int] = set()
+        self._homes: dict[int, int] = {}
+        """Of each supergroup that a group became since the start, that group."""
 
     async def go_on(self) -> None:
         """Take up what an earlier process left: turns first, then updates nobody has seen to."""
@@ -103,7 +105,10 @@ class OpenBot:
     async def take(self, updates: Sequence[dict[str, Any]]) -> None:
         """See to *updates*: one after the other within a chat, those of different chats at once."""
         for told in updates:
+            if moved := moved_in(told):  # what is said in the new group waits until it is known to be the old one
+                self._homes[moved[1]] = moved[0]
             chat = chat_of(told)
+            chat = self._homes.get(chat, chat)
             queue = self._queues.get(chat)
             if queue is None:
                 queue = self._queues[chat] = deque()

@@ -295,6 +295,16 @@ def chat_of(told: Mapping[str, Any]) -> int:
     return 0
 
 
+def moved_in(told: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The group that *told* says has become a supergroup, and that one; None: it says no such thing."""
+    message = told.get("message")
+    if not isinstance(message, Mapping):
+        return None
+    here, to, came_from = chat_of(told), message.get("migrate_to_chat_id"), message.get("migrate_from_chat_id")
+    old, new = (here, to) if to is not None else (came_from, here)
+    return (_number(old), _number(new)) if _is_number(old) and _is_number(new) else None
+
+
 def _is_number(value: Any) -> bool:
     """Whether *value* is an integer that a store takes too."""
     return isinstance(value, int) and not isinstance(value, bool) and -_BEYOND <= value < _BEYOND

@@ -165,3 +165,25 @@ async def test_a_new_conversation_in_the_middle_of_an_answer_lets_it_end_and_beg
         await bot.api.answer("first")
         await bot.api.answer("second")
         assert bot.asked[1].endswith("What is it?") and "first" not in bot.asked[1]
+
+
+@pytest.mark.parametrize("way", ["migrate_to_chat_id", "migrate_from_chat_id"])
+async def test_what_is_said_in_the_supergroup_at_once_waits_until_it_is_known(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    new = -1009
+    async with telegram({"gpt": ["yes"]}, group=True) as bot:
+        done, there = bot.bot._handler._done, anyio.Event()
+
+        async def late(updates: Any, turns: Any = (), changes: Any = ()) -> None:
+            if changes:
+                there.set()
+                await anyio.wait_all_tasks_blocked()
+            await done(updates, turns, changes)
+
+        monkeypatch.setattr(bot.bot._handler, "_done", late)
+        old, at = (GROUP, GROUP) if way == "migrate_to_chat_id" else (GROUP, new)
+        bot.api.write(None, chat=at, user=OWNER, **{way: new if at == old else old})
+        bot.api.write("/ask Hello", chat=new, user=OWNER)
+        await bot.api.answer("yes", chat=new)
+        assert there.is_set() and [one.text for one in bot.api.said(new)] == ["yes"]
