@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _LOOK_S = 60.0
 _PAUSED_LOOK_S = 2.0
 _LONGEST_ARGUMENTS = 2_500
+_HEAD_AND_ONE = 2
 
 
 class Nudged(Protocol):
@@ -134,9 +135,9 @@ class Asker:
 
 
 def _why(reason: str) -> str:
-    """*reason* without what the sentence around it says already."""
-    first, _, rest = reason.partition("\n")
-    return rest.removeprefix("- ") if first == "No answer." and rest else reason
+    """*reason*, of one AI alone without the line above it, which says what the sentence around it says already."""
+    lines = reason.splitlines()
+    return lines[1].removeprefix("- ") if len(lines) == _HEAD_AND_ONE else reason
 
 
 def memory_place(thread: str) -> MemoryPlace:
