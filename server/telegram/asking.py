@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _LOOK_S = 60.0
 _PAUSED_LOOK_S = 2.0
 _LONGEST_ARGUMENTS = 2_500
-_HEAD_AND_ONE = 2
 
 
 class Nudged(Protocol):
@@ -104,7 +103,7 @@ class Asker:
         if job.state == "paused":
             await self._app.jobs.cancel(job.id)
             return answers.sentence(say(turn.language, "paused", reason=job.reason))
-        return answers.sentence(say(turn.language, "failed", reason=_why(job.reason)))
+        return answers.sentence(say(turn.language, "failed", reason=job.reason))
 
     async def _fetched(self, turn: Turn, person: Person) -> Fetched:
         files = files_of(turn)
@@ -132,12 +131,6 @@ class Asker:
     def _key(self, turn: Turn) -> str:
         """What makes the request known again: the turn, which a kill leaves as it was."""
         return f"telegram {self._bot} {turn.id} {turn.spot.chat} {turn.asked}"
-
-
-def _why(reason: str) -> str:
-    """*reason*, of one AI alone without the line above it, which says what the sentence around it says already."""
-    lines = reason.splitlines()
-    return lines[1].removeprefix("- ") if len(lines) == _HEAD_AND_ONE else reason
 
 
 def memory_place(thread: str) -> MemoryPlace:
