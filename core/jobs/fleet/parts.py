@@ -81,8 +81,9 @@ def parts(connection: Connection, job: str) -> list[Job]:
 
 
 def cancel_parts(connection: Connection, job: str, mode: CancelMode, now: float) -> None:
-    open_parts = connection.execute(f"SELECT id FROM jobs WHERE parent = ? AND {rows.OPEN}", (job,))  # noqa: S608 - ours
-    for row in open_parts.fetchall():
+    """Cancel what is open of *job*. Locked: one that a worker takes up at this moment runs by then, and is not ended."""
+    query = f"SELECT id FROM jobs WHERE parent = ? AND {rows.OPEN} ORDER BY id FOR UPDATE"  # noqa: S608 - ours
+    for row in connection.execute(query, (job,)).fetchall():
         rows.cancel(connection, row["id"], mode, now)
 
 
