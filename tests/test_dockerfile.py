@@ -98,7 +98,8 @@ def test_what_it_says_of_http_is_a_command_that_there_is_and_what_that_needs_is_
     assert set(options) <= {option for parameter in serve.params for option in parameter.opts}
     assert f"127.0.0.1:{PORT}:{PORT}" in second and values("EXPOSE", steps()) == [str(PORT)]
     syncs = [run for run in values("RUN", steps()) if run.startswith("uv sync")]
-    assert len(syncs) == 2 and all("--extra cluster --extra memory --extra pictures --extra prometheus" in run for run in syncs)
+    extras = "--extra cluster --extra memory --extra pictures --extra prometheus"
+    assert len(syncs) == 2 and all(extras in run for run in syncs)
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def parts(connection: Connection, job: str) -> list[Job]:
 
 
 def cancel_parts(connection: Connection, job: str, mode: CancelMode, now: float) -> None:
-    """Cancel what is open of *job*. Locked: one that a worker takes up at this moment runs by then, and is not ended."""
+    """Cancel what is open of *job*. Locked: one that a worker takes up at this moment runs by then."""
     query = f"SELECT id FROM jobs WHERE parent = ? AND {rows.OPEN} ORDER BY id FOR UPDATE"  # noqa: S608 - ours
     for row in connection.execute(query, (job,)).fetchall():
         rows.cancel(connection, row["id"], mode, now)
