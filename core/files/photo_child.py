@@ -5,6 +5,9 @@ A picture of some kB can claim, and unpack to, gigabytes. It needs Pillow.
 
 from __future__ import annotations
 
+import re
+import struct
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -14,6 +17,28 @@ _KINDS = ("Jpeg", "Png", "Gif", "WebP", "Bmp", "Tiff", "Avif")
 _TURNED = (5, 6, 7, 8)
 """Orientations in which width and height change places (EXIF 2.32, tag 0x0112)."""
 _QUALITIES = (90, 75, 50)
+_ANY = 2**31
+_PNG_PARTS = {
+    b"IHDR": 13,
+    b"PLTE": 768,
+    b"IDAT": _ANY,
+    b"IEND": 0,
+    b"tRNS": 256,
+    b"gAMA": 4,
+    b"cHRM": 32,
+    b"sRGB": 1,
+    b"pHYs": 9,
+    b"cICP": 4,
+    b"sBIT": 4,
+    b"bKGD": 6,
+    b"acTL": 8,
+    b"fcTL": 26,
+    b"fdAT": _ANY,
+}
+"""Those that hold nothing but the picture, each with the most bytes it takes. All others are somebody's words."""
+_SCAN = 0xDA
+_JPEG_PARTS = {_SCAN, 0xDB, 0xDD, *range(0xC0, 0xD0)} - {0xC8}
+_CODED_END = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)
 
 
 class UnreadableError(Exception):
@@ -44,9 +69,9 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     if width * height > asked["pixels"]:
         raise UnreadableError("pixels")
     frames = 1 if picture.format in ("JPEG", "MPO") else int(getattr(picture, "n_frames", 1))
-    orientation = picture.getexif().get(0x0112, 1)
+    turned = picture.format != "TIFF" and _orientation(picture) in _TURNED  # Pillow turns the size of a TIFF itself
     found: dict[str, Any] = {
-        "was": [height, width] if orientation in _TURNED else [width, height],
+        "was": [height, width] if turned else [width, height],
         "format": picture.format,
         "frames": frames,
         "told": _tells(picture, data),
@@ -55,6 +80,14 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         picture.load()  # whether it is whole
         return found | {"picture": "", "kind": picture.get_format_mimetype(), "size": found["was"]}
     return found | _made(picture, asked)
+
+
+def _orientation(picture: Any) -> Any:
+    try:
+        return picture.getexif().get(0x0112, 1)
+    except (SyntaxError, ValueError, TypeError, struct.error):  # broken notes of a camera must not cost the picture
+        picture.info.pop("exif", None)
+        return 1
 
 
 def _fits(picture: Any, data: bytes, asked: dict[str, Any]) -> bool:
@@ -69,9 +102,52 @@ def _fits(picture: Any, data: bytes, asked: dict[str, Any]) -> bool:
 
 def _tells(picture: Any, data: bytes) -> bool:
     """Whether there is more in it than what is seen: where it was taken, with what, a text, or something behind it."""
-    written = {str(key).lower() for key in picture.info} & {"exif", "xmp", "comment", "photoshop", "xml:com.adobe.xmp"}
-    more = picture.format in ("JPEG", "MPO") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
-    return bool(written) or bool(getattr(picture, "text", None)) or more or picture.format == "MPO"
+    if picture.format == "PNG":
+        return not _is_bare_png(data)
+    if picture.format in ("JPEG", "MPO"):
+        return picture.format == "MPO" or not _is_bare_jpeg(data)
+    return bool({str(key).lower() for key in picture.info} & {"exif", "xmp", "comment", "photoshop", "icc_profile"})
+
+
+def _is_bare_png(data: bytes) -> bool:
+    """Whether *data* has none but the parts that are needed to show it (PNG, third edition, section 11), and ends."""
+    place = 8
+    while place + 12 <= len(data):
+        length, kind = int.from_bytes(data[place : place + 4]), data[place + 4 : place + 8]
+        if length > _PNG_PARTS.get(kind, -1):
+            return False
+        place += 12 + length
+        if kind == b"IEND":
+            return place == len(data)
+    return False
+
+
+def _is_bare_jpeg(data: bytes) -> bool:
+    """Whether *data* has none but the segments that are needed to show it (ITU-T T.81, annex B), and ends."""
+    place = 2
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            return False
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        if not _is_shown(marker, length, data[place + 4 : place + 18]):
+            return False
+        place += 2 + length
+        if marker == _SCAN:
+            coded = _CODED_END.search(data, place)
+            if coded is None:
+                return False
+            place = coded.start()
+        if data[place : place + 2] == b"\xff\xd9":
+            return place + 2 == len(data)
+    return False
+
+
+def _is_shown(marker: int, length: int, begins: bytes) -> bool:
+    if marker == 0xE0:  # with a small picture of itself it is longer
+        return begins.startswith(b"JFIF\0") and length == 16
+    if marker == 0xEE:
+        return begins.startswith(b"Adobe") and length == 14
+    return marker in _JPEG_PARTS
 
 
 def _made(picture: Any, asked: dict[str, Any]) -> dict[str, Any]:
@@ -95,12 +171,21 @@ def _made(picture: Any, asked: dict[str, Any]) -> dict[str, Any]:
 def _in_colours(picture: Any) -> Any:
     """The picture with eight bits a colour."""
     picture.load()
-    if picture.mode.startswith("I"):  # sixteen bits of grey
-        return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _in_eight_bits(picture)
     if picture.mode in ("L", "LA", "RGB", "RGBA"):
         return picture
     clear = "transparency" in picture.info or picture.mode in ("PA", "La", "RGBa")
     return picture.convert("RGBA" if clear else "RGB")
+
+
+def _in_eight_bits(picture: Any) -> Any:
+    """A picture in greys of sixteen bits or more; where any numbers may stand, from the least to the most."""
+    wide = picture if picture.mode == "F" else picture.convert("I")
+    least, most = (float(value) for value in wide.getextrema())
+    usual = 256 if picture.mode == "F" and most > 1 else 65_536 if picture.mode != "F" else 0
+    low, step = (0.0, 256 / usual) if least >= 0 and most < usual else (least, 255 / ((most - least) or 1))
+    return wide.convert("F").point(lambda value: value * step - low * step).convert("L")
 
 
 def _encodings(picture: Any, *, lossy: bool) -> Any:

@@ -122,11 +122,17 @@ def _asked(data: bytes, name: str) -> dict[str, Any]:
         ) from None
 
 
+def _is_strip(size: list[int]) -> bool:
+    return max(size) > 4 * min(size)
+
+
 def _notes(found: dict[str, Any]) -> tuple[str, ...]:
     was, size = ("{:,} x {:,}".format(*found[which]) for which in ("was", "size"))
     notes = []
     if was != size:
         notes.append(f"scaled from {was} to {size} pixels")
+        if _is_strip(found["was"]) and min(found["was"]) > 2 * min(found["size"]):
+            notes.append("what is small in it can hardly be read: send it in parts")
     if found["kind"] != f"image/{found['format'].lower()}" and found["format"] != "MPO":
         notes.append(f"{found['format']} made {found['kind'].rpartition('/')[2].upper()}")
     if found["frames"] > 1:
