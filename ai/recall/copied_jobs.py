@@ -3,6 +3,7 @@ answer repeats them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -33,24 +34,25 @@ _WRITTEN_S, _LOOK_S = 5.0, 0.02
 
 
 async def jobs_with_copies(
-    engine: JobEngine, gone: Forgotten, *, person: str, shared: str, known: Collection[str]
+    engine: JobEngine, gone: Forgotten, *, person: str, shared: str, known: Collection[str], since: float = 0.0
 ) -> list[str]:
     """The jobs of *person* that hold words of what is *gone*; batches, whose rows come out of files, are not looked at.
 
     Args:
         shared: The shared conversation whose jobs are meant instead, whoever's they are.
         known: Jobs that belong to what is still remembered: they only count where a tool gave the words.
+        since: Jobs that were over before that moment are not looked at.
 
     Raises:
         StoreError: The jobs cannot be read.
     """
-    copies = Copies(gone.said)
+    copies, said_since = await anyio.to_thread.run_sync(_known_by, gone)  # of 50,000 turns it takes seconds
     if not copies:
         return []
     with anyio.move_on_after(_WRITTEN_S):
         while engine.waiting:  # noqa: ASYNC110 - what has finished just now is not to be found yet
             await anyio.sleep(_LOOK_S)
-    since = min(_seconds(at) for at, _ in gone.said)
+    since = max(since, said_since)
     jobs = await engine.list_jobs(limit=_MOST_JOBS, person=None if shared else person)
     some = [job for job in jobs if job.kind != BATCH and (job.finished is None or job.finished >= since)]
     found = []
@@ -113,9 +115,16 @@ async def _holds(engine: JobEngine, job: Job, asked: Mapping[str, Any], copies: 
     return False
 
 
+def _known_by(gone: Forgotten) -> tuple[Copies, float]:
+    """What tells copies of what is *gone*, and since when there can be any."""
+    return Copies(gone.said), min((_seconds(at) for at, _ in gone.said), default=0.0)
+
+
 def _seconds(at: str) -> float:
-    """The moment *at*, as jobs have theirs, or somewhat earlier: clocks are put right now and then."""
+    """The moment *at*, as jobs have theirs, or somewhat earlier: clocks are put right now and then. 0 for one that is
+    yet to come: the clock was wrong when it was said, and nobody knows when that was."""
     try:
-        return datetime.fromisoformat(at).timestamp() - _ASTRAY_S
+        said = datetime.fromisoformat(at).timestamp()
     except ValueError:
         return 0.0
+    return said - _ASTRAY_S if said <= time.time() else 0.0

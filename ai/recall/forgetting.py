@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 
 from ai.layers.cache import MIGRATIONS as CACHE
@@ -26,12 +29,15 @@ from core.stores.sqlite import Store
 
 if TYPE_CHECKING:
     from ai.runs.run import Run
+    from core.jobs.engine import JobEngine
     from core.jobs.jobs import Jobs
+    from core.jobs.values import Job
 
 _FEW = 2_000
 """Texts that are looked for as they are; of more the words are compared alone."""
 _END_S = 10.0
-"""How long a job that is cancelled may take to end."""
+"""How long jobs that are cancelled may take to end."""
+_STILL = "Job {} still holds some of it, since it did not end. Once it has: moot jobs clean --words"
 
 
 async def forget(run: Run, scope: Scope, which: Which | None = None) -> Forgotten:
@@ -42,13 +48,20 @@ async def forget(run: Run, scope: Scope, which: Which | None = None) -> Forgotte
     Raises:
         StoreError: The transcript, or a file with copies, cannot be written.
     """
-    which = which or Which()
+    which, began = which or Which(), time.time()
     ended, left = await _end_what_adds(run, scope, which)
+    # Copies are found by what was said: they go first, so that whoever is killed in between can forget it again.
+    meant = await with_memory(run, lambda memory: memory.meant(scope, which))
+    if not meant.turns:
+        return replace(meant, jobs=ended, notes=left)
+    folder = acting().folder()
+    await anyio.to_thread.run_sync(_forget_files, meant, folder)
+    await _forget_jobs_of(run, meant)
     gone = await with_memory(run, lambda memory: memory.forget(scope, which))
-    if not gone.turns:
-        return replace(gone, jobs=ended, notes=left)
-    await anyio.to_thread.run_sync(_forget_files, gone, acting().folder())
-    notes = await _forget_jobs_of(run, gone)
+    if gone.said != meant.said:
+        began = 0.0
+        await anyio.to_thread.run_sync(_forget_files, gone, folder)
+    notes = await _forget_jobs_of(run, gone, since=began)  # an agent may have read it until now
     return replace(gone, jobs=(*gone.jobs, *ended), notes=(*gone.notes, *left, *notes))
 
 
@@ -61,12 +74,18 @@ async def _end_what_adds(run: Run, scope: Scope, which: Which) -> tuple[tuple[st
     return tuple(open_ones), tuple(await forget_jobs(run.jobs, open_ones))
 
 
-async def _forget_jobs_of(run: Run, gone: Forgotten) -> list[str]:
-    """Delete the jobs in which it was said, and those that hold copies; a sentence for each that stays."""
+async def _forget_jobs_of(run: Run, gone: Forgotten, *, since: float = 0.0) -> list[str]:
+    """Delete the jobs in which it was said, and those that hold copies; a sentence for each that stays.
+
+    Args:
+        since: Of jobs with copies only those that were still going on at that moment.
+    """
     if run.jobs is None or not await anyio.to_thread.run_sync(_may_have_jobs, run.jobs):
         return []
-    engine = await run.jobs.engine()
-    copied = await jobs_with_copies(engine, gone, person=acting().name, shared=_shared(run), known=gone.kept_jobs)
+    engine, shared = await run.jobs.engine(), _shared(run)
+    copied = await jobs_with_copies(
+        engine, gone, person=acting().name, shared=shared, known=gone.kept_jobs, since=since
+    )
     return await forget_jobs(run.jobs, list(dict.fromkeys([*gone.jobs, *copied])))
 
 
@@ -81,20 +100,30 @@ async def forget_jobs(jobs: Jobs, ids: Sequence[str]) -> list[str]:
 
     They come out of a transcript that whoever asks may delete: in a shared conversation several people's.
     """
-    notes, engine = [], await jobs.engine()
+    engine = await jobs.engine()
+    notes, until = list[str](), anyio.current_time() + _END_S
+    open_ones = [job for one in ids if (job := await _found(engine, one)) and not job.over]
+    for job in open_ones:  # all of them at once: each may take its time to end
+        with acting_as(Person(job.person)), suppress(UnknownJobError):
+            await jobs.cancel(job.id)
+    for job in open_ones:
+        with acting_as(Person(job.person)), suppress(UnknownJobError):
+            await jobs.wait(job.id, max(0.0, until - anyio.current_time()))
     for one in ids:
-        try:
-            job = await engine.get(one)
-            if not job.over:
-                with acting_as(Person(job.person)):
-                    await jobs.cancel(one)
-                    job = await jobs.wait(one, _END_S)
+        with suppress(UnknownJobError):
             await engine.forget(one)
-            await engine.get(one)
-        except UnknownJobError:
-            continue
-        notes.append(f"Job {one} still holds some of it, since it did not end. Once it has: moot jobs clean --words")
+        if await _found(engine, one):
+            notes.append(
+                f"Job {one} still holds some of it, since it did not end. Once it has: moot jobs clean --words"
+            )
     return notes
+
+
+async def _found(engine: JobEngine, id: str) -> Job | None:
+    try:
+        return await engine.get(id)
+    except UnknownJobError:
+        return None
 
 
 def _may_have_jobs(jobs: Jobs) -> bool:

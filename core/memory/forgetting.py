@@ -5,6 +5,7 @@ and the copies among past runs. Jobs are forgotten above, by `ai/recall/forgetti
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -129,7 +130,24 @@ def forget_copies(gone: Forgotten, folder: Path, history: History | None = None)
         _without_lines(lines, gone.texts)
 
 
+def meant(threads: Threads, scope: Scope, which: Which) -> Forgotten:
+    """What `forget` would delete of *scope*, which is all there still.
+
+    Raises:
+        StoreError: The transcript cannot be read.
+    """
+    return threads.store.read(partial(_meant, scope=scope, which=which))[0] if threads.begun else Forgotten()
+
+
 def _forget(connection: Any, *, scope: Scope, which: Which) -> tuple[Forgotten, list[int]]:
+    told, turns = _meant(connection, scope=scope, which=which)
+    if turns:
+        forget_turns(connection, turns)
+        connection.execute("DELETE FROM threads WHERE id NOT IN (SELECT thread FROM turns)")
+    return told, turns
+
+
+def _meant(connection: Any, *, scope: Scope, which: Which) -> tuple[Forgotten, list[int]]:
     where = resolve(connection, scope)
     if where is None:
         return Forgotten(), []
@@ -137,25 +155,23 @@ def _forget(connection: Any, *, scope: Scope, which: Which) -> tuple[Forgotten, 
     if where.threads is not None:
         tests.append(f"thread IN ({', '.join('?' * len(where.threads))})")
         values += where.threads
-    query = f"SELECT id, thread, at, text, job, files FROM turns WHERE {' AND '.join(tests) or 'TRUE'}"  # noqa: S608 - ours
+    query = f"SELECT id, thread, at, text, job, files FROM turns WHERE {' AND '.join(tests) or 'TRUE'} ORDER BY id"  # noqa: S608 - ours
     rows = connection.execute(query, values).fetchall()
     turns = [row["id"] for row in rows]
     if not turns:
         return Forgotten(), []
-    forget_turns(connection, turns)
-    empty = "id NOT IN (SELECT thread FROM turns)"
-    names = tuple(row[0] for row in connection.execute(f"SELECT name FROM threads WHERE {empty}"))  # noqa: S608
-    connection.execute(f"DELETE FROM threads WHERE {empty}")  # noqa: S608 - ours
-    (left,) = connection.execute("SELECT COUNT(*) FROM turns").fetchone()
-    kept = connection.execute("SELECT DISTINCT job FROM turns WHERE job <> ''").fetchall()
+    known, of_each = set(turns), Counter(row["thread"] for row in rows)
+    counted = "SELECT threads.id, name, COUNT(turns.id) FROM threads LEFT JOIN turns ON thread = threads.id GROUP BY 1"
+    left = [(name, many - of_each[number]) for number, name, many in connection.execute(counted)]
+    jobs = connection.execute("SELECT id, job FROM turns WHERE job <> '' ORDER BY id").fetchall()
     told = Forgotten(
         turns=len(turns),
-        threads=names,
+        threads=tuple(name for name, many in left if not many),
         jobs=tuple(dict.fromkeys(row["job"] for row in rows if row["job"])),
         files=tuple(dict.fromkeys(name for row in rows for name in json.loads(row["files"]))),
         said=tuple((row["at"], row["text"]) for row in rows),
-        whole=not left,
-        kept_jobs=tuple(row[0] for row in kept),
+        whole=not any(many for _, many in left),
+        kept_jobs=tuple(dict.fromkeys(job for number, job in jobs if number not in known)),
     )
     return told, turns
 

@@ -233,7 +233,11 @@ def _free_name(connection: sqlite3.Connection) -> str:
 
 
 def _delete(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> int:
-    gone = [row[0] for row in connection.execute(f"SELECT id FROM runs WHERE {where}", values)]  # noqa: S608 - ours
+    found = connection.execute(f"SELECT id FROM runs WHERE {where}", values)  # noqa: S608 - ours
+    return _delete_all(connection, [row[0] for row in found])
+
+
+def _delete_all(connection: sqlite3.Connection, gone: Sequence[int]) -> int:
     connection.executemany("DELETE FROM words WHERE rowid = ?", [(one,) for one in gone])
     connection.executemany("DELETE FROM runs WHERE id = ?", [(one,) for one in gone])
     if gone:  # a deletion only adds a mark; merged into one piece, the index drops the words, too
@@ -242,17 +246,17 @@ def _delete(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -
 
 
 def _forget_said(connection: sqlite3.Connection, threads: Sequence[str], texts: Sequence[str]) -> int:
-    gone = sum(_delete(connection, "thread = ?", (name,)) for name in threads)
+    names = set(threads)
     said = {_SENT_ALONG.sub("", text).strip() for text in texts} - {""}
     long = [text for text in said if len(text) >= TELLING]
     words = Copies([("", text) for text in long])
     long = long if len(long) <= _FEW else []  # each with each would take minutes; the words are compared anyway
     copies = []
-    for row in connection.execute("SELECT id, question, answers FROM runs"):
+    for row in connection.execute("SELECT id, question, answers, thread FROM runs"):
         parts = [clean(part).strip() for part in (row[1], *(text for _, text in json.loads(row[2])))]
-        if any(part in said or _holds(part, long) or words.told_by(part) for part in parts):
+        if row[3] in names or any(part in said or _holds(part, long) or words.told_by(part) for part in parts):
             copies.append(row[0])
-    return gone + sum(_delete(connection, "id = ?", (one,)) for one in copies)
+    return _delete_all(connection, copies)  # at once: each time the whole index by words is merged
 
 
 def _holds(part: str, texts: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from core.errors import MootError
 from core.memory.finding import Where, resolve
-from core.memory.forgetting import Forgotten, Which, forget
+from core.memory.forgetting import Forgotten, Which, forget, meant
 from core.memory.found import Found, Passage
 from core.memory.index import Embedder, Near, VectorIndex
 from core.memory.indexing import Indexing, others_of, unlist, waiting_of
@@ -173,6 +173,14 @@ class Memory:
             MootError: The index cannot be reached.
         """
         return self._indexing.mend() if self._indexing and self.threads.begun else False
+
+    def meant(self, scope: Scope, which: Which | None = None) -> Forgotten:
+        """What `forget` would delete, all of it there still: copies are found by it, and go first.
+
+        Raises:
+            StoreError: The transcript cannot be read.
+        """
+        return meant(self.threads, scope, which or Which())
 
     def forget(self, scope: Scope, which: Which | None = None) -> Forgotten:
         """Delete *which* of *scope* (None: all) from the transcript and the indexes; what has copies is told of it by

@@ -77,14 +77,15 @@ async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, m
     own = await anyio.to_thread.run_sync(app.materials_of, person)
     materials = replace(own, threads=await anyio.to_thread.run_sync(threads_of, app, person, place))
     count, notes = 0, dict[str, None]()
+    # What is found by the transcript goes before it, so that whoever is killed in between can forget it again.
+    turns = [turn for turn in await anyio.to_thread.run_sync(kept.turns_in, place.key) if _named(turn, messages)]
+    left = await forgetting.forget_jobs(app.jobs, [turn.job for turn in turns if turn.job and not turn.open])
+    await anyio.to_thread.run_sync(_forget_sent, Members(kept), person, turns)
     async with app.run("forget", materials=materials) as run:
         for message in messages:
             gone = await forgetting.forget(run, scope, which(message=message))
             count += gone.turns
             notes |= dict.fromkeys(gone.notes)
-    turns = [turn for turn in await anyio.to_thread.run_sync(kept.turns_in, place.key) if _named(turn, messages)]
-    left = await forgetting.forget_jobs(app.jobs, [turn.job for turn in turns if turn.job and not turn.open])
-    await anyio.to_thread.run_sync(_forget_sent, Members(kept), person, turns)
     return Gone(count, (*notes, *left))
 
 

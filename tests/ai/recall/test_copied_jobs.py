@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio.from_thread
 import anyio.to_thread
 import pytest
 from scripted_ai import ScriptedApp, scripted_app
@@ -15,8 +16,11 @@ from ai.agents.builtin.ground import Ground
 from ai.agents.builtin.talks import thread_tools
 from ai.recall.forgetting import forget
 from ai.runs.run import Materials
+from core.errors import StoreError
 from core.jobs.values import JobResult
-from core.memory.forgetting import Which
+from core.memory.forgetting import Forgotten, Which
+from core.memory.history import History, PastRun
+from core.memory.memory import Memory
 from core.memory.origin import ORIGIN, Origin
 from core.memory.scope import Place, Scope
 from core.memory.threads import USER, Threads, Turn
@@ -85,6 +89,78 @@ async def test_an_agent_that_has_just_read_it_is_cancelled(
         gone = await forget(run, Scope.of_thread("a"), Which(message="1"))
         assert f"Job {reader} still holds some of it" in gone.notes[0]
         assert (await (await app.jobs.engine()).get(reader)).cancel
+
+
+async def test_what_was_begun_and_killed_can_be_forgotten_again(
+    materials: Materials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def killed(*given: object) -> None:
+        raise Killed
+
+    await said(materials.threads, "a", Turn(USER, SECRET))
+    history = History(data_dir() / "history.db")
+    await asyncio.wrap_future(history.add(PastRun("ask_one", SECRET, ("a",))))
+    await anyio.to_thread.run_sync(history.close)
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        await agent_job(app, "What did I say?", SECRET)
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr("ai.recall.forgetting.forget_jobs", killed)
+            await forget(run, Scope.of_thread("a"))
+        assert (await forget(run, Scope.of_thread("a"))).turns == 1
+    await anyio.to_thread.run_sync(materials.threads.close)
+    assert holding(b"zebracanary") == []
+
+
+async def test_where_a_copy_cannot_be_deleted_it_can_be_tried_again(materials: Materials) -> None:
+    await said(materials.threads, "a", Turn(USER, SECRET))
+    (data_dir() / "history.db").write_bytes(b"no database " * 1000)
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        with pytest.raises(StoreError, match=r"history\.db is damaged"):
+            await forget(run, Scope.of_thread("a"))
+        (data_dir() / "history.db").unlink()
+        assert (await forget(run, Scope.of_thread("a"))).turns == 1
+
+
+async def test_what_an_agent_reads_while_it_is_forgotten_is_gone_too(
+    materials: Materials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await said(materials.threads, "a", Turn(USER, SECRET))
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        deleted = Memory.forget
+
+        def read_meanwhile(memory: Memory, scope: Scope, which: Which | None = None) -> Forgotten:
+            anyio.from_thread.run(agent_job, app, "What did I say?", SECRET)
+            return deleted(memory, scope, which)
+
+        monkeypatch.setattr(Memory, "forget", read_meanwhile)
+        await forget(run, Scope.of_thread("a"))
+        assert await ids(app) == set()
+
+
+async def test_jobs_are_given_their_time_to_end_together(materials: Materials, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        jobs = [await agent_job(app, SECRET, SECRET, over=False) for _ in range(3)]
+        await said(materials.threads, "a", *(Turn(USER, SECRET, job=one) for one in jobs))
+        engine, waited = await app.jobs.engine(), list[bool]()
+
+        async def wait(id: str, seconds: float) -> None:
+            waited.append(all([(await engine.get(one)).cancel for one in jobs]))
+
+        monkeypatch.setattr(app.jobs, "wait", wait)
+        gone = await forget(run, Scope.of_thread("a"))
+        assert waited and all(waited), "each was told before one is waited for"
+        assert len(gone.notes) == 3
+
+
+async def test_a_copy_is_found_though_the_clock_was_ahead_when_it_was_said(materials: Materials) -> None:
+    await said(materials.threads, "a", Turn(USER, SECRET, at="2999-01-01T00:00:00+00:00"))
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        await agent_job(app, "What did I say?", SECRET)
+        await forget(run, Scope.of_thread("a"))
+        assert await ids(app) == set()
 
 
 async def test_a_job_of_what_is_remembered_stays_though_the_same_was_asked_in_it(materials: Materials) -> None:
