@@ -45,6 +45,8 @@ class Which:
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise InvalidInputError(f"'{name}' names no time zone. Add one, such as +00:00.")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise InvalidInputError("'since' is not before 'until', so that nothing was said in between. Correct one.")
 
     @property
     def everything(self) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TextIO
 
 from core.errors import InvalidInputError
 from core.memory.finding import resolve
 from core.memory.scope import Place, Scope
-from core.memory.threads import USER, Threads, Turn, check_name
+from core.memory.threads import NAMES, USER, Threads, Turn, can_be_called
 from core.untrusted import clean, one_line
 
 _FIELDS = ("thread", "channel", "topic", "at", "author", "person", "tool", "message", "text")
@@ -46,6 +46,11 @@ def exported(threads: Threads, scope: Scope) -> Iterator[dict[str, Any]]:
         if len(rows) < _AT_ONCE:
             return
         last = rows[-1]["id"]
+
+
+def lines_of(file: TextIO) -> Iterator[str]:
+    """The lines of *file*; of one that is too long only so much that `take_in` refuses it: it may be of any length."""
+    return iter(partial(file.readline, _LONGEST + 1), "")
 
 
 def take_in(threads: Threads, lines: Iterable[str]) -> int:
@@ -86,7 +91,7 @@ def _whole(lines: Iterable[str]) -> Iterator[str]:
             yield line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeDecodeError:
         raise InvalidInputError(
-            f"Behind line {number} the file is not valid UTF-8 text. Convert it to UTF-8, or export it again."
+            f"Line {number + 1} or one after it is not valid UTF-8 text. Convert the file to UTF-8, or export it again."
         ) from None
 
 
@@ -140,10 +145,8 @@ def _read(line: str, number: int) -> tuple[int, str, Place, Turn]:
         raise InvalidInputError(f"Line {number}: {bad[0]!r} must be a text in quotes. Correct it.")
     if bad := [name for name in raw if name != "text" and len(raw[name]) > _LONGEST_NAME]:
         raise InvalidInputError(f"Line {number}: {bad[0]!r} is longer than {_LONGEST_NAME} characters. Shorten it.")
-    try:
-        check_name(raw["thread"])
-    except InvalidInputError as error:
-        raise InvalidInputError(f"Line {number}: {error}") from None
+    if not can_be_called(raw["thread"]):
+        raise InvalidInputError(f"Line {number}: 'thread' cannot be {one_line(raw['thread'], 80)!r}: {NAMES}.")
     said = {name: one_line(value, _LONGEST_NAME) for name, value in raw.items() if name not in ("thread", "text", "at")}
     turn = Turn(
         author=said.get("author") or USER,

@@ -25,6 +25,7 @@ from core.untrusted import clean, quoted
 
 USER = "user"
 _NAME = re.compile(r"[\w][\w .-]{0,63}", re.UNICODE)
+NAMES = "a name has at most 64 letters, digits, blanks, dots, hyphens and underscores"
 _LISTED = 200
 _COLUMNS = "id, thread, place, at, tool, author, text, person, message, job, files"
 _LAST = (
@@ -197,10 +198,13 @@ class Threads:
 
 def check_name(name: str) -> None:
     """Raise InvalidInputError unless a thread can be called *name*."""
-    if not _NAME.fullmatch(name):
-        raise InvalidInputError(
-            f"'thread' is {name[:80]!r}; a name has at most 64 letters, digits, blanks, dots, hyphens and underscores."
-        )
+    if not can_be_called(name):
+        raise InvalidInputError(f"'thread' is {name[:80]!r}; {NAMES}.")
+
+
+def can_be_called(name: str) -> bool:
+    """Whether a thread can have *name*."""
+    return bool(_NAME.fullmatch(name))
 
 
 def turn_of(row: sqlite3.Row) -> Turn:

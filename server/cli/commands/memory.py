@@ -56,6 +56,8 @@ def forget(everything: bool, yes: bool, as_json: bool, **what: Any) -> None:
     where = {name: what.pop(name) for name in ("thread", "chat", "topic")}
     if not everything and not where["thread"] and not where["chat"]:
         raise click.UsageError("Say where: --thread NAME, --chat NAME, or --all.")
+    if everything and (where["thread"] or where["chat"]):
+        raise click.UsageError("Give either --all, or --thread NAME or --chat NAME.")
 
     def agreed(question: str) -> bool:
         return opt.confirmed(question, "--yes", yes=yes)

@@ -82,7 +82,8 @@ def delete(name: str, yes: bool) -> None:
         if not opt.confirmed(f"Forget {name!r} for good?", "--yes", yes=yes):
             return
     if not opt.reporting(lambda: forget_thread(name)):
-        raise click.ClickException(f"There is no thread {name!r}. Run: moot threads")
+        opt.note(f"there is no thread {name!r}. Run: moot threads")
+        sys.exit(opt.NONE)
 
 
 def _use(work: Callable[[Threads], T]) -> T:

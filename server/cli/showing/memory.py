@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import chain
+from typing import Any, TextIO
 
 import anyio
 import anyio.to_thread
@@ -23,7 +24,7 @@ from core.errors import InvalidInputError
 from core.memory.forgetting import Forgotten, Which
 from core.memory.found import Found
 from core.memory.memory import Memory, MemoryStatus
-from core.memory.moving import exported, take_in
+from core.memory.moving import exported, lines_of, take_in
 from core.memory.scope import Scope
 from core.memory.threads import Match, Threads
 from core.people.person import acting
@@ -132,25 +133,38 @@ def forget_thread(name: str) -> bool:
 
 
 def export(where: Where, name: str) -> int:
-    """Write what was said to the file *name*."""
+    """Write what was said to the file *name*, which stays as it is where nothing was; the exit code."""
     threads = _threads()
     try:
+        said = exported(threads, scope_of(where))
+        if (first := next(said, None)) is None:
+            note("Nothing is kept there, so that nothing was written. To list what is: moot threads")
+            return NONE
         with private_output(name) as output:
-            for one in exported(threads, scope_of(where)):
-                output.write(json.dumps(one, ensure_ascii=False) + "\n")
+            wrote = sum(_write(output, one) for one in chain([first], said))
     finally:
         threads.close()
+    if name != "-":
+        note(f"wrote {counted(wrote, 'turn')}.")
     return OK
 
 
-def take_in_file(lines: Iterable[str]) -> int:
-    """Keep what stands in *lines*."""
+def _write(output: TextIO, one: Mapping[str, Any]) -> int:
+    output.write(json.dumps(one, ensure_ascii=False) + "\n")
+    return 1
+
+
+def take_in_file(file: TextIO) -> int:
+    """Keep what stands in *file*."""
     threads = _threads()
     try:
-        many = take_in(threads, lines)
+        many = take_in(threads, lines_of(file))
     finally:
         threads.close()
-    note(f"kept {counted(many, 'turn')} that were not there. To index them by meaning now: moot memory reindex")
+    if many:
+        note(f"kept {counted(many, 'new turn')}. To index by meaning now: moot memory reindex")
+    else:
+        note("kept nothing: the file has no turn that is not there already.")
     return OK
 
 

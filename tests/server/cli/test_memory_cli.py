@@ -65,9 +65,28 @@ def test_what_it_exports_it_imports(tmp_path: Path) -> None:
     lines = run("export", "--thread", "a").stdout
     assert json.loads(lines.splitlines()[0])["text"] == "We bought the zebracanary kayak."
     run("forget", "--thread", "a", "-y")
-    assert "kept 2 turns" in run("import", "-", given=lines).output
+    assert "kept 2 new turns" in run("import", "-", given=lines).output
     assert run("export", "--thread", "a").stdout == lines
+    assert "kept nothing" in run("import", "-", given=lines).output
     assert "Line 1 is no JSON" in run("import", "-", given="x").output
+    assert "Line 1: 'thread' cannot be '../x'" in run("import", "-", given='{"thread": "../x", "text": ""}').output
+
+
+def test_an_export_of_what_is_not_there_says_so_and_leaves_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "said.jsonl"
+    assert "wrote 2 turns" in run("export", "--thread", "a", "-o", str(file)).output
+    before = file.read_bytes()
+    none = run("export", "--thread", "b", "-o", str(file))
+    assert (none.exit_code, "Nothing is kept there" in none.output, file.read_bytes()) == (1, True, before)
+    assert run("export", "--thread", "b").exit_code == 1
+
+
+def test_a_line_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    with file.open("wb") as written:
+        written.truncate(40_000_000_000)  # nobody has that much memory
+    refused = run("import", str(file))
+    assert (refused.exit_code, "Line 1 is longer" in refused.output) == (2, True)
 
 
 def test_searching_threads_finds_what_holds_some_of_the_words_after_what_holds_all() -> None:
@@ -103,6 +122,8 @@ def test_an_import_says_what_is_wrong_in_one_sentence(tmp_path: Path) -> None:
         (("forget", "--all", "--chat", "", "--yes"), "--chat is empty"),
         (("search", "kayak", "--thread", ""), "--thread is empty"),
         (("export", "--chat", ""), "--chat is empty"),
+        (("forget", "--all", "--thread", "a", "--yes"), "either --all"),
+        (("forget", "--all", "--since", "2026-05-01", "--until", "2026-01-01", "--yes"), "'since' is not before"),
         (("export", "--topic", "5"), "--topic is a topic of a chat"),
         (("forget", "--all", "--since", "0001-01-01T00:00:00+12:00", "--yes"), "is no day"),
         (("forget", "--all", "--until", "9999-12-31T23:59:59-12:00", "--yes"), "is no day"),
@@ -121,8 +142,8 @@ def test_an_export_is_for_its_owner_alone_and_whole_or_as_it_was(tmp_path: Path)
     assert run("export", "--thread", "a", "-o", str(file)).exit_code == 0
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(file.read_text().splitlines()) == 2
+    assert "cannot be written: " in run("export", "-o", str(tmp_path / "none" / "x")).output
     (data_dir() / "threads.db").write_bytes(b"no database" * 1_000)
     assert run("export", "-o", str(file)).exit_code == 1
     assert len(file.read_text().splitlines()) == 2
     assert [path.name for path in tmp_path.glob("said*")] == ["said.jsonl"]
-    assert "cannot be written: " in run("export", "-o", str(tmp_path / "none" / "x")).output

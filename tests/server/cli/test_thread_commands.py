@@ -65,7 +65,7 @@ def test_a_thread_is_forgotten_only_after_a_yes() -> None:
     assert moot("delete", "paint", "--yes").exit_code == 0
     assert "paint" not in moot().stdout
     again = moot("delete", "paint", "--yes")
-    assert again.exit_code == 1 and "There is no thread 'paint'. Run: moot threads" in again.output
+    assert again.exit_code == 1 and "there is no thread 'paint'. Run: moot threads" in again.output
 
 
 def test_a_forgotten_thread_takes_its_past_runs_along() -> None:
