@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,13 +23,12 @@ from ai.recall.chosen import index_name, is_configured
 from ai.recall.opening import index_all, with_memory
 from ai.runs.app import App
 from core.errors import MootError, StoreError
-from core.files.atomic import private_folder
 from core.memory.indexing import behind
 from core.memory.threads import Threads
 from core.paths import data_dir
 from core.people.person import OWNER, Person, acting_as
 from core.recalling import STATIC
-from core.stores.sqlite import explain, result_code
+from core.stores.held import held
 
 if TYPE_CHECKING:
     from ai.roster.roster import Roster
@@ -202,31 +200,12 @@ async def _alone(keeper: _Keeper, every_s: float, sleep: Sleep) -> AsyncIterator
     lock = None
     while lock is None:
         try:
-            lock = await anyio.to_thread.run_sync(_locked)
-        except (sqlite3.Error, OSError) as error:
-            keeper.failed(StoreError(explain(error, _LOCK)))
+            lock = await anyio.to_thread.run_sync(held, _LOCK)
+        except StoreError as error:
+            keeper.failed(error)
         if lock is None:
             await sleep(every_s)
     try:
         yield
     finally:
         lock.close()
-
-
-def _locked() -> sqlite3.Connection | None:
-    """The lock, which the system opens when its holder dies; None while another process has it.
-
-    Raises:
-        OSError, sqlite3.Error: There can be none.
-    """
-    path = private_folder(data_dir() / "run") / _LOCK
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite goes by the umask
-    lock = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:
-        lock.close()
-        if result_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return None
-        raise
-    return lock

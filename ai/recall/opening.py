@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ from core.memory.found import Found
 from core.memory.looking import placed
 from core.memory.memory import Memory
 from core.memory.scope import Scope
+from core.stores.held import held
 from core.usage.tokens import text_tokens
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _STEP = 500
+_LOCK = "indexing_step.lock"
+_LOOK_S = 0.1
+_pause = anyio.sleep
 
 
 async def recall(
@@ -87,6 +92,21 @@ async def index_all(run: Run, say: Callable[[int], None] = lambda left: None, *,
         MootError: The embedder or an index cannot be reached; what was indexed stays.
     """
     await with_memory(run, Memory.mend)
-    while left := await with_memory(run, lambda memory: memory.catch_up(most=step)):
-        say(left)
+    left = 1
+    while left:
+        async with _alone():
+            left = await with_memory(run, lambda memory: memory.catch_up(most=step))
+        if left:
+            say(left)
     await with_memory(run, Memory.clear)
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Be the only one of this data folder that indexes: two would pay for the vectors of the same turns."""
+    while (lock := await anyio.to_thread.run_sync(held, _LOCK)) is None:
+        await _pause(_LOOK_S)
+    try:
+        yield
+    finally:
+        lock.close()

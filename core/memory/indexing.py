@@ -153,16 +153,18 @@ class Indexing:
             return None
 
     def _embed(self, rows: Sequence[Any], *, listed: bool) -> None:
-        pieces: list[Part] = []
-        texts: list[str] = []
+        store, pieces, texts = self._threads.store, list[Part](), list[str]()
         for row in rows:
             for number, (start, end) in enumerate(parts(row["text"])):
                 pieces.append(Part(row["thread"], row["id"], number))
                 texts.append(row["text"][start:end])
+        if not self._embedder.at_hand:  # what cannot be kept is not paid for
+            self._index.count(self._embedder.name)
+            store.submit(lambda c: c.execute("UPDATE notes SET value = value WHERE key = 'last'")).result()
         vectors = self._embedder.embed(texts)
         if not listed:  # before anything is there; after it can be reached at all
             self._index.count(self._embedder.name)
-            self._threads.store.submit(lambda c: _indexed(c, self.name, 0, whole=False)).result()
+            store.submit(lambda c: _indexed(c, self.name, 0, whole=False)).result()
         self._index.add(self._embedder.name, pieces, vectors)
         turns = [row["id"] for row in rows]
         still = {row[0] for row in self._threads.look(lambda c: rows_of(c, "id", turns))}

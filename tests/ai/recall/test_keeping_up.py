@@ -6,17 +6,19 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from scripted_ai import ScriptedApp, scripted_app
 
 from ai.client import Embedded
-from ai.recall import keeping_up
+from ai.recall import keeping_up, opening
 from ai.recall.keeping_up import keep_indexed
 from ai.runs.run import Materials
 from core.config import Config
@@ -196,6 +198,55 @@ async def test_one_process_alone_indexes() -> None:
             assert second.asked == []
             await rounds.next()
         assert first.asked == ["one", "two"]
+
+
+async def test_who_indexes_at_once_beside_it_pays_for_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    await say(data_dir(), "one")
+    waits = anyio.Event()
+
+    async def wait(seconds: float) -> None:
+        waits.set()
+        await anyio.lowlevel.checkpoint()
+
+    with anyio.fail_after(20):
+        async with kept() as (app, vectors, rounds):
+            vectors.held = anyio.Event()
+            await vectors.reached.wait()
+            monkeypatch.setattr(opening, "_pause", wait)
+            async with app.run("memory") as run, anyio.create_task_group() as tasks:
+                tasks.start_soon(opening.index_all, run)
+                await waits.wait()
+                vectors.held.set()
+            await rounds.done()
+            assert vectors.asked == ["one"]
+            assert len(await column(app, "SELECT turn FROM vectors")) == 1
+
+
+async def test_vectors_that_could_not_be_kept_are_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    await say(data_dir(), "one")
+    async with kept() as (app, vectors, rounds):
+        await rounds.done()
+        await say(data_dir(), "two")
+        store, full = app.materials.threads.store, Future[None]()
+        full.set_exception(StoreError("The disk is full."))
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "submit", lambda operation: full)
+            await rounds.next(5)
+            assert vectors.asked == ["one"]
+        await rounds.next(5)
+        assert vectors.asked == ["one", "two"]
+
+
+def test_vectors_for_an_index_that_is_away_are_not_paid_for(tmp_path: Path) -> None:
+    class Paid(Lengths):
+        def embed(self, texts: Sequence[str]) -> Any:
+            raise AssertionError("paid for nothing")
+
+    threads = Threads(tmp_path / "t.db")
+    threads.add("a", [Turn(USER, "one")]).result(5)
+    with pytest.raises(StoreError, match="It is away"):
+        Memory(threads, index=Away(), embedder=Paid()).catch_up()
+    threads.close()
 
 
 async def test_a_folder_without_room_for_the_lock_is_said_once_and_tried_again(
