@@ -4,8 +4,9 @@ answer repeats them."""
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,10 +22,12 @@ from core.memory.scope import ANY_TOPIC, Scope
 
 if TYPE_CHECKING:
     from core.jobs.engine import JobEngine
-    from core.jobs.values import Job
+    from core.jobs.values import Job, KeptCall
 
 _TOOL = "call:tool:"
 """How the keys of what a tool gave begin in a job's journal."""
+_READ_HERE = {"list_threads", "read_thread", "search_threads", "list_runs", "read_run"}
+"""Tools of which a short text is a copy: elsewhere "What is the weather?" stands by chance."""
 _OPEN: tuple[JobState, ...] = ("queued", "running", "paused")
 _MOST_JOBS = 100_000
 _AT_ONCE = 200
@@ -106,12 +109,20 @@ async def _holds(engine: JobEngine, job: Job, asked: Mapping[str, Any], copies: 
                 return True
         after = 0
         while calls := await engine.calls(job.id, after=after, limit=_CALLS):
-            told = [call.value for call in calls if whole or call.key.startswith(_TOOL)]
-            if await anyio.to_thread.run_sync(copies.in_value, told):
+            if await anyio.to_thread.run_sync(partial(_in_calls, calls, copies, whole=whole)):
                 return True
             after = calls[-1].seq
     except UnknownJobError:
         pass  # it was deleted meanwhile
+    return False
+
+
+def _in_calls(calls: Sequence[KeptCall], copies: Copies, *, whole: bool) -> bool:
+    for call in calls:
+        if whole or call.key.startswith(_TOOL):
+            here = whole or not _READ_HERE.isdisjoint(call.key.split(":"))
+            if copies.in_value(call.value, long=not here):
+                return True
     return False
 
 

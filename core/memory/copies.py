@@ -49,21 +49,26 @@ class Copies:
     def __bool__(self) -> bool:
         return bool(self._runs or self._short)
 
-    def told_by(self, text: str) -> bool:
-        """Whether *text* holds one of them, also if it is cut or quoted there."""
-        if text.strip() in self._texts and len(text.strip()) >= TELLING:
+    def told_by(self, text: str, *, long: bool = False) -> bool:
+        """Whether *text* holds one of them, also if it is cut or quoted there; with *long* eight words of one at least:
+        a shorter text stands by chance in files and pages, too."""
+        if not long and text.strip() in self._texts and len(text.strip()) >= TELLING:
             return True
         words = _words(text)
         if not self._firsts.isdisjoint(words):
             for length, runs in self._runs.items():
+                if length < _TOGETHER and long:
+                    continue
                 if any(hash(run) in runs for run in _runs(words, length)):
                     return True
+        if long:
+            return False
         here = [short for at, short in self._short if at and at in text] if self._short else []
         return any(run == short for short in here for run in _runs(words, len(short)))
 
-    def in_value(self, value: Any) -> bool:
+    def in_value(self, value: Any, *, long: bool = False) -> bool:
         """Whether a text anywhere in *value*, which is JSON, holds one of them."""
-        return any(map(self.told_by, _texts(value)))
+        return any(self.told_by(text, long=long) for text in _texts(value))
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -76,6 +76,8 @@ class Forgotten:
     """Whether everything of the file was forgotten."""
     kept_jobs: tuple[str, ...] = ()
     """Jobs of what is still remembered."""
+    kept_threads: tuple[str, ...] = ()
+    """Threads of which nothing is forgotten."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ def forget_copies(gone: Forgotten, folder: Path, history: History | None = None)
     for name in gone.files:
         _remove(folder, name)
     if history is not None and gone.turns:
-        history.forget_said(gone.threads, gone.texts)
+        history.forget_said(gone.threads, gone.texts, kept=gone.kept_threads)
     lines = folder / "chat_lines"
     if gone.turns and lines.is_file():
         _without_lines(lines, gone.texts)
@@ -164,7 +166,8 @@ def _meant(connection: Any, *, scope: Scope, which: Which) -> tuple[Forgotten, l
         return Forgotten(), []
     known, of_each = set(turns), Counter(row["thread"] for row in rows)
     counted = "SELECT threads.id, name, COUNT(turns.id) FROM threads LEFT JOIN turns ON thread = threads.id GROUP BY 1"
-    left = [(name, many - of_each[number]) for number, name, many in connection.execute(counted)]
+    every = connection.execute(counted).fetchall()
+    left = [(name, many - of_each[number]) for number, name, many in every]
     jobs = connection.execute("SELECT id, job FROM turns WHERE job <> '' ORDER BY id").fetchall()
     told = Forgotten(
         turns=len(turns),
@@ -174,6 +177,7 @@ def _meant(connection: Any, *, scope: Scope, which: Which) -> tuple[Forgotten, l
         said=tuple((row["at"], row["text"]) for row in rows),
         whole=not any(many for _, many in left),
         kept_jobs=tuple(dict.fromkeys(job for number, job in jobs if number not in known)),
+        kept_threads=tuple(name for number, name, many in every if many and number not in of_each),
     )
     return told, turns
 

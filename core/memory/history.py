@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -150,11 +150,12 @@ class History:
         before = _days_ago(older_than_days) if older_than_days is not None else "9999"
         return self._store.submit(lambda c: _delete(c, "at < ?", (before,))).result()
 
-    def forget_said(self, threads: Sequence[str], texts: Sequence[str]) -> int:
-        """Forget the runs that went on in *threads*, and those that hold what was said in *texts*."""
+    def forget_said(self, threads: Sequence[str], texts: Sequence[str], *, kept: Sequence[str] = ()) -> int:
+        """Forget the runs that went on in *threads*, and those that hold what was said in *texts*; none of the threads
+        *kept*, where the same is still remembered."""
         if not self._store.exists():
             return 0
-        return self._store.submit(lambda connection: _forget_said(connection, threads, texts)).result()
+        return self._store.submit(lambda connection: _forget_said(connection, threads, texts, set(kept))).result()
 
     def close(self) -> None:
         """Write what waits."""
@@ -245,7 +246,7 @@ def _delete_all(connection: sqlite3.Connection, gone: Sequence[int]) -> int:
     return len(gone)
 
 
-def _forget_said(connection: sqlite3.Connection, threads: Sequence[str], texts: Sequence[str]) -> int:
+def _forget_said(connection: sqlite3.Connection, threads: Sequence[str], texts: Sequence[str], kept: Set[str]) -> int:
     names = set(threads)
     said = {_SENT_ALONG.sub("", text).strip() for text in texts} - {""}
     long = [text for text in said if len(text) >= TELLING]
@@ -253,6 +254,8 @@ def _forget_said(connection: sqlite3.Connection, threads: Sequence[str], texts: 
     long = long if len(long) <= _FEW else []  # each with each would take minutes; the words are compared anyway
     copies = []
     for row in connection.execute("SELECT id, question, answers, thread FROM runs"):
+        if row[3] in kept:
+            continue
         parts = [clean(part).strip() for part in (row[1], *(text for _, text in json.loads(row[2])))]
         if row[3] in names or any(part in said or _holds(part, long) or words.told_by(part) for part in parts):
             copies.append(row[0])

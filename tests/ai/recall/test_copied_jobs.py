@@ -140,6 +140,40 @@ async def test_what_an_agent_reads_while_it_is_forgotten_is_gone_too(
         assert await ids(app) == set()
 
 
+async def test_an_ordinary_phrase_in_a_page_ends_no_job_and_one_read_in_a_thread_does(
+    materials: Materials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await said(materials.threads, "a", Turn(USER, "What is the weather?"))
+    monkeypatch.setattr("ai.recall.forgetting._END_S", 0.0)
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        engine, jobs = await app.jobs.engine(), list[str]()
+        for tool in ("fetch_page", "search_threads"):
+            await app.jobs.submit("agent", {"task": "x"})
+            job = await engine.claim(("agent",))
+            assert job is not None
+            engine.record(job.id, f"call:tool:0.0:{tool}:0123456789abcdef", {"result": "What is the weather?"})
+            jobs.append(job.id)
+        await engine.settle()
+        gone = await forget(run, Scope.of_thread("a"))
+        assert not (await engine.get(jobs[0])).cancel
+        assert jobs[1] in gone.notes[0] and len(gone.notes) == 1
+
+
+async def test_past_runs_of_another_conversation_stay_though_the_same_was_asked_there(materials: Materials) -> None:
+    for name in "ab":
+        await said(materials.threads, name, Turn(USER, SECRET))
+    history = History(data_dir() / "history.db")
+    for name in ("a", "b", None):
+        await asyncio.wrap_future(history.add(PastRun("ask_one", SECRET, ("a",), thread=name)))
+    await anyio.to_thread.run_sync(history.close)
+    async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
+        await forget(run, Scope.of_thread("a"))
+    history = History(data_dir() / "history.db")
+    left = await anyio.to_thread.run_sync(history.latest)
+    assert [(await anyio.to_thread.run_sync(history.get, one.name)).thread for one in left] == ["b"]
+    await anyio.to_thread.run_sync(history.close)
+
+
 async def test_jobs_are_given_their_time_to_end_together(materials: Materials, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_app({"a": []}, materials=materials) as app, app.run("forget") as run:
         jobs = [await agent_job(app, SECRET, SECRET, over=False) for _ in range(3)]

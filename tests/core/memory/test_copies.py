@@ -37,6 +37,13 @@ def test_what_only_has_words_in_common_is_no_copy() -> None:
     assert not Copies([(AT, "  \n")])
 
 
+def test_of_what_was_not_read_here_a_short_text_is_no_copy_and_a_long_one_is() -> None:
+    copies = Copies([(AT, "What is the weather?"), (AT, LONG), (AT, "ok then")])
+    assert copies.told_by(f"{AT} Say: what is the weather, ok then")
+    assert not copies.in_value([f"{AT} Say: what is the weather, ok then", "What is the weather?"], long=True)
+    assert copies.in_value([f"> {LONG}"], long=True)
+
+
 def test_a_short_turn_is_known_by_its_words_and_its_time() -> None:
     copies = Copies([(AT, "hunter2-pass")])
     assert copies.told_by("[3] user, 2026-06-17T12:00:\n> hunter2-pass")
