@@ -2,7 +2,8 @@
 
 `command()` starts this very file as a program, and `order()` is what it is told: which reader (a file with a function
 `read(data, asked)`), within which limits, and the data. The reader is found by its path and imports nothing of this
-package, so it does not matter where and under which name the package stands. What it raises is its answer, too: the
+package but what stands beside it (`from .name import`), so it does not matter where and under which name the package
+stands. What it raises is its answer, too: the
 error's attribute `problem`, where it has one, else the error's name.
 """
 
@@ -83,14 +84,14 @@ def main() -> None:
 
 
 def _loaded(path: str) -> ModuleType:
-    from importlib.util import module_from_spec, spec_from_file_location
+    """The reader at *path*, as part of a room without a name of ours: what stands beside it is `.name` to it."""
+    from importlib import import_module
+    from types import ModuleType as Room
 
-    spec = spec_from_file_location("reader", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no file of Python")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    folder, file = os.path.split(path)
+    room = sys.modules["readers"] = Room("readers")
+    room.__path__ = [folder]
+    return import_module(f"readers.{file.removesuffix('.py')}")
 
 
 def _bound(memory: int, seconds: int) -> None:

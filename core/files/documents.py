@@ -65,6 +65,8 @@ def document_of(name: str, data: bytes, *, pages: bool = False) -> Document | No
     Raises:
         DocumentError: It cannot be read; the message says why.
     """
+    if is_document(name) and not data.strip():
+        raise DocumentError("is empty. Save it anew.")
     if is_pdf(name, data):
         return pdf_text(data)
     ending = PurePath(name.lower()).suffix

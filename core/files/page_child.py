@@ -22,13 +22,18 @@ _SILENT = {
     "footer",
     "header",
     "aside",
-    "form",
+    "select",
+    "button",
+    "textarea",
     "iframe",
     "head",
 }
+_IN_HEAD = {"title", "meta", "link", "base", "script", "style", "noscript", "template"}
+"""Whatever else begins ends the head of a page, whose end need not be written (HTML, section 13.1.2.4)."""
 _BLOCKS = {
     "p",
     "div",
+    "form",
     "section",
     "article",
     "main",
@@ -42,10 +47,21 @@ _BLOCKS = {
     "dt",
     "dd",
 }
+_ARTICLES = {"article", "main"}
 _HEADINGS = {f"h{level}": f"{'#' * level} " for level in range(1, 7)}
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _MANY_LINES = re.compile(r"\n{3,}")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s{0,9}=\s{0,9}["']?([\w.:-]{1,40})""", re.IGNORECASE)
+_NO_CHARSETS = {
+    "idna",
+    "punycode",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "unicode-escape",
+    "raw-unicode-escape",
+    "utf-7",
+}
+"""What Python takes for encodings, and no browser does."""
 _LOOKED_AT = 2_048
 _LONGEST_ADDRESS = 300
 """Characters; longer ones are made for machines."""
@@ -54,16 +70,34 @@ _TRAILING = re.compile(r"[ \t]+\n")
 
 def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     """The `text` of a page, and whether it was `cut`. *asked* may have the `charset` that its server said."""
-    charset = asked["charset"]
-    if not charset and (told := _CHARSET.search(data[:_LOOKED_AT])):
-        charset = told[1].decode()
-    marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "")
-    try:
-        html = data.decode(marked or charset or "utf-8", "replace")
-    except LookupError:
-        html = data.decode("utf-8", "replace")
-    text = page_text(html).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    text = page_text(_decoded(data, asked["charset"]))
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return {"text": text[: asked["characters"]], "notes": [], "cut": len(text) > asked["characters"]}
+
+
+def _decoded(data: bytes, charset: str) -> str:
+    """The letters of *data*, as browsers find them (WHATWG, Encoding and HTML, section 13.2.3.2)."""
+    told = None if charset else _CHARSET.search(data[:_LOOKED_AT])
+    if told is not None:
+        charset = told[1].decode("ascii", "replace").lower()
+        charset = "utf-8" if charset.startswith("utf-16") else charset  # else these words could not have been read
+    marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "")
+    for name in (marked, charset, "utf-8"):
+        if name:
+            try:
+                return data.decode(_as_meant(name), "replace" if name == charset or marked else "strict")
+            except (LookupError, ValueError):  # an encoding that there is not, or none of letters
+                continue
+    return data.decode("windows-1252", "replace")
+
+
+def _as_meant(charset: str) -> str:
+    import codecs
+
+    name = codecs.lookup(charset).name
+    if name in _NO_CHARSETS:
+        raise LookupError(name)
+    return "windows-1252" if name in ("iso8859-1", "ascii") else name
 
 
 def page_text(html: str) -> str:
@@ -82,6 +116,7 @@ class _Reader(HTMLParser):
         self._silent: list[str] = []
         self._code = 0
         self._in_title = False
+        self._articles = 0
         self._address, self._said = "", 0
         """Of the link that is being read, and where its words begin."""
 
@@ -91,10 +126,18 @@ class _Reader(HTMLParser):
         title = " ".join("".join(self._title).split())
         return f"# {title}\n\n{body}\n" if title and not body.startswith("# ") else f"{body}\n"
 
+    def parse_html_declaration(self, i: int) -> int:
+        """A section that there is not in HTML is a comment, where the parser's own raises an error."""
+        odd = self.rawdata.startswith("<![", i) and not self.rawdata.startswith("<![CDATA[", i)
+        return self.parse_bogus_comment(i) if odd else super().parse_html_declaration(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "title":
             self._in_title = True
-        if tag in _SILENT:
+        if self._silent == ["head"] and tag not in _IN_HEAD:
+            self._silent.clear()
+        self._articles += tag in _ARTICLES
+        if tag in _SILENT and not (tag == "header" and self._articles):  # that of an article is its heading
             self._silent.append(tag)
         if self._silent:
             return
@@ -122,6 +165,7 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
+        self._articles -= bool(self._articles) and tag in _ARTICLES
         if self._silent:
             if tag in self._silent:
                 del self._silent[len(self._silent) - 1 - self._silent[::-1].index(tag) :]

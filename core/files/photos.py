@@ -92,17 +92,28 @@ def picture(data: bytes, name: str) -> Image:
     if len(data) > MAX_IMAGE_BYTES:
         way_out = "Make it smaller" if can_scale() else "Make it smaller, or install moot-mcp[pictures], which does"
         raise PictureError(f"{name} has {len(data):,} bytes; at most {MAX_IMAGE_BYTES:,} are sent. {way_out}.")
-    kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
-    if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        kind = "image/webp"
+    kind = _kind(data)
     if kind is None:
         raise PictureError(_no_picture(data, name))
     return Image(data, kind)
 
 
+def is_picture(data: bytes) -> bool:
+    """Whether *data* begins as a picture does that AIs read, whatever it is called."""
+    return _kind(data) is not None
+
+
+def _kind(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
+
+
 def _no_picture(data: bytes, name: str) -> str:
     if data[4:12] in _HEIC:
         return f"{name} is no picture that AIs read, but HEIC: save it as JPEG."
+    if not data:
+        return f"{name} is empty. Send it anew."
     if not can_scale() and data.startswith((b"BM", b"II*\0", b"MM\0*")):
         return f"{name} is no picture that AIs read: use PNG or JPEG, or install moot-mcp[pictures], which makes one."
     return f"{name} is no picture that AIs read: use PNG, JPEG, GIF or WebP."

@@ -18,16 +18,15 @@ from typing import Any
 
 from core.errors import InvalidInputError
 from core.files.documents import Document, DocumentError, document_of, is_document
+from core.files.letters import text_of
 from core.files.opening import NotPlainError, read_below
-from core.files.photos import ENDINGS, Photo, PictureError, most_bytes, photo_of
+from core.files.photos import ENDINGS, Photo, PictureError, is_picture, most_bytes, photo_of
 from core.paths import data_dir
 
 MAX_TEXT_BYTES = 2 * 1024 * 1024
 MAX_PDF_BYTES = 30 * 1024 * 1024
 MAX_FILES = 200
 _SEEN_BY_GLOB = 20_000
-
-_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
 
 class FileRefusedError(InvalidInputError):
@@ -357,22 +356,16 @@ def _would_be_below(root: Path, given: str) -> bool:
 
 
 def _document(given: str, name: str, data: bytes) -> Document:
-    if name.lower().endswith(ENDINGS) and b"\0" in data:
+    if is_picture(data) or (name.lower().endswith(ENDINGS) and b"\0" in data):
         raise FileRefusedError(f"{given!r} is a picture. Name it among the pictures: images, or -i at the shell.")
     try:
-        return document_of(name, data) or Document(_text(given, data))
+        return document_of(name, data) or _text(given, data)
     except DocumentError as error:
         raise FileRefusedError(f"{given!r} {error}") from error
 
 
-def _text(given: str, data: bytes) -> str:
-    encoding = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        raise FileRefusedError(
-            f"{given!r} is binary, or not UTF-8. Text, code, PDF and office documents are read."
-        ) from None
-    if "\0" in text:
-        raise FileRefusedError(f"{given!r} is binary. Text, code, PDF and office documents are read.")
-    return text
+def _text(given: str, data: bytes) -> Document:
+    found = text_of(data)
+    if found is None:
+        raise FileRefusedError(f"{given!r} is binary, or not UTF-8. Text, code, PDF and office documents are read.")
+    return Document(*found)

@@ -31,11 +31,11 @@ from server.telegram.speech import say
 
 _AT_ONCE = 4
 """Of a kind: each is a process with memory of its own, and those that are hostile take half a minute."""
-_LONGEST_NAME = 100
+_LONGEST_NAME = 180
+"""Bytes; most file systems take 255, and a letter may have four."""
 _ODD = re.compile(r"[^\w.() -]")
 _KEPT_S = 7 * 86_400.0
 _MEGABYTE = 1024 * 1024
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class CannotReadError(MootError):
@@ -110,16 +110,23 @@ class Pictures:
 
 
 class Texts:
-    """Text and code as it is; documents and pages as the text that `core/files/documents.py` finds in them."""
+    """Text and code as it is; documents and pages as the text that `core/files/documents.py` finds in them.
 
-    def __init__(self) -> None:
+    Args:
+        pictures: Reads what is a picture under another name.
+    """
+
+    def __init__(self, pictures: Pictures) -> None:
         self._at_once = anyio.CapacityLimiter(_AT_ONCE)
+        self._pictures = pictures
 
     def takes(self, file: SentFile) -> bool:
         return file.kind == "document"
 
     async def read(self, file: SentFile, data: bytes) -> Found:
         from core.files.documents import DocumentError, document_of
+        from core.files.letters import text_of
+        from core.files.photos import is_picture
 
         try:
             reads = partial(document_of, file.name, data, pages=True)
@@ -128,10 +135,14 @@ class Texts:
             raise CannotReadError(f"It {error}") from error
         if document is not None:
             return _sent_in_part(f"{file.name}.txt", document.text.encode("utf-8", "replace"), document.notes)
-        if not _is_text(data):
+        if is_picture(data):
+            return await self._pictures.read(file, data)
+        if not data.strip():
+            raise CannotReadError("It is empty. Send it anew.")
+        found = await anyio.to_thread.run_sync(text_of, data)
+        if found is None:
             raise UnreadKindError
-        text = data.decode("utf-16").encode() if data.startswith(_UTF_16) else data
-        return _sent_in_part(file.name, text, ())
+        return _sent_in_part(file.name, found[0].encode("utf-8", "replace"), found[1])
 
 
 def _sent_in_part(name: str, text: bytes, notes: Sequence[str]) -> Found:
@@ -217,22 +228,12 @@ def _folder(person: Person) -> Path:
 
 def _keep(folder: Path, number: str, part: Part) -> str:
     bare = unicodedata.normalize("NFC", part.name).replace("\\", "/").rpartition("/")[2]
-    name = f"{number}-{_ODD.sub('_', bare).lstrip('. ').strip()[-_LONGEST_NAME:] or 'file'}"
+    end = _ODD.sub("_", bare).lstrip(". ").strip().encode("utf-8", "replace")[-_LONGEST_NAME:].decode("utf-8", "ignore")
+    name = f"{number}-{end.lstrip('. ') or 'file'}"
     path = folder / name
     path.touch(mode=0o600)
     path.write_bytes(part.data)
     return name
-
-
-def _is_text(data: bytes) -> bool:
-    for encoding in ("utf-8", "utf-16"):
-        if encoding == "utf-16" and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return False
-        try:
-            return bool(data.decode(encoding).strip()) and "\0" not in data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return False
 
 
 def shown_name(kept: str) -> str:

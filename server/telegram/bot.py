@@ -218,7 +218,8 @@ def _readers(app: App) -> tuple[Reader, ...]:
     ai = app.config.telegram.transcribe
     listener = Listener(app, ai) if ai else None
     heard = (Recordings(listener),) if listener or can_listen() is None else ()
-    return (Pictures(), *heard, Texts())
+    pictures = Pictures()
+    return (pictures, *heard, Texts(pictures))
 
 
 async def with_areas(app: App) -> App:

@@ -151,7 +151,7 @@ def png(width: int, height: int, packed: bytes) -> bytes:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run", "no picture"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>", "no picture"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "save it as JPEG"),
-        (b"", "no picture"),
+        (b"", "is empty"),
     ],
     ids=lambda value: str(value[:12]) if isinstance(value, bytes) else "",
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hostile_archives import word
+from PIL import Image
 
 from core.files import documents
 from core.files.workspace import MAX_TEXT_BYTES
-from server.telegram.attachments import CannotReadError, Found, Pictures, Texts, UnreadKindError
+from server.telegram.attachments import CannotReadError, Found, Part, Pictures, Texts, UnreadKindError, _keep
 from server.telegram.incoming import SentFile
 
 
@@ -18,7 +21,7 @@ def sent(name: str, mime: str = "", kind: Any = "document") -> SentFile:
 
 
 async def read(name: str, data: bytes) -> Found:
-    return await Texts().read(sent(name), data)
+    return await Texts(Pictures()).read(sent(name), data)
 
 
 async def test_a_text_that_is_too_long_goes_along_in_part_and_that_is_told() -> None:
@@ -65,3 +68,23 @@ async def test_what_the_extra_reads_is_said_where_it_is_missing(monkeypatch: pyt
 )
 def test_pictures_are_known_by_what_telegram_says_of_them(file: SentFile, expected: bool) -> None:
     assert Pictures().takes(file) is expected
+
+
+async def test_a_picture_under_another_name_is_one_and_an_empty_file_is_told_to_be_empty() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(out, "PNG")
+    assert (await read("notes.txt", out.getvalue())).parts[0].kind == "picture"
+    for name in ("a.txt", "a.bin"):
+        with pytest.raises(CannotReadError, match="It is empty"):
+            await read(name, b"")
+
+
+async def test_a_table_in_an_older_encoding_is_read_and_that_is_told() -> None:
+    found = await read("t.csv", "Ort;Preis\nKöln;5 €".encode("cp1252"))
+    assert found.parts[0].data.decode() == "Ort;Preis\nKöln;5 €" and "Windows-1252" in found.note
+
+
+@pytest.mark.parametrize("name", ["東" * 300 + ".txt", "../../x", "a\nb\0c.txt", "\u202egpj.exe", "....", ""])
+def test_any_name_can_be_kept_and_stays_in_its_folder(tmp_path: Path, name: str) -> None:
+    kept = _keep(tmp_path, "tg1-0", Part(name, b"x"))
+    assert [path.name for path in tmp_path.iterdir()] == [kept] and kept.startswith("tg1-0-") and kept.isprintable()
