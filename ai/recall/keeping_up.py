@@ -22,7 +22,15 @@ import anyio.to_thread
 from ai.recall.chosen import index_name, is_configured
 from ai.recall.opening import index_all, with_memory
 from ai.runs.app import App
-from core.errors import MootError, StoreError
+from core.errors import (
+    AIError,
+    BudgetExceededError,
+    LocalModelError,
+    MootError,
+    NotLocalError,
+    NotUsableError,
+    StoreError,
+)
 from core.memory.indexing import behind
 from core.memory.threads import Threads
 from core.paths import data_dir
@@ -47,6 +55,8 @@ _MOST_DOUBLED, _MOST_TOLD = 12, 100
 _SAME = 3
 """How many in a row fail for the same reason before the others are left for later, too."""
 _FILE, _LOCK = "threads.db", "indexing.lock"
+_IN_OUR_WORDS = (BudgetExceededError, LocalModelError, NotLocalError, NotUsableError)
+"""What an AI may fail with of which each word is ours."""
 Sleep = Callable[[float], Awaitable[None]]
 _Stamp = tuple[int, int]
 
@@ -105,7 +115,10 @@ class _Keeper:
 
     def failed(self, error: Exception) -> str:
         """Tell of *error* once; what it comes to."""
-        if isinstance(error, MootError):
+        if isinstance(error, AIError) and not isinstance(error, _IN_OUR_WORDS):  # a provider may quote what was said
+            status = f", {error.status}" if error.status else ""
+            reason = f"{error.ai or 'The AI'} failed ({error.kind}{status}). To see what it says: moot memory reindex"
+        elif isinstance(error, MootError):
             reason = str(error)
         else:  # what it says may be somebody's words
             frames = traceback.extract_tb(error.__traceback__)

@@ -22,7 +22,15 @@ from ai.recall import keeping_up, opening
 from ai.recall.keeping_up import keep_indexed
 from ai.runs.run import Materials
 from core.config import Config
-from core.errors import ServerError, StoreError
+from core.errors import (
+    AIError,
+    BadResponseError,
+    RateLimitedError,
+    RefusedError,
+    RequestRejectedError,
+    ServerError,
+    StoreError,
+)
 from core.memory.forgetting import Which
 from core.memory.index import Near, Part
 from core.memory.memory import Memory
@@ -150,6 +158,20 @@ async def test_a_provider_that_is_away_is_said_once_and_asked_ever_later(caplog:
         await rounds.next()
         assert len(vectors.asked) == 3
         assert len(await column(app, "SELECT turn FROM vectors")) == 1
+
+
+@pytest.mark.parametrize("kind", [BadResponseError, RequestRejectedError, RefusedError, RateLimitedError, AIError])
+async def test_what_a_provider_says_is_never_in_the_log(kind: type[AIError], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    await say(data_dir(), "zebracanary")
+    async with kept() as (_, vectors, rounds):
+        for number in range(2):  # one that quotes and one that counts is told of once
+            vectors.fails = kind(f"No. {number}: I cannot take 'zebracanary'.", ai="a", status=418)
+            await rounds.next(4) if number else await rounds.done()
+        assert len(vectors.asked) == 2
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 1 and "a failed (" in told[0] and "418" in told[0]
+    assert "zebracanary" not in caplog.text
 
 
 async def test_a_request_under_way_is_cut_off_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
