@@ -71,6 +71,8 @@ def found_by(reader: Path, data: bytes, *, memory_bytes: int, seconds: int, **li
 
 def main() -> None:
     """Answer on standard output, whatever happens short of being killed."""
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # what a parser prints is no answer
     asked = json.loads(sys.stdin.buffer.readline())
     sys.path[:] = asked["path"]
     reader = _loaded(asked["reader"])
@@ -78,9 +80,10 @@ def main() -> None:
     try:
         found = reader.read(sys.stdin.buffer.read(), asked)
     except BaseException as error:  # a parser raises nearly anything for a broken file, MemoryError among it
-        found = {"problem": getattr(error, "problem", type(error).__name__)}
+        found = {"problem": str(getattr(error, "problem", type(error).__name__))[:100]}
     answer = json.dumps(found)
-    sys.stdout.write(answer if len(answer) <= MOST_ANSWER else json.dumps({"problem": "MemoryError"}))
+    answers.write(answer if len(answer) <= MOST_ANSWER else json.dumps({"problem": "MemoryError"}))
+    answers.close()
 
 
 def _loaded(path: str) -> ModuleType:
@@ -106,5 +109,4 @@ def _bound(memory: int, seconds: int) -> None:
 
 if __name__ == "__main__":
     main()
-    sys.stdout.flush()
     os._exit(0)  # a library's own threads may not let the interpreter end in order, and nothing is left to be done

@@ -95,8 +95,8 @@ def pdf_text(data: bytes, *, seconds: int = SECONDS) -> Document:
     limits = {"pages": MAX_PDF_PAGES, "characters": LONGEST_TEXT}
     found = _asked(_PDF_CHILD, limits, data[data.index(b"%PDF-") :], seconds)
     match found:
-        case {"pages": list(pages), "unread": dict(unread), "fields": dict(fields), "cut": bool(cut)}:
-            return _document(pages, unread, fields, cut)
+        case {"pages": list(pages), "unread": dict(), "fields": dict(), "beside": dict(), "cut": bool()}:
+            return _document(pages, found)
         case {"problem": "password"}:
             raise DocumentError("is protected by a password. Save it without one.")
         case {"problem": "pages", "count": int(count)}:
@@ -195,7 +195,8 @@ def _asked(child: Path, limits: dict[str, Any], data: bytes, seconds: int) -> di
         raise DocumentError(f"cannot be read now: no process can be started ({error.strerror}). Try again.") from None
 
 
-def _document(pages: Sequence[str], unread: dict[str, str], fields: dict[str, str], cut: bool) -> Document:
+def _document(pages: Sequence[str], found: dict[str, Any]) -> Document:
+    unread, fields, beside = found["unread"], found["fields"], found["beside"]
     blank = [number for number, page in enumerate(pages, 1) if not page.strip() and str(number) not in unread]
     if len(blank) + len(unread) == len(pages) and not fields:
         raise DocumentError("holds no text, only pictures of it. Send pages as images instead.")
@@ -208,7 +209,12 @@ def _document(pages: Sequence[str], unread: dict[str, str], fields: dict[str, st
         notes.append(f"{_named(blank)} without text: pictures of it are not read")
     if unread:
         notes.append(f"{_named([*map(int, unread)])} cannot be read ({', '.join(sorted({*unread.values()}))})")
-    if cut:
+    if pictured := [number for number in beside["pictured"] if number not in blank]:
+        notes.append(f"pictures on {_named(pictured)} not read")
+    if beside["attached"]:
+        several = "file" if beside["attached"] == 1 else "files"
+        notes.append(f"{beside['attached']:,} attached {several} not read")
+    if found["cut"]:
         notes.append(f"cut after {LONGEST_TEXT:,} characters")
     return Document("\n\n".join(parts), tuple(notes))
 

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 PASSWORD, PAGES = "password", "pages"
+_NO_NOTES = ("/Link", "/Widget", "/Popup")
+"""Annotations that lead elsewhere, are a form's fields, or show another one."""
 
 
 def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
-    """`pages`, `fields` and `cut` of a PDF, or its `problem`."""
+    """`pages`, `fields`, what is `beside` them unread, and `cut` of a PDF, or its `problem`."""
     import io
     import logging
 
@@ -27,10 +29,12 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         return {"problem": PAGES, "count": len(reader.pages)}
     pages: list[str] = []
     unread: dict[str, str] = {}
+    pictured: list[int] = []
     left = asked["characters"]
     for number, page in enumerate(reader.pages, 1):
         try:
-            text = _whole(page.extract_text())[:left]
+            text = _whole(page.extract_text() + _notes_on(page))[:left]
+            pictured += [number] if _has_pictures(page) else []
         except MemoryError:
             raise
         except Exception as error:  # a broken page must not cost the others
@@ -42,7 +46,48 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     if len(unread) == len(pages):
         return {"problem": next(iter(unread.values()), "no pages")}
     fields, whole = _within(_filled_in(reader), left)
-    return {"pages": pages, "unread": unread, "fields": fields, "cut": left <= 0 or not whole}
+    beside = {"pictured": pictured, "attached": _attached(reader)}
+    return {"pages": pages, "unread": unread, "fields": fields, "beside": beside, "cut": left <= 0 or not whole}
+
+
+def _notes_on(page: Any) -> str:
+    """What readers of a page wrote on it, which is no part of its own text (ISO 32000-1, 12.5.6)."""
+    said = []
+    try:
+        for one in _plain(page.get("/Annots")) or ():
+            note = _plain(one)
+            if hasattr(note, "get") and note.get("/Subtype") not in _NO_NOTES:
+                said.append(str(_plain(note.get("/Contents")) or "").strip())
+    except MemoryError:
+        raise
+    except Exception as error:  # a broken note must not cost the page
+        said.append(f"(cannot be read: {type(error).__name__})")
+    return "".join(f"\n[note] {text}" for text in said if text)
+
+
+def _has_pictures(page: Any) -> bool:
+    try:
+        drawn = _plain((_plain(page.get("/Resources")) or {}).get("/XObject")) or {}
+        return any(_plain(one).get("/Subtype") == "/Image" for one in drawn.values())
+    except MemoryError:
+        raise
+    except Exception:  # what is drawn there cannot be told, and is not read either
+        return True
+
+
+def _attached(reader: Any) -> int:
+    """How many files are attached; 1 where that cannot be told."""
+    names = _plain(reader.root_object.get("/Names")) or {}
+    if "/EmbeddedFiles" not in names:
+        return 0
+    try:
+        return len(list(reader.attachment_list))
+    except Exception:  # a broken list must not cost the pages
+        return 1
+
+
+def _plain(value: Any) -> Any:
+    return value.get_object() if hasattr(value, "get_object") else value
 
 
 def _within(fields: dict[str, str], most: int) -> tuple[dict[str, str], bool]:

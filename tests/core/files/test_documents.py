@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pypdf
 import pytest
-from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
+from pypdf.annotations import FreeText, Link
+from pypdf.generic import ArrayObject, DictionaryObject, NameObject, NumberObject, TextStringObject
 
-from core.files.documents import MAX_PDF_PAGES, DocumentError, is_pdf, pdf_text
+from core.files.documents import MAX_PDF_PAGES, DocumentError, document_of, is_pdf, pdf_text
 from core.files.workspace import Workspace
 
 
@@ -128,3 +130,36 @@ def test_other_packages_of_the_same_names_do_not_come_in_between(
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(tmp_path)
     assert "hello" in pdf_text(pdf(b"BT /F1 12 Tf 20 200 Td (hello) Tj ET")).text
+
+
+def changed(change: Callable[[pypdf.PdfWriter], object]) -> bytes:
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf(b"BT /F1 12 Tf 9 9 Td (Hello) Tj ET")))
+    change(writer)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_what_somebody_noted_on_a_page_is_read() -> None:
+    note = FreeText(text="Check this", rect=(1, 1, 9, 9))
+    link = Link(rect=(1, 1, 9, 9), url="https://example.com/")
+    data = changed(lambda writer: [writer.add_annotation(0, one) for one in (note, link)])
+    assert pdf_text(data).text.split() == ["[page", "1]", "Hello", "[note]", "Check", "this"]
+
+
+def test_a_broken_note_does_not_cost_the_page() -> None:
+    data = changed(lambda writer: writer.pages[0].__setitem__(NameObject("/Annots"), NumberObject(7)))
+    assert pdf_text(data).text.split()[2:4] == ["Hello", "[note]"]
+
+
+def test_what_is_attached_or_pictured_is_told_not_to_be_read() -> None:
+    assert pdf_text(changed(lambda writer: writer.add_attachment("a.txt", b"x"))).notes == ("1 attached file not read",)
+    drawn = DictionaryObject({NameObject("/A"): DictionaryObject({NameObject("/Subtype"): NameObject("/Image")})})
+    data = changed(lambda writer: writer.pages[0]["/Resources"].__setitem__(NameObject("/XObject"), drawn))
+    assert pdf_text(data).notes == ("pictures on page 1 not read",)
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.ods", "a.msg"])
+def test_an_empty_file_is_said_to_be_empty(name: str) -> None:
+    with pytest.raises(DocumentError, match=r"^is empty"):
+        document_of(name, b"")

@@ -1,0 +1,44 @@
+"""The process that reads what anybody sent: one answer, whatever a parser does besides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.bounded import OutOfBoundsError, found_by
+
+
+def found(folder: Path, body: str, **beside: str) -> dict[str, object]:
+    for name, text in {"reader": f"def read(data, asked):\n    {body}\n", **beside}.items():
+        (folder / f"{name}.py").write_text(text)
+    return found_by(folder / "reader.py", b"data", memory_bytes=1 << 30, seconds=5)
+
+
+def test_what_a_parser_prints_is_no_part_of_the_answer(tmp_path: Path) -> None:
+    body = "import os; print('noise', flush=True); os.write(1, b'more'); return {'said': data.decode()}"
+    assert found(tmp_path, body) == {"said": "data"}
+
+
+def test_an_odd_error_is_an_answer_too(tmp_path: Path) -> None:
+    body = "error = ValueError(); error.problem = object(); raise error"
+    assert str(found(tmp_path, body)["problem"]).startswith("<object")
+    assert found(tmp_path, "raise SystemExit(3)") == {"problem": "SystemExit"}
+    assert found(tmp_path, "return read(data, asked)") == {"problem": "RecursionError"}
+
+
+def test_a_reader_may_stand_on_what_stands_beside_it(tmp_path: Path) -> None:
+    body = "from .other import WORD; return {'said': WORD}"
+    assert found(tmp_path, body, other="WORD = 'here'\n") == {"said": "here"}
+
+
+@pytest.mark.parametrize("body", ["import os; os.abort()", "import os; os._exit(7)", "while True: pass"])
+def test_a_process_that_dies_is_out_of_bounds(tmp_path: Path, body: str) -> None:
+    with pytest.raises(OutOfBoundsError):
+        found_by(written(tmp_path, body), b"", memory_bytes=1 << 30, seconds=1)
+
+
+def written(folder: Path, body: str) -> Path:
+    path = folder / "reader.py"
+    path.write_text(f"def read(data, asked):\n    {body}\n")
+    return path
