@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextvars import ContextVar
 
 MOST_ANSWER = 64 * 1024 * 1024
 """Characters of what is found: whoever asked has to hold them, too."""
@@ -20,9 +21,15 @@ _NEEDED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP",
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from subprocess import Popen
     from types import ModuleType
-    from typing import Any
+    from typing import Any, TypeVar
+
+    from anyio import CapacityLimiter
+
+    T = TypeVar("T")
 
 
 def command() -> list[str]:
@@ -46,26 +53,81 @@ class OutOfBoundsError(Exception):
     """The process took more time or memory than it may, and is no more."""
 
 
+class GivenUpError(Exception):
+    """Nobody waits for what is read any more."""
+
+
+class Leash:
+    """What ends the process that a thread waits for, and every further one of it, from outside of that thread."""
+
+    def __init__(self) -> None:
+        self._cut = False
+        self._held: Popen[bytes] | None = None
+
+    def hold(self, process: Popen[bytes]) -> None:
+        """Take *process*, which is ended at once where nobody waits any more."""
+        self._held = process
+        if self._cut:
+            process.kill()
+
+    def check(self) -> None:
+        """Go on where somebody waits.
+
+        Raises:
+            GivenUpError: Nobody does.
+        """
+        if self._cut:
+            raise GivenUpError
+
+    def cut(self) -> None:
+        """End what is held and whatever comes."""
+        self._cut = True
+        if self._held is not None:
+            self._held.kill()
+
+
+_leash: ContextVar[Leash | None] = ContextVar("leash", default=None)
+
+
+async def in_thread(reads: Callable[[], T], *, limiter: CapacityLimiter | None = None) -> T:
+    """What *reads* gives, in a thread; cancelling this ends the process that it waits for, and so the thread."""
+    from anyio.to_thread import run_sync
+
+    leash = Leash()
+    token = _leash.set(leash)  # a thread takes the context along
+    try:
+        return await run_sync(reads, limiter=limiter, abandon_on_cancel=True)
+    finally:
+        leash.cut()
+        _leash.reset(token)
+
+
 def found_by(reader: Path, data: bytes, *, memory_bytes: int, seconds: int, **limits: Any) -> dict[str, Any]:
     """What *reader* finds in *data* in *seconds* of processor time, and half as much again on the clock. Blocks.
 
     Raises:
         OutOfBoundsError: It takes more than it may.
+        GivenUpError: Whoever called `in_thread` has been cancelled.
         OSError: No process can be started.
     """
     import subprocess
 
     told = order(reader, data, memory_bytes=memory_bytes, cpu_s=seconds, **limits)
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
-    try:
-        done = subprocess.run(
-            command(), input=told, stdout=pipe, stderr=null, timeout=seconds * 1.5, check=False, env=environment()
-        )
-    except subprocess.TimeoutExpired:
-        raise OutOfBoundsError from None
-    if done.returncode:
+    leash = _leash.get() or Leash()
+    leash.check()
+    with subprocess.Popen(command(), stdin=pipe, stdout=pipe, stderr=null, env=environment()) as process:
+        leash.hold(process)
+        try:
+            said, _ = process.communicate(told, timeout=seconds * 1.5)
+        except subprocess.TimeoutExpired:
+            raise OutOfBoundsError from None
+        finally:
+            process.kill()
+    leash.check()
+    if process.returncode:
         raise OutOfBoundsError
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(said)
     return answer
 
 

@@ -21,6 +21,7 @@ import anyio
 import anyio.to_thread
 
 from ai.runs.app import UPLOADS
+from core.bounded import in_thread
 from core.errors import MootError
 from core.files.atomic import private_folder
 from core.people.person import Person
@@ -100,7 +101,7 @@ class Pictures:
         from core.files.photos import PictureError, photo_of
 
         try:
-            photo = await anyio.to_thread.run_sync(photo_of, data, file.name, limiter=self._at_once)
+            photo = await in_thread(partial(photo_of, data, file.name), limiter=self._at_once)
         except PictureError as error:
             raise CannotReadError(str(error)) from error
         kind = photo.image.media_type
@@ -130,7 +131,7 @@ class Texts:
 
         try:
             reads = partial(document_of, file.name, data, pages=True)
-            document = await anyio.to_thread.run_sync(reads, limiter=self._at_once)
+            document = await in_thread(reads, limiter=self._at_once)
         except DocumentError as error:
             raise CannotReadError(f"It {error}") from error
         if document is not None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from functools import partial
 from pathlib import Path
 
+import anyio
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 
-from core.bounded import OutOfBoundsError, found_by
+from core.bounded import GivenUpError, OutOfBoundsError, found_by, in_thread
 
 
 def found(folder: Path, body: str, **beside: str) -> dict[str, object]:
@@ -42,3 +47,39 @@ def written(folder: Path, body: str) -> Path:
     path = folder / "reader.py"
     path.write_text(f"def read(data, asked):\n    {body}\n")
     return path
+
+
+CONNECTS = "import socket; s = socket.create_connection(('127.0.0.1', int(data))); s.recv(1)"
+"""Tells that it has begun, and waits until somebody ends it."""
+
+
+async def test_cancelling_ends_the_process_and_whatever_its_thread_would_have_begun(tmp_path: Path) -> None:
+    reader, ended = written(tmp_path, CONNECTS), anyio.Event()
+    told: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1]).encode()
+
+        def reads_all() -> None:
+            try:
+                for _ in range(200):
+                    try:
+                        found_by(reader, port, memory_bytes=1 << 30, seconds=60)
+                    except OutOfBoundsError:
+                        told.append("went on")
+            except GivenUpError:
+                told.append("given up")
+            anyio.from_thread.run_sync(ended.set)
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(in_thread, reads_all)
+                joined, _ = await anyio.to_thread.run_sync(server.accept)
+                tasks.cancel_scope.cancel()
+            with joined:
+                assert await anyio.to_thread.run_sync(partial(joined.recv, 1)) == b""  # it is no more
+            await ended.wait()
+    assert told == ["given up"]
+
+
+async def test_what_a_thread_reads_is_given() -> None:
+    assert await in_thread(lambda: 7) == 7

@@ -10,6 +10,7 @@ import asyncio
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -17,6 +18,7 @@ import anyio.to_thread
 from ai.roster.configured_ai import ConfiguredAI
 from ai.roster.roster import Roster
 from ai.runs.run import Run
+from core.bounded import in_thread
 from core.errors import InvalidInputError, StoreError
 from core.files.workspace import MAX_FILES, FileRefusedError, TextFile, Workspace
 from core.jobs.values import is_job
@@ -221,7 +223,7 @@ async def _with_files(run: Run, context: Context, files: list[str], images: list
     workspace, most = run.workspace, run.roster.config.files.max_tokens
 
     async def read() -> dict[str, Any]:
-        return await anyio.to_thread.run_sync(_read, workspace, files, images, most)
+        return await in_thread(partial(_read, workspace, files, images, most))
 
     got = await run.call("files", read)  # a resumed job sends what was read at first
     fence = Fence(run.rng("files"))
