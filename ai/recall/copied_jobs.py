@@ -90,7 +90,7 @@ async def jobs_under_way(engine: JobEngine, scope: Scope, which: Which, *, perso
 def _adds_to(asked: Mapping[str, Any], scope: Scope, which: Which, shared: str) -> bool:
     thread, told = asked.get("thread"), asked.get(ORIGIN)
     origin = Origin.of_json(told) if told else Origin()
-    if not thread or origin.shared != shared or (which.message is not None and origin.message != which.message):
+    if not thread or origin.shared != shared or (which.named is not None and origin.message not in which.named):
         return False
     if scope.everything:
         return True

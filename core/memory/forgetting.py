@@ -33,12 +33,14 @@ class Which:
         turn: A turn by its number.
         message: What was said in the message of that name.
         since, until: What was said in that time, the second excluded.
+        messages: What was said in any of these messages, at once.
     """
 
     turn: int | None = None
     message: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    messages: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("since", "until"):
@@ -50,7 +52,12 @@ class Which:
 
     @property
     def everything(self) -> bool:
-        return (self.turn, self.message, self.since, self.until) == (None, None, None, None)
+        return (self.turn, self.named, self.since, self.until) == (None, None, None, None)
+
+    @property
+    def named(self) -> tuple[str, ...] | None:
+        """The messages of which what was said is meant; None: whichever they are."""
+        return self.messages if self.message is None else (self.message,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +192,7 @@ def _meant(connection: Any, *, scope: Scope, which: Which) -> tuple[Forgotten, l
 def _tests(scope: Scope, which: Which) -> tuple[list[str], list[Any]]:
     wanted = (
         ("id = ?", which.turn),
-        ("message = ?", which.message),
+        ("message IN (SELECT value FROM json_each(?))", None if which.named is None else json.dumps(which.named)),
         ("at >= ?", which.since and _as_kept(which.since)),
         ("at < ?", which.until and _as_kept(which.until)),
         ("person = ?", scope.person or None),

@@ -40,7 +40,7 @@ async def forget_all(app: App, kept: TelegramStore, turns: Turns, person: Person
     """
     if await turns.stop(place.key):
         await _until(lambda: not turns.waiting(place.key))
-    return await _forget(app, kept, person, place, [None])
+    return await _forget(app, kept, person, place, None)
 
 
 async def forget_last(app: App, kept: TelegramStore, person: Person, place: Place, count: int) -> Gone:
@@ -69,24 +69,23 @@ async def forget_answered(
     return replace(gone, count=gone.count + len(stopped))
 
 
-async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, messages: Sequence[str | None]) -> Gone:
+async def _forget(app: App, kept: TelegramStore, person: Person, place: Place, messages: Sequence[str] | None) -> Gone:
+    """Forget *messages* of *place*; None: all of it."""
     at = memory_place(place.thread)
     scope = Scope.of_chat(at.channel, at.topic)
     forgetting = await load("ai.recall.forgetting")
     which = (await load("core.memory.forgetting")).Which
     own = await anyio.to_thread.run_sync(app.materials_of, person)
     materials = replace(own, threads=await anyio.to_thread.run_sync(threads_of, app, person, place))
-    count, notes = 0, dict[str, None]()
     # What is found by the transcript goes before it, so that whoever is killed in between can forget it again.
-    turns = [turn for turn in await anyio.to_thread.run_sync(kept.turns_in, place.key) if _named(turn, messages)]
+    turns = await anyio.to_thread.run_sync(kept.turns_in, place.key)
+    turns = [turn for turn in turns if messages is None or str(turn.asked) in messages]
     left = await forgetting.forget_jobs(app.jobs, [turn.job for turn in turns if turn.job and not turn.open])
     await anyio.to_thread.run_sync(_forget_sent, Members(kept), person, turns)
     async with app.run("forget", materials=materials) as run:
-        for message in messages:
-            gone = await forgetting.forget(run, scope, which(message=message))
-            count += gone.turns
-            notes |= dict.fromkeys(gone.notes)
-    return Gone(count, (*notes, *left))
+        named = None if messages is None else tuple(messages)
+        gone = await forgetting.forget(run, scope, which(messages=named))
+    return Gone(gone.turns, (*dict.fromkeys((*gone.notes, *left)),))
 
 
 async def _until(holds: Callable[[], bool]) -> None:
@@ -102,7 +101,3 @@ def _forget_sent(members: Members, person: Person, turns: Sequence[Turn]) -> Non
         sender = members.of(turn.user)
         for one in dict.fromkeys((person, person_of(sender) if sender else Person(f"tg.{turn.user}"))):
             forget_files(one, [turn.id])
-
-
-def _named(turn: Turn, messages: Sequence[str | None]) -> bool:
-    return None in messages or str(turn.asked) in messages

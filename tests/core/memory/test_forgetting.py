@@ -108,6 +108,15 @@ def test_all_of_a_chat_is_forgotten_and_what_others_said_stays(tmp_path: Path, t
     assert holds(tmp_path, "zebracanary") == []
 
 
+def test_several_messages_are_forgotten_at_once_and_none_is_not_all(threads: Threads) -> None:
+    for number in range(4):
+        threads.add("a", [Turn(USER, f"{number} said", message=f"m{number}"), Turn("gpt", "Yes.")]).result(5)
+    memory = Memory(threads)
+    assert memory.forget(Scope.of_thread("a"), Which(messages=())).turns == 0
+    assert memory.forget(Scope.of_thread("a"), Which(messages=("m1", "m3", "m9"))).turns == 2
+    assert [turn.message for turn in threads.history("a") if turn.author == USER] == ["m0", "m2"]
+
+
 def test_a_span_of_time_is_forgotten(threads: Threads) -> None:
     for days in (1, 5, 9):
         moment = (NOW - timedelta(days=days)).isoformat(timespec="seconds")
