@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CHROMA_URL = "CHROMA_URL"
 _BACKENDS = {"here": "sqlite", "chroma": "chroma", "postgres": "postgres"}
 """What the kinds of the configuration are called by their indexes."""
-_NO_NUMPY = "Only words were searched, since numpy is not installed. Run: moot memory install"
+_NO_NUMPY = "Searching by meaning needs numpy, which is not installed. Run: moot memory install"
 _lock = threading.Lock()
 _opened: dict[str, Embedder] = {}
 _indexes: WeakKeyDictionary[Threads, dict[str, VectorIndex]] = WeakKeyDictionary()
@@ -47,7 +47,7 @@ def open_memory(threads: Threads, config: MemoryConfig, run: Run | None = None) 
         embedder = _embedder(config.embedder, run)
         index = _index(threads, config)
     except MootError as error:
-        embedder, lacking = None, f"Only words were searched. {error}"
+        embedder, lacking = None, str(error)
     if embedder is not None and not have_numpy():
         embedder, lacking = None, _NO_NUMPY
     older, elsewhere = partial(_older, run=run), partial(_elsewhere, threads)

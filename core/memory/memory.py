@@ -71,7 +71,7 @@ class Memory:
 
     Args:
         index: Where vectors are; None: in the file itself.
-        embedder: What makes them; None: words alone are searched, and *lacking* says why.
+        embedder: What makes them; None: words alone are searched, and *lacking* is the sentence that says why.
         older, elsewhere: Find the embedder, and the backend, of an index made before: see `Indexing`.
     """
 
@@ -208,7 +208,7 @@ class Memory:
     def _by_meaning(self, where: Where, asked: Asked) -> tuple[dict[int, tuple[int, float]], tuple[str, ...]]:
         """Turns by their nearest part and how near it is; and what there is to say of it."""
         if self.embedder is None or self._indexing is None:
-            return {}, (self.lacking,) if self.lacking else ()
+            return {}, (f"Only words were searched. {self.lacking}",) if self.lacking else ()
         notes: tuple[str, ...] = ()
         try:
             if self.embedder.at_hand:

@@ -66,7 +66,7 @@ def show_status(*, as_json: bool) -> int:
     if not status.turns:
         note("nothing is kept yet. To begin: moot ask --thread NAME ...")
     if status.embedder is None:
-        print("Searched by words alone." if not lacking else clean(lacking))
+        print("Searched by words alone." if not lacking else f"Searched by words alone. {clean(lacking)}")
         return OK
     print(f"By meaning: {status.embedder}, kept {'in threads.db' if kind == 'here' else f'by {kind}'}")
     if status.waiting:

@@ -118,9 +118,7 @@ def test_the_index_is_where_it_is_configured(monkeypatch: pytest.MonkeyPatch, tm
     assert index_kind(MemoryConfig()) == "chroma"
     assert index_kind(MemoryConfig(index="here")) == "here"
     threads = Threads(tmp_path / "t.db")
-    assert open_memory(threads, MemoryConfig(embedder="none")).lacking.startswith(
-        "Only words were searched. CHROMA_URL"
-    )
+    assert open_memory(threads, MemoryConfig(embedder="none")).lacking.startswith("CHROMA_URL")
     threads.close()
 
 

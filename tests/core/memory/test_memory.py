@@ -84,7 +84,7 @@ def test_what_was_said_in_other_words_is_found_by_meaning(threads: Threads) -> N
 def test_without_an_embedder_words_alone_are_searched_and_that_is_said(threads: Threads) -> None:
     said(threads, "a", "We bought an automobile.")
     found = Memory(threads, lacking="No vectors: run moot memory install.").search(Scope.of_thread("a"), "automobile")
-    assert found.notes == ("No vectors: run moot memory install.",)
+    assert found.notes == ("Only words were searched. No vectors: run moot memory install.",)
     assert len(found.passages) == 1
 
 

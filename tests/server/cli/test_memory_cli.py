@@ -35,7 +35,7 @@ def kept(isolated: Path) -> Path:
 def test_it_shows_what_is_kept_and_that_words_alone_are_searched_for_now() -> None:
     shown = run()
     assert "3 turns in 2 threads" in shown.output
-    assert "Only words were searched. Static vectors" in shown.output
+    assert "Searched by words alone. Static vectors" in shown.output
     assert "moot memory install" in shown.output
     assert json.loads(run("--json").output)["turns"] == 3
 
@@ -102,7 +102,7 @@ def test_who_has_said_nothing_yet_is_told_how_to_begin(kept: Path) -> None:
 
 def test_it_does_not_say_that_all_is_indexed_where_nothing_can_be() -> None:
     done = run("reindex")
-    assert (done.exit_code, "all is indexed" in done.output) == (1, False)
+    assert (done.exit_code, "all is indexed" in done.output, "searched" in done.output) == (1, False, False)
     assert "Run: moot memory install" in done.output
 
 
