@@ -54,6 +54,8 @@ class Parts:
     def __init__(self, archive: zipfile.ZipFile, most: int) -> None:
         self._archive = archive
         self._left = most
+        self.broken: list[str] = []
+        """Why parts could be read in part only."""
         self._real = {name.replace("\\", "/").lstrip("/"): name for name in archive.namelist()}
         self.names = list(self._real)
         """As the standards have them; some programs write them as paths of Windows."""
@@ -69,13 +71,15 @@ class Parts:
         end: Callable[[str, str], None],
         said: Callable[[str], None] | None = None,
     ) -> None:
-        """Read the XML of the part *name*.
+        """Read the XML of the part *name*, as far as it is whole: a broken one must not cost the others.
 
         Args:
             begin: Has each element and its attributes; that which leads to another part is called `rid`.
             end: Has each element and its own text.
             said: Has each piece of text in its place.
         """
+        import zipfile
+        import zlib
         from xml.parsers import expat
 
         parser, depth = expat.ParserCreate(namespace_separator=" "), [0]
@@ -103,9 +107,12 @@ class Parts:
         parser.StartElementHandler, parser.EndElementHandler = started, ended
         parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = told, doctype
         parser.buffer_text = True
-        for piece in self._pieces(name):
-            parser.Parse(piece, False)
-        parser.Parse(b"", True)
+        try:
+            for piece in self._pieces(name):
+                parser.Parse(piece, False)
+            parser.Parse(b"", True)
+        except (expat.ExpatError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            self.broken.append(type(error).__name__)
 
     def related(self, name: str) -> dict[str, str]:
         """The parts in the archive that the part *name* leads to, by the ids it calls them (ECMA-376, part 2, 9.3)."""

@@ -49,6 +49,11 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
                 break
         else:
             raise UnreadableError("kind")
+        if parts.broken and not out.blocks:
+            raise UnreadableError(parts.broken[0])
+        if parts.broken:
+            count = len(parts.broken)
+            out.notes.append(f"{count} broken {'part' if count == 1 else 'parts'} of it not read to the end")
         out.notes += _unread(parts.names)
         return {"blocks": out.blocks, "notes": out.notes, "cut": out.left <= 0}
 

@@ -139,8 +139,15 @@ class _Sheet:
 
 def _one_line(text: str) -> str:
     """*text* of a cell, in which a line or a tabulator would look like the end of it."""
-    whole = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
+    whole = _ESCAPED.sub(_letter, text) if "_x" in text else text
     return _BREAKS.sub(" ", whole).strip()
+
+
+def _letter(escaped: re.Match[str]) -> str:
+    code = int(escaped[1], 16)
+    if code in (9, 10, 13):
+        return "\n"
+    return chr(code) if code > 0x1F and not 0x7F <= code < 0xA0 else " "
 
 
 def _cells(row: dict[int, str]) -> list[str]:

@@ -27,6 +27,22 @@ class _Line:
         self.behind: list[str] = []
 
 
+class _Row:
+    """The cells of one row, which may be repeated; empty ones only count once another one follows."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self._gap = times, 0
+        self.cells: list[str] = []
+
+    def add(self, text: str, times: int) -> None:
+        if not text.strip():
+            self._gap = min(self._gap + times, _LONGEST_ROW)
+            return
+        for cell, count in (("", self._gap), (text, times)):
+            self.cells.extend([cell] * min(count, _LONGEST_ROW - len(self.cells)))
+        self._gap = 0
+
+
 class Paragraphs:
     """Paragraphs, headings and tables of WordprocessingML, DrawingML and OpenDocument alike.
 
@@ -42,7 +58,7 @@ class Paragraphs:
         self._asides: list[list[str]] = []
         self._places: list[list[str]] = []
         """Of each cell and aside that is open, the blocks in it."""
-        self._rows: list[tuple[list[str], int]] = []
+        self._rows: list[_Row] = []
         self._repeated: list[int] = []
         self._hidden, self._written = 0, 0
         self.changed = False
@@ -59,7 +75,7 @@ class Paragraphs:
             self._lines.append(_Line())
             self._places.append([])
         elif tag in ("tr", "table-row"):
-            self._rows.append(([], number_of(attributes.get("number-rows-repeated", ""), 1)))
+            self._rows.append(_Row(number_of(attributes.get("number-rows-repeated", ""), 1)))
         elif tag in _CELLS:
             self._places.append([])
             self._lines.append(_Line())
@@ -106,7 +122,7 @@ class Paragraphs:
             self._lines.pop()
             self._end_cell(" ".join(self._places.pop()), self._repeated.pop())
         elif tag in ("tr", "table-row") and self._rows:
-            self._end_row(*self._rows.pop())
+            self._end_row(self._rows.pop())
         elif tag == "t":
             self._written -= 1
         elif tag in ("p", "h"):
@@ -114,21 +130,18 @@ class Paragraphs:
 
     def _end_cell(self, text: str, times: int) -> None:
         if self._rows:
-            row = self._rows[-1][0]
-            row.extend([text] * min(times, _LONGEST_ROW - len(row)))
+            self._rows[-1].add(text, times)
         elif text:
             self._add(text)
 
-    def _end_row(self, row: list[str], times: int) -> None:
-        while row and not row[-1].strip():
-            row.pop()
-        text = " | ".join(row)
+    def _end_row(self, row: _Row) -> None:
+        text = " | ".join(row.cells)
         if not text:
             return
-        for _ in range(times if times <= _LONGEST_ROW else 1):
+        for _ in range(row.times if row.times <= _LONGEST_ROW else 1):
             self._add(text)
-        if times > _LONGEST_ROW:
-            self._add(f"(that row {times:,} times)")
+        if row.times > _LONGEST_ROW:
+            self._add(f"(that row {row.times:,} times)")
 
     def _paragraph(self) -> None:
         line = self._lines[-1]

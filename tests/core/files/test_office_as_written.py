@@ -182,3 +182,21 @@ def test_slides_follow_one_another_as_they_are_shown_with_their_own_notes() -> N
 
 def test_an_archive_written_with_paths_of_windows_is_read() -> None:
     assert office_text(archive({"word\\document.xml": f"<w:document {W}>{paragraph('Hi')}</w:document>"})).text == "Hi"
+
+
+def test_a_broken_part_does_not_cost_the_others() -> None:
+    found = office_text(
+        archive({"word/document.xml": f"<w:document {W}>{paragraph('Hi')}</w:document>", "word/header1.xml": "<a>"})
+    )
+    assert found.text == "Hi" and found.notes == ("1 broken part of it not read to the end",)
+
+
+def test_escaped_letters_that_nobody_sees_are_not_sent() -> None:
+    data = workbook("<row><c t='inlineStr'><is><t>a_x0000__x0041__x001B_b</t></is></c></row>")
+    assert office_text(data).text == "[sheet A]\na A b"
+
+
+def test_empty_cells_cost_nothing_however_often_they_are_repeated() -> None:
+    gap = "<table:table-row><table:table-cell table:number-columns-repeated='999999999'/></table:table-row>"
+    row = "<table:table-row><table:table-cell><text:p>y</text:p></table:table-cell></table:table-row>"
+    assert odf(f"<table:table>{gap * 100_000}{row}</table:table>") == "y"
