@@ -58,6 +58,16 @@ def test_runs_are_forgotten_one_by_one_and_all(history: History) -> None:
     assert history.latest() == [] and history.search("two") == []
 
 
+def test_thousands_of_runs_are_forgotten_at_once(history: History) -> None:
+    """SQLite calls the file damaged where the index is merged once for each of so many."""
+    texts = [f"word{number} of the {number * 7} words of the sailing club" for number in range(3_000)]
+    added = [history.add(PastRun("ask_one", text, ("gpt",), (("gpt", text[::-1]),))) for text in texts]
+    kept = history.add(PastRun("ask_one", "Something else", ("gpt",))).result(20)
+    assert all(one.result(20) for one in added)
+    assert history.forget_said((), texts) == 3_000
+    assert [one.name for one in history.latest()] == [kept]
+
+
 def test_the_file_is_for_its_owner_alone(history: History, isolated: Path) -> None:
     history.add(run("Secret?")).result(5)
     history.close()
