@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidInputError
-from core.memory.moving import exported, take_in
+from core.memory.moving import exported, lines_of, take_in
 from core.memory.scope import Place, Scope
 from core.memory.threads import USER, Threads, Turn
 
@@ -105,3 +105,25 @@ def test_lines_without_a_time_that_are_imported_twice_are_kept_once(threads: Thr
     assert take_in(threads, [*lines, timed]) == 1
     assert take_in(threads, [*lines, timed]) == 0
     assert take_in(threads, [*lines, lines[0], timed]) == 1
+
+
+class Endless(io.StringIO):
+    """A file of one line that has no end."""
+
+    read_so_far = 0
+
+    def readline(self, size: int | None = -1) -> str:
+        assert size is not None and 0 < size < 20_000_000
+        self.read_so_far += size
+        return "x" * size
+
+
+def test_a_line_without_end_is_refused_before_it_is_read(threads: Threads) -> None:
+    file = Endless()
+    with pytest.raises(InvalidInputError, match="Line 1 is longer than"):
+        take_in(threads, lines_of(file))
+    assert file.read_so_far < 20_000_000
+
+
+def test_lines_come_out_of_a_file_as_they_stand_there(threads: Threads) -> None:
+    assert list(lines_of(io.StringIO("a\n\nb"))) == ["a\n", "\n", "b"]

@@ -81,14 +81,6 @@ def test_an_export_of_what_is_not_there_says_so_and_leaves_the_file(tmp_path: Pa
     assert run("export", "--thread", "b").exit_code == 1
 
 
-def test_a_line_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "x.jsonl"
-    with file.open("wb") as written:
-        written.truncate(40_000_000_000)  # nobody has that much memory
-    refused = run("import", str(file))
-    assert (refused.exit_code, "Line 1 is longer" in refused.output) == (2, True)
-
-
 def test_searching_threads_finds_what_holds_some_of_the_words_after_what_holds_all() -> None:
     shown = CliRunner().invoke(cli, ["threads", "search", "zebracanary", "boat"], catch_exceptions=False)
     assert shown.output.startswith("a, user, 2026-03-05 10:00: We bought the zebracanary kayak.")
