@@ -144,7 +144,7 @@ async def chat_status(asked: Asked[Query, Body]) -> ChatStatus:
 
 
 async def forget_chat(asked: Asked[Query, Body]) -> Response | None:
-    """Cancel a chat, whatever it is at, and forget what was said in it."""
+    """Cancel a chat, whatever it is at, and delete it with its words. What it added to a thread stays in the thread."""
     jobs = asked.house.app.jobs
     job = await jobs.get(asked.path["chat_id"])
     if not job.over:
