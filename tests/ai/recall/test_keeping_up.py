@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from other_indexes import Lengths
 from scripted_ai import ScriptedApp, scripted_app
 
 from ai.client import Embedded
@@ -31,11 +32,7 @@ from core.errors import (
     ServerError,
     StoreError,
 )
-from core.memory.forgetting import Which
-from core.memory.index import Near, Part
 from core.memory.memory import Memory
-from core.memory.scope import Scope
-from core.memory.sqlite_index import SqliteIndex
 from core.memory.threads import USER, Threads, Turn
 from core.paths import data_dir
 from core.people.person import Person
@@ -259,18 +256,6 @@ async def test_vectors_that_could_not_be_kept_are_not_paid_for(monkeypatch: pyte
         assert vectors.asked == ["one", "two"]
 
 
-def test_vectors_for_an_index_that_is_away_are_not_paid_for(tmp_path: Path) -> None:
-    class Paid(Lengths):
-        def embed(self, texts: Sequence[str]) -> Any:
-            raise AssertionError("paid for nothing")
-
-    threads = Threads(tmp_path / "t.db")
-    threads.add("a", [Turn(USER, "one")]).result(5)
-    with pytest.raises(StoreError, match="It is away"):
-        Memory(threads, index=Away(), embedder=Paid()).catch_up()
-    threads.close()
-
-
 async def test_a_folder_without_room_for_the_lock_is_said_once_and_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -307,115 +292,7 @@ async def test_the_vectors_of_the_embedder_before_go_once_the_new_ones_are_whole
     assert names == [f"sqlite/{rows[0]}"]
 
 
-class Lengths:
-    name = "lengths"
-    at_hand = False
-    floor = 0.0
-
-    def embed(self, texts: Sequence[str]) -> Any:
-        import numpy as np
-
-        rows = np.array([[1, len(text)] for text in texts], np.float32)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
 def _indexed_by_lengths(threads: Threads) -> None:
     memory = Memory(threads, embedder=Lengths())
     while memory.catch_up():
         pass
-
-
-class Elsewhere:
-    """An index on a server, which can be away."""
-
-    name = "elsewhere"
-
-    def __init__(self) -> None:
-        self.parts: set[Part] = set()
-
-    def add(self, embedder: str, parts: Sequence[Part], vectors: Any) -> None:
-        self.parts |= set(parts)
-
-    def nearest(self, embedder: str, threads: Any, vector: Any, *, most: int) -> list[Near]:
-        return []
-
-    def forget(self, turns: Sequence[int]) -> None:
-        self.parts = {part for part in self.parts if part.turn not in turns}
-
-    def drop(self, embedder: str) -> None:
-        self.parts = set()
-
-    def count(self, embedder: str) -> int:
-        return len(self.parts)
-
-    def close(self) -> None: ...
-
-
-def test_an_index_that_is_no_longer_used_is_emptied_once_the_new_one_is_whole(tmp_path: Path) -> None:
-    threads, old = Threads(tmp_path / "t.db"), Elsewhere()
-    threads.add("a", [Turn(USER, "one"), Turn(USER, "two")]).result(5)
-    Memory(threads, index=old, embedder=Lengths()).catch_up()
-    assert len(old.parts) == 2
-    moved = Memory(threads, embedder=Lengths(), elsewhere=lambda backend: old)
-    moved.clear()
-    assert len(old.parts) == 2  # it answers until the new one is whole
-    moved.catch_up()
-    moved.clear()
-    assert (old.parts, moved.status().others) == (set(), ())
-    threads.close()
-
-
-def test_an_index_that_is_not_configured_any_more_is_told_of_when_something_is_forgotten(tmp_path: Path) -> None:
-    threads, old = Threads(tmp_path / "t.db"), Elsewhere()
-    threads.add("a", [Turn(USER, "one"), Turn(USER, "two")]).result(5)
-    Memory(threads, index=old, embedder=Lengths()).catch_up()
-    moved = Memory(threads, index=SqliteIndex(threads), embedder=Lengths())
-    moved.catch_up()
-    gone = moved.forget(Scope.of_thread("a"), Which(turn=1))
-    assert "elsewhere is not configured any more" in gone.notes[0]
-    assert (moved.status().others, moved.status().unforgotten) == (("elsewhere/lengths",), 1)
-    again = Memory(threads, embedder=Lengths(), elsewhere=lambda backend: old)
-    assert again.forget(Scope.of_thread("a"), Which(turn=2)).notes == ()
-    assert old.parts == set()
-    threads.close()
-
-
-class Away(Elsewhere):
-    """An index that cannot be reached, and never was."""
-
-    def add(self, *_: Any) -> None:
-        raise StoreError("It is away.")
-
-    count = nearest = forget = drop = add  # type: ignore[assignment]
-
-
-def test_the_index_of_before_answers_while_the_one_of_now_is_away_and_nothing_is_owed_to_it(tmp_path: Path) -> None:
-    class AtHand(Lengths):
-        at_hand = True
-
-    threads = Threads(tmp_path / "t.db")
-    threads.add("a", [Turn(USER, "one"), Turn(USER, "three")]).result(5)
-    here, there = Memory(threads, embedder=AtHand()), Away()
-    here.catch_up()
-    renamed = AtHand()
-    renamed.name = "longer"
-    away = Memory(threads, index=there, embedder=renamed, older=lambda name: AtHand())
-    found = away.search(Scope.of_thread("a"), "three")
-    assert found.notes == ("The index of before was searched: It is away.",)
-    assert "meaning" in found.passages[0].by
-    assert away.forget(Scope.of_thread("a"), Which(turn=1)).notes == ()
-    assert (away.status().unforgotten, away.status().answering) == (0, "sqlite/lengths")
-    threads.close()
-
-
-def test_a_search_says_that_much_is_not_indexed_yet(tmp_path: Path) -> None:
-    threads = Threads(tmp_path / "t.db")
-    threads.add("a", [Turn(USER, f"number {number}") for number in range(300)]).result(5)
-    memory = Memory(threads, embedder=Lengths())
-    memory.catch_up(most=50)
-    assert (
-        memory.search(Scope.of_thread("a"), "number").notes[0].startswith("By meaning 250 turns are not indexed yet.")
-    )
-    memory.catch_up(most=150)
-    assert memory.search(Scope.of_thread("a"), "number").notes == ()
-    threads.close()
