@@ -3,8 +3,7 @@
 `command()` starts this very file as a program, and `order()` is what it is told: which reader (a file with a function
 `read(data, asked)`), within which limits, and the data. The reader is found by its path and imports nothing of this
 package but what stands beside it (`from .name import`), so it does not matter where and under which name the package
-stands. What it raises is its answer, too: the
-error's attribute `problem`, where it has one, else the error's name.
+stands. What it raises is its answer, too: the error's attribute `problem`, where it has one, else the error's name.
 """
 
 from __future__ import annotations
