@@ -207,6 +207,7 @@ async def _start(folder: Path) -> list[Figure]:
             assert program.process is not None
             await anyio.sleep(2)
             bots.append(_cpu_s(program.process.pid))
+            await anyio.sleep(6)  # by then it looks after the machine, too
             memory.append(_rss_mb(program.process.pid))
             await program.kill()
             engines.append(await anyio.to_thread.run_sync(_engine_cpu_s, folder))

@@ -14,7 +14,7 @@ from ai.lazy import load
 if TYPE_CHECKING:
     from ai.runs.app import App
 
-_SETTLED_S = 5.0
+SETTLED_S = 5.0
 """When a door has opened: those who ask come first."""
 
 
@@ -39,5 +39,5 @@ async def tasks_beside(*, until_done: bool = False) -> AsyncIterator[TaskGroup]:
 
 async def keep_memory_indexed(app: App) -> None:
     """Index by meaning what people say, beside all else, until cancelled."""
-    await anyio.sleep(_SETTLED_S)
+    await anyio.sleep(SETTLED_S)
     await (await load("ai.recall.keeping_up")).keep_indexed(app)

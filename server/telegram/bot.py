@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from ai.lazy import load
 from ai.runs.app import UPLOADS, App
 from core.errors import ConfigError, StoreError
 from core.files.atomic import private_folder
@@ -25,10 +26,9 @@ from core.messaging import TelegramConfig
 from core.paths import data_dir
 from core.people.person import OWNER, Person
 from server.jobs.worker import keep_chats
-from server.side_tasks import tasks_beside
+from server.side_tasks import SETTLED_S, tasks_beside
 from server.telegram import commands
 from server.telegram.access import Access
-from server.telegram.alarms import warn_owner
 from server.telegram.asking import Asker
 from server.telegram.attachments import Attachments, Pictures, Reader, Texts
 from server.telegram.bot_api import BotApi
@@ -189,7 +189,7 @@ async def open_bot(app: App, token: str, kept: TelegramStore) -> AsyncIterator[O
             bot = OpenBot(me, app, api, kept, tasks, config, await anyio.to_thread.run_sync(_readers, app))
             await bot.go_on()
             tasks.start_soon(_show_menus, bot)
-            tasks.start_soon(warn_owner, app, api, bot.members)
+            tasks.start_soon(_warn_owner, bot, app)
             yield bot
 
 
@@ -231,6 +231,12 @@ async def with_areas(app: App) -> App:
 
 def _workspace(app: App) -> Workspace:
     return app.materials.workspace.with_uploads(private_folder(OWNER.folder() / UPLOADS))
+
+
+async def _warn_owner(bot: OpenBot, app: App) -> None:
+    """Look after the machine once the bot is at work: what reads its figures takes a while to load."""
+    await anyio.sleep(SETTLED_S)
+    await (await load("server.telegram.alarms")).warn_owner(app, bot.api, bot.members)
 
 
 async def _show_menus(bot: OpenBot) -> None:

@@ -89,6 +89,7 @@ READ_BY_NAMING = {
     "server/mcp_server/apps.py",
     "server/side_tasks.py",
     "server/telegram/asking.py",
+    "server/telegram/bot.py",
     "server/telegram/forgetting.py",
     "server/telegram/remembering.py",
     "server/toolbox.py",

@@ -20,7 +20,7 @@ from core.values import Usage
 
 
 async def test_what_is_said_over_http_is_indexed_without_anybody_asking_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.side_tasks._SETTLED_S", 0.0)
+    monkeypatch.setattr("server.side_tasks.SETTLED_S", 0.0)
     monkeypatch.setattr("ai.recall.keeping_up.EVERY_S", 0.01)
     done = anyio.Event()
 
