@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +13,11 @@ import anyio.to_thread
 
 from core.config import load_config
 from core.errors import ConfigError
-from core.files.atomic import private_folder
 from core.keys import keyring_key
 from core.messaging import TOKEN_SHAPE, TOKEN_VARIABLE, TelegramConfig
-from core.paths import credentials_path, data_dir
+from core.paths import credentials_path
 from core.redact import register_secret
+from core.stores.held import held
 from server.jobs.worker import serving_jobs, told_to_end
 from server.mcp_client.borrowed import open_lending_app
 from server.side_tasks import keep_memory_indexed
@@ -64,14 +63,11 @@ def alone() -> Iterator[None]:
 
     Raises:
         ConfigError: Another one runs.
+        StoreError: It cannot be told whether one does.
     """
-    folder = private_folder(data_dir() / "run")
-    lock = sqlite3.connect(folder / "telegram.lock", isolation_level=None, timeout=0)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        raise ConfigError("Another moot telegram of this data folder runs. Stop it first.") from error
+    lock = held("telegram.lock")
+    if lock is None:
+        raise ConfigError("Another moot telegram of this data folder runs. Stop it first.")
     try:
         yield
     finally:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from other_indexes import Elsewhere
 
 from core.errors import InvalidInputError, StoreError
 from core.memory.forgetting import Which, forget_copies
 from core.memory.history import History, PastRun
-from core.memory.index import Near, Part
 from core.memory.memory import Memory
 from core.memory.scope import Place, Scope
 from core.memory.sqlite_index import SqliteIndex
@@ -150,31 +150,15 @@ def test_the_number_of_a_forgotten_turn_is_not_given_out_again(threads: Threads)
 
 
 def test_an_index_that_is_away_forgets_as_soon_as_it_is_back(threads: Threads) -> None:
-    class Elsewhere:
-        name = "elsewhere"
+    class Leaving(Elsewhere):
         away = False
-
-        def __init__(self) -> None:
-            self.parts: set[Part] = set()
-
-        def add(self, embedder: str, parts: Sequence[Part], vectors: Any) -> None:
-            self.parts |= set(parts)
-
-        def nearest(self, embedder: str, threads: Any, vector: Any, *, most: int) -> list[Near]:
-            return []
 
         def forget(self, turns: Sequence[int]) -> None:
             if self.away:
                 raise StoreError("It does not answer.")
-            self.parts = {part for part in self.parts if part.turn not in turns}
+            super().forget(turns)
 
-        def drop(self, embedder: str) -> None: ...
-        def count(self, embedder: str) -> int:
-            return len(self.parts)
-
-        def close(self) -> None: ...
-
-    index = Elsewhere()
+    index = Leaving()
     threads.add("a", [Turn(USER, "x"), Turn(USER, "y")]).result(5)
     memory = Memory(threads, index=index, embedder=Lengths())
     memory.catch_up()
