@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ai.roster.roster import Roster
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, UnknownAIError
 from core.untrusted import Fence
 from server.toolbox import KINDS, Recipe
 
@@ -51,7 +51,7 @@ def chat_of(roster: Roster, agent: str, message: str, before: Sequence[Turn], op
         recipe, argument, _ = PANELS[agent.casefold()]
         return _panel(KINDS[recipe], argument, message, before, options)
     if agent.casefold().startswith("moot/"):
-        raise InvalidInputError(f"There is no panel {agent[:80]!r}. There are: {', '.join(PANELS)}.")
+        raise UnknownAIError(f"There is no panel {agent[:80]!r}. There are: {', '.join(PANELS)}.")
     name = roster.seat(agent).name
     if "ais" in options:
         raise InvalidInputError(f"'ais' is for panels, and {agent!r} is one AI. Leave it out, or ask moot/ask-many.")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
+import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -25,10 +29,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 def routes(house: House) -> list[BaseRoute]:
     """The routes of all endpoints, and /openapi.json."""
-    document = describe(ENDPOINTS, house.address.base_path)
+
+    @cache
+    def document() -> dict[str, Any]:
+        return describe(ENDPOINTS, house.address.base_path)
 
     async def openapi(request: Request) -> Response:
-        return JSONResponse(document)
+        return JSONResponse(await anyio.to_thread.run_sync(document))
 
     async def nothing(request: Request) -> Response:
         return problem(404, "There is nothing here. What there is: /openapi.json")

@@ -16,6 +16,7 @@ from core.jobs.states import OVER
 from server.jobs.background import submit
 from server.web.api.agents import Chat, Turn, answer_of, chat_of, same_request
 from server.web.api.endpoint import Asked, Body, Endpoint, Query, json_response
+from server.web.api.options import Described, check_options
 from server.web.stream.sse import event_stream
 from server.web.stream.subscription import Wanted
 from tools.jobs import FinishedCall, is_told
@@ -59,8 +60,8 @@ class ChatAsk(Body):
 
     agent_id: Annotated[str, Field(min_length=1, max_length=200, description="An AI's name, or moot/consensus, ...")]
     message: Annotated[str, Field(min_length=1, max_length=_LONGEST_MESSAGE)]
-    chat_history: list[Said] = []
-    options: dict[str, Any] = {}
+    chat_history: Annotated[list[Said], Field(json_schema_extra={"maxItems": MOST_SAID})] = []
+    options: Annotated[dict[str, Any], Described] = {}
 
 
 class ChatWait(ChatAsk):
@@ -162,7 +163,7 @@ async def _submitted(asked: Asked[Query, Any]) -> Job:
     if key is not None and not 0 < len(key) <= _LONGEST_KEY:
         raise HTTPException(400, f"'Idempotency-Key' must have 1 to {_LONGEST_KEY} characters.")
     app, body = asked.house.app, asked.body
-    made = chat_for(app, body)
+    made = await chat_for(app, body)
     job = await submit(app, made.recipe, made.arguments, request_key=key)
     if key is not None and not await _is_same(app, job, made):
         raise HTTPException(
@@ -180,11 +181,11 @@ async def _is_same(app: App, job: Job, made: Chat) -> bool:
     return job.kind == made.recipe.name and same_request(given, made.arguments)
 
 
-def chat_for(app: App, body: ChatAsk) -> Chat:
+async def chat_for(app: App, body: ChatAsk) -> Chat:
     """The job that *body* asks for.
 
     Raises:
-        MootError: Nobody can answer it.
+        MootError: Nobody can answer it, or not with these options.
     """
     if len(body.chat_history) > MOST_SAID:
         raise InvalidInputError(
@@ -193,7 +194,10 @@ def chat_for(app: App, body: ChatAsk) -> Chat:
         )
     before = [Turn(one.role, one.content) for one in body.chat_history]
     options = {name: value for name, value in body.options.items() if value is not None}
-    return chat_of(app.roster, body.agent_id, body.message, before, options)
+    made = chat_of(app.roster, body.agent_id, body.message, before, options)
+    await made.recipe.load()
+    check_options(made.recipe, options)
+    return made
 
 
 @dataclass(frozen=True)
@@ -270,7 +274,7 @@ _UNKNOWN = {404: "There is no such chat, or it is somebody else's."}
 _REFUSED = {
     404: "There is no such agent.",
     409: "That AI cannot be used; the sentence says why.",
-    422: "The Idempotency-Key belongs to another request.",
+    422: "That agent does not take such an option or its value, or the Idempotency-Key belongs to another request.",
 }
 
 ENDPOINTS = (

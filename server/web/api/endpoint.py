@@ -182,7 +182,7 @@ def _status(error: MootError) -> int:
         case UnknownJobError() | UnknownAIError():
             return 404
         case InvalidInputError():
-            return 400
+            return 422
         case BudgetExceededError() | RateLimitedError():
             return 429
         case StoreError():

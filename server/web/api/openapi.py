@@ -13,8 +13,9 @@ from server.web.api.endpoint import Endpoint, Problem
 
 _REFS = "#/components/schemas/{model}"
 _ALWAYS = {
-    400: "Something in the request is wrong; the sentence says what.",
+    400: "The request has not the form that stands here; the sentence says where.",
     401: "Nobody knows who asks: send a token, or open the link that the server printed.",
+    422: "The form is right, but it cannot be done so; the sentence says why.",
     503: "The store cannot be used now.",
 }
 _WITH_BODY = {413: "The body is too large.", 415: "The body is no JSON."}

@@ -209,11 +209,10 @@ def _late_ms(house: House, share: float) -> float | None:
 async def plan(asked: Asked[Query, ChatAsk]) -> Plan:
     """What a chat would send to whom, and what it may cost. Sends nothing."""
     app = asked.house.app
-    made = chat_for(app, asked.body)
+    made = await chat_for(app, asked.body)
     from server.jobs.worker import read_arguments
     from tools.recipe.result import document
 
-    await made.recipe.load()
     arguments = read_arguments(made.recipe, made.arguments | {"dry_run": True})
     async with app.run(made.recipe.name) as run:
         result = await made.recipe.run(run, **arguments)

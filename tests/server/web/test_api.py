@@ -60,6 +60,21 @@ def test_every_endpoint_says_what_it_does() -> None:
     assert len(names) == len(set(names))
 
 
+def test_the_options_of_a_chat_are_described_by_name_and_type() -> None:
+    described = describe(ENDPOINTS)["components"]["schemas"]["ChatAsk"]["properties"]["options"]
+    assert described["additionalProperties"] is False
+    assert {"role", "max_tokens", "ais", "rounds", "judges", "staged", "dry_run"} <= set(described["properties"])
+    assert not {"run", "ai", "prompt", "question", "focus", "history"} & set(described["properties"])
+    assert described["properties"]["rounds"]["anyOf"][0]["type"] == "integer"
+
+
+async def test_a_plan_refuses_what_its_agent_does_not_take() -> None:
+    async with served({"gpt": []}) as house:
+        for options in ({"\x10": {}}, {"rounds": 2}, {"prompt": "Something else?"}, {"max_tokens": {}}):
+            reply = await house.owner.post("/api/plan", json=ask(options=options))
+            assert reply.status_code == 422, options
+
+
 def test_a_base_path_is_in_the_description() -> None:
     assert describe(ENDPOINTS, "/moot")["servers"] == [{"url": "/moot"}]
 
