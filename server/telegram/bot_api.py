@@ -30,6 +30,8 @@ _MOST_CONNECTIONS, _KEPT_CONNECTIONS = 64, 8
 """Each that is idle is looked at for each request, and thirty messages a second need no more than a few."""
 _COUNTED = {"sendMessage": 1.0, "editMessageText": 0.25, "editMessageReplyMarkup": 0.25, "deleteMessage": 0.25}
 """What counts against the limits of messages, and for how many: nobody tells what a change counts for."""
+_SIGN = "sendChatAction"
+"""Limited by itself: where it has to wait, a message to the same chat need not, and is the better sign of life."""
 
 
 class BotApi:
@@ -46,6 +48,7 @@ class BotApi:
         self._root = f"{base.rstrip('/')}/bot{token}/"
         self._files = f"{base.rstrip('/')}/file/bot{token}/"
         self.flood = flood or Flood(Limits())
+        self._signs = Flood(Limits())
         self._http: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> BotApi:
@@ -90,7 +93,7 @@ class BotApi:
         """What *method* returns, or None where it would have to wait or fails: for what nobody misses."""
         chat = _chat_of(parameters)
         if chat is not None and (
-            self.flood.waits(chat) or (method in _COUNTED and not self.flood.free(chat, _COUNTED[method]))
+            self._line(method).waits(chat) or (method in _COUNTED and not self.flood.free(chat, _COUNTED[method]))
         ):
             return None
         try:
@@ -99,7 +102,7 @@ class BotApi:
             return None
         except TelegramError as error:
             if error.retry_after and chat is not None:
-                self.flood.closed(chat, error.retry_after)
+                self._line(method).closed(chat, error.retry_after)
             return None
 
     async def download(self, file_id: str, *, most: int = MOST_FILE_BYTES) -> bytes:
@@ -122,6 +125,10 @@ class BotApi:
         except httpx2.HTTPError as error:
             raise TelegramError(f"The file broke off ({type(error).__name__}). Send it again.") from None
         return bytes(data)
+
+    def _line(self, method: str) -> Flood:
+        """Where it is known which chats *method* must wait for."""
+        return self._signs if method == _SIGN else self.flood
 
     @property
     def _open(self) -> httpx2.AsyncClient:
@@ -148,7 +155,7 @@ class BotApi:
         if error.retry_after:
             if chat is None:  # it is this method that is to rest, such as that of the menus, and not the chats
                 return error.retry_after
-            self.flood.closed(chat, error.retry_after)
+            self._line(method).closed(chat, error.retry_after)
             return 0.0 if method in _COUNTED else error.retry_after
         if isinstance(error, UnknownOutcomeError):
             if not _repeatable(method):
@@ -173,4 +180,4 @@ def _chat_of(parameters: Mapping[str, Any]) -> int | None:
 
 def _repeatable(method: str) -> bool:
     """Whether *method* may be done twice: everything but what leaves a message behind."""
-    return not method.startswith(("send", "copy", "forward")) or method in ("sendChatAction", "sendMessageDraft")
+    return not method.startswith(("send", "copy", "forward")) or method in (_SIGN, "sendMessageDraft")

@@ -121,6 +121,19 @@ async def test_a_preview_neither_waits_nor_fails() -> None:
         assert await api.attempt("sendChatAction", chat_id=8, action="typing") is True
 
 
+async def test_a_sign_that_has_to_wait_holds_up_no_message() -> None:
+    async with FakeBotApi().served() as fake, BotApi(TOKEN, base=fake.url) as api:
+        fake.storm = Storm(too_many=1.0, retry_after=60)
+        assert await api.attempt("sendChatAction", chat_id=OWNER, action="typing") is None
+        fake.storm = Storm()
+        with anyio.fail_after(10):
+            assert await api.call("sendMessage", chat_id=OWNER, text="Here it is.")
+        fake.storm = Storm(too_many=1.0, retry_after=60)
+        assert await api.attempt("sendMessage", chat_id=OWNER, text="And here") is None
+        fake.storm = Storm()
+        assert await api.attempt("sendMessage", chat_id=OWNER, text="And here") is None
+
+
 async def test_a_file_is_fetched_up_to_a_limit() -> None:
     async with FakeBotApi().served() as fake, BotApi(TOKEN, base=fake.url) as api:
         name = fake.file(b"x" * 1000)
