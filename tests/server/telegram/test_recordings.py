@@ -13,8 +13,8 @@ from core.media.recording import Recording, RecordingError, Spoken
 from core.values import Image
 from server.telegram import bot as bot_module
 
-HEARD = Recording(9.0, (Spoken(0.0, 4.0, "What is two"), Spoken(4.0, 9.0, "and two?")), (), ("it was noisy",))
-SEEN = Recording(61.0, (Spoken(1.0, 2.0, "Look."),), tuple((at, Image(PNG, "image/png")) for at in (10.0, 30.0)))
+HEARD = Recording((Spoken(0.0, 4.0, "What is two"), Spoken(4.0, 9.0, "and two?")), (), ("it was noisy",))
+SEEN = Recording((Spoken(1.0, 2.0, "Look."),), tuple((at, Image(PNG, "image/png")) for at in (10.0, 30.0)))
 
 
 def reads(monkeypatch: pytest.MonkeyPatch, found: Recording | RecordingError) -> list[int]:

@@ -96,7 +96,7 @@ async def test_where_it_fails_this_machine_listens_and_the_receipt_says_so(
     provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     provider.spoken = {"nothing": "that anybody knows"}
-    asked = here(monkeypatch, Recording(2.0, (Spoken(0.0, 2.0, "Two."),), notes=("heard by a small model",)))
+    asked = here(monkeypatch, Recording((Spoken(0.0, 2.0, "Two."),), notes=("heard by a small model",)))
     async with opened(provider) as app:
         found = await Recordings(Listener(app, f"ear/{model}")).read(VOICE, b"sound")
     assert found.parts[0].data == b"[00:00] Two." and asked == [(0, True)]
@@ -125,7 +125,7 @@ async def test_an_ai_that_nobody_knows_is_named(provider: FakeProvider, monkeypa
 async def test_a_budget_that_its_price_cannot_be_told_for_refuses_it_before_anything_is_sent(
     provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here(monkeypatch, Recording(2.0, (Spoken(0.0, 2.0, "Two."),)))
+    here(monkeypatch, Recording((Spoken(0.0, 2.0, "Two."),)))
     async with opened(provider, BudgetLimits(per_day_usd=1)) as app:
         found = await Recordings(Listener(app, "ear/whisper-1")).read(VOICE, b"sound")
     assert "did not hear it" in found.note and found.parts[0].data == b"[00:00] Two." and not provider.requests
@@ -134,7 +134,7 @@ async def test_a_budget_that_its_price_cannot_be_told_for_refuses_it_before_anyt
 async def test_of_a_video_the_ai_hears_the_words_and_this_machine_takes_the_pictures(
     provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = here(monkeypatch, Recording(9.0, frames=((3.0, Image(PNG, "image/png")),)))
+    asked = here(monkeypatch, Recording(frames=((3.0, Image(PNG, "image/png")),)))
     async with opened(provider) as app:
         found = await Recordings(Listener(app, "ear/gpt-4o-transcribe")).read(FILM, b"film")
     assert [part.name for part in found.parts] == ["film (transcript).txt", "film-3s.jpg"] and asked == [(4, False)]
@@ -161,7 +161,7 @@ async def test_silence_is_said_to_be_one(provider: FakeProvider) -> None:
 async def test_the_bot_has_its_voice_notes_heard_by_the_ai_of_its_settings(
     provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here(monkeypatch, Recording(2.0, (Spoken(0.0, 2.0, "What is two and two?"),)))
+    here(monkeypatch, Recording((Spoken(0.0, 2.0, "What is two and two?"),)))
     async with telegram({"gpt": ["Four."]}, transcribe="gpt") as bot:  # a scripted AI, which hears nothing
         bot.api.write(voice={"file_id": bot.api.file(b"sound"), "file_size": 5, "mime_type": "audio/ogg"})
         await bot.api.answer("gpt did not hear it: This AI hears nothing")
