@@ -67,12 +67,16 @@ def read_transcript(who: Who, body: bytes, model: str) -> Transcribed:
     told = Usage(count(usage.get("input_tokens")), count(usage.get("output_tokens")))
     segments = [mapping(one) for one in items(data.get("segments"))]
     pieces = [(_seconds(one.get("start")), _seconds(one.get("end")), text(one.get("text")).strip()) for one in segments]
-    return Transcribed(data["text"], model, told, tuple(piece for piece in pieces if piece[2]))
+    whole = _letters(data["text"]) <= sum(_letters(piece[2]) for piece in pieces)
+    return Transcribed(data["text"], model, told, tuple(piece for piece in pieces if piece[2]) if whole else ())
 
 
 def _seconds(said: object) -> float:
-    number = float(said) if isinstance(said, int | float) else 0.0
-    return number if 0 <= number < _LONGEST_S else 0.0
+    return float(said) if isinstance(said, int | float) and 0 <= said < _LONGEST_S else 0.0
+
+
+def _letters(said: str) -> int:
+    return sum(map(len, said.split()))
 
 
 class AsyncClient(AsyncAIClient):

@@ -135,7 +135,7 @@ class Texts:
         except DocumentError as error:
             raise CannotReadError(f"It {error}") from error
         if document is not None:
-            return _sent_in_part(f"{file.name}.txt", document.text.encode("utf-8", "replace"), document.notes)
+            return sent_in_part(f"{file.name}.txt", document.text.encode("utf-8", "replace"), document.notes)
         if is_picture(data):
             return await self._pictures.read(file, data)
         if not data.strip():
@@ -143,10 +143,10 @@ class Texts:
         found = await anyio.to_thread.run_sync(text_of, data)
         if found is None:
             raise UnreadKindError
-        return _sent_in_part(file.name, found[0].encode("utf-8", "replace"), found[1])
+        return sent_in_part(file.name, found[0].encode("utf-8", "replace"), found[1])
 
 
-def _sent_in_part(name: str, text: bytes, notes: Sequence[str]) -> Found:
+def sent_in_part(name: str, text: bytes, notes: Sequence[str]) -> Found:
     """*text* as far as one file may be long, and whether that is all of it."""
     from core.files.workspace import MAX_TEXT_BYTES
 

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from core.errors import MootError
 from core.untrusted import clean
-from server.telegram.attachments import CannotReadError, Found, Part
+from server.telegram.attachments import CannotReadError, Found, Part, sent_in_part
 from server.telegram.incoming import SentFile
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ _AT_ONCE = 2
 _FRAMES = 4
 _SECONDS = 120
 """Of processor time for one, since others wait; some twenty minutes of speech."""
-_LONGEST = 1_000_000
-"""Characters of what an AI heard; some twenty hours of speech."""
 _ENDINGS = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
@@ -93,15 +91,17 @@ class Recordings:
         if not heard.whole:
             notes.append("not to its end")
         pictures: tuple[tuple[float, Image], ...] = ()
-        words = words_of(heard)
+        words = await anyio.to_thread.run_sync(words_of, heard)
         if frames:
             try:
-                pictures = (await self._here(data, frames, listen=False, failed=[])).frames
+                seen = await self._here(data, frames, listen=False, failed=[])
+                pictures = seen.frames
+                notes += seen.notes
             except CannotReadError as error:
                 notes.append(f"its pictures were not looked at: {_inside(error)}")
         if not words and not pictures:
             raise CannotReadError(f"{_NOTHING_SAID} It was {notes[0]}.")
-        return Found((*_text(name, words), *_pictures(name, pictures)), ", ".join(notes))
+        return _found(name, words, pictures, notes)
 
     async def _heard(self, file: SentFile, data: bytes) -> tuple[Transcribed | None, list[str]]:
         """What the listener heard, or why it did not."""
@@ -129,23 +129,21 @@ class Recordings:
 
 def found_in(name: str, seen: Recording, notes: list[str]) -> Found:
     """The parts of *seen*, a recording called *name*."""
-    return Found((*_text(name, seen.text), *_pictures(name, seen.frames)), ", ".join(notes))
+    return _found(name, seen.text, seen.frames, notes)
 
 
 def words_of(heard: Transcribed) -> str:
-    """What an AI heard, cleaned and bounded: a line for each piece with its time, where it told them."""
+    """What an AI heard, cleaned: a line for each piece with its time, where it told them."""
     from core.media.recording import clock
 
     lines = [f"[{clock(start)}] {text}" for start, _, text in heard.pieces]
-    return clean("\n".join(lines) if lines else heard.text).strip()[:_LONGEST]
+    return clean("\n".join(lines) if lines else heard.text).strip()
 
 
-def _text(name: str, words: str) -> tuple[Part, ...]:
-    return (Part(f"{name} (transcript).txt", words.encode("utf-8", "replace")),) if words else ()
-
-
-def _pictures(name: str, frames: tuple[tuple[float, Image], ...]) -> tuple[Part, ...]:
-    return tuple(Part(f"{name}-{at:.0f}s.jpg", image.data, "picture") for at, image in frames)
+def _found(name: str, words: str, frames: tuple[tuple[float, Image], ...], notes: list[str]) -> Found:
+    told = sent_in_part(f"{name} (transcript).txt", words.encode("utf-8", "replace"), notes)
+    pictures = [Part(f"{name}-{at:.0f}s.jpg", image.data, "picture") for at, image in frames]
+    return Found((*(told.parts if words else ()), *pictures), told.note)
 
 
 def _inside(error: Exception) -> str:

@@ -18,6 +18,7 @@ from samples import PNG
 
 from ai.runs.app import App, open_app
 from core.config import AIConfig, BudgetLimits, Config, Defaults
+from core.files.workspace import MAX_TEXT_BYTES
 from core.media import recording
 from core.media.recording import Recording, RecordingError, Spoken
 from core.paths import data_dir
@@ -91,6 +92,32 @@ async def test_whisper_tells_the_times_and_what_is_billed_by_the_second_has_no_k
     assert (await anyio.to_thread.run_sync(ledger))[0][4:] == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("segments", "told"),
+    [
+        ([{"start": 0.0, "end": 1.0, "text": "Two and"}], "Two and two."),
+        ([{"start": 0.0, "end": 1.0, "text": "Two and"}, {"start": 1.0, "text": 2}, None], "Two and two."),
+        ([{"start": 10**400, "end": float("inf"), "text": "Two and two."}], "[00:00] Two and two."),
+    ],
+    ids=["a part", "odd ones", "odd times"],
+)
+async def test_no_word_is_lost_to_pieces_that_are_told_oddly(
+    provider: FakeProvider, segments: list[Any], told: str
+) -> None:
+    provider.spoken = {"text": "Two and two.", "segments": segments}
+    async with opened(provider) as app:
+        found = await Recordings(Listener(app, "ear/whisper-1")).read(VOICE, b"sound")
+    assert found.parts[0].data.decode() == told
+
+
+async def test_of_more_words_than_a_file_may_hold_the_first_go_along_and_it_is_told(provider: FakeProvider) -> None:
+    provider.spoken = {"text": "\u4e8c" * 1_000_000}
+    async with opened(provider) as app:
+        found = await Recordings(Listener(app, "ear/whisper-1")).read(VOICE, b"sound")
+    assert len(found.parts[0].data) <= MAX_TEXT_BYTES
+    assert found.note == "heard by ear/whisper-1, only its first 2 MB of text"
+
+
 @pytest.mark.parametrize("model", ["deaf", "gpt-4o-transcribe"])
 async def test_where_it_fails_this_machine_listens_and_the_receipt_says_so(
     provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, model: str
@@ -134,9 +161,10 @@ async def test_a_budget_that_its_price_cannot_be_told_for_refuses_it_before_anyt
 async def test_of_a_video_the_ai_hears_the_words_and_this_machine_takes_the_pictures(
     provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = here(monkeypatch, Recording(frames=((3.0, Image(PNG, "image/png")),)))
+    asked = here(monkeypatch, Recording(frames=((3.0, Image(PNG, "image/png")),), notes=("it breaks off",)))
     async with opened(provider) as app:
         found = await Recordings(Listener(app, "ear/gpt-4o-transcribe")).read(FILM, b"film")
+    assert found.note == "heard by ear/gpt-4o-transcribe, it breaks off"
     assert [part.name for part in found.parts] == ["film (transcript).txt", "film-3s.jpg"] and asked == [(4, False)]
     assert provider.requests[0]["file"] == ("recording.mp4", "video/mp4", b"film")
 
