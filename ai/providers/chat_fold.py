@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ai.providers.chat_body import OF_CALLS
 from ai.providers.plain_chunk import plain_text
 from ai.providers.responses_reader import ResponsesReader, is_event
 from ai.wire.classify.failure import error_in_answer, not_an_answer
-from ai.wire.raw.reading import arguments, count, first, items, mapping, position, text
+from ai.wire.raw.reading import count, first, items, mapping, position, text
 from ai.wire.response.finish import CHAT
+from ai.wire.response.fold import UNREADABLE_CALL
+from ai.wire.response.pieces import Pieces
 from ai.wire.response.sse_fold import SSEFold
 from core.values import Usage
 
@@ -30,9 +31,7 @@ class ChatFold(SSEFold):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._calls: list[_Call] = []
-        self._at: dict[int, _Call] = {}
-        """The call that is being written at each index."""
+        self._pieces = Pieces()
         self._thinking: dict[str, io.StringIO] = {}
         """What was thought, under the name of the field that it came in, and goes back in."""
         self._details: dict[tuple[int, str], dict[str, Any]] = {}
@@ -94,13 +93,13 @@ class ChatFold(SSEFold):
         delta = mapping(choice.get(part))
         self._content(delta)
         if not isinstance(delta.get("tool_calls"), list | None):
-            self.incomplete("asked for a function in a form that cannot be read")
-        for order, call in enumerate(items(delta.get("tool_calls"))):
-            self._tool_call(position(mapping(call).get("index"), order), mapping(call))
+            self.incomplete(UNREADABLE_CALL)
+        if calls := items(delta.get("tool_calls")):
+            self.called(self._pieces.take(calls))
         if old := mapping(delta.get("function_call")):
-            self._tool_call(0, {"function": old})
+            self.called(self._pieces.take_old(old))
         if reason := choice.get("finish_reason"):
-            self._end(reason if isinstance(reason, str) else type(reason).__name__)
+            self.end(CHAT, reason if isinstance(reason, str) else type(reason).__name__)
 
     def _content(self, delta: Mapping[str, Any]) -> None:
         content = delta.get("content")
@@ -145,51 +144,20 @@ class ChatFold(SSEFold):
         if not known:
             self.incomplete("sent text in a form that Moot does not know")
 
-    def _tool_call(self, index: int, piece: Mapping[str, Any]) -> None:
-        function, id_ = mapping(piece.get("function")), text(piece.get("id"))
-        name, said = text(function.get("name")), function.get("arguments")
-        call = self._at.get(index)
-        if call is None or call.ends_before(id_, name):
-            call = self._at[index] = _Call()
-            self._calls.append(call)
-        call.id, call.name = id_ or call.id, name or call.name
-        call.said += said if isinstance(said, str) else json.dumps(said) if said is not None else ""
-        call.extra |= {key: piece[key] for key in ("extra_content",) if piece.get(key)}
-
-    def _end(self, reason: str) -> None:
-        self.end(CHAT, reason)
+    def gather(self) -> None:
         of_calls = {}
-        for call in self._calls:
+        for call in self._pieces.calls:
+            if call.unclear and not call.said:
+                self.incomplete(UNREADABLE_CALL)
             added = self.add_tool_call(call.id, call.name, call.said)
             if added and call.extra:
                 of_calls[added.id] = call.extra
-        self._calls.clear()
-        self._at.clear()
         kept: dict[str, Any] = {name: said.getvalue() for name, said in self._thinking.items()}
         if self._details:
             kept = {"reasoning_details": list(self._details.values())}  # the same, and signed
         kept |= {OF_CALLS: of_calls} if of_calls else {}
         if kept:
             self.add_reasoning("chat", kept, at=0)
-        self._thinking.clear()
-        self._details.clear()
-
-
-@dataclass
-class _Call:
-    """A function call that is being written."""
-
-    id: str = ""
-    name: str = ""
-    said: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
-    """What goes back with it: Gemini's signature, where it answers in this protocol."""
-
-    def ends_before(self, id_: str, name: str) -> bool:
-        """Whether a piece with *id_* and *name* begins another call: some give all of them one index."""
-        if id_ and self.id:
-            return id_ != self.id
-        return bool(name and self.name and not id_ and arguments(self.said or "-") is not None)
 
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:

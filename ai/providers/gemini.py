@@ -24,6 +24,7 @@ from ai.wire.functions.offer import taken
 from ai.wire.functions.schema import GEMINI as TAKES
 from ai.wire.raw.reading import count, first, items, mapping, position, text
 from ai.wire.response.finish import GEMINI
+from ai.wire.response.fold import UNREADABLE_CALL
 from ai.wire.response.sse_fold import SSEFold
 from ai.wire.response.stream import Watch, read_async, read_sync
 from ai.wire.sdk import first_model, sdk_timeout, unforeseen
@@ -103,6 +104,8 @@ class GeminiFold(SSEFold):
             self.incomplete(_UNKNOWN_FORM)
         if "functionCall" in part:
             call = mapping(part["functionCall"])
+            if "args" not in call and call.keys() - {"name", "id"}:
+                self.incomplete(UNREADABLE_CALL)
             signed = signature(part.get("thoughtSignature"))
             self.add_tool_call(text(call.get("id")), text(call.get("name")), call.get("args"), signed)
         elif part.keys() & _SENT_BACK and part.keys() <= _WITHOUT_TEXT and len(json.dumps(part)) <= _LONGEST_PART:

@@ -22,7 +22,7 @@ from ai.wire.functions.offer import offer, taken, told
 from ai.wire.functions.schema import OLLAMA as TAKES
 from ai.wire.raw.reading import count, decode, items, mapping, text
 from ai.wire.response.finish import CHAT
-from ai.wire.response.fold import AnswerFold
+from ai.wire.response.fold import UNREADABLE_CALL, AnswerFold
 from ai.wire.response.stream import Watch, read_async, read_sync
 from ai.wire.sdk import first_model, model_ids, sdk_timeout, unforeseen
 from ai.wire.settings import ClientSettings
@@ -105,8 +105,13 @@ class OllamaFold(AnswerFold):
                 self.add_text(content)
         elif content is not None:
             self.incomplete("sent text in a form that Moot does not know")
-        for call in map(mapping, items(message.get("tool_calls"))):
+        calls = message.get("tool_calls")
+        if not isinstance(calls, list | None):
+            self.incomplete(UNREADABLE_CALL)
+        for call in map(mapping, items(calls)):
             function = mapping(call.get("function"))
+            if "arguments" not in function and function.keys() - {"name", "index", "description"}:
+                self.incomplete(UNREADABLE_CALL)
             self.add_tool_call(text(call.get("id")), text(function.get("name")), function.get("arguments"))
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ai.providers.responses_calls import ResponsesCalls
 from ai.wire.classify.failure import error_in_answer, not_an_answer
 from ai.wire.raw.reading import count, items, mapping, position, text
 from ai.wire.response.finish import RESPONSES
@@ -39,20 +40,22 @@ class ResponsesReader:
         self._comments: set[int] = set()
         """Places of messages that are no answer, but what the model says meanwhile."""
         self._taken: set[int] = set()
-        """Places of items that are taken in already: calls, and what goes back with the turn."""
+        """Places of items that are taken in already and go back with the turn."""
+        self._calls = ResponsesCalls(fold)
 
     def event(self, data: Mapping[str, Any]) -> None:
         """Take in one event."""
         kind, place = text(data.get("type")), position(data.get("output_index"), 0)
+        if self._calls.event(kind, data):
+            return
         match kind:
             case "response.output_text.delta":
                 self._text(place, data, data.get("delta"))
             case "response.output_text.done":
                 self._finished(place, data, data.get("text"))
-            case "response.refusal.delta":
-                self._fold.refusal = (self._fold.refusal or "") + text(data.get("delta"))
-            case "response.refusal.done":
-                self._fold.refusal = text(data.get("refusal")) or self._fold.refusal or ""
+            case "response.refusal.delta" | "response.refusal.done":
+                said = (self._fold.refusal or "") + text(data.get("delta"))
+                self._fold.refusal = text(data.get("refusal")) or said
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 self._fold.add_thinking(text(data.get("delta")))
             case "response.output_item.added":
@@ -120,14 +123,10 @@ class ResponsesReader:
                 self._message(place, item)
                 if place in self._comments:
                     self._kept(place, item)
-            case "function_call" if place not in self._taken:
-                self._taken.add(place)
-                id_ = text(item.get("call_id")) or text(item.get("id"))
-                self._fold.add_tool_call(id_, text(item.get("name")), item.get("arguments"))
-            case kind if kind != "function_call":
-                self._kept(place, item)
+            case "function_call":
+                self._calls.listed(item)
             case _:
-                self._fold.alive()
+                self._kept(place, item)
 
     def _kept(self, place: int, item: Mapping[str, Any]) -> None:
         """Take in an item that goes back as it is: reasoning that can be read there again, or a tool of OpenAI's."""
@@ -171,7 +170,9 @@ class ResponsesReader:
         for place, item in enumerate(items(response.get("output"))):
             self._item(place, mapping(item))
         status = response.get("status")
-        self._fold.end(RESPONSES, _reason(response, status if isinstance(status, str) else word))
+        reason = _reason(response, status if isinstance(status, str) else word)
+        self._calls.close(whole=reason == "completed")
+        self._fold.end(RESPONSES, reason)
         self._fold.done = True
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from ai.batch.endpoint import BatchHTTP, RemoteResult, RemoteStatus, Terms, encoded, folded, refused, unanswered
 from ai.client import ignore
-from ai.providers.anthropic import MessageFold, build_body
+from ai.providers.anthropic import build_body
+from ai.providers.message_fold import MessageFold
 from ai.wire.settings import ClientSettings
 from ai.wire.transport import SharedHTTP
 from core.values import Request

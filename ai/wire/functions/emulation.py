@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,8 @@ from typing import Any
 
 from ai.wire.functions.offer import told
 from ai.wire.functions.schema import GRAMMAR, adapted
-from ai.wire.raw.reading import arguments, decode
+from ai.wire.functions.written import CALL_LISTS, OF_THE_FORM, TAG, plain, values_in
+from ai.wire.raw.reading import arguments
 from core.errors import NotUsableError
 from core.untrusted import Fence, one_line
 from core.values import Image, Message, Part, Request, Response, Text, ToolCall, ToolChoice, ToolResult, ToolSpec
@@ -26,19 +26,16 @@ _SECRET = secrets.token_hex(16)
 """Of this process: the same prompt has the same marks, which keeps what servers have cached of it."""
 _MOST_CALLS = 8
 _KEPT_OF_BROKEN = 2_000
-_MOST_STARTS = 50
-"""Places at which JSON is looked for in one answer."""
 _RULE = """\
 You can call functions. Write one JSON object and nothing else. To call functions, whose results you are then given:
 {"calls": [{"tool": "NAME", "arguments": {}}]}"""
 _OR_ANSWER = """
 To answer, once you need no function any more:
 {"answer": "TEXT"}"""
-_TAGGED = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
-_OF_THE_FORM = re.compile(r'"(?:calls|tool|tool_calls|arguments|parameters|answer)"\s*:')
-_CALL_LISTS = ("calls", "tool_calls")
 _CALL_NAMES = ("tool", "name", "function")
 _CALL_ARGUMENTS = ("arguments", "parameters", "args")
+_BESIDE = {*_CALL_NAMES, *_CALL_ARGUMENTS, "id", "type", "index"}
+"""What a call may hold; anything else would be arguments that stand in the wrong place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +165,8 @@ class _Reading:
 
     def of(self, response: Response) -> Response:
         text = response.text
-        values = _values(text)
-        calls = [call for value in values for call in self._calls(value)]
+        values = values_in(text)
+        calls = self._calls(values)
         answers = [one["answer"] for one in values if isinstance(one, dict) and "answer" in one and not self._must]
         if calls:
             said, made = "", [self._call(number, one) for number, one in enumerate(calls)]
@@ -185,33 +182,36 @@ class _Reading:
     def _calls(self, value: Any) -> Sequence[Mapping[str, Any]]:
         """The calls in *value*: in the form that was asked for, or in one that models were brought up with."""
         if isinstance(value, list):
-            return [call for one in value for call in self._calls(one)]
+            found = [self._calls(one) for one in value]
+            if not any(found):
+                return ()
+            return [call for one, calls in zip(value, found, strict=True) for call in calls or _others(one)]
         if not isinstance(value, dict):
             return ()
-        for key in _CALL_LISTS:
-            if isinstance(found := value.get(key), list):
-                return [one if isinstance(one, dict) else {"": one} for one in found]
+        for key in CALL_LISTS:
+            if isinstance(listed := value.get(key), list):
+                return [one if isinstance(one, dict) else {"": one} for one in listed]
         inner = _inner(value)
         return [inner] if _name(inner) in self._names and any(key in inner for key in _CALL_ARGUMENTS) else ()
 
     def _call(self, number: int, said: Mapping[str, Any]) -> ToolCall:
         inner = _inner(said)
         name = _name(inner)
-        given = arguments(next((inner[key] for key in _CALL_ARGUMENTS if key in inner), None))
-        broken = "" if given is not None and name else _cut(_plain(said))
+        given = _given(inner)
+        broken = "" if given is not None and name else _cut(plain(said))
         readable = {} if broken or given is None else given
         return ToolCall(f"call_{self._turn}_{number}", one_line(name, 200), readable, broken=broken)
 
     def _answer(self, said: Any) -> str:
         if said is None and self._free:
             return ""
-        return said if isinstance(said, str) else _plain(said)
+        return said if isinstance(said, str) else plain(said)
 
     def _unreadable(self, text: str) -> ToolCall:
         return ToolCall(f"call_{self._turn}_0", "", {}, broken=_cut(text.strip()) or "(nothing)")
 
     def _is_prose(self, text: str, values: Sequence[Any]) -> bool:
-        if self._must or not text.strip() or _OF_THE_FORM.search(text) or "<tool_call>" in text:
+        if self._must or not text.strip() or OF_THE_FORM.search(text) or TAG in text:
             return False
         return not values and text.strip()[0] not in "{["
 
@@ -222,42 +222,23 @@ def _inner(call: Mapping[str, Any]) -> Mapping[str, Any]:
     return function if isinstance(function, dict) else call
 
 
+def _others(value: Any) -> Sequence[Mapping[str, Any]]:
+    """*value*, which stands among calls and is none that is known: a call all the same, or an answer beside them."""
+    if not isinstance(value, dict):
+        return [{"": value}]
+    return () if "answer" in value else [value]
+
+
+def _given(call: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The arguments of *call*; None where they cannot be told for sure."""
+    said = [arguments(call[key]) for key in _CALL_ARGUMENTS if key in call]
+    if not said:
+        return None if call.keys() - _BESIDE else {}
+    return said[0] if all(one == said[0] for one in said) else None
+
+
 def _name(call: Mapping[str, Any]) -> str:
     return next((call[key] for key in _CALL_NAMES if isinstance(call.get(key), str)), "")
-
-
-def _values(text: str) -> list[Any]:
-    """The JSON in *text* that could be meant: all of it, what is in tags, or the first object that is in its form."""
-    inner = text.strip()
-    if isinstance(whole := _decoded(inner), dict | list):
-        return [whole]  # first, for an answer may quote such tags
-    if tagged := _TAGGED.findall(inner):
-        return [value for one in tagged if (value := _decoded(one)) is not None]
-    if inner.startswith("```"):
-        inner = inner.partition("\n")[2].rpartition("```")[0] or inner
-    if (whole := _decoded(inner)) is not None:
-        return [whole] if isinstance(whole, dict | list) else []
-    if not _OF_THE_FORM.search(inner):
-        return []
-    for start in [match.start() for match in re.finditer(r"[{\[]", inner)][:_MOST_STARTS]:
-        try:
-            value, _ = json.JSONDecoder().raw_decode(inner, start)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, list) or _OF_THE_FORM.search(_plain(value)):
-            return [value]
-    return []
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return decode(text.strip())
-    except ValueError:
-        return None
-
-
-def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _cut(text: str) -> str:

@@ -61,17 +61,20 @@ def position(value: object, otherwise: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10_000 else otherwise
 
 
-def decode(data: str) -> Any:
+def decode(data: str, *, exactly: bool = False) -> Any:
     """The JSON value in *data*. NaN and the infinities, which are no JSON, read as null.
+
+    Args:
+        exactly: They are refused, and so is an object with one key twice: it is for something to be done.
 
     Raises:
         ValueError: It is no JSON, or nested deeper than anything that makes sense.
     """
     try:
-        value = _decoder.decode(data)
+        value = (EXACT if exactly else _decoder).decode(data)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if data.count("{") + data.count("[") > DEEPEST and _depth(value) > DEEPEST:
+    if data.count("{") + data.count("[") > DEEPEST and depth(value) > DEEPEST:
         raise ValueError("nested too deeply")
     return value
 
@@ -88,12 +91,12 @@ def is_json(text: str) -> bool:
 def arguments(said: object) -> Mapping[str, Any] | None:
     """The arguments of a tool call, as text (some write the text as JSON once more) or as the object itself.
 
-    None where they are no JSON object.
+    None where they are no JSON object, or one that could be read in two ways.
     """
     for _ in range(2):
         if isinstance(said, str):
             try:
-                said = decode(said) if said.strip() else {}
+                said = decode(said, exactly=True) if said.strip() else {}
             except ValueError:
                 return None
     if said is None:
@@ -114,21 +117,35 @@ def sound(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return mended
 
 
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
+def depth(value: object) -> int:
+    """How many levels *value* has."""
+    levels, level = 0, [value]
     while level:
-        depth += 1
+        levels += 1
         level = [
             inner
             for outer in level
             if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
-    return depth
+    return levels
 
 
 def _null(_: str) -> None:
     return None
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
+
+
+EXACT = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_once)
+"""Reads JSON that means one thing."""
 _decoder = json.JSONDecoder(parse_constant=_null)  # one for all: json.loads looks for the encoding of each token anew

@@ -34,6 +34,8 @@ _NAME = 200
 _QUOTED = 300
 _LONGEST_ID = 256
 _KEPT_OF_BROKEN = 2_000
+UNREADABLE_CALL = "asked for a function in a form that cannot be read"
+"""Why an answer is not whole that calls something, and nobody can say what."""
 LONGEST_ANSWER = 4_000_000
 """Characters. The longest answer that any model can give has some 500,000."""
 _FINISH: Mapping[Ending, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
@@ -84,7 +86,9 @@ class AnswerFold:
         self._thoughts: ThoughtSplitter | None = ThoughtSplitter()
         self._text = io.StringIO()  # a list of tokens costs 53 bytes of object for each
         self._cleaner = Cleaner()
-        self._length = self._thought = 0
+        self._length = self._thought = self._called = 0
+        self._same: set[tuple[str, str, str]] = set()
+        """Calls that bore an id, by it, their name and their arguments."""
 
     @property
     def text(self) -> str:
@@ -133,18 +137,38 @@ class AnswerFold:
     ) -> ToolCall | None:
         """A whole tool call; *at*: behind how much text it began, where that is not all of it.
 
-        One that cannot be read is kept as `broken`; where none was offered, the answer is not whole.
+        One that cannot be read is kept as `broken`; where none was offered, the answer is not whole. One that is told a
+        second time, id and all, is the same one.
         """
         given = arguments(said)
+        if given is not None and id:
+            same = id, name, json.dumps(given, sort_keys=True)
+            if same in self._same:
+                return None
+            self._same.add(same)
         broken = "" if given is not None and name else _raw(said)
         if broken and not self._offered:
-            self.incomplete("asked for a function in a form that cannot be read")
+            self.incomplete(UNREADABLE_CALL)
             return None
         readable = {} if broken or given is None else given
         call = ToolCall(self._own_id(id), one_line(name, _NAME), readable, signature, broken)
         self.tool_calls.append(call)
         self._marks.append((self._length if at is None else at, call))
         return call
+
+    def called(self, size: int) -> None:
+        """Count *size* characters of a call that is being written.
+
+        Raises:
+            TruncatedError: It goes on past what may be kept.
+        """
+        self._called += size
+        if self._called > self.longest:
+            raise self.too_long("called functions without end")
+        self.alive()
+
+    def gather(self) -> None:
+        """Take in what is known to be whole only once nothing more comes: a reason for the end may come before it."""
 
     def add_reasoning(self, dialect: str, item: Mapping[str, Any], *, at: int | None = None) -> None:
         """What the provider wants back with the turn, in its own words; *at*: behind how much text it stood."""
@@ -196,6 +220,9 @@ class AnswerFold:
             AnswerError: It is truncated, filtered, refused or empty.
         """
         self._flush()
+        self.gather()
+        if self._offered and self.finish_reason == "tool_calls" and not self.tool_calls and self.text.strip():
+            self.incomplete("said that it calls a function, and named none")
         if self.filtered:
             raise self._error(
                 ContentFilteredError,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ai.client import ignore
-from ai.providers.anthropic import MessageFold
 from ai.providers.chat_fold import ChatFold
 from ai.providers.gemini import GeminiFold
+from ai.providers.message_fold import MessageFold
 from ai.wire.classify.failure import Who
 from ai.wire.response.finish import CHAT, GEMINI, MESSAGES, Ending
 from ai.wire.response.sse_fold import SSEFold

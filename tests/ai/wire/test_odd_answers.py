@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.client import ignore
-from ai.providers import anthropic, gemini, openai_chat
+from ai.providers import anthropic, gemini, message_fold, openai_chat
 from ai.providers.chat_fold import ChatFold
 from ai.wire.classify.failure import Who
 from ai.wire.response.sse_fold import SSEFold
@@ -69,7 +69,7 @@ STREAMS: dict[str, tuple[type[SSEFold], list[dict[str, Any]], bool]] = {
         True,
     ),
     "messages": (
-        anthropic.MessageFold,
+        message_fold.MessageFold,
         [
             {"type": "message_start", "message": {"model": "m-1", "usage": {"input_tokens": 9, "output_tokens": 1}}},
             {"type": "ping"},
@@ -86,7 +86,7 @@ STREAMS: dict[str, tuple[type[SSEFold], list[dict[str, Any]], bool]] = {
         False,
     ),
     "messages tools": (
-        anthropic.MessageFold,
+        message_fold.MessageFold,
         [
             {"type": "message_start", "message": {"model": "m-1", "usage": {"input_tokens": 9}}},
             {
@@ -164,7 +164,7 @@ BODIES: dict[str, tuple[type[SSEFold], dict[str, Any]]] = {
         },
     ),
     "messages": (
-        anthropic.MessageFold,
+        message_fold.MessageFold,
         {
             "type": "message",
             "model": "m-1",

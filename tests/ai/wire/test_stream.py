@@ -14,7 +14,7 @@ import anyio.to_thread
 import pytest
 
 from ai.client import Signal, Thinking, ignore
-from ai.providers import anthropic, gemini, openai_chat
+from ai.providers import anthropic, gemini, message_fold, openai_chat
 from ai.providers.chat_fold import ChatFold
 from ai.wire.classify.failure import Who
 from ai.wire.settings import ClientSettings, Endpoint
@@ -190,7 +190,7 @@ async def test_thinking_in_secret_is_a_sign_of_life() -> None:
         {"type": "content_block_start", "index": 1, "content_block": {"type": "redacted_thinking", "data": "x"}},
     ]
     heard: list[Signal] = []
-    fold = anthropic.MessageFold(Who("a", "p"), "m", heard.append)
+    fold = message_fold.MessageFold(Who("a", "p"), "m", heard.append)
     fold.feed(data(events))
     assert heard == [Thinking("")] * 5
     fold.feed(data(TEXT["messages"]))

@@ -173,3 +173,58 @@ def test_null_is_an_answer_only_where_the_schema_may_have_it() -> None:
     schema = {"type": ["integer", "null"]}
     asked = Request.of("How many?", tools=(ADD,), json_schema=schema)
     assert heard('{"answer": null}', asked).text == "null"
+
+
+@pytest.mark.parametrize("between", ["\n", "", ", ", "\n```\n```json\n"])
+@pytest.mark.parametrize(
+    "one", ['{"calls": [{"tool": "add", "arguments": {"a": %d}}]}', '{"tool": "add", "arguments": {"a": %d}}']
+)
+def test_several_objects_in_a_row_are_several_calls(one: str, between: str) -> None:
+    said = f"```json\n{one % 1}{between}{one % 2}\n```"
+    assert [dict(call.arguments) for call in heard(said).tool_calls] == [{"a": 1}, {"a": 2}]
+
+
+ADDED = '{"tool": "add", "arguments": {"a": 1}}'
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f'{{"calls": [{ADDED}, {{"tool": "add", "argu',
+        f'{{"calls": [{{"tool": "add", "arguments": {{a: 1}}}}, {ADDED}]}}',
+        '{"calls": [{"tool": "add", "arguments": {"a": 1, "a": 2}}]}',
+        '{"calls": [{"tool": "add", "arguments": {"a": NaN}}]}',
+        f'{{"calls": [{ADDED}], "calls": [{ADDED}]}}',
+    ],
+)
+def test_of_calls_that_can_be_read_only_in_part_none_is_made(said: str) -> None:
+    (call,) = heard(said).tool_calls
+    assert call.broken == said and not call.name
+
+
+@pytest.mark.parametrize(
+    ("said", "other"),
+    [
+        (f'[{ADDED}, {{"tool": "subtract", "arguments": {{}}}}]', "subtract"),
+        (f'<tool_call>{ADDED}</tool_call><tool_call>{{"name": "subtract", "arguments": {{}}}}</tool_call>', "subtract"),
+        (f"<tool_call>{ADDED}</tool_call><tool_call>{{oh}}</tool_call>", ""),
+        (f"<tool_call>{ADDED}<tool_call>{{oh", ""),
+    ],
+)
+def test_a_call_of_nobody_knows_what_is_told_beside_a_good_one(said: str, other: str) -> None:
+    good, bad = heard(said).tool_calls
+    assert (good.name, good.arguments) == ("add", {"a": 1})
+    assert bad.name == other and bool(bad.broken) == (not other)
+
+
+@pytest.mark.parametrize(
+    "call", ['{"tool": "add", "a": 1}', '{"tool": "add", "arguments": {}, "parameters": {"a": 1}}']
+)
+def test_arguments_in_the_wrong_place_are_not_left_out(call: str) -> None:
+    (made,) = heard(f'{{"calls": [{call}]}}').tool_calls
+    assert made.name == "add" and json.loads(made.broken) == json.loads(call)
+
+
+def test_a_call_beside_an_answer_is_made_whichever_comes_first() -> None:
+    for said in (f'{{"answer": "Wait."}}\n{ADDED}', f'{ADDED}\n{{"answer": "2"}}'):
+        assert [call.name for call in heard(said).tool_calls] == ["add"]
