@@ -10,7 +10,7 @@ from typing import get_args
 
 from core.errors import InvalidInputError
 from core.untrusted import is_text
-from core.values import Effort, Request, Text, ToolCall, ToolSpec
+from core.values import Effort, Image, Request, Text, ToolCall, ToolSpec
 
 LONGEST_PROMPT = 2_000_000
 """Characters; more fits no model's context."""
@@ -27,7 +27,7 @@ def check_request(request: Request) -> None:
             raise InvalidInputError("The prompt is no text. Give a str.")
     _check_values(request)
     texts = [message.text for message in request.messages]
-    if all(not text or text.isspace() for text in texts):
+    if all(not text or text.isspace() for text in texts) and not _is_only_shown(request):
         raise InvalidInputError("The prompt is empty: say what the AI should answer.")
     if (length := sum(map(len, texts))) > LONGEST_PROMPT:
         raise InvalidInputError(
@@ -35,6 +35,12 @@ def check_request(request: Request) -> None:
         )
     if not all(map(is_text, (request.system or "", *texts))):
         raise InvalidInputError("The prompt is not valid UTF-8 text. Convert it to UTF-8 and ask again.")
+
+
+def _is_only_shown(request: Request) -> bool:
+    """Whether it shows pictures without a word, which the protocols allow; a blank text beside them some do not."""
+    parts = [part for message in request.messages for part in message.parts]
+    return any(isinstance(part, Image) for part in parts) and not any(isinstance(part, Text) for part in parts)
 
 
 def _check_values(request: Request) -> None:

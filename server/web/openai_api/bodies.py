@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import anyio.to_thread
@@ -77,10 +78,14 @@ async def read_body(request: HTTPRequest, kind: type[B]) -> B:
     Raises:
         RefusedRequestError: It is no JSON, or not of that form; the message names the field and the fix.
     """
-    raw = await request.body()
-    if len(raw) > _LARGE:
-        return await anyio.to_thread.run_sync(_read, raw, kind)
-    return _read(raw, kind)
+    return await worked_out(request, partial(_read, await request.body(), kind))
+
+
+async def worked_out(request: HTTPRequest, work: Callable[[], Read]) -> Read:
+    """What *work* gives, which goes through the body of *request*: in a thread where that is large."""
+    if len(await request.body()) > _LARGE:
+        return await anyio.to_thread.run_sync(work)
+    return work()
 
 
 def _read(raw: bytes, kind: type[B]) -> B:

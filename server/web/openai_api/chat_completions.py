@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from core.values import Part, Request, Text, ToolCall, ToolSpec
 from server.web.openai_api.asking import Door, reply_to
-from server.web.openai_api.bodies import Body, Count, Temperature, TopP, read_body
+from server.web.openai_api.bodies import Body, Count, Temperature, TopP, read_body, worked_out
 from server.web.openai_api.chat_shape import ChatShape
 from server.web.openai_api.conversation import (
     Conversation,
@@ -77,7 +78,7 @@ class ChatBody(Body):
 
 async def answer(door: Door, http: HTTPRequest) -> Response:
     body = await read_body(http, ChatBody)
-    request = read(body, door.signatures)
+    request = await worked_out(http, partial(read, body, door.signatures))
     counted = body.stream_options is not None and body.stream_options.include_usage
     return reply_to(
         door, http, body, request, lambda run: ChatShape(run, body.model, door.signatures, include_usage=counted)

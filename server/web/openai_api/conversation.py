@@ -105,17 +105,19 @@ class Conversation:
 
     def shown(self, url: object, where: str) -> Image:
         """The picture in a `data:` address."""
-        said = url if isinstance(url, str) else ""
-        head, comma, payload = said.partition(",")
-        if not head.startswith("data:"):
+        if not isinstance(url, str):
+            raise RefusedRequestError(f"{where!r} is no text. Send data:image/png;base64,... there.", param=where)
+        head, comma, payload = url.strip().partition(",")
+        kind, _, form = head.lower().rpartition(";")
+        if not head.lower().startswith("data:"):
             text = f"{where!r}: pictures are not fetched from the web. Send it as data:image/png;base64,..."
             raise RefusedRequestError(text, param=where)
-        if not comma or not head.endswith(";base64"):
+        if not comma or not kind or form.strip() != "base64":
             raise RefusedRequestError(f"{where!r} is no data:image/...;base64,... address. Correct it.", param=where)
         return self.picture(payload, where)
 
     def picture(self, payload: object, where: str) -> Image:
-        """The picture that *payload* is in base64."""
+        """The picture that *payload* is in base64, which may be in lines and need not be filled up."""
         self._pictures += 1
         if self._pictures > _MOST_PICTURES:
             raise RefusedRequestError(
@@ -127,8 +129,9 @@ class Conversation:
                 f"{where!r} has more than {MAX_IMAGE_BYTES:,} bytes. Make it smaller.", param=where
             )
         try:
-            return picture(base64.b64decode(said, validate=True), repr(where))
-        except binascii.Error:
+            bare = "".join(said.split()).encode("ascii").rstrip(b"=")
+            return picture(base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True), repr(where))
+        except (binascii.Error, UnicodeEncodeError):
             raise RefusedRequestError(f"{where!r} is no base64. Correct it.", param=where) from None
         except InvalidInputError as error:
             raise RefusedRequestError(str(error), param=where) from None

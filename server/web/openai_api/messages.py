@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from core.values import Part, Request, Text, ToolChoice, ToolSpec
 from server.web.openai_api.asking import Door, reply_to
-from server.web.openai_api.bodies import Body, TopP, read_body
+from server.web.openai_api.bodies import Body, TopP, read_body, worked_out
 from server.web.openai_api.conversation import (
     Conversation,
     Signatures,
@@ -64,7 +65,7 @@ class MessagesBody(Body):
 
 async def answer(door: Door, http: HTTPRequest) -> Response:
     body = await read_body(http, MessagesBody)
-    request = read(body, door.signatures)
+    request = await worked_out(http, partial(read, body, door.signatures))
     return reply_to(door, http, body, request, lambda run: MessagesShape(run, body.model, door.signatures))
 
 

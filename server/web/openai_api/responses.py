@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from starlette.responses import Response
 
 from core.values import Part, Request, Text, ToolSpec
 from server.web.openai_api.asking import Door, reply_to
-from server.web.openai_api.bodies import Body, Count, Temperature, TopP, read_body
+from server.web.openai_api.bodies import Body, Count, Temperature, TopP, read_body, worked_out
 from server.web.openai_api.conversation import (
     Conversation,
     Signatures,
@@ -72,7 +73,7 @@ class ResponsesBody(Body):
 
 async def answer(door: Door, http: HTTPRequest) -> Response:
     body = await read_body(http, ResponsesBody)
-    request = read(body, door.signatures)
+    request = await worked_out(http, partial(read, body, door.signatures))
     echoed = body.model_dump(include=_ECHOED)
     return reply_to(door, http, body, request, lambda run: ResponsesShape(run, body.model, echoed, door.signatures))
 
@@ -139,6 +140,9 @@ def _part(said: Conversation, part: object, where: str) -> Part:
     match part:
         case {"type": "input_text" | "text", "text": str(text)}:
             return Text(text)
+        case {"type": "input_image" | "input_file", "file_id": str()}:
+            text = f"{where}.file_id: no files are kept here. Send data:image/png;base64,... as 'image_url'."
+            raise RefusedRequestError(text, param=f"{where}.file_id")
         case {"type": "input_image", "image_url": url}:
             return said.shown(url, f"{where}.image_url")
         case _:

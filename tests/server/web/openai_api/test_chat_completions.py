@@ -21,6 +21,7 @@ from server.web.openai_api import reply
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
+INLINE = "data:image/png;base64," + base64.b64encode(PNG).decode()
 WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {"name": "weather", "description": "Of a town", "parameters": {"type": "object", "properties": {}}},
@@ -124,16 +125,38 @@ async def test_a_picture_goes_along_and_one_on_the_web_is_refused() -> None:
         return [{"role": "user", "content": [{"type": "text", "text": "What?"}, _image(url)]}]
 
     async with asked(gpt=["a cat"]) as (client, app):
-        inline = "data:image/png;base64," + base64.b64encode(PNG).decode()
-        await client.chat.completions.create(model="gpt", messages=look(inline))
+        await client.chat.completions.create(model="gpt", messages=look(INLINE))
         assert app.clients["gpt"].requests[0].messages[0].parts[1] == Image(PNG, "image/png")
         with pytest.raises(openai.BadRequestError) as refused:
             await client.chat.completions.create(model="gpt", messages=look("https://example.com/a.png"))
         assert "not fetched" in refused.value.message
         assert refused.value.param == "messages[0].content[1].image_url"
-        for bad in ("data:text/html;base64,PGI+", "data:image/png;base64,%%%", "file:///etc/passwd"):
+        odd = [f"data:image/png;base64,{one}" for one in ("%%%", "\u00e9", "\U0001f600", "AAAA=AAA", ",")]
+        for bad in (
+            *none,
+            *(f"data:image/png;base64,{odd}" for odd in ("%%%", "\u00e9", "\U0001f600", "AAAA=AAA", ",")),
+        ):
             with pytest.raises(openai.BadRequestError):
                 await client.chat.completions.create(model="gpt", messages=look(bad))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["data:image/png;base64,{}", "DATA:image/PNG;BASE64,{}", "data:image/png; base64,{}\n", "data:;base64,{}"],
+)
+async def test_a_picture_may_stand_alone_and_be_written_as_browsers_take_it(url: str) -> None:
+    payload = base64.encodebytes(PNG).decode().rstrip("=\n")
+    async with asked(gpt=["a cat"]) as (client, app):
+        look: list[Any] = [{"role": "user", "content": [_image(url.format(payload))]}]
+        await client.chat.completions.create(model="gpt", messages=look)
+        assert app.clients["gpt"].requests[0].messages[0].parts == (Image(PNG, "image/png"),)
+
+
+async def test_a_blank_text_beside_a_picture_is_still_an_empty_prompt() -> None:
+    look: list[Any] = [{"role": "user", "content": [{"type": "text", "text": " "}, _image(INLINE)]}]
+    async with asked(gpt=[]) as (client, _):
+        with pytest.raises(openai.BadRequestError, match="prompt is empty"):
+            await client.chat.completions.create(model="gpt", messages=look)
 
 
 def _image(url: str) -> dict[str, Any]:

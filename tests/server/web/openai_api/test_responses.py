@@ -124,6 +124,9 @@ async def test_what_breaks_off_in_the_middle_is_a_failed_response() -> None:
     assert events[-1].response.error and "'gpt' broke off." in events[-1].response.error.message
 
 
+KEPT = {"role": "user", "content": [{"type": "input_image", "file_id": "file-1", "detail": "auto"}]}
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [
@@ -136,6 +139,7 @@ async def test_what_breaks_off_in_the_middle_is_a_failed_response() -> None:
         ({"input": []}, "input", "is empty"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0]", "no message"),
         ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input[0].content[0]", "neither"),
+        ({"input": [KEPT]}, "input[0].content[0].file_id", "no files are kept"),
         ({"max_output_tokens": 0}, "max_output_tokens", "greater"),
     ],
 )
