@@ -132,10 +132,7 @@ async def test_a_picture_goes_along_and_one_on_the_web_is_refused() -> None:
         assert "not fetched" in refused.value.message
         assert refused.value.param == "messages[0].content[1].image_url"
         odd = [f"data:image/png;base64,{one}" for one in ("%%%", "\u00e9", "\U0001f600", "AAAA=AAA", ",")]
-        for bad in (
-            *none,
-            *(f"data:image/png;base64,{odd}" for odd in ("%%%", "\u00e9", "\U0001f600", "AAAA=AAA", ",")),
-        ):
+        for bad in ("data:text/html;base64,PGI+", "file:///etc/passwd", *odd):
             with pytest.raises(openai.BadRequestError):
                 await client.chat.completions.create(model="gpt", messages=look(bad))
 
