@@ -35,6 +35,7 @@ _TEXTUAL = (".rtf", ".eml", ".fb2")
 _FOREIGN = (*_OLD, *_TEXTUAL, ".xlsb", ".epub", ".msg", ".pages", ".numbers", ".key", ".hwp", ".hwpx")
 _PAGES = (".html", ".htm", ".xhtml")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_RTF = b"{\\rtf"
 _UNPACKED_BYTES = 256 * 1024 * 1024
 _NAMED_PAGES = 10
 
@@ -76,9 +77,20 @@ def document_of(name: str, data: bytes, *, pages: bool = False) -> Document | No
         )
     if ending in _OFFICE and data.startswith(b"PK\x03\x04"):
         return office_text(data)
+    if ending in _OLD and not data.startswith((_OLE, _RTF)):
+        return _called_old(data)
     if ending in _FOREIGN:
-        return page_of(data) if data.lstrip()[:1] == b"<" and ending in _OLD else foreign_text(data, ending)
+        return foreign_text(data, ending)
     return page_of(data) if pages and ending in _PAGES else None
+
+
+def _called_old(data: bytes) -> Document | None:
+    """The text of what is called a document of old Office and is none, as many programs export it."""
+    if data.startswith(b"PK\x03\x04"):
+        return office_text(data)
+    if data.lstrip()[:1] == b"<":
+        return page_of(data)
+    return foreign_text(data, ".eml") if data.lstrip()[:13].lower() == b"mime-version:" else None
 
 
 def is_pdf(name: str, data: bytes) -> bool:
@@ -152,7 +164,7 @@ def foreign_text(data: bytes, ending: str, *, seconds: int = SECONDS) -> Documen
     Raises:
         DocumentError: It is broken, holds no text, takes more than it may, or needs what is not installed.
     """
-    if data.startswith(b"{\\rtf"):
+    if data.startswith(_RTF):
         ending = ".rtf"  # whatever it is called: Word takes it, too
     if not can_read_foreign():
         return _as_it_is(data, ending)
@@ -177,6 +189,8 @@ def _plain(found: dict[str, Any]) -> Document:
             return Document(text, tuple(told))
         case {"text": str()}:
             raise DocumentError("holds no text. Send pictures of it instead.")
+        case {"problem": "password"}:
+            raise DocumentError("is protected by a password, or against copying. Save it without that.")
         case {"problem": "MemoryError"}:
             raise DocumentError(_TOO_MUCH)
         case _:

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+from office_files import docx, paragraph
 
 from core.bounded import command, environment
 from core.files import documents
@@ -44,7 +47,10 @@ MAIL = b"\r\n".join(
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-def epub() -> bytes:
+SEEN = "<html xmlns='http://www.w3.org/1999/xhtml'><body><p>Look</p><img src='x.png' alt='a chart'/></body></html>"
+
+
+def epub(more: Mapping[str, str] = MappingProxyType({})) -> bytes:
     container = '<container><rootfiles><rootfile full-path="c.opf"/></rootfiles></container>'
     listed = '<manifest><item id="a" href="a.xhtml" media-type="application/xhtml+xml"/></manifest>'
     parts = {
@@ -55,7 +61,7 @@ def epub() -> bytes:
     }
     out = BytesIO()
     with zipfile.ZipFile(out, "w") as made:
-        for name, part in parts.items():
+        for name, part in {**parts, **more}.items():
             made.writestr(name, part)
     return out.getvalue()
 
@@ -90,10 +96,48 @@ def test_it_is_read(name: str, data: bytes, held: str) -> None:
     ],
     ids=lambda data: repr(data[:6]),
 )
-@pytest.mark.parametrize("ending", [".doc", ".xls", ".ppt", ".msg", ".epub", ".xlsb", ".pages", ".hwp"])
+@pytest.mark.parametrize("ending", [".msg", ".epub", ".xlsb", ".pages", ".hwp"])
 def test_what_is_none_ends_in_a_sentence(ending: str, data: bytes) -> None:
     with pytest.raises(DocumentError, match="cannot be read|holds no text|is empty"):
         document_of(f"a{ending}", data)
+
+
+@installed
+@pytest.mark.parametrize("ending", [".doc", ".xls", ".ppt"])
+@pytest.mark.parametrize("data", [OLE + bytes(5_000), OLE + b"\xff" * 5_000], ids=["empty", "full"])
+def test_what_is_no_old_document_though_it_begins_like_one_ends_in_a_sentence(ending: str, data: bytes) -> None:
+    with pytest.raises(DocumentError, match="broken, or of another kind"):
+        document_of(f"a{ending}", data)
+
+
+@installed
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.doc", OLE + bytes(504) + b"\xec\xa5\xc1\0" + bytes(7) + b"\1" + bytes(4_000)),
+        ("a.xls", OLE + bytes(504) + "EncryptedPackage".encode("utf-16-le") + bytes(4_000)),
+        ("a.ppt", OLE + bytes(600) + b"\xf6\x0f\x20\0\0\0\x14\0\0\0\xdf\xc4\xd1\xf3" + bytes(4_000)),
+        ("a.epub", epub({"META-INF/encryption.xml": "<encryption/>", "a.xhtml": ""})),
+    ],
+)
+def test_what_is_locked_is_said_to_be_so(name: str, data: bytes) -> None:
+    with pytest.raises(DocumentError, match="protected by a password, or against copying"):
+        document_of(name, data)
+
+
+@installed
+@pytest.mark.parametrize(
+    ("name", "data", "note"),
+    [
+        ("a.eml", MAIL, "1 attached file in it not read"),
+        ("a.epub", epub({"x.png": "x", "a.xhtml": SEEN}), "1 picture in it not read"),
+        ("a.rtf", rb"{\rtf1 kept {\deleted gone}\par}", "what was struck out stands in its text, too"),
+        ("a.rtf", rb"{\rtf1 kept {\*\annotation said}\par}", "its comments not read"),
+    ],
+)
+def test_what_is_not_read_of_it_is_told(name: str, data: bytes, note: str) -> None:
+    document = document_of(name, data)
+    assert document is not None and note in document.notes
 
 
 @installed
@@ -124,6 +168,20 @@ def test_without_the_extra_it_is_said_what_reads_them(monkeypatch: pytest.Monkey
 def test_an_old_document_that_is_a_page_is_read_as_one() -> None:
     document = document_of("report.doc", b"<html><body><h1>Report</h1><p>Fine.</p></body></html>")
     assert document is not None and document.text == "# Report\n\nFine.\n"
+
+
+def test_what_is_only_called_an_old_document_is_read_as_what_it_is(tmp_path: Path) -> None:
+    new = document_of("report.doc", docx(paragraph("Fine.")))
+    assert new is not None and new.text == "Fine."
+    (tmp_path / "table.xls").write_bytes(b"a\tb\n1\t2\n")
+    assert Workspace.open([str(tmp_path)]).read_text("table.xls").text == "a\tb\n1\t2\n"
+
+
+@installed
+def test_a_page_that_was_saved_with_its_pictures_under_an_old_name_is_read() -> None:
+    saved = MAIL.partition(b"Subject: The plan\r\n")[2]
+    document = document_of("report.doc", saved)
+    assert document is not None and "[here](http://example.com/plan)" in document.text
 
 
 def test_documents_may_be_larger_than_texts() -> None:
