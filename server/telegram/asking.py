@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -10,7 +11,7 @@ import anyio.to_thread
 
 from ai.lazy import load
 from ai.runs.app import UPLOADS, App
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, StoreError
 from core.jobs.approvals import Approval
 from core.memory.origin import Origin
 from core.memory.scope import Place as MemoryPlace
@@ -18,7 +19,7 @@ from core.people.person import Person
 from core.untrusted import visible
 from server.telegram import answers
 from server.telegram.answers import Drawn
-from server.telegram.attachments import Attachments, Fetched
+from server.telegram.attachments import Attachments, Fetched, forget_files
 from server.telegram.questions import chat_for, files_of
 from server.telegram.rich import cut
 from server.telegram.speech import say
@@ -29,6 +30,7 @@ from server.telegram.values import Turn
 if TYPE_CHECKING:
     from core.jobs.values import Job
 
+log = logging.getLogger(__name__)
 
 _LOOK_S = 60.0
 _PAUSED_LOOK_S = 2.0
@@ -104,6 +106,17 @@ class Asker:
             await self._app.jobs.cancel(job.id)
             return answers.sentence(say(turn.language, "paused", reason=job.reason))
         return answers.sentence(say(turn.language, "failed", reason=job.reason))
+
+    async def forget(self, turn: Turn, person: Person) -> None:
+        """Delete all that is kept of *turn*, which is answered, since nothing is to be remembered of it."""
+        try:
+            for note in await (await load("ai.recall.forgetting")).forget_jobs(
+                self._app.jobs, [turn.job] if turn.job else []
+            ):
+                log.warning("%s", note)
+            await anyio.to_thread.run_sync(forget_files, person, [turn.id])
+        except StoreError as error:
+            log.warning("What a guest asked in turn %d is kept for now: %s", turn.id, error)
 
     async def _fetched(self, turn: Turn, person: Person) -> Fetched:
         files = files_of(turn)

@@ -170,6 +170,7 @@ class OpenBot:
 
     async def _moved(self, old: int, new: int) -> None:
         await anyio.to_thread.run_sync(self.kept.migrate, old, new)
+        self.turns.move(old, new)
 
 
 @asynccontextmanager

@@ -194,14 +194,14 @@ async def _forget(asked: Asked) -> Outcome:
     said = " ".join(asked.said.text.casefold().split())
     if asked.place.shared and not asked.person.owns:
         return Outcome(asked.say("memory_owner"))
+    there = (asked.app, asked.kept, asked.turns, asked.person, asked.place)
     last = re.fullmatch(r"last(?: (\d{1,4}))?", said)
     if said == "all":
-        gone = await forget_all(asked.app, asked.kept, asked.turns, asked.person, asked.place)
+        gone = await forget_all(*there)
     elif last:
-        gone = await forget_last(asked.app, asked.kept, asked.person, asked.place, int(last[1] or 1))
+        gone = await forget_last(*there, int(last[1] or 1))
     elif asked.said.quote is not None and asked.said.quote.message:
-        message = asked.said.quote.message
-        gone = await forget_answered(asked.app, asked.kept, asked.turns, asked.person, asked.place, message)
+        gone = await forget_answered(*there, asked.said.quote.message)
     else:
         return Outcome(asked.say("forget_how"))
     told = asked.say("forgotten", count=gone.count) if gone.count else asked.say("forget_nothing")

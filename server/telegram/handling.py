@@ -42,6 +42,15 @@ _ALBUM_S = 1.0
 _UNREADABLE = {"voice": "voice", "video": "video", "sticker": "sticker", "other": "unknown_kind"}
 
 
+@dataclass
+class _Album:
+    """The parts that have arrived; `whole` once no other can come, `handled` once what comes of it is kept."""
+
+    parts: list[Said] = field(default_factory=list)
+    whole: anyio.Event = field(default_factory=anyio.Event)
+    handled: anyio.Event = field(default_factory=anyio.Event)
+
+
 @dataclass(kw_only=True)
 class Handler:
     """Handles the updates of one bot.
@@ -58,7 +67,7 @@ class Handler:
     attachments: Attachments
     tasks: TaskGroup
     config: TelegramConfig
-    _albums: dict[str, list[Said]] = field(default_factory=dict)
+    _albums: dict[str, _Album] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._presses = Presses(self.app, self.api, self.kept, self.access, self.turns)
@@ -71,9 +80,11 @@ class Handler:
         """
         match update:
             case Said() if update.album and update.files:
+                await self._whole_before(update)
                 self._gather(update)
                 return
             case Said():
+                await self._whole_before(update)
                 await self._said([update])
                 return
             case Pressed():
@@ -85,6 +96,7 @@ class Handler:
                     await self.turns.stop_turn(turn.id)
             case Moved():
                 await self._done([id], (), [lambda connection: migrate(connection, update.old, update.new)])
+                self.turns.move(update.old, update.new)
                 return
             case Standing():
                 await self._stands(update)
@@ -93,23 +105,40 @@ class Handler:
     async def _done(
         self, updates: Sequence[int], turns: Sequence[NewTurn] = (), changes: Sequence[Change] = ()
     ) -> None:
-        for turn in await anyio.to_thread.run_sync(self.kept.handled, updates, turns, changes):
+        said = [turn for turn in turns if turn.kind == "ask" or self.turns.may_say(turn)]
+        for turn in await anyio.to_thread.run_sync(self.kept.handled, updates, said, changes):
             self.turns.start(turn)
 
     def _gather(self, said: Said) -> None:
         """Wait for what else belongs to the album: its parts are one question."""
         key = f"{said.spot.chat} {said.album}"
-        parts = self._albums.setdefault(key, [])
-        parts.append(said)
-        if len(parts) == 1:
-            self.tasks.start_soon(self._whole_album, key)
+        if (album := self._albums.get(key)) is None:
+            album = self._albums[key] = _Album()
+            self.tasks.start_soon(self._whole_album, key, album)
+        album.parts.append(said)
 
-    async def _whole_album(self, key: str) -> None:
+    async def _whole_before(self, said: Said) -> None:
+        """See to the albums of whoever says more in the same chat: those are whole, and were there before it."""
+        for key, album in list(self._albums.items()):
+            first = album.parts[0]
+            same = (first.spot.chat, first.sender.id) == (said.spot.chat, said.sender.id)
+            if same and key != f"{said.spot.chat} {said.album}":
+                album.whole.set()
+                await album.handled.wait()
+
+    async def _whole_album(self, key: str, album: _Album) -> None:
+        try:
+            await self._of_album(key, album)
+        finally:
+            album.handled.set()
+
+    async def _of_album(self, key: str, album: _Album) -> None:
         seen = 0
-        while seen != len(self._albums[key]):
-            seen = len(self._albums[key])
-            await anyio.sleep(_ALBUM_S)
-        parts = self._albums.pop(key)
+        while seen != len(album.parts) and not album.whole.is_set():
+            seen = len(album.parts)
+            with anyio.move_on_after(_ALBUM_S):
+                await album.whole.wait()
+        parts = self._albums.pop(key).parts
         first = next((one for one in parts if one.text or one.command), parts[0])
         whole = [first, *(one for one in sorted(parts, key=lambda one: one.id) if one is not first)]
         while True:

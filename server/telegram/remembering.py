@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import anyio.to_thread
 
 from ai.lazy import load
 from ai.runs.app import App
-from core.memory.threads import USER, Threads, Turn
+from core.memory.threads import Threads
 from core.people.person import Person
 from server.telegram.asking import shared_folder
 from server.telegram.rich import cut
@@ -57,12 +56,6 @@ async def recalled_last(app: App, kept: TelegramStore, person: Person, place: Pl
 
     said = await anyio.to_thread.run_sync(read) if places else []
     return "\n".join(f"- {_at(one.at, one.message, place)} {one.author}: {_short(one.text)}" for one in said)
-
-
-def last_messages(said: Sequence[Turn], count: int) -> list[str]:
-    """The messages in which the last *count* questions of *said* were asked."""
-    asked = [turn.message for turn in said if turn.author == USER and turn.message]
-    return list(dict.fromkeys(asked[-count:])) if count else []
 
 
 def _short(text: str) -> str:

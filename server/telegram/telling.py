@@ -7,6 +7,7 @@ with an answer.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,8 @@ from server.telegram.values import NewTurn, Spot, Turn
 log = logging.getLogger(__name__)
 
 _AGAIN_S, _LONGEST_AGAIN_S = 1.0, 30.0
+_MOST_WAITING = 5
+"""Sentences to one person in one chat that wait to be sent; a group takes twenty messages a minute."""
 
 
 class Teller:
@@ -40,15 +43,33 @@ class Teller:
 
     def __init__(self, api: BotApi, kept: TelegramStore, tasks: TaskGroup) -> None:
         self._api, self._kept, self._tasks = api, kept, tasks
+        self._waiting = Counter[tuple[int, int]]()
 
     async def soon(self, turn: Turn, what: Mapping[str, Any]) -> None:
         """Have *what* be said where *turn* was asked: it is kept when this returns."""
         made = NewTurn(turn.spot, turn.user, turn.asked, turn.place, turn.thread, turn.language, "say", what)
         for one in await anyio.to_thread.run_sync(self._kept.handled, (), (made,)):
-            self._tasks.start_soon(self.tell, one)
+            self.start(one)
 
-    async def tell(self, turn: Turn) -> None:
+    def may_say(self, chat: int, user: int) -> bool:
+        """Whether one sentence more to *user* may wait in *chat*: Telegram takes few, and others wait behind them."""
+        return self._waiting[chat, user] < _MOST_WAITING
+
+    def start(self, turn: Turn) -> None:
         """Say what *turn* holds: `text`, or `markdown`, with `keyboard`; with `private` to whoever asked alone."""
+        self._waiting[turn.spot.chat, turn.user] += 1
+        self._tasks.start_soon(self._told, turn)
+
+    async def _told(self, turn: Turn) -> None:
+        whose = turn.spot.chat, turn.user
+        try:
+            await self._surely_told(turn)
+        finally:
+            self._waiting[whose] -= 1
+            if not self._waiting[whose]:
+                del self._waiting[whose]
+
+    async def _surely_told(self, turn: Turn) -> None:
         try:
             await self._tell(turn)
         except BaseException as error:  # a sentence that nobody foresaw ends nothing else

@@ -32,7 +32,7 @@ from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
 from server.telegram.unforeseen import ends_all, log_unforeseen
-from server.telegram.values import Spot, Turn
+from server.telegram.values import NewTurn, Spot, Turn
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ Whose = Callable[[Turn], Awaitable[Person | None]]
 class _Lane:
     """The questions of one conversation, in order."""
 
+    place: str
     waiting: deque[Turn] = field(default_factory=deque)
     now: Turn | None = None
     stopped: str = ""
@@ -83,13 +84,27 @@ class Turns:
     def start(self, turn: Turn) -> None:
         """Answer *turn*, or say it, as soon as it is its time."""
         if turn.kind == "say":
-            self._tasks.start_soon(self._teller.tell, turn)
+            self._teller.start(turn)
             return
         lane = self._lanes.get(turn.place)
         if lane is None:
-            lane = self._lanes[turn.place] = _Lane()
-            self._tasks.start_soon(self._drain, turn.place, lane)
+            lane = self._lanes[turn.place] = _Lane(turn.place)
+            self._tasks.start_soon(self._drain, lane)
         lane.waiting.append(turn)
+
+    def may_say(self, turn: NewTurn) -> bool:
+        """Whether one sentence more may wait to be said to whoever *turn* is for."""
+        return self._teller.may_say(turn.spot.chat, turn.user)
+
+    def move(self, old: int, new: int) -> None:
+        """The group *old* has become the supergroup *new*: what is under way there, and what waits, belongs to it."""
+        for place, lane in list(self._lanes.items()):
+            key = _place_in(place, old, new)
+            if key == place or key in self._lanes:
+                continue
+            self._lanes[key] = self._lanes.pop(place)
+            lane.place, lane.now = key, _turn_in(lane.now, old, new) if lane.now else None
+            lane.waiting = deque(_turn_in(turn, old, new) for turn in lane.waiting)
 
     def waiting(self, place: str) -> int:
         """How many questions of *place* are under way or wait."""
@@ -112,12 +127,13 @@ class Turns:
         return sum(lane.now is not None for lane in self._lanes.values())
 
     def asked_now(self, place: str) -> list[str]:
-        """The questions of *place* that are under way, as they were put."""
+        """The questions of *place* that are under way or wait, as they were put."""
         lane = self._lanes.get(place)
-        if lane is None or lane.now is None or lane.stopped:
+        if lane is None:
             return []
-        what = lane.now.what
-        return [*what.get("earlier", ()), *([str(what["prompt"])] if what.get("prompt") else [])]
+        now = [lane.now] if lane.now is not None and not lane.stopped else []
+        put = [(*turn.what.get("earlier", ()), turn.what.get("prompt")) for turn in (*now, *lane.waiting)]
+        return [str(one) for some in put for one in some if one]
 
     async def stop(self, place: str, why: str = "stopped") -> bool:
         """End what is being answered in *place*, and what waits there; whether there was anything."""
@@ -165,7 +181,7 @@ class Turns:
                 await self._app.jobs.cancel(turn.job)
         return True
 
-    async def _drain(self, place: str, lane: _Lane) -> None:
+    async def _drain(self, lane: _Lane) -> None:
         while lane.waiting:
             lane.now, lane.stopped, lane.nudged = lane.waiting.popleft(), "", anyio.Event()
             try:
@@ -176,7 +192,7 @@ class Turns:
                 log_unforeseen(log, "turn", lane.now.id, error)
                 await self._close(lane.now)
             lane.now = None
-        del self._lanes[place]
+        del self._lanes[lane.place]
 
     async def _answer(self, lane: _Lane, turn: Turn) -> None:
         """See *turn* through. Whatever goes wrong is that turn's, and is told."""
@@ -212,6 +228,7 @@ class Turns:
         if turn.place.startswith(GUEST):
             drawn = await self._outcome(lane, turn, person, Live(turn.language))
             await answer_guest(self._api, turn, drawn.pieces[0])
+            await self._asker.forget(lane.now or turn, person)
             return
         bubble = Bubble(self._api, self._kept, turn, drafts=self._drafts, moved=self._moved, crowd=self._crowd)
         live = Live(turn.language)
@@ -245,7 +262,8 @@ class Turns:
         """What is to be shown in the end: the answer, or one sentence why there is none."""
         try:
             job = await self._asker.job(turn, person)
-            lane.now = turn = replace(turn, job=job.id)
+            turn = replace(turn, job=job.id)
+            lane.now = replace(lane.now or turn, job=job.id)  # it may be in another group by now
             live.panel = job.kind in answers.PANELS
             if lane.stopped and not job.over:
                 job = await self._app.jobs.cancel(job.id)
@@ -281,3 +299,14 @@ class Turns:
             except StoreError as error:
                 log.warning("A turn that is answered cannot be closed yet: %s", error)
                 await anyio.sleep(_STORE_AGAIN_S)
+
+
+def _place_in(place: str, old: int, new: int) -> str:
+    """What *place* is called once the group *old* is *new*."""
+    chat, dot, rest = place.partition(".")
+    return f"{new}{dot}{rest}" if chat == str(old) else place
+
+
+def _turn_in(turn: Turn, old: int, new: int) -> Turn:
+    """*turn* of the group *old*, which is *new* now: its messages are not there."""
+    return replace(turn, spot=Spot(new, turn.spot.topic), place=_place_in(turn.place, old, new), sent=())

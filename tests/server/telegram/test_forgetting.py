@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import anyio.to_thread
+import pytest
 from open_telegram import GROUP, seen, telegram
-from scripted_ai import Hold
+from scripted_ai import Hold, Step
 
 from core.paths import data_dir
 
@@ -97,4 +98,67 @@ async def test_what_members_said_to_a_group_that_remembers_together_is_forgotten
         assert await found() != []
         bot.api.write("/forget all", chat=GROUP, user=7)
         await bot.api.answer("orgotten", chat=GROUP)
+        assert await found() == []
+
+
+def refused(request: object) -> str:
+    raise RuntimeError("refused")
+
+
+async def test_the_last_question_is_the_last_one_asked_though_it_failed() -> None:
+    async with telegram({"gpt": ["Noted.", refused]}) as bot:
+        bot.api.write("The boat is blue.")
+        await bot.api.answer("Noted.")
+        bot.api.write(f"How is my {CANARY} called?")
+        await bot.api.answer("No answer")
+        assert await found() != []
+        bot.api.write("/forget last")
+        await bot.api.answer("Forgotten: 1 ")
+        assert await found() == []
+        bot.api.write("/memory")
+        await bot.api.answer("The boat is blue.")
+        bot.api.write("/forget last")
+        await bot.api.answer("Forgotten: 2 ")
+
+
+async def test_the_last_question_ends_where_it_is_under_way() -> None:
+    slow = Hold("never")
+    async with telegram({"gpt": ["Noted.", slow]}) as bot:
+        bot.api.write("The boat is blue.")
+        await bot.api.answer("Noted.")
+        bot.api.write(f"How is my {CANARY} called?")
+        await slow.reached.wait()
+        bot.api.write("/forget last")
+        await bot.api.answer("Forgotten: 1 ")
+        assert await found() == []
+        bot.api.write("/memory")
+        await bot.api.answer("The boat is blue.")
+
+
+@pytest.mark.parametrize("way", ["all", "last", "reply"])
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_what_has_no_answer_is_forgotten_and_said_to_be(way: str, stopped: bool) -> None:
+    slow = Hold("never")
+    steps: list[Step] = [slow if stopped else refused]
+    async with telegram({"gpt": steps}) as bot:
+        asked = bot.api.write(f"How is my {CANARY} called?")
+        if stopped:
+            await slow.reached.wait()
+            bot.api.write("/stop")
+        await bot.api.answer("stopped" if stopped else "No answer")
+        reply = {"message_id": asked, "chat": {"id": 7, "type": "private"}}
+        given = {"reply_to_message": reply} if way == "reply" else {}
+        bot.api.write("/forget" if way == "reply" else f"/forget {way}", **given)
+        await bot.api.answer("Forgotten: 1 ")
+        assert await found() == []
+        bot.api.write("/forget all")
+        await bot.api.answer("nothing to forget")
+
+
+async def test_of_what_a_guest_asked_elsewhere_no_byte_is_left_once_it_is_answered() -> None:
+    async with telegram({"gpt": [f"Otto is the {CANARY}."]}, guest_mode=True) as bot:
+        told = bot.api.message(f"How is my {CANARY} called?", chat=-55, user=7, guest_query_id="g1")
+        bot.api.update(guest_message=told)
+        await bot.api.until(lambda: bot.api.done("answerGuestQuery"))
+        await seen(lambda: not bot.bot.turns.under_way)
         assert await found() == []
