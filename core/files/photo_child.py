@@ -102,11 +102,14 @@ def _fits(picture: Any, data: bytes, asked: dict[str, Any]) -> bool:
 
 def _tells(picture: Any, data: bytes) -> bool:
     """Whether there is more in it than what is seen: where it was taken, with what, a text, or something behind it."""
-    if picture.format == "PNG":
-        return not _is_bare_png(data)
-    if picture.format in ("JPEG", "MPO"):
-        return picture.format == "MPO" or not _is_bare_jpeg(data)
+    if picture.format in ("PNG", "JPEG", "MPO"):
+        return picture.format == "MPO" or not is_bare(data)
     return bool({str(key).lower() for key in picture.info} & {"exif", "xmp", "comment", "photoshop", "icc_profile"})
+
+
+def is_bare(data: bytes) -> bool:
+    """Whether *data* is a PNG or JPEG with nothing in it but what is seen."""
+    return _is_bare_png(data) if data.startswith(b"\x89PNG") else data.startswith(b"\xff\xd8") and _is_bare_jpeg(data)
 
 
 def _is_bare_png(data: bytes) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from core.bounded import OutOfBoundsError, found_by
 from core.errors import InvalidInputError
+from core.files.photo_child import is_bare
 from core.values import Image
 
 LONGEST_SIDE = 2000
@@ -65,10 +66,8 @@ def photo_of(data: bytes, name: str) -> Photo:
         PictureError: It is none, broken, or larger than may be.
     """
     if not can_scale():
-        image = picture(data, name)
-        carries = image.media_type == "image/jpeg" and b"Exif\0\0" in data[:65_536]
-        note = "with what its camera wrote into it: install moot-mcp[pictures] to have that removed"
-        return Photo(image, (note,) if carries else ())
+        note = "with what its camera or program wrote into it: install moot-mcp[pictures] to have that removed"
+        return Photo(picture(data, name), () if is_bare(data) else (note,))
     if len(data) > MAX_PHOTO_BYTES:
         raise PictureError(f"{name} has {len(data):,} bytes; at most {MAX_PHOTO_BYTES:,} are read. Make it smaller.")
     found = _asked(data, name)

@@ -169,6 +169,27 @@ def test_without_pillow_they_go_as_they_are_and_it_is_said_what_that_means(monke
             photo_of(refused, "p")
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (drawn(9, 9), False),
+        (drawn(9, 9, "JPEG"), False),
+        (drawn(9, 9, "JPEG", comment=b"words"), True),
+        (drawn(9, 9, "JPEG", icc_profile=b"words"), True),
+        (drawn(9, 9, "JPEG") + b"words", True),
+        (drawn(9, 9, "PNG", icc_profile=b"words"), True),
+        (drawn(9, 9) + b"words", True),
+        (drawn(9, 9, "WEBP", xmp=b"words"), True),
+        (drawn(9, 9, "GIF", "P", comment=b"words"), True),
+    ],
+)
+def test_without_pillow_whatever_else_stands_in_one_is_told(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, told: bool
+) -> None:
+    monkeypatch.setattr(photos, "can_scale", lambda: False)
+    assert any("moot-mcp[pictures]" in note for note in photo_of(data, "p").notes) is told
+
+
 def test_whoever_speaks_to_the_endpoint_has_its_pictures_sent_as_they_are() -> None:
     data = drawn(2_500, 20)
     assert picture(data, "p").data == data
