@@ -23,6 +23,7 @@ ALLOWED = (
 _IN_A_CHAT = ("message", "edited_message", "my_chat_member", "stopped_message_generation", "guest_message")
 _BEYOND = 2**63
 _LONGEST_NAME = 64
+_LONGEST_FILE_NAME = 120
 _SERVICE = ("new_chat_members", "left_chat_member", "pinned_message", "forum_topic_created", "group_chat_created")
 _RECORDINGS: dict[str, Kind] = {"voice": "voice", "audio": "voice", "video": "video", "video_note": "video"}
 
@@ -387,5 +388,13 @@ def _content(told: Mapping[str, Any]) -> tuple[Kind, tuple[SentFile, ...]]:
 
 
 def _file(told: Mapping[str, Any], kind: Kind, name: str, mime: str) -> SentFile:
-    called = one_line(str(told.get("file_name") or name), 120)
+    called = _shortened(one_line(str(told.get("file_name") or name), 1_000))
     return SentFile(str(told["file_id"]), kind, called, mime, _number(told.get("file_size") or 0))
+
+
+def _shortened(name: str) -> str:
+    """*name*, with its end, which tells what the file is."""
+    stem, dot, ending = name.rpartition(".")
+    if len(name) <= _LONGEST_FILE_NAME or not dot:
+        return one_line(name, _LONGEST_FILE_NAME)
+    return f"{one_line(stem, _LONGEST_FILE_NAME - 11)}.{ending[:10]}"

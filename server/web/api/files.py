@@ -21,7 +21,10 @@ from core.people.person import Person
 from server.web.access.gate import MOST_BODY
 from server.web.api.endpoint import Asked, Body, Endpoint, Query
 
-_LONGEST_NAME = 120
+_LONGEST_NAME = 180
+"""Bytes, with what tells two of the same name apart; most file systems take 255."""
+_TOKEN = 4
+"""Bytes of that."""
 _MOST_FILES = 1_000
 _ODD = re.compile(r"[^\w.() -]")
 
@@ -39,11 +42,11 @@ class Uploaded(BaseModel):
 
 async def upload(asked: Asked[UploadQuery, Body]) -> Uploaded:
     """Keep a file for whoever asks, to be sent along with a question; the body is the file."""
-    name = _safe(asked.query.name)
+    name = _safe(asked.query.name, _LONGEST_NAME - 2 * _TOKEN - 1)
     folder = await anyio.to_thread.run_sync(uploads_of, asked.person)
     if await anyio.to_thread.run_sync(lambda: sum(1 for _ in folder.iterdir())) >= _MOST_FILES:
         raise HTTPException(409, f"There are {_MOST_FILES:,} files of yours. Delete some: DELETE /api/files/NAME")
-    path = folder / f"{secrets.token_hex(4)}-{name}"
+    path = folder / f"{secrets.token_hex(_TOKEN)}-{name}"
     try:
         size = await _written(asked, path)
         if not size:
@@ -103,11 +106,11 @@ def uploads_of(person: Person) -> Path:
     return private_folder(person.folder() / UPLOADS)
 
 
-def _safe(name: str) -> str:
-    """*name* without anything that could lead elsewhere; what it ends with stays, since it tells what it is."""
+def _safe(name: str, most: int = _LONGEST_NAME) -> str:
+    """*name* in at most so many bytes, without anything that could lead elsewhere; what it ends with stays, since it tells what it is."""
     bare = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    plain = _ODD.sub("_", bare).lstrip(". ").strip()[-_LONGEST_NAME:]
-    return plain or "file"
+    plain = _ODD.sub("_", bare).lstrip(". ").strip().encode()[-most:].decode("utf-8", "ignore")
+    return plain.lstrip(". ") or "file"
 
 
 ENDPOINTS = (

@@ -13,7 +13,7 @@ from PIL import Image
 from core.files import documents
 from core.files.workspace import MAX_TEXT_BYTES
 from server.telegram.attachments import CannotReadError, Found, Part, Pictures, Texts, UnreadKindError, _keep
-from server.telegram.incoming import SentFile
+from server.telegram.incoming import SentFile, _file
 
 
 def sent(name: str, mime: str = "", kind: Any = "document") -> SentFile:
@@ -88,3 +88,17 @@ async def test_a_table_in_an_older_encoding_is_read_and_that_is_told() -> None:
 def test_any_name_can_be_kept_and_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     kept = _keep(tmp_path, "tg1-0", Part(name, b"x"))
     assert [path.name for path in tmp_path.iterdir()] == [kept] and kept.startswith("tg1-0-") and kept.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("plan.docx", "plan.docx"),
+        (f"{'p' * 300}.docx", f"{'p' * 108}….docx"),
+        (f"{'p' * 300}", f"{'p' * 119}…"),
+        (f"a.{'p' * 300}", f"a.{'p' * 10}"),
+        ("a\u202e\nb.pdf", "a b.pdf"),
+    ],
+)
+def test_a_long_name_keeps_its_end_which_tells_what_the_file_is(name: str, called: str) -> None:
+    assert _file({"file_id": "f", "file_name": name}, "document", "file", "").name == called

@@ -211,6 +211,15 @@ async def test_the_name_of_an_upload_leads_nowhere(name: str) -> None:
         assert (await house.owner.delete("/api/files/..%2F..%2Fcredentials.json")).status_code in (404, 405)
 
 
+@pytest.mark.parametrize("name", ["a" * 290 + ".txt", "\u540d" * 290 + ".txt", "\U0001d482" * 200 + ".txt"])
+async def test_an_upload_with_a_long_name_keeps_its_end_and_can_be_deleted(name: str) -> None:
+    async with served({"gpt": []}) as house:
+        up = await house.owner.post("/api/files", params={"name": name}, content=b"x")
+        path = up.json()["path"]
+        assert up.status_code == 201 and path.endswith(f"{name[-9]}.txt") and len(path.encode()) <= 255
+        assert (await house.owner.delete(f"/api/files/{path}")).status_code == 204
+
+
 async def test_moots_own_files_are_not_sent() -> None:
     async with served({"gpt": []}) as house:
         for name in ("../people.db", "session.key", "../session.key"):
