@@ -107,7 +107,7 @@ def uploads_of(person: Person) -> Path:
 
 
 def _safe(name: str, most: int = _LONGEST_NAME) -> str:
-    """*name* in at most so many bytes, without anything that could lead elsewhere; what it ends with stays, since it tells what it is."""
+    """*name* in at most so many bytes and without what could lead elsewhere; its end stays, which tells what it is."""
     bare = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     plain = _ODD.sub("_", bare).lstrip(". ").strip().encode()[-most:].decode("utf-8", "ignore")
     return plain.lstrip(". ") or "file"
