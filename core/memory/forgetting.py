@@ -22,6 +22,8 @@ from core.memory.indexing import backends_behind, forget_late
 from core.memory.scope import Scope
 from core.memory.threads import Threads, forget_turns
 
+_BEYOND = 2**63
+"""From where on no number is a turn's: none that a store takes."""
 _UNCONFIGURED = "{} is not configured any more. Configure it once more, and run: moot memory reindex"
 
 
@@ -47,6 +49,10 @@ class Which:
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise InvalidInputError(f"'{name}' names no time zone. Add one, such as +00:00.")
+        if self.turn is not None and not 0 < self.turn < _BEYOND:
+            raise InvalidInputError("'turn' is the number of no turn. To see the numbers: moot memory search WORDS")
+        if self.named is not None and "" in self.named:
+            raise InvalidInputError("'message' is empty, and names no message. Give its number, or leave it out.")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise InvalidInputError("'since' is not before 'until', so that nothing was said in between. Correct one.")
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from typing import Any, TextIO
 
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, StoreError
 from core.memory.finding import resolve
 from core.memory.scope import Place, Scope
 from core.memory.threads import NAMES, USER, Threads, Turn, can_be_called
+from core.stores.held import held
 from core.untrusted import clean, one_line
 
 _FIELDS = ("thread", "channel", "topic", "at", "author", "person", "tool", "message", "text")
@@ -25,6 +28,8 @@ Told = tuple[str, ...]
 Kept = dict[tuple[str, Place], dict[Told, Counter[str]]]
 """What is kept: by thread and place, and then by what was said, how often at what time."""
 _AT_ONCE = 500
+_PATIENCE_S, _LOOK_S = 120.0, 0.05
+"""How long an import waits for another one, and how often it looks."""
 
 
 def exported(threads: Threads, scope: Scope) -> Iterator[dict[str, Any]]:
@@ -63,6 +68,29 @@ def take_in(threads: Threads, lines: Iterable[str]) -> int:
     read = [_read(line, number) for number, line in enumerate(_whole(lines), 1) if line.strip()]
     if not read:
         return 0
+    with _alone():
+        return _keep(threads, read)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One import after the other, since each leaves out what is there already.
+
+    Raises:
+        StoreError: Another one goes on and on.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while (lock := held("importing.lock")) is None:
+        if time.monotonic() > until:
+            raise StoreError("Another moot memory import still writes. Wait for its end, then run this one again.")
+        time.sleep(_LOOK_S)
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def _keep(threads: Threads, read: Sequence[tuple[int, str, Place, Turn]]) -> int:
     known = _kept(threads)
     homes: dict[str, Place] = dict(known.keys())
     for number, name, place, _ in read:
@@ -138,7 +166,7 @@ def _read(line: str, number: int) -> tuple[int, str, Place, Turn]:
     if not isinstance(raw, dict):
         raise InvalidInputError(f"Line {number} is no turn: it needs 'thread' and 'text', and takes {fields}.")
     if missing := [name for name in ("thread", "text") if name not in raw]:
-        raise InvalidInputError(f"Line {number}: {missing[0]!r} is missing; it needs 'thread' and 'text'. Add it.")
+        raise InvalidInputError(f"Line {number} has no {missing[0]!r}; it needs 'thread' and 'text'. Add it.")
     if odd := [one_line(name, 40) for name in raw if name not in _FIELDS]:
         raise InvalidInputError(f"Line {number}: {odd[0]!r} is no field of a turn; it takes {fields}. Remove it.")
     if bad := [name for name, value in raw.items() if not isinstance(value, str)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from server.telegram.speech import say
 Keyboard = list[list[dict[str, str]]]
 PANELS = ("ask_many", "consensus", "debate", "judge")
 """The recipes in which several answer."""
+_ALONE = re.compile(r"No answer\.\n- .+?: [a-z_]+: ([^\n]+)")
+"""What `tools/recipe/kit.py` says of one AI that failed."""
 _LONGEST_WHO = 600
 _LONGEST_TITLE = 300
 
@@ -44,11 +47,17 @@ def drawn(kind: str, result: Mapping[str, Any], markdown: str, turn: int, langua
     if not any(shows(block.plain) for block in blocks):
         blocks = [plain_piece(say(language, "empty"))]
     if result.get("error"):
-        blocks.append(italic(say(language, "failed", reason=result["error"])))
+        blocks.append(italic(failure(str(result["error"]), language)))
     if note := result.get("note"):
         blocks.append(italic(str(note)))
     blocks += _receipt(result, language)
     return Drawn(_messages(blocks, language), _buttons(turn, language, panel=False))
+
+
+def failure(reason: str, language: str) -> str:
+    """That there is no answer, and why: of one AI without what says so once more."""
+    found = _ALONE.fullmatch(reason)
+    return say(language, "failed", reason=found[1] if found else reason)
 
 
 def sentence(text: str) -> Drawn:
@@ -66,10 +75,8 @@ def cost_told(result: Mapping[str, Any], language: str) -> str:
     """What it cost, in all and by AI, short enough for what Telegram shows in a window of its own."""
     replies = list(_replies(result))
     lines = [f"{reply['ai']}: {_dollars(reply.get('cost_usd'), language)}" for reply in replies if reply.get("ai")]
-    known = [float(reply["cost_usd"]) for reply in replies if reply.get("cost_usd") is not None]
-    whole = result.get("cost") if isinstance(result.get("cost"), Mapping) else None
-    total = whole.get("known_usd") if whole else (sum(known) if known else None)
-    told = "\n".join([say(language, "cost", cost=_dollars(total, language)), *(lines if len(lines) > 1 else [])])
+    total = _total(result, [reply.get("cost_usd") for reply in replies], language)
+    told = "\n".join([say(language, "cost", cost=total), *(lines if len(lines) > 1 else [])])
     return told if len(told) <= 190 else f"{told[:187]}…"
 
 
@@ -144,6 +151,17 @@ def _replies(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from (one for one in seat.get("statements", ()) if isinstance(one, Mapping) and "ai" in one)
     if isinstance(judge := result.get("judge"), Mapping) and "ai" in judge:
         yield judge
+
+
+def _total(result: Mapping[str, Any], costs: Sequence[float | None], language: str) -> str:
+    """What it cost in all; where only a part of it is known, at least that."""
+    if isinstance(whole := result.get("cost"), Mapping):
+        known, complete = float(whole.get("known_usd") or 0.0), bool(whole.get("complete"))
+    else:
+        known, complete = sum(cost for cost in costs if cost is not None), bool(costs) and None not in costs
+    if complete or known:
+        return f"{'' if complete else '≥ '}{_dollars(known, language)}"
+    return _dollars(None, language)
 
 
 def _dollars(amount: Any, language: str) -> str:

@@ -105,7 +105,7 @@ class Asker:
         if job.state == "paused":
             await self._app.jobs.cancel(job.id)
             return answers.sentence(say(turn.language, "paused", reason=job.reason))
-        return answers.sentence(say(turn.language, "failed", reason=job.reason))
+        return answers.sentence(answers.failure(job.reason, turn.language))
 
     async def forget(self, turn: Turn, person: Person) -> None:
         """Delete all that is kept of *turn*, which is answered, since nothing is to be remembered of it."""
@@ -123,7 +123,8 @@ class Asker:
         if not files:
             return Fetched()
         fetched = await self._attachments.fetch(files, person, turn.id, turn.language)
-        if fetched.problems and not (fetched.files or fetched.images):
+        unread = fetched.problems and not (fetched.files or fetched.images)
+        if unread and "aside" not in turn.what:  # there is a question without what could not be read
             raise InvalidInputError(" ".join(fetched.problems))
         if told := [*fetched.problems, *fetched.notes]:
             await self._teller.soon(turn, {"text": cut("\n".join(told))})

@@ -296,5 +296,8 @@ def _keyboard(action: str, names: list[str]) -> list[list[dict[str, str]]]:
 
 
 def _spent(rows: list[Any], language: str) -> str:
-    known = [row.cost_usd for row in rows if row.cost_usd is not None]
-    return f"${sum(known):.4f}" if known else say(language, "cost_unknown")
+    known = sum(row.cost_usd for row in rows if row.cost_usd is not None)
+    complete = all(row.cost_complete for row in rows)
+    if complete or known:
+        return f"{'' if complete else '≥ '}${known:.4f}"
+    return say(language, "cost_unknown")

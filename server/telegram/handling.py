@@ -22,7 +22,7 @@ from server.telegram.bot_api import BotApi
 from server.telegram.commands import COMMANDS, Asked
 from server.telegram.guests import GUEST
 from server.telegram.incoming import Moved, Pressed, Said, Standing, StopPressed, Update
-from server.telegram.members import TooManyGuessesError, looks_like_code
+from server.telegram.members import OwnCodeError, TooManyGuessesError, looks_like_code
 from server.telegram.places import place_of
 from server.telegram.pressing import Presses
 from server.telegram.questions import LONGEST, default_agent, mark_of, question_turn
@@ -215,9 +215,9 @@ class Handler:
             return self._told(said, place, language, {"text": say(language, _UNREADABLE[unread.kind])})
         if sum(len(one.text) for one in parts) > LONGEST:
             return self._told(said, place, language, {"text": say(language, "too_long", most=LONGEST)})
-        if not (said.text or said.quote or any(one.files for one in parts)):
-            return self._told(said, place, language, {"text": say(language, "help", ai=place.ai or "AI")})
         agent = default_agent(self.app.roster, place, person)
+        if not (said.text or said.quote or any(one.files for one in parts)):
+            return self._told(said, place, language, {"text": say(language, "help", ai=agent or "AI")})
         if not agent:
             return self._told(said, place, language, {"text": say(language, "no_ais")})
         return question_turn(parts, place, agent, language)
@@ -258,6 +258,9 @@ class Handler:
         language, sender = said.sender.language, said.sender
         try:
             member = await anyio.to_thread.run_sync(self.access.members.redeem, code, sender.id, sender.name)
+        except OwnCodeError:
+            await self._done(updates, [self._hello(said, language, "own_code")])
+            return
         except TooManyGuessesError:
             sentence = "too_many_codes" if self.access.tell(said.spot.chat, "codes") else ""
             await self._done(updates, [self._hello(said, language, sentence)] if sentence else [])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.untrusted import clean, one_line
+from server.telegram.calling import command_in, mentioned, without_name
 from server.telegram.values import Spot
 
 Kind = Literal["text", "picture", "document", "voice", "video", "sticker", "other", "none"]
-Whose = Literal["", "ours", "others"]
 ALLOWED = (
     "message",
     "edited_message",
@@ -63,6 +63,7 @@ class Quote:
     Args:
         message: Its number in this chat; 0: it is of another one.
         part: Whether somebody picked out what *text* is.
+        files: What was sent with it, where it is not of ours.
     """
 
     message: int
@@ -70,6 +71,7 @@ class Quote:
     text: str
     ours: bool
     part: bool = False
+    files: tuple[SentFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +170,19 @@ class _Reader:
             return None
         text = str(told.get("text") or told.get("caption") or "")
         entities = told.get("entities") or told.get("caption_entities") or ()
-        command, rest, whose = self._command(text, entities)
+        forwarded, username = _forwarded(told), self.bot.username
+        command, rest, whose = "", text, ""
+        if not forwarded:  # what was passed on commands nothing
+            command, rest, whose = command_in(text, entities, username)
         private = chat.get("type") == "private"
-        called = private or guest or whose == "ours" or self._mentioned(text, entities) or self._answers_us(told)
+        named = mentioned(text, entities, self.bot.id, username)
+        called = private or guest or whose == "ours" or named or self._answers_us(told)
         return Said(
             self.update,
             _spot(told),
             sender,
             _number(told["message_id"]),
-            clean(self._without_name(rest)).strip(),
+            clean(without_name(rest, username)).strip(),
             title=one_line(str(chat.get("title") or ""), _LONGEST_NAME),
             command=command,
             addressed=(called or bool(command)) and whose != "others",
@@ -185,36 +191,11 @@ class _Reader:
             kind=kind,
             files=files,
             quote=self._quote(told),
-            forwarded=_forwarded(told),
+            forwarded=forwarded,
             album=str(told.get("media_group_id") or ""),
             edited=_number(told.get("edit_date") or 1) if edited else 0,
             guest_query=str(told.get("guest_query_id") or "") if guest else "",
         )
-
-    def _command(self, text: str, entities: Sequence[Mapping[str, Any]]) -> tuple[str, str, Whose]:
-        """The command, what follows it, and whose it is, where it names a bot."""
-        first = entities[0] if entities else {}
-        if first.get("type") != "bot_command" or first.get("offset") != 0:
-            return "", text, ""
-        said, rest = text[1 : int(first["length"])], text[int(first["length"]) :]  # a command is ASCII
-        name, _, whose = said.partition("@")
-        if whose and whose.casefold() != self.bot.username.casefold():
-            return "", text, "others"
-        return name.casefold(), rest, "ours" if whose else ""
-
-    def _mentioned(self, text: str, entities: Sequence[Mapping[str, Any]]) -> bool:
-        raw = text.encode("utf-16-le", "surrogatepass")
-        for one in entities:
-            if one.get("type") == "text_mention" and (one.get("user") or {}).get("id") == self.bot.id:
-                return True
-            if one.get("type") == "mention":
-                start, length = 2 * int(one["offset"]), 2 * int(one["length"])
-                if (
-                    raw[start : start + length].decode("utf-16-le", "ignore").casefold()
-                    == f"@{self.bot.username}".casefold()
-                ):
-                    return True
-        return False
 
     def _answers_us(self, told: Mapping[str, Any]) -> bool:
         answered = told.get("reply_to_message") or {}
@@ -230,17 +211,9 @@ class _Reader:
             return None
         text = part or clean(str(answered.get("text") or answered.get("caption") or ""))
         by = _sender(answered["from"]) if answered.get("from") else Sender(0, "somebody")
-        return Quote(_number(answered["message_id"]), by.name, text, ours=by.id == self.bot.id, part=bool(part))
-
-    def _without_name(self, text: str) -> str:
-        """*text* without the bot's name where it only calls it."""
-        called = f"@{self.bot.username}"
-        stripped = text.strip()
-        if stripped.casefold().startswith(called.casefold()):
-            return stripped[len(called) :].lstrip(" ,:")
-        if stripped.casefold().endswith(called.casefold()):
-            return stripped[: -len(called)]
-        return text
+        ours, (_, files) = by.id == self.bot.id, _content(answered)
+        number = _number(answered["message_id"])
+        return Quote(number, by.name, text, ours=ours, part=bool(part), files=() if ours else files)
 
 
 class OddUpdateError(ValueError):

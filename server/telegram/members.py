@@ -25,11 +25,16 @@ _LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 """Without those that are taken for others."""
 _TYPED = 10
 _GUESSES_S = 3_600.0
+_OWN = -1
 _LONGEST_NAME = 64
 
 
 class TooManyGuessesError(InvalidInputError):
     """One account tried too many wrong codes."""
+
+
+class OwnCodeError(InvalidInputError):
+    """The owner sent an invitation, which is for somebody else: it is good still."""
 
 
 class Members:
@@ -90,6 +95,7 @@ class Members:
 
         Raises:
             TooManyGuessesError: They tried too many.
+            OwnCodeError: They own the bot, and the code invites somebody else.
         """
         now = self._kept.store.clock()
         letters = _typed(said)
@@ -108,10 +114,14 @@ class Members:
                 connection.execute("UPDATE codes SET tries = tries - 1 WHERE owner")
                 connection.execute("DELETE FROM codes WHERE owner AND tries <= 0")
                 return None
+            if not row["owner"] and connection.execute("SELECT 1 FROM people WHERE id = ? AND owner", (id,)).fetchone():
+                return _OWN
             connection.execute("DELETE FROM codes WHERE hash = ?", (row["hash"],))
             return _let_in(connection, row, id, name, now)
 
         found = self._kept.change(look)
+        if found == _OWN:
+            raise OwnCodeError("This code invites somebody else. Send it to them.")
         if isinstance(found, int):
             raise TooManyGuessesError("Too many wrong codes. Try again in an hour.")
         return found if isinstance(found, Member) else None
@@ -164,11 +174,9 @@ def _let_in(connection: Any, code: Any, id: int, name: str, now: float) -> Membe
     if code["owner"]:
         connection.execute("DELETE FROM people WHERE owner")
     row = (id, called, code["owner"], code["ais"], code["per_day_usd"], now)
-    owns = connection.execute("SELECT owner FROM people WHERE id = ?", (id,)).fetchone()
-    if owns is None or not owns["owner"]:  # an invitation takes nothing from the owner
-        connection.execute(
-            "INSERT OR REPLACE INTO people (id, name, owner, ais, per_day_usd, since) VALUES (?, ?, ?, ?, ?, ?)", row
-        )
+    connection.execute(
+        "INSERT OR REPLACE INTO people (id, name, owner, ais, per_day_usd, since) VALUES (?, ?, ?, ?, ?, ?)", row
+    )
     return _member(connection.execute("SELECT * FROM people WHERE id = ?", (id,)).fetchone())
 
 

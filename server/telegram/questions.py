@@ -33,13 +33,16 @@ def question_turn(said: Sequence[Said], place: Place, agent: str, language: str,
         text: The question without what only says whom to ask; None: as it was written.
     """
     first = said[0]
-    files = [file for one in said for file in one.files]
+    answered = first.quote.files if first.quote else ()
+    files = [*(file for one in said for file in one.files), *answered]
     words = text if text is not None else "\n".join(one.text for one in said if one.text)
     what: dict[str, Any] = {"agent": agent, "prompt": _prompt(first, words, place, language, with_files=bool(files))}
     if place.role:
         what["role"] = place.role
     if files:
         what["files"] = [asdict(file) for file in files]
+    if answered and words and len(answered) == len(files):
+        what["aside"] = True
     if place.shared:
         what["shared"] = True
     if first.edited:

@@ -75,9 +75,12 @@ def markdown_blocks(text: str) -> list[Piece]:
     from server.markdown import trees  # the parser is not for the start
 
     try:
-        return [piece for tree in trees(text) for piece in _fitting(_block(tree))]
+        found = [piece for tree in trees(text) for piece in _fitting(_block(tree))]
     except RecursionError:  # hundreds of marks in one another
+        found = []
+    if not any(shows(piece.plain) for piece in found):  # such as a text so deep in marks that nobody reads it there
         return [*_fitting(plain_piece(text))]
+    return found
 
 
 def expandable(title: Piece, blocks: Sequence[Piece]) -> list[Piece]:

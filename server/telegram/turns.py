@@ -275,7 +275,7 @@ class Turns:
         except StoreError:
             raise
         except MootError as error:
-            return answers.sentence(say(turn.language, "failed", reason=str(error)))
+            return answers.sentence(answers.failure(str(error), turn.language))
         except BaseException as error:  # a question that nobody foresaw is that question's failure
             if ends_all(error):
                 raise

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,8 +48,8 @@ def test_what_is_exported_comes_back_as_it_was(tmp_path: Path, threads: Threads)
         ("[" * 100_000, "Line 2 is no JSON"),
         ('{"thread": "a", "text": ' + "[" * 100_000, "Line 2 is no JSON"),
         ("[]", "Line 2 is no turn"),
-        ('{"thread": "a"}', "Line 2: 'text' is missing"),
-        ('{"text": "a"}', "Line 2: 'thread' is missing"),
+        ('{"thread": "a"}', "Line 2 has no 'text'"),
+        ('{"text": "a"}', "Line 2 has no 'thread'"),
         ('{"thread": "a", "text": 5}', "Line 2: 'text' must be a text"),
         ('{"thread": "a", "text": "x", "mood": "y"}', "Line 2: 'mood' is no field"),
         ('{"thread": "a", "text": "x", "at": "yesterday"}', "Line 2: 'at' is no time"),
@@ -127,3 +129,19 @@ def test_a_line_without_end_is_refused_before_it_is_read(threads: Threads) -> No
 
 def test_lines_come_out_of_a_file_as_they_stand_there(threads: Threads) -> None:
     assert list(lines_of(io.StringIO("a\n\nb"))) == ["a\n", "\n", "b"]
+
+
+def test_a_file_that_is_imported_twice_at_once_is_kept_once(tmp_path: Path, isolated: Path) -> None:
+    lines = [json.dumps({"thread": "a", "text": f"line {number}"}) for number in range(200)]
+    several = [Threads(tmp_path / "threads.db") for _ in range(4)]
+    together = threading.Barrier(len(several))
+
+    def import_one(threads: Threads) -> int:
+        together.wait(10)
+        return take_in(threads, lines)
+
+    with ThreadPoolExecutor(len(several)) as pool:
+        kept = [*pool.map(import_one, several)]
+    assert sorted(kept) == [0, 0, 0, 200]
+    for threads in several:
+        threads.close()

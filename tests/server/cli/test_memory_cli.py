@@ -139,3 +139,17 @@ def test_an_export_is_for_its_owner_alone_and_whole_or_as_it_was(tmp_path: Path)
     assert run("export", "-o", str(file)).exit_code == 1
     assert len(file.read_text().splitlines()) == 2
     assert [path.name for path in tmp_path.glob("said*")] == ["said.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        (("--message", ""), "'message' is empty"),
+        (("--turn", "99999999999999999999"), "'turn' is the number of no turn"),
+    ],
+)
+def test_what_names_nothing_forgets_nothing(what: tuple[str, str], told: str) -> None:
+    refused = run("forget", "--all", "--yes", *what)
+    assert refused.exit_code == 2
+    assert told in refused.output
+    assert json.loads(run("--json").output)["turns"] == 3

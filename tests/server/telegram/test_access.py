@@ -243,3 +243,12 @@ def _added(by: int) -> dict[str, object]:
         "from": {"id": by, "is_bot": False, "first_name": "X"},
         "new_chat_member": {"status": "member", "user": {"id": 4242}},
     }
+
+
+async def test_the_owner_who_opens_an_invitation_leaves_it_to_whom_it_is_for() -> None:
+    async with telegram() as bot:
+        code = await anyio.to_thread.run_sync(bot.bot.members.invitation, "Ada")
+        bot.api.write(f"/start {code}")
+        await bot.api.answer("still good")
+        bot.api.write(f"/start {code}", chat=8)
+        await bot.api.answer("Welcome", chat=8)

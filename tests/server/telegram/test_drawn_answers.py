@@ -117,3 +117,29 @@ async def test_an_answer_of_blank_lines_between_two_words_is_two_words() -> None
         bot.api.write("Count")
         await bot.api.answer("two")
         assert [one.text.strip() for one in bot.api.said()] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"ai": "gpt", "text": "x", "cost_usd": None}, "Cost: unknown"),
+        ({"ai": "gpt", "text": "x", "cost_usd": 0.0}, "Cost: $0.0000"),
+        ({"ai": "gpt", "text": "x", "cost_usd": 0.25}, "Cost: $0.2500"),
+        ({"cost": {"known_usd": 0.0, "complete": False}}, "Cost: unknown"),
+        ({"cost": {"known_usd": 0.5, "complete": False}}, "Cost: ≥ $0.5000"),
+        ({"cost": {"known_usd": 0.0, "complete": True}}, "Cost: $0.0000"),
+        (
+            {"replies": [{"ai": "a", "text": "x", "cost_usd": 1.0}, {"ai": "b", "text": "y", "cost_usd": None}]},
+            "Cost: ≥ $1.0000\na: $1.0000\nb: unknown",
+        ),
+    ],
+)
+def test_a_cost_that_is_not_known_is_no_amount(result: dict[str, Any], told: str) -> None:
+    assert answers.cost_told(result, "en") == told
+
+
+def test_of_one_ai_that_failed_it_is_said_once_that_there_is_no_answer() -> None:
+    reason = "No answer.\n- gpt: request_rejected: 'gpt' rejected the request (400: no). Ask another AI."
+    assert answers.failure(reason, "de") == ("Keine Antwort: 'gpt' rejected the request (400: no). Ask another AI.")
+    several = "None of the 2 AIs answered.\n- a: auth: x\n- b: auth: y"
+    assert answers.failure(several, "en") == f"No answer: {several}"

@@ -67,3 +67,8 @@ def test_what_is_cut_is_as_short_as_it_has_to_be(text: str, most: int) -> None:
 def test_halves_of_a_pair_are_never_apart() -> None:
     pieces = markdown_pieces("a" + "😀" * 5000)
     assert all("\ufffd" not in piece.plain and piece.plain.isprintable() for piece in pieces)
+
+
+@pytest.mark.parametrize("text", ["> " * 60 + "deep", "`" * 3000 + "x", "```only this", "[]: x"])
+def test_words_that_markdown_would_hide_as_a_whole_are_shown_as_they_stand(text: str) -> None:
+    assert "".join(piece.plain for piece in markdown_pieces(text)) == text
