@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -66,7 +67,8 @@ class Live:
         elif isinstance(event, CallRetrying | CallFellBack):
             self._chunks = []
         if self.panel and not isinstance(event, Token | Thought):
-            self._view.apply(event)
+            with suppress(KeyError):  # of a call that began before anybody listened, as after a kill
+                self._view.apply(event)
         self.told.set()
 
     @property

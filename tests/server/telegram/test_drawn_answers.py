@@ -10,8 +10,11 @@ import pytest
 from open_telegram import telegram
 from telegram_markup import plain_text
 
+from core.errors import AIError
+from core.events import CallFailed, CallStarted
+from core.values import Failure
 from server.telegram import answers
-from server.telegram.bubble import _end_of
+from server.telegram.bubble import Live, _end_of
 from server.telegram.rich import LONGEST, markdown_pieces, units
 
 _MANY = 30_000
@@ -143,3 +146,12 @@ def test_of_one_ai_that_failed_it_is_said_once_that_there_is_no_answer() -> None
     assert answers.failure(reason, "de") == ("Keine Antwort: 'gpt' rejected the request (400: no). Ask another AI.")
     several = "None of the 2 AIs answered.\n- a: auth: x\n- b: auth: y"
     assert answers.failure(several, "en") == f"No answer: {several}"
+
+
+def test_calls_that_began_before_anybody_listened_are_left_out() -> None:
+    live, failure = Live("en"), Failure("gpt", AIError("no"))
+    live.panel = True
+    live.hear(CallFailed("r", "c1", failure))
+    live.hear(CallStarted("r", "c2", "gpt", "m"))
+    live.hear(CallFailed("r", "c2", failure))
+    assert live.text.startswith("1 of 1 answered")
