@@ -175,6 +175,7 @@ def _jpeg(frame: Any, side: int) -> str:
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = small.width, small.height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)
+    encoder.options = {"flags": "+bitexact"}  # or it writes its own name into the picture
     drawn = small.reformat(format="yuvj420p")
     drawn.pts = 0
     packets = [*encoder.encode(drawn), *encoder.encode(None)]

@@ -41,6 +41,17 @@ _ENDINGS = {
     "audio/webm": "webm",
     "video/webm": "webm",
 }
+_CALLED = {
+    **dict.fromkeys((".ogg", ".oga", ".opus"), "audio/ogg"),
+    **dict.fromkeys((".mp4", ".m4v", ".mov", ".mkv", ".avi", ".3gp"), "video/mp4"),
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".aac": "audio/aac",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".webm": "video/webm",
+}
+"""Of files whose kind nobody told, by their endings."""
 _NOTHING_SAID = "Nothing is said in the recording, or nothing that could be understood."
 
 
@@ -59,9 +70,9 @@ class Listener:
         """
         from ai.client import Sound
 
-        seen = file.kind == "video" or file.mime.startswith("video/")
-        ending = _ENDINGS.get(file.mime, "mp4" if seen else "ogg")
-        kind = file.mime if file.mime in _ENDINGS else "video/mp4" if seen else "audio/ogg"
+        told, seen = _kind(file), _is_film(file)
+        ending = _ENDINGS.get(told, "mp4" if seen else "ogg")
+        kind = told if told in _ENDINGS else "video/mp4" if seen else "audio/ogg"
         async with self._app.run("transcribe") as run:
             return await run.transcribe(self.ai, Sound(data, f"recording.{ending}", kind))
 
@@ -78,11 +89,13 @@ class Recordings:
         self._at_once = anyio.CapacityLimiter(_AT_ONCE)
 
     def takes(self, file: SentFile) -> bool:
-        return file.kind in ("voice", "video") or file.mime.startswith(("audio/", "video/"))
+        return file.kind in ("voice", "video") or bool(_kind(file))
 
     async def read(self, file: SentFile, data: bytes) -> Found:
+        if not data:
+            raise CannotReadError("It is empty. Send it anew.")
         name = Path(file.name).stem
-        frames = _FRAMES if file.kind == "video" or file.mime.startswith("video/") else 0
+        frames = _FRAMES if _is_film(file) else 0
         heard, failed = await self._heard(file, data)
         if heard is None:
             seen = await self._here(data, frames, listen=True, failed=failed)
@@ -127,6 +140,18 @@ class Recordings:
             raise CannotReadError(" ".join([*(f"{_sentence(why)}." for why in failed), str(error)])) from error
 
 
+def _kind(file: SentFile) -> str:
+    """What kind of sound or film *file* is, as it is told or by its ending; empty: it is none."""
+    told = file.mime.lower()
+    if told.startswith(("audio/", "video/")):
+        return told
+    return "" if told not in ("", "application/octet-stream") else _CALLED.get(Path(file.name.lower()).suffix, "")
+
+
+def _is_film(file: SentFile) -> bool:
+    return file.kind == "video" or _kind(file).startswith("video/")
+
+
 def found_in(name: str, seen: Recording, notes: list[str]) -> Found:
     """The parts of *seen*, a recording called *name*."""
     return _found(name, seen.text, seen.frames, notes)
@@ -142,7 +167,7 @@ def words_of(heard: Transcribed) -> str:
 
 def _found(name: str, words: str, frames: tuple[tuple[float, Image], ...], notes: list[str]) -> Found:
     told = sent_in_part(f"{name} (transcript).txt", words.encode("utf-8", "replace"), notes)
-    pictures = [Part(f"{name}-{at:.0f}s.jpg", image.data, "picture") for at, image in frames]
+    pictures = [Part(f"{name}-{at:g}s.jpg", image.data, "picture") for at, image in frames]
     return Found((*(told.parts if words else ()), *pictures), told.note)
 
 

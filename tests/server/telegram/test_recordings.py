@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import PIL.Image
 import pytest
 from open_telegram import telegram
 from samples import PNG
@@ -39,6 +41,8 @@ def reads(monkeypatch: pytest.MonkeyPatch, found: Recording | RecordingError) ->
         ({"voice": {"mime_type": "audio/ogg"}}, "voice"),
         ({"audio": {"mime_type": "audio/mpeg", "file_name": "song.mp3"}}, "song"),
         ({"document": {"mime_type": "audio/x-wav", "file_name": "talk.wav"}}, "talk"),
+        ({"document": {"file_name": "talk.MP3"}}, "talk"),
+        ({"document": {"mime_type": "application/octet-stream", "file_name": "talk.opus"}}, "talk"),
     ],
 )
 async def test_what_is_said_goes_along_as_text(
@@ -71,3 +75,27 @@ async def test_a_recording_that_cannot_be_read_is_one_sentence(monkeypatch: pyte
         bot.api.write(voice={"file_id": bot.api.file(b"sound"), "file_size": 5})
         await bot.api.answer("Nothing is said in the recording")
         assert len(bot.api.said()) == 1 and not bot.asked
+
+
+async def test_each_picture_of_a_short_video_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [(at, Image(drawn(shade), "image/png")) for at, shade in ((1.5, 10), (2.5, 20), (3.44, 30), (3.46, 40))]
+    reads(monkeypatch, Recording((), tuple(shown)))
+    async with telegram({"gpt": ["A cat."]}) as bot:
+        bot.api.write(video={"file_id": bot.api.file(b"sound"), "file_size": 5, "mime_type": "video/mp4"})
+        await bot.api.answer("A cat.")
+        parts = bot.app.clients["gpt"].requests[0].messages[-1].parts
+    assert [part for part in parts if isinstance(part, Image)] == [image for _, image in shown]
+
+
+async def test_an_empty_recording_is_said_to_be_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads(monkeypatch, HEARD)
+    async with telegram() as bot:
+        bot.api.write(video_note={"file_id": bot.api.file(b""), "file_size": 0})
+        await bot.api.answer("empty")
+        assert len(bot.api.said()) == 1 and not bot.asked
+
+
+def drawn(shade: int) -> bytes:
+    out = io.BytesIO()
+    PIL.Image.new("L", (8, 8), shade).save(out, "PNG")
+    return out.getvalue()
