@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.changes.diffs import FileDiff, read_diff
-from core.changes.git import Git, GitError, Repository, find_repository, opened
+from core.changes.git import MOST_BYTES, Git, GitError, Repository, find_repository, opened
 from core.changes.source import Source, shown_of
 from core.changes.wanted import Pair, Wanted, pairs
 from core.errors import InvalidInputError
@@ -56,6 +56,7 @@ def git_changes(
     staged: bool = False,
     paths: Sequence[str] = (),
     without_private: bool = False,
+    most: int = MOST_BYTES,
 ) -> Changes:
     """What has changed in the repository that *folder* lies in; blocks.
 
@@ -64,6 +65,7 @@ def git_changes(
         staged: Only what is in the index.
         paths: Files and folders below *folder*, or patterns; nothing else is looked at.
         without_private: Take files that may not leave this machine for files that lie outside.
+        most: Bytes of the diff; one with more is refused.
 
     Raises:
         InvalidInputError: No repository, no such commit, a path that leads out, or nothing has changed.
@@ -75,7 +77,7 @@ def git_changes(
         )
     wanted = Wanted(workspace, repository, folder, paths, without_private=without_private)
     try:
-        changes = _changes(repository, wanted, base=base, staged=staged)
+        changes = _changes(repository, wanted, base=base, staged=staged, most=most)
     except OSError as error:
         raise GitError(f"The repository cannot be read ({type(error).__name__}). Check its permissions.") from None
     if not changes.sources and not changes.left_out:
@@ -86,14 +88,14 @@ def git_changes(
     return changes
 
 
-def _changes(repository: Repository, wanted: Wanted, *, base: str | None, staged: bool) -> Changes:
+def _changes(repository: Repository, wanted: Wanted, *, base: str | None, staged: bool, most: int) -> Changes:
     changes = Changes()
     with opened(repository) as git:
         since = _since(git, base)
         if not staged:
             _take_working_files(git, wanted, changes)
             _tell_of_submodules(git, wanted, changes)
-        compare(git, [since], wanted, changes)
+        compare(git, [since], wanted, changes, most=most)
     return changes
 
 
@@ -176,8 +178,12 @@ def _tell_of_submodules(git: Git, wanted: Wanted, changes: Changes) -> None:
             changes.leave_out(wanted.shown(name), "a submodule; to review what changed in it, name it in 'repo'")
 
 
-def compare(git: Git, trees: Sequence[str], wanted: Wanted, changes: Changes) -> None:
-    """Compare two of *trees*, or one with git's private index: first the names, then the lines that may be sent."""
+def compare(git: Git, trees: Sequence[str], wanted: Wanted, changes: Changes, *, most: int = MOST_BYTES) -> None:
+    """Compare two of *trees*, or one with git's private index: first the names, then the lines that may be sent.
+
+    Raises:
+        GitError: It cannot be done, or the diff has more than *most* bytes.
+    """
     raw = pairs(_raw(git, trees, wanted.prefixes()))
     kept = [pair for pair in raw if _may_be_shown(pair, wanted, changes)]
     if not kept:
@@ -185,7 +191,7 @@ def compare(git: Git, trees: Sequence[str], wanted: Wanted, changes: Changes) ->
     names = list(dict.fromkeys(name for pair in kept for name in pair.names))
     about = names if len(names) <= _MOST_NAMED else wanted.prefixes()
     compared = list(pairs(_raw(git, trees, about)))
-    patch = git.run(*_compared(trees), *_AS_PATCH, *trees, "--", *about).decode("utf-8", "replace")
+    patch = git.run(*_compared(trees), *_AS_PATCH, *trees, "--", *about, most=most).decode("utf-8", "replace")
     files = read_diff(patch)
     if sum(pair.sections for pair in compared) != len(files):
         raise GitError("git's diff is not about the files it names. Give 'diff' or 'files' instead.")

@@ -23,7 +23,8 @@ from core.untrusted import clean, one_line
 
 MOST_COMMITS = 100
 _LONGEST_MESSAGE = 1_500
-_MOST_OUTPUT = 8 * 1024 * 1024
+MOST_OUTPUT = 8 * 1024 * 1024
+"""Bytes of what git prints for a model, which is shown a small part of it."""
 _REVISION = re.compile(r"[A-Za-z0-9_@][A-Za-z0-9_./@{}^~+#-]{0,199}")
 _LOG = "%H%x00%an%x00%at%x00%P%x00%B%x1e"
 _PLAIN = ("100644", "100755")
@@ -85,7 +86,7 @@ class Past:
             "--",
             *(wanted.paths or wanted.prefixes()),
         ]
-        told = self._git.run(*command, most=_MOST_OUTPUT).decode("utf-8", "replace")
+        told = self._git.run(*command, most=MOST_OUTPUT).decode("utf-8", "replace")
         return [self._told(entry) for entry in told.split("\x1e") if entry.strip()]
 
     def changed(self, since: str, until: str, paths: Sequence[str]) -> Changes:
@@ -97,7 +98,7 @@ class Past:
         last = self._commit(until)
         first = self._commit(since) if since else self._parent(last)
         changes = Changes()
-        compare(self._git, [first, last], self._wanted(paths), changes)
+        compare(self._git, [first, last], self._wanted(paths), changes, most=MOST_OUTPUT)
         changes.sources = [one for one in changes.sources if not self._is_secret(one.name, one.shown(), changes)]
         return changes
 
@@ -111,7 +112,7 @@ class Past:
         (name,) = wanted.paths
         if reason := wanted.refused(name):
             raise FileRefusedError(f"{path!r} is not shown: {reason}.")
-        entry = self._git.run("ls-tree", "-z", "--full-tree", commit, "--", name, most=_MOST_OUTPUT)
+        entry = self._git.run("ls-tree", "-z", "--full-tree", commit, "--", name, most=MOST_OUTPUT)
         mode, kind, blob = [*entry.partition(b"\t")[0].decode("ascii", "replace").split(" "), "", "", ""][:3]
         if kind != "blob" or mode not in _PLAIN:
             raise FileRefusedError(
@@ -139,7 +140,7 @@ class Past:
             file.id,
             "--",
             name,
-            most=_MOST_OUTPUT,
+            most=MOST_OUTPUT,
         )
         return file, list(_blamed(told.decode("utf-8", "replace")))
 

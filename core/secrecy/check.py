@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
-from core.git_patterns import git_patterns
+from core.git_patterns import good_patterns
 from core.redact import holds_known_secret
 from core.secrecy.names import is_harmless, named_like_a_secret
 from core.secrecy.scan import find_secret, without_invisible
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
 
 _SECRET_WORDS = re.compile(r"secret|credential|passw|token|private|\bkeys?\b|_key|key_|\.env|\.pem|\.key", re.I)
 _BEGINNINGS = ("sk-", "AIza", "xai", "gsk", "pplx")
@@ -70,14 +66,7 @@ def _ignored_by(file: Path, name: str) -> str | None:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    found = _ignoring(tuple(lines)).check_file(name)
+    found = good_patterns(tuple(lines)).check_file(name)
     if found.include is None or found.index is None:
         return None
     return lines[found.index].strip() if found.include else ""
-
-
-def _ignoring(lines: tuple[str, ...]) -> GitIgnoreSpec:
-    """The patterns of an ignore file; a line that git would not understand either is one that matches nothing."""
-    whole = git_patterns(lines) or git_patterns(tuple(line if git_patterns((line,)) else "" for line in lines))
-    assert whole is not None, "each line is a pattern by now"
-    return whole

@@ -12,7 +12,7 @@ from pydantic import Field
 from ai.agents.builtin.ground import LONGEST, Ground
 from ai.agents.function_tools import FunctionTools, tool
 from core.changes.from_git import Changes, git_changes
-from core.changes.past import MOST_COMMITS, Past, past
+from core.changes.past import MOST_COMMITS, MOST_OUTPUT, Past, past
 from core.errors import InvalidInputError
 from core.untrusted import clean
 
@@ -150,7 +150,7 @@ def _unfinished(ground: Ground, repo: str, base: str, paths: Sequence[str]) -> C
     workspace = ground.files
     private = not ground.stays_here
     folder = _folder(ground, repo)
-    changes = git_changes(workspace, folder, base=base or None, paths=paths, without_private=private)
+    changes = git_changes(workspace, folder, base=base or None, paths=paths, without_private=private, most=MOST_OUTPUT)
     kept = []
     for source in changes.sources:
         if workspace.secret_in(source.shown(), source.name):

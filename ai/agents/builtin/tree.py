@@ -15,15 +15,20 @@ from typing import TYPE_CHECKING
 from ai.agents.builtin.ground import Ground
 from core.errors import InvalidInputError
 from core.files.opening import read_below
-from core.git_patterns import git_patterns
+from core.git_patterns import git_patterns, good_patterns
 from core.paths import data_dir
 from core.secrecy.names import named_like_a_secret
+from core.untrusted import one_line
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 MOST_SEEN = 50_000
 """Files and folders that one call looks at."""
+_DEEPEST = 100
+"""Levels of folders."""
+_MOST_IGNORES = 5_000
+"""Lines of one `.gitignore`."""
 _LONGEST_PATTERN = 500
 _LONGEST_IGNORE_FILE = 1_000_000
 _NOT_OURS = frozenset({"node_modules", "__pycache__"})
@@ -90,9 +95,11 @@ class Tree:
         return self.ground.stays_here or not self.ground.files.is_local_only(name)
 
     def _below(self, root: Path) -> Iterator[Seen]:
-        ignored = _Ignored(root)
+        ignored = _Ignored(root, self.left)
         for above, folders, names, folder in _walk(root):
             ignored.enter(above)
+            if above.count("/") >= _DEEPEST - 1 and folders:
+                self._leave_out(folders)
             folders[:] = sorted(
                 name
                 for name in folders
@@ -113,6 +120,13 @@ class Tree:
                 if size is not None and not ignored.has(above, name):
                     yield Seen(root, path, size)
 
+    def _leave_out(self, folders: list[str]) -> None:
+        """Do not go into *folders*: each that is gone into stays open for as long as what lies below is looked at."""
+        folders.clear()
+        told = f"folders deeper than {_DEEPEST} were not looked at"
+        if told not in self.left:
+            self.left.append(told)
+
     def _is_ours(self, path: Path) -> bool:
         ours = data_dir().resolve()
         uploads = self.ground.workspace.uploads
@@ -122,8 +136,9 @@ class Tree:
 class _Ignored:
     """What git ignores below a folder, by the `.gitignore` files in it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, left: list[str]) -> None:
         self._root = root
+        self._left = left
         self._specs: dict[str, GitIgnoreSpec | None] = {}
 
     def enter(self, above: str) -> None:
@@ -133,7 +148,10 @@ class _Ignored:
         except OSError:
             self._specs[above] = None
         else:
-            self._specs[above] = git_patterns(tuple(text.splitlines()))
+            lines = text.splitlines()
+            if len(lines) > _MOST_IGNORES:
+                self._left.append(f"only the first {_MOST_IGNORES:,} lines of {one_line('/'.join(parts))} count")
+            self._specs[above] = good_patterns(tuple(lines[:_MOST_IGNORES]))
 
     def has(self, above: str, name: str, *, is_folder: bool = False) -> bool:
         """Whether the nearest file that says anything of *name* ignores it."""

@@ -135,7 +135,7 @@ def _numbered(lines: Sequence[str], first: int) -> tuple[list[str], int]:
 
 
 async def _searched(ground: Ground, wanted: Wanted, files: str, around: int) -> str:
-    wanted.check()
+    await anyio.to_thread.run_sync(wanted.check)  # an expression of 1,000 characters may take a second to be read
     tree = Tree(ground, files)
     tree.matcher()
     found = await search(wanted, tree)

@@ -62,6 +62,14 @@ async def test_git_is_asked_for_commits_changes_and_lines(ground: Ground) -> Non
     assert re.search(r"t     2  2$", await said("git_blame", path="a.py", first=2))
 
 
+async def test_a_change_that_nobody_could_read_is_not_gone_through(ground: Ground) -> None:
+    folder = ground.workspace.roots[0]
+    (folder / "a.py").write_text("x\n" * 3_000_000)
+    tools = builtin("git", ground)
+    git(folder, "commit", "-qam", "third")
+    assert "larger than 8 MB. Name 'paths'" in (await tools.call("git_diff", {"head": "HEAD"})).error
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

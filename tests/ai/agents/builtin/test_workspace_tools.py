@@ -296,3 +296,23 @@ async def test_what_ripgrep_is_configured_to_do_elsewhere_counts_nothing(
 async def test_a_text_of_utf_16_is_looked_through(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes("first\nthe needle\n".encode("utf-16"))
     assert "notes.txt" in "\n".join(await Asked(tmp_path).lines("search_files", text="needle"))
+
+
+@pytest.mark.usefixtures("both")
+async def test_a_line_of_an_ignore_file_that_is_no_pattern_shows_nothing_that_is_ignored(tmp_path: Path) -> None:
+    laid(tmp_path, {"draft.txt": "needle\n", "open.txt": "needle\n"})
+    for line in ("!", "[z-a]*", "\\", "x" * 5_000):
+        (tmp_path / ".gitignore").write_text(f"{line}\ndraft.txt\n")
+        assert await Asked(tmp_path).lines("list_files") == ["open.txt  (7 bytes)"]
+        assert await Asked(tmp_path).lines("search_files", text="needle") == ["open.txt:1: needle"]
+
+
+async def test_a_tree_without_end_is_looked_at_as_far_as_it_makes_sense(tmp_path: Path) -> None:
+    laid(tmp_path, {"top.txt": "needle\n", ".gitignore": "x\n" * 6_000})
+    laid(tmp_path, {f"{'d/' * 150}far.txt": "needle\n"})
+    listed = await Asked(tmp_path).lines("list_files")
+    assert listed == [
+        "top.txt  (7 bytes)",
+        "[only the first 5,000 lines of .gitignore count]",
+        "[folders deeper than 100 were not looked at]",
+    ]
