@@ -11,22 +11,32 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 MOST_ANSWER = 64 * 1024 * 1024
 """Characters of what is found: whoever asked has to hold them, too."""
 
+AT_ONCE = max(2, min(8, os.cpu_count() or 1))
+"""Processes that read at the same time: each may take its memory, and its time on the clock as if it were alone."""
+_WAITING = 40
+"""Threads that wait for them, so that those of everything else stay free."""
+_LOOK_S = 0.05
+"""Between two looks whether anybody still waits for a process that has not begun."""
 _NEEDED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from subprocess import Popen
+    from threading import BoundedSemaphore
     from types import ModuleType
     from typing import Any, TypeVar
 
     from anyio import CapacityLimiter
+    from anyio.lowlevel import RunVar
 
     T = TypeVar("T")
 
@@ -95,14 +105,58 @@ async def in_thread(reads: Callable[[], T], *, limiter: CapacityLimiter | None =
     leash = Leash()
     token = _leash.set(leash)  # a thread takes the context along
     try:
-        return await run_sync(reads, limiter=limiter, abandon_on_cancel=True)
+        return await run_sync(reads, limiter=limiter or _threads(), abandon_on_cancel=True)
     finally:
         leash.cut()
         _leash.reset(token)
 
 
+def _threads() -> CapacityLimiter:
+    from anyio import CapacityLimiter
+
+    kept = _of_each_loop()
+    limiter = kept.get(None)
+    if limiter is None:
+        limiter = CapacityLimiter(_WAITING)
+        kept.set(limiter)
+    return limiter
+
+
+@cache
+def _of_each_loop() -> RunVar[CapacityLimiter | None]:
+    from anyio.lowlevel import RunVar
+
+    return RunVar("threads")
+
+
+@cache
+def _slots() -> BoundedSemaphore:
+    from threading import BoundedSemaphore
+
+    return BoundedSemaphore(AT_ONCE)
+
+
+@contextmanager
+def _slot(leash: Leash) -> Iterator[None]:
+    """A place among the processes that read.
+
+    Raises:
+        GivenUpError: Nobody waits any more.
+    """
+    slots = _slots()
+    while not slots.acquire(timeout=_LOOK_S):
+        leash.check()
+    try:
+        leash.check()
+        yield
+    finally:
+        slots.release()
+
+
 def found_by(reader: Path, data: bytes, *, memory_bytes: int, seconds: int, **limits: Any) -> dict[str, Any]:
     """What *reader* finds in *data* in *seconds* of processor time, and half as much again on the clock. Blocks.
+
+    Of such processes no more than AT_ONCE run at a time; the others wait for their turn.
 
     Raises:
         OutOfBoundsError: It takes more than it may.
@@ -114,8 +168,10 @@ def found_by(reader: Path, data: bytes, *, memory_bytes: int, seconds: int, **li
     told = order(reader, data, memory_bytes=memory_bytes, cpu_s=seconds, **limits)
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     leash = _leash.get() or Leash()
-    leash.check()
-    with subprocess.Popen(command(), stdin=pipe, stdout=pipe, stderr=null, env=environment()) as process:
+    with (
+        _slot(leash),
+        subprocess.Popen(command(), stdin=pipe, stdout=pipe, stderr=null, env=environment()) as process,
+    ):
         leash.hold(process)
         try:
             said, _ = process.communicate(told, timeout=seconds * 1.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 
+from core import bounded
 from core.bounded import GivenUpError, OutOfBoundsError, found_by, in_thread
 
 
@@ -83,3 +85,37 @@ async def test_cancelling_ends_the_process_and_whatever_its_thread_would_have_be
 
 async def test_what_a_thread_reads_is_given() -> None:
     assert await in_thread(lambda: 7) == 7
+
+
+async def test_of_many_that_read_only_so_many_run_and_the_others_have_their_turn_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, slots = written(tmp_path, f"{CONNECTS}; return {{}}"), threading.BoundedSemaphore(1)
+    monkeypatch.setattr(bounded, "_slots", lambda: slots)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1]).encode()
+        reads = partial(found_by, reader, port, memory_bytes=1 << 30, seconds=60)
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(in_thread, reads)
+                for _ in range(3):
+                    joined, _ = await anyio.to_thread.run_sync(server.accept)
+                    server.setblocking(False)
+                    with joined, pytest.raises(BlockingIOError):
+                        server.accept()
+                    server.setblocking(True)
+    assert slots.acquire(blocking=False)
+
+
+async def test_whoever_waits_for_a_turn_holds_up_nothing_else_and_may_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(bounded, "_slots", lambda: slots)
+    reads = partial(found_by, Path("none.py"), b"", memory_bytes=1 << 30, seconds=60)
+    with slots, anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(60):
+                tasks.start_soon(in_thread, reads)
+            assert await anyio.to_thread.run_sync(lambda: 7) == 7
+            tasks.cancel_scope.cancel()
+    assert slots.acquire(blocking=False)
