@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import anyio.to_thread
 
 from ai.runs.app import App
-from core.errors import MootError
+from core.errors import MootError, StoreError
 from core.people.person import Person
 from core.roles import all_roles
 from core.usage.ledger import days_back
@@ -25,6 +26,8 @@ from server.telegram.speech import languages, say, words
 from server.telegram.store import Change, TelegramStore, put_place
 from server.telegram.turns import Turns
 from server.telegram.values import NewTurn, Place
+
+log = logging.getLogger(__name__)
 
 _LONGEST_DATA = 64
 """Bytes that a button may carry."""
@@ -271,8 +274,11 @@ async def run(asked: Asked) -> Outcome:
         return Outcome(asked.say("no_such_command", command=asked.said.command[:32]))
     try:
         outcome = await command.run(asked)
+    except StoreError as error:  # which says where the database of this installation is
+        log.warning("The command /%s was not done: %s", asked.said.command, error)
+        outcome = Outcome(asked.say("store_away"))
     except MootError as error:
-        return Outcome(asked.say("failed", reason=str(error)))
+        outcome = Outcome(asked.say("failed", reason=str(error)))
     if command.alone and outcome.what is not None and not outcome.what.get("public"):
         return replace(outcome, what={**outcome.what, "private": True})
     return outcome

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import anyio.to_thread
 
 from ai.runs.app import App
-from core.errors import InvalidInputError, MootError
+from core.errors import MootError, StoreError
 from core.people.person import Person, acting_as
 from server.telegram import commands
 from server.telegram.access import Access
@@ -17,6 +19,8 @@ from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.turns import MOST_WAITING, Turns
 from server.telegram.values import NewTurn, Turn
+
+log = logging.getLogger(__name__)
 
 _PANEL_OF = {"debate": "moot/debate", "agree": "moot/consensus"}
 _LONGEST_ALERT = 190
@@ -72,6 +76,9 @@ class Presses:
         try:
             result = await self._app.jobs.result(turn.job) if turn.job else None
             asked = (await self._app.jobs.asked([turn.job])).get(turn.job) if turn.job else None
+        except StoreError as error:
+            await self._away(press, error)
+            return []
         except MootError:
             result = asked = None
         if result is None or (action in _PANEL_OF and not asked):
@@ -102,7 +109,10 @@ class Presses:
         language = press.sender.language
         try:
             await self._app.jobs.approve(turn.job, approval, yes=yes)
-        except (InvalidInputError, MootError):
+        except StoreError as error:  # the buttons stay, for when it is back
+            await self._away(press, error)
+            return
+        except MootError:
             await self._alert(press, say(language, "gone"))
         else:
             self._turns.nudge(turn.id)
@@ -113,6 +123,10 @@ class Presses:
             message_id=press.message,
             reply_markup={"inline_keyboard": []},
         )
+
+    async def _away(self, press: Pressed, error: StoreError) -> None:
+        log.warning("Update %d was not done: %s", press.update, error)
+        await self._alert(press, say(press.sender.language, "store_away"))
 
     async def _choose(self, press: Pressed, person: Person, action: str, wanted: str) -> list[NewTurn]:
         place = await place_of(self._kept, press.spot, press.sender.id)

@@ -177,8 +177,12 @@ class Turns:
         lane.stopped = why
         lane.nudged.set()
         if turn.job and (person := await self._whose(turn)) is not None:
-            with acting_as(person):
-                await self._app.jobs.cancel(turn.job)
+            try:
+                with acting_as(person):
+                    await self._app.jobs.cancel(turn.job)
+            except StoreError:  # it goes on, and may be stopped once more
+                lane.stopped = ""
+                raise
         return True
 
     async def _drain(self, lane: _Lane) -> None:

@@ -187,3 +187,61 @@ async def test_what_is_said_in_the_supergroup_at_once_waits_until_it_is_known(
         bot.api.write("/ask Hello", chat=new, user=OWNER)
         await bot.api.answer("yes", chat=new)
         assert there.is_set() and [one.text for one in bot.api.said(new)] == ["yes"]
+
+
+AWAY = "PostgreSQL (/var/run/secret/moot) does not answer. Start it, or correct MOOT_STORE."
+
+
+async def test_a_store_that_is_away_is_no_command_s_failure_and_its_place_reaches_no_chat(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def away(*_: Any, **__: Any) -> Any:
+        raise StoreError(AWAY)
+
+    async with telegram() as bot:
+        monkeypatch.setattr("server.telegram.commands.forget_all", away)
+        bot.api.write("/forget all")
+        shown = await bot.api.answer("what is kept cannot be reached")
+        assert "No answer" not in shown.text
+        assert not any("secret" in one.text for one in bot.api.shown.values())
+        assert AWAY in caplog.text
+
+
+async def test_what_could_not_be_stopped_while_the_store_was_away_is_stopped_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = Hold("never")
+    async with telegram({"gpt": [slow]}) as bot:
+        bot.api.write("Hello")
+        await slow.reached.wait()
+        jobs = bot.bot.turns._app.jobs
+        cancel, tried = jobs.cancel, [StoreError(AWAY)]
+
+        async def once_away(*given: Any, **more: Any) -> Any:
+            if tried:
+                raise tried.pop()
+            return await cancel(*given, **more)
+
+        monkeypatch.setattr(jobs, "cancel", once_away)
+        bot.api.write("/stop")
+        await bot.api.answer("what is kept cannot be reached")
+        bot.api.write("/stop")
+        await bot.api.answer("stopped")
+        assert bot.app.clients["gpt"].cancelled == 1
+
+
+@pytest.mark.parametrize("data", ["cost", "who", "debate"])
+async def test_a_button_whose_store_is_away_is_not_too_old(monkeypatch: pytest.MonkeyPatch, data: str) -> None:
+    async with telegram({"gpt": ["yes"], "claude": []}) as bot:
+        bot.api.write("Hello")
+        shown = await bot.api.answer("yes")
+        await bot.api.until(lambda: shown.markup and len(shown.markup["inline_keyboard"]) > 1)
+        turn = shown.button("cost:").partition(":")[2]
+
+        async def away(*_: Any, **__: Any) -> Any:
+            raise StoreError(AWAY)
+
+        monkeypatch.setattr(bot.bot.turns._app.jobs, "result", away)
+        bot.api.press(shown, f"{data}:{turn}")
+        (told,) = await bot.api.until(lambda: bot.api.done("answerCallbackQuery"))
+        assert told.given["text"].startswith("That cannot be done now")
