@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     import zipfile
     from collections.abc import Callable, Iterator
 
+_LISTED = "META-INF/manifest.xml"
 _MOST_ENTRIES = 20_000
 _DEEPEST = 256
 _PIECE = 1_048_576
@@ -113,6 +114,22 @@ class Parts:
             parser.Parse(b"", True)
         except (expat.ExpatError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             self.broken.append(type(error).__name__)
+
+    def check_open(self) -> None:
+        """Go on where its parts are not encrypted (OpenDocument 1.3, part 2, 4.8.3).
+
+        Raises:
+            UnreadableError: They are.
+        """
+        import zipfile
+        import zlib
+        from contextlib import suppress
+
+        listed = b""
+        with suppress(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):  # it must not cost the text
+            listed = b"".join(self._pieces(_LISTED)) if _LISTED in self._real else b""
+        if b"encryption-data" in listed:
+            raise UnreadableError("password")
 
     def related(self, name: str) -> dict[str, str]:
         """The parts in the archive that the part *name* leads to, by the ids it calls them (ECMA-376, part 2, 9.3)."""

@@ -41,6 +41,7 @@ def read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = Parts(archive, asked["unpacked_bytes"])
+        parts.check_open()
         out = Out(asked["characters"])
         for begins, read in _KINDS.items():
             if any(name.startswith(begins) for name in parts.names):

@@ -67,6 +67,9 @@ def test_a_text_of_opendocument_is_read() -> None:
     assert "Title" in office_text(archive({"content.xml": content})).text
 
 
+ODF_TEXT = "<d xmlns:text='urn:oasis:names:tc:opendocument:xmlns:text:1.0'><text:p>Hi</text:p></d>"
+
+
 def deep(levels: int) -> str:
     return f"<w:document {W}>{'<w:p>' * levels}{'</w:p>' * levels}</w:document>"
 
@@ -93,6 +96,18 @@ def test_whatever_is_wrong_with_one_ends_in_a_sentence(data: bytes, said: str) -
 def test_a_protected_or_old_one_is_told_apart() -> None:
     with pytest.raises(DocumentError, match="protected by a password, or of an old format"):
         document_of("a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100)
+
+
+def test_a_text_of_opendocument_that_a_password_locks_is_said_to_be_locked() -> None:
+    listed = "<manifest:file-entry manifest:full-path='content.xml'><manifest:encryption-data/></manifest:file-entry>"
+    for part in ("content.xml", "encrypted-package"):
+        with pytest.raises(DocumentError, match="protected by a password"):
+            office_text(archive({part: b"\x8f\x01", "META-INF/manifest.xml": listed}))
+
+
+def test_a_list_of_parts_with_a_doctype_does_not_cost_the_text() -> None:
+    listed = "<!DOCTYPE manifest:manifest PUBLIC '-//OpenOffice.org//DTD Manifest 1.0//EN' 'Manifest.dtd'><m/>"
+    assert office_text(archive({"content.xml": ODF_TEXT, "META-INF/manifest.xml": listed})).text == "Hi"
 
 
 def test_an_archive_that_only_claims_to_be_small_is_stopped_by_what_it_really_holds() -> None:
