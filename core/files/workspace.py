@@ -26,6 +26,8 @@ from core.paths import data_dir
 MAX_TEXT_BYTES = 2 * 1024 * 1024
 MAX_PDF_BYTES = 30 * 1024 * 1024
 MAX_FILES = 200
+MAX_IMAGES = 10
+"""With one question."""
 _SEEN_BY_GLOB = 20_000
 
 

@@ -59,6 +59,10 @@ class Found:
     parts: tuple[Part, ...]
     note: str = ""
 
+    @property
+    def pictures(self) -> list[Part]:
+        return [part for part in self.parts if part.kind == "picture"]
+
 
 class Reader(Protocol):
     """Reads files of one kind."""
@@ -183,9 +187,10 @@ class Attachments:
         """What is in *files*, kept in the area of *person* under the number of the *turn*."""
         fetched = Fetched()
         folder = await anyio.to_thread.run_sync(_folder, person)
+        read: list[tuple[int, SentFile, Found]] = []
         for number, file in enumerate(files):
             try:
-                found = await self._read(file)
+                read.append((number, file, await self._read(file)))
             except TooLargeError:
                 problem = say(language, "file_too_large", name=file.name, most=MOST_FILE_BYTES // _MEGABYTE)
                 fetched.problems.append(problem)
@@ -193,12 +198,12 @@ class Attachments:
                 fetched.problems.append(say(language, "file_unread", name=file.name))
             except (CannotReadError, TelegramError) as error:
                 fetched.problems.append(say(language, "file_failed", name=file.name, reason=str(error)))
-            else:
-                for part in found.parts:
-                    kept = await anyio.to_thread.run_sync(_keep, folder, f"tg{turn}-{number}", part)
-                    (fetched.images if part.kind == "picture" else fetched.files).append(kept)
-                if found.note:
-                    fetched.notes.append(f"{file.name}: {found.note}.")
+        for (number, file, _), found in zip(read, _shared_out([found for _, _, found in read]), strict=True):
+            for part in found.parts:
+                kept = await anyio.to_thread.run_sync(_keep, folder, f"tg{turn}-{number}", part)
+                (fetched.images if part.kind == "picture" else fetched.files).append(kept)
+            if found.note:
+                fetched.notes.append(f"{file.name}: {found.note}.")
         return fetched
 
     async def _read(self, file: SentFile) -> Found:
@@ -208,6 +213,30 @@ class Attachments:
         if reader is None:
             raise UnreadKindError
         return await reader.read(file, await self._api.download(file.id))
+
+
+def _shared_out(read: Sequence[Found]) -> list[Found]:
+    """*read* with no more pictures together than go along with one question: each gives as many as the others."""
+    from core.files.workspace import MAX_IMAGES
+
+    shares = [0] * len(read)
+    for _ in range(MAX_IMAGES):
+        more = [number for number, found in enumerate(read) if shares[number] < len(found.pictures)]
+        if more:
+            shares[min(more, key=lambda number: shares[number])] += 1
+    return [_with_pictures(found, share, MAX_IMAGES) for found, share in zip(read, shares, strict=True)]
+
+
+def _with_pictures(found: Found, share: int, most: int) -> Found:
+    """*found* with so many of its pictures, at even distances."""
+    pictures = found.pictures
+    if len(pictures) <= share:
+        return found
+    taken = [pictures[number * len(pictures) // share] for number in range(share)]
+    told = f"{share or 'none'} of its {len(pictures)} pictures" if len(pictures) > 1 else "left out"
+    others = [part for part in found.parts if part.kind != "picture"]
+    notes = [found.note, f"{told}, since {most} go along with one question"]
+    return Found((*others, *taken), ", ".join(note for note in notes if note))
 
 
 def forget_files(person: Person, turns: Sequence[int]) -> None:

@@ -13,6 +13,7 @@ from ai.request import check_request
 from ai.roster.roster import Roster
 from ai.runs.run import Run
 from core.errors import InvalidInputError, MootError, NoAnswerError
+from core.files.workspace import MAX_IMAGES
 from core.limits.budget_rows import Estimate
 from core.untrusted import quoted
 from core.values import Answer, Deadlines, Effort, Failure, Outcome, Request
@@ -44,7 +45,7 @@ Background = bool
 SeatTools = Annotated[list[str] | None, Field(max_length=20)]
 RoleName = Annotated[str | None, Field(description="E.g. reviewer, architect.")]
 Files = Annotated[list[str] | None, Field(description="Text, code, PDF; patterns too.", max_length=50)]
-Images = Annotated[list[str] | None, Field(max_length=10)]
+Images = Annotated[list[str] | None, Field(max_length=MAX_IMAGES)]
 
 
 class Said(BaseModel):

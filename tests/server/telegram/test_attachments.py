@@ -8,11 +8,26 @@ from typing import Any
 
 import pytest
 from hostile_archives import word
+from open_telegram import telegram
 from PIL import Image
+from samples import PNG
 
 from core.files import documents
 from core.files.workspace import MAX_TEXT_BYTES
-from server.telegram.attachments import CannotReadError, Found, Part, Pictures, Texts, UnreadKindError, _keep
+from core.media import recording
+from core.media.recording import Recording
+from core.values import Image as Picture
+from server.telegram import bot
+from server.telegram.attachments import (
+    CannotReadError,
+    Found,
+    Part,
+    Pictures,
+    Texts,
+    UnreadKindError,
+    _keep,
+    _shared_out,
+)
 from server.telegram.incoming import SentFile, _file
 
 
@@ -102,3 +117,47 @@ def test_any_name_can_be_kept_and_stays_in_its_folder(tmp_path: Path, name: str)
 )
 def test_a_long_name_keeps_its_end_which_tells_what_the_file_is(name: str, called: str) -> None:
     assert _file({"file_id": "f", "file_name": name}, "document", "file", "").name == called
+
+
+def of(*pictures: str, note: str = "") -> Found:
+    return Found((Part("words.txt", b"x"), *(Part(name, b"x", "picture") for name in pictures)), note)
+
+
+def test_more_pictures_than_go_along_with_one_question_are_shared_out_and_that_is_told() -> None:
+    film = of("0s", "1s", "2s", "3s", note="no sound")
+    shared = _shared_out([film, of("photo"), film, film])
+    assert [[part.name for part in found.pictures] for found in shared] == [
+        ["0s", "1s", "2s"],
+        ["photo"],
+        *[["0s", "1s", "2s"]] * 2,
+    ]
+    assert shared[0].note == "no sound, 3 of its 4 pictures, since 10 go along with one question"
+    assert shared[1] == of("photo") and all(found.parts[0].name == "words.txt" for found in shared)
+    assert [found.note for found in _shared_out([of(str(number)) for number in range(11)])][9:] == [
+        "",
+        "left out, since 10 go along with one question",
+    ]
+
+
+async def test_an_album_of_videos_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def seen(data: bytes, **asked: Any) -> Recording:
+        return Recording((), tuple((float(at), Picture(PNG, "image/png")) for at in range(4)))
+
+    monkeypatch.setattr(bot, "can_listen", lambda: None)
+    monkeypatch.setattr(recording, "read_recording", seen)
+    async with telegram({"gpt": ["Cats."]}) as opened:
+        for number in range(3):
+            video = {"file_id": opened.api.file(b"film"), "file_size": 4, "mime_type": "video/mp4"}
+            opened.api.write(video=video, media_group_id="a", **({} if number else {"caption": "What?"}))
+        await opened.api.answer("3 of its 4 pictures")
+        await opened.api.answer("Cats.")
+        parts = opened.app.clients["gpt"].requests[0].messages[-1].parts
+    assert sum(isinstance(part, Picture) for part in parts) == 10
+
+
+async def test_a_panel_that_looks_at_no_pictures_says_so() -> None:
+    async with telegram({"gpt": [], "claude": []}) as opened:
+        photo = [{"file_id": opened.api.file(PNG), "width": 1, "height": 1, "file_size": len(PNG)}]
+        command = [{"type": "bot_command", "offset": 0, "length": 7}]
+        opened.api.write(photo=photo, caption="/debate What is it?", caption_entities=command)
+        await opened.api.answer("looks at no pictures. Ask a single AI about them")
