@@ -154,8 +154,11 @@ def memory_place(thread: str) -> MemoryPlace:
 
 
 def shared_folder(thread: str) -> str:
-    """Whose folder a thread is in that everybody in a group shares: nobody's, who could be asked for anything else."""
-    return f"tg.group.{thread.replace('-', 'n')}"
+    """Whose folder a thread is in that everybody in a group shares: nobody's, who could be asked for anything else.
+
+    It is the same for all conversations of a chat and topic, since what was said in earlier ones belongs to it.
+    """
+    return f"tg.group.{'.'.join(thread.split('.')[:3]).replace('-', 'n')}"
 
 
 def _origin(turn: Turn, fetched: Fetched) -> Origin:

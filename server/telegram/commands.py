@@ -17,10 +17,10 @@ from core.errors import MootError, StoreError
 from core.people.person import Person
 from core.roles import all_roles
 from core.usage.ledger import days_back
-from server.telegram.forgetting import forget_all, forget_answered, forget_last
+from server.telegram.forgetting import forget_all, forget_answered, forget_last, said_together
 from server.telegram.incoming import Said
 from server.telegram.members import Members
-from server.telegram.questions import default_agent, question_turn
+from server.telegram.questions import LONGEST, default_agent, question_turn
 from server.telegram.remembering import recalled_last, remembered
 from server.telegram.speech import languages, say, words
 from server.telegram.store import Change, TelegramStore, put_place
@@ -110,6 +110,8 @@ def _question(asked: Asked, agent: str, text: str) -> Outcome:
         return Outcome(asked.say("no_ais"))
     if not text.strip() and not asked.said.quote and not asked.said.files:
         return Outcome(asked.say("need_question", command=asked.said.command))
+    if len(text) > LONGEST:
+        return Outcome(asked.say("too_long", most=LONGEST))
     return Outcome(ask=question_turn(asked.parts or [asked.said], asked.place, agent, asked.language, text=text))
 
 
@@ -208,7 +210,11 @@ async def _forget(asked: Asked) -> Outcome:
     else:
         return Outcome(asked.say("forget_how"))
     told = asked.say("forgotten", count=gone.count) if gone.count else asked.say("forget_nothing")
-    return Outcome({"text": "\n".join([told["text"], *gone.notes])})
+    notes = [*gone.notes]
+    own = said == "all" and asked.said.spot.group and not asked.place.shared
+    if own and await said_together(asked.app, asked.place):
+        notes.append(say(asked.language, "forget_together"))
+    return Outcome({"text": "\n".join([told["text"], *notes])})
 
 
 async def _status(asked: Asked) -> Outcome:

@@ -14,7 +14,7 @@ from core.memory.scope import Scope
 from core.memory.threads import USER
 from core.people.person import Person
 from server.telegram.access import person_of
-from server.telegram.asking import memory_place
+from server.telegram.asking import memory_place, shared_folder
 from server.telegram.attachments import forget_files
 from server.telegram.members import Members
 from server.telegram.remembering import threads_of
@@ -53,6 +53,15 @@ async def forget_answered(
     if shown is not None and shown.place != place.key:
         return Gone()
     return await _forget(app, kept, turns, person, place, [str(shown.asked if shown else message)])
+
+
+async def said_together(app: App, place: Place) -> bool:
+    """Whether anything is kept of what everybody said at *place* in one conversation, which it is no more."""
+    return await anyio.to_thread.run_sync(_together, app, Person(shared_folder(place.thread)))
+
+
+def _together(app: App, nobody: Person) -> bool:
+    return (nobody.folder() / "threads.db").exists() and bool(app.materials_of(nobody).threads.all())
 
 
 async def _forget(

@@ -79,3 +79,11 @@ def test_a_word_of_one_sign_is_found(threads: Threads) -> None:
 def test_a_time_before_all_time_is_none() -> None:
     assert asked_of("on 0001-01-01", datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=-5)))).span is not None
     assert asked_of("on 0001-01-01", NOON).span is None
+
+
+def test_a_run_of_letters_without_end_is_read_once(threads: Threads) -> None:
+    """Read again from each of its letters, it would take hours, and hold up everybody."""
+    endless = "z" * 300_000
+    threads.add("a", [Turn(USER, f"boat {endless}"), Turn(USER, f"boat 42 {endless}")]).result(5)
+    found = Memory(threads).search(Scope.of_thread("a"), f"Which boat 42? {endless}", now=NOON)
+    assert found.passages[0].text.startswith("boat 42")

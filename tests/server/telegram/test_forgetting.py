@@ -162,3 +162,29 @@ async def test_of_what_a_guest_asked_elsewhere_no_byte_is_left_once_it_is_answer
         await bot.api.until(lambda: bot.api.done("answerGuestQuery"))
         await seen(lambda: not bot.bot.turns.under_way)
         assert await found() == []
+
+
+async def test_all_of_a_shared_conversation_is_forgotten_with_those_before_it() -> None:
+    async with telegram({"gpt": ["Noted.", "Fine."]}, group=True) as bot:
+        bot.api.write("/memory shared", chat=GROUP, user=7)
+        await bot.api.answer("one conversation", chat=GROUP)
+        bot.api.write(f"/ask My {CANARY} is called Otto.", chat=GROUP, user=7)
+        await bot.api.answer("Noted.", chat=GROUP)
+        bot.api.write("/new Hello", chat=GROUP, user=7)
+        await bot.api.answer("Fine.", chat=GROUP)
+        bot.api.write("/forget all", chat=GROUP, user=7)
+        await bot.api.answer("Forgotten: 4 ", chat=GROUP)
+        assert await found() == []
+
+
+async def test_who_forgets_all_hears_that_what_everybody_said_together_is_kept() -> None:
+    async with telegram({"gpt": ["Noted."]}, group=True) as bot:
+        for which in ("shared", "own"):
+            bot.api.write(f"/memory {which}", chat=GROUP, user=7)
+            await bot.api.answer("one conversation" if which == "shared" else "of their own", chat=GROUP)
+            if which == "shared":
+                bot.api.write(f"/ask My {CANARY} is called Otto.", chat=GROUP, user=7)
+                await bot.api.answer("Noted.", chat=GROUP)
+        bot.api.write("/forget all", chat=GROUP, user=7)
+        await bot.api.answer("nothing to forget here.\nWhat everybody said here", chat=GROUP)
+        assert await found() != []
