@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -33,7 +34,8 @@ from core.untrusted import one_line
 from server.mcp_client.endpoint import endpoint
 from server.mcp_client.failures import ChangedError, ToolServerError
 from server.mcp_client.guard import Guard
-from server.mcp_client.program import ANSWER_TOO_LONG, NotStartedError, Said, program
+from server.mcp_client.messages import ANSWER_TOO_LONG, ANSWER_UNREADABLE
+from server.mcp_client.program import NotStartedError, Said, program
 
 T = TypeVar("T")
 
@@ -45,6 +47,9 @@ _GOODBYE_S = 3.0
 _NOT_DONE = (METHOD_NOT_FOUND, INVALID_PARAMS, HEADER_MISMATCH)
 """Errors by which a server says that it has done nothing."""
 _LONGEST_QUOTE = 300
+_NO_MCP = "answered with what is no valid MCP. Tell its maker, or try another version."
+_OF_OURS = re.compile(r"Connection closed|Request '.*' timed out")
+"""What the client itself says, by codes that servers use, too."""
 
 _MOOT = Implementation(name="moot", version=version("moot-mcp"))
 
@@ -152,8 +157,7 @@ class Connection:
                 except MCPError as error:
                     raise await self._failed(error, held, limit_s) from None
                 except ValidationError:
-                    text = f"{self.name!r} answered with what is no valid MCP. Tell its maker, or try another version."
-                    raise ToolServerError(text, sent=True) from None
+                    raise ToolServerError(f"{self.name!r} {_NO_MCP}", sent=True) from None
                 except Exception as error:  # of the transport, such as a write that timed out
                     held.scope.cancel()
                     text = f"{self.name!r} was lost ({type(error).__name__}). It is started again once it is needed."
@@ -179,12 +183,14 @@ class Connection:
     async def _failed(self, error: MCPError, held: _Held, limit_s: float) -> ToolServerError:
         """What *error* means for whoever asked."""
         code, name = error.code, self.name
-        if code == REQUEST_TIMEOUT:
+        if code == ANSWER_UNREADABLE:
+            return ToolServerError(f"{name!r} {_NO_MCP}", sent=True)
+        if code == REQUEST_TIMEOUT and _OF_OURS.fullmatch(error.message):
             text = f"{name!r} did not answer within {limit_s:g} s. Raise its 'timeout', or ask for less."
             return ToolServerError(text, sent=True)
         if code == ANSWER_TOO_LONG:
             return ToolServerError(f"{name!r}: {error.message}. Ask for less at once.", sent=True)
-        if code == CONNECTION_CLOSED or error.message == "Session terminated":
+        if _is_lost(error):
             held.scope.cancel()  # an address does not tell by itself that nobody is there any more
             with anyio.move_on_after(_GOODBYE_S):
                 await held.over.wait()
@@ -285,14 +291,22 @@ class Connection:
         match error:
             case NotStartedError():
                 return str(error)
-            case MCPError() if error.code == CONNECTION_CLOSED:
+            case MCPError() if _is_lost(error):
                 return ""
             case MCPError():
                 return f"it did not let Moot in: {one_line(redact(error.message), _LONGEST_QUOTE).rstrip('.')}"
             case ValidationError():
                 return "what it answers is no valid MCP"
+            case RuntimeError() if "protocol version" in str(error):
+                return "it speaks a version of MCP that Moot does not know"
             case _:
                 return f"the connection failed ({type(error).__name__})"
+
+
+def _is_lost(error: MCPError) -> bool:
+    """Whether the client says by *error* that nobody is there any more; servers use its code for other errors."""
+    lost = error.code == CONNECTION_CLOSED and _OF_OURS.fullmatch(error.message) is not None
+    return lost or error.message == "Session terminated"
 
 
 async def _set_off(event: anyio.Event, scope: anyio.CancelScope) -> None:

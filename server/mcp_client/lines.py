@@ -54,6 +54,11 @@ class Lines:
         return first if size <= self._longest else TooLong(size, _request(first, last))
 
 
+def request_of(line: bytes) -> str | int | None:
+    """The id of what *line* answers, which is no JSON, as far as it can be told."""
+    return None if b'"method"' in line[:_KEPT_END] else _request(line[:_KEPT_END], line[-_KEPT_END:])
+
+
 def _request(first: bytes, last: bytes) -> str | int | None:
     found = _ID_FIRST.search(first) or _ID_LAST.search(last)
     if found is None:

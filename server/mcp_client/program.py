@@ -17,14 +17,12 @@ import anyio.abc
 import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp.types import ErrorData, JSONRPCError, jsonrpc_message_adapter
 
 from core.programs import Group, basic_environment
 from server.mcp_client.guard import Guard
 from server.mcp_client.lines import Lines, TooLong
+from server.mcp_client.messages import message_of
 
-ANSWER_TOO_LONG = -32099
-"""The code of the error that stands for an answer which is not read; ours, no server's."""
 _KEPT_OF_STDERR = 4_096
 _LEAVE_S = 2.0
 """How long a program may take to end by itself once its stdin is closed."""
@@ -167,25 +165,9 @@ async def _read(
 
 
 async def _message(line: bytes | TooLong) -> SessionMessage | None:
-    """What the client reads of *line*; None for what is no message: print() in a server is not our end."""
-    if isinstance(line, TooLong):
-        if line.request is None:
-            return None
-        text = f"the answer has {line.size:,} bytes, and is not read"
-        return SessionMessage(
-            JSONRPCError(jsonrpc="2.0", id=line.request, error=ErrorData(code=ANSWER_TOO_LONG, message=text))
-        )
-    if not line.lstrip().startswith(b"{"):
-        return None
-    try:
-        if len(line) < _READ_BESIDE:
-            return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-        message = await anyio.to_thread.run_sync(
-            lambda: jsonrpc_message_adapter.validate_json(line, by_name=False), abandon_on_cancel=True
-        )
-        return SessionMessage(message)
-    except ValueError:
-        return None
+    if isinstance(line, TooLong) or len(line) < _READ_BESIDE:
+        return message_of(line)
+    return await anyio.to_thread.run_sync(message_of, line, abandon_on_cancel=True)
 
 
 async def _read_stderr(process: anyio.abc.Process, said: Said) -> None:

@@ -189,14 +189,21 @@ async def serve(fake: Fake) -> None:
         await anyio.sleep_forever()
 
 
-def answer_by_hand(mode: str) -> None:
-    """A server of the old revision without the package, which keeps a server from doing this."""
+def answer_by_hand(mode: str, said: str = "") -> None:
+    """A server of the old revision without the package, which keeps a server from doing this.
+
+    In the mode `says` it answers a call with *said*, in which ID stands for the one of the request.
+    """
     turned = False
     if mode == "garbage":
         print("Starting up ...\nnull\n[1, 2]", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         if "id" not in asked:
+            continue
+        if mode == "says" and asked["method"] == "tools/call":
+            sys.stdout.buffer.write(said.replace("ID", str(asked["id"])).encode("latin-1") + b"\n")
+            sys.stdout.buffer.flush()
             continue
         if mode == "late" and asked["method"] == "tools/call" and asked["params"]["name"] == "slow":
             late = asked["id"]
@@ -241,7 +248,7 @@ if __name__ == "__main__":
         sys.exit(7)
     if chosen == "mute":
         time.sleep(600)
-    if chosen in ("garbage", "late", "turns"):
-        answer_by_hand(chosen)
+    if chosen in ("garbage", "late", "turns", "says"):
+        answer_by_hand(chosen, *rest)
     else:
         anyio.run(serve, Fake(chosen, Path(rest[0]) if rest else None))
