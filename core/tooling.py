@@ -22,6 +22,23 @@ ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.*-]{1,128}$")
 """A tool, or several: `*` stands for any letters."""
 
 
+def fits(name: str, pattern: str) -> bool:
+    """Whether *name* is what *pattern* says, in which `*` stands for any letters; however many, it takes one look."""
+    first, *others = pattern.split("*")
+    if not others:
+        return name == pattern
+    *inner, last = others
+    at, end = len(first), len(name) - len(last)
+    if end < at or not (name.startswith(first) and name.endswith(last)):
+        return False
+    for piece in inner:
+        found = name.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
+
+
 class AgentConfig(Strict):
     """One entry of `agents`: an AI with tools and limits, under a name that stands wherever an AI's name does."""
 

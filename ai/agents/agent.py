@@ -37,6 +37,8 @@ from core.values import Answer, Failure, Message, Request, Response, Text
 _SEAT = "agent"
 """Under what name a client of the program's own is asked."""
 _BETWEEN = "\n\n"
+_MOST = 1_000_000_000_000
+"""Of dollars, tokens or seconds that may be set as a limit: more is none."""
 
 
 class Agent(AsyncAIClient):
@@ -227,10 +229,12 @@ def _built_in(names: Sequence[str]) -> list[Tools]:
 def _check(max_turns: int, usd: float | None, tokens: int | None, seconds: float | None) -> None:
     if not isinstance(max_turns, int) or isinstance(max_turns, bool) or max_turns < 1:
         raise InvalidInputError(f"'max_turns' is {max_turns!r}: give a whole number from 1 on.")
+    kinds: Mapping[str, Any] = {"budget_tokens": int}
     for name, value in (("budget_usd", usd), ("budget_tokens", tokens), ("timeout_s", seconds)):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (number and value > 0):
-            raise InvalidInputError(f"{name!r} is {value!r}: give a number above 0, or leave it out for no limit.")
+        number = isinstance(value, kinds.get(name, int | float)) and not isinstance(value, bool)
+        if value is not None and not (number and 0 < value <= _MOST):
+            what = "whole number" if name in kinds else "number"
+            raise InvalidInputError(f"{name!r} is {value!r}: give a {what} above 0, or leave it out for no limit.")
 
 
 def _check_kinds(*, tools: object, system: object, name: object, approvals: object, approve: object) -> None:

@@ -86,11 +86,15 @@ class ToolCalls:
         for number, call in enumerate(calls):
             spec, result = self._tools.spec(call.name), results[number]
             if not result.known:
-                self._unsure.add(signature(call))
+                self.unsure_of(call)
             elif spec is not None and not spec.read_only and result.success:
                 kept = self._seen[signature(call)]
                 self._seen.clear()
                 self._seen[signature(call)] = kept
+
+    def unsure_of(self, call: ToolCall) -> None:
+        """Note that nobody knows whether *call* happened: from now on a person is asked before it is made again."""
+        self._unsure.add(signature(call))
 
     def refused(self, call: ToolCall, *, cut: bool) -> str | None:
         """Why *call* is not made; None where it may be. *cut*: the turn ended in the middle of it, perhaps."""
@@ -164,6 +168,8 @@ class _Turn:
             self._waiting.append(error)
             return
         self.results[number] = result
+        if not result.known:  # the same call may stand in this turn once more
+            self._calls.unsure_of(call)
         self._note(number, call, result, seconds)
 
     async def _result(self, where: str, call: ToolCall) -> tuple[ToolExecutionResult, float]:

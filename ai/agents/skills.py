@@ -10,7 +10,6 @@ that a server serves may not say what is allowed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from ai.agents.function_tools import FunctionTools, tool
 from ai.agents.offered import ToolExecutionResult
 from core.errors import InvalidInputError
 from core.skills.skill import MAIN, Skill, SkillError
+from core.tooling import fits
 from core.untrusted import clean
 from core.values import ToolSpec
 
@@ -166,15 +166,12 @@ def _patterns(skill: Skill) -> tuple[str, ...] | None:
 
 
 def _allows(patterns: Sequence[str], called: str) -> bool:
-    return called in (LOAD, READ) or any(_as_called(pattern).fullmatch(called) for pattern in patterns)
+    return called in (LOAD, READ) or any(fits(called, _as_called(one)) for one in patterns if "(" not in one)
 
 
-def _as_called(pattern: str) -> re.Pattern[str]:
-    """What *pattern* stands for in our names of tools."""
-    if "(" in pattern:
-        return re.compile("")  # the name of none
-    name = _HOSTS_NAMES.get(pattern, pattern.removeprefix("mcp__").replace(".", "__"))
-    return re.compile(".*".join(map(re.escape, re.sub(r"\*+", "*", name).split("*"))))
+def _as_called(pattern: str) -> str:
+    """*pattern* in our names of tools."""
+    return _HOSTS_NAMES.get(pattern, pattern.removeprefix("mcp__").replace(".", "__"))
 
 
 def _cut(text: str, otherwise: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Any
 
 from core.errors import InvalidInputError
@@ -21,6 +23,7 @@ LONGEST_COMPATIBILITY = 500
 _LONGEST_PATH = 500
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _TOOL = re.compile(r"[^\s,()]+(?:\([^()]*\))?")
+_ALLOWING = "allowedtools"
 _EACH = ("license", "compatibility")
 
 Read = Callable[[str], Awaitable[bytes]]
@@ -148,15 +151,29 @@ def check_head(head: Mapping[str, Any]) -> str:
         raise FrontmatterError(f"has a 'compatibility' of more than {LONGEST_COMPATIBILITY} characters. Shorten it.")
     if not isinstance(head.get("metadata", {}), dict):
         raise FrontmatterError("has a 'metadata' in its head that is no mapping. Write 'key: value' below it.")
+    _check_allowed(head)
+    return description
+
+
+def _check_allowed(head: Mapping[str, Any]) -> None:
+    """Refuse a head that says something of tools, and not in the one way that is read."""
     for key in head:
-        if key != "allowed-tools" and re.sub(r"[\s_-]", "", key).casefold() == "allowedtools":
+        if key != "allowed-tools" and (key == "<<" or _looks_like_allowing(key)):
             raise FrontmatterError(
                 f"writes {key[:80]!r} in its head, which would allow every tool. Write 'allowed-tools'."
             )
     tools = head.get("allowed-tools", "")
     if not isinstance(tools, str) and not (isinstance(tools, list) and all(isinstance(one, str) for one in tools)):
         raise FrontmatterError("has an 'allowed-tools' in its head that is no text. Write names with blanks between.")
-    return description
+    for text in [tools] if isinstance(tools, str) else tools:
+        if _TOOL.sub("", text).strip(" \t\r\n,"):
+            raise FrontmatterError("has an 'allowed-tools' in its head whose brackets do not fit. Correct them.")
+
+
+def _looks_like_allowing(key: str) -> bool:
+    """Whether a reader would take *key* for `allowed-tools`: with hidden or foreign letters, or by a slip."""
+    plain = re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", clean(key))).casefold()
+    return len(plain) < 2 * len(_ALLOWING) and SequenceMatcher(None, plain, _ALLOWING).ratio() >= 0.9
 
 
 def head_of(name: str, data: bytes) -> tuple[dict[str, Any], str]:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
-from core.tooling import Policy
+from core.tooling import Policy, fits
 
 _STRICTNESS: dict[Policy, int] = {"allow": 0, "ask": 1, "never": 2}
 
 
 def decided(tool: str, approvals: Mapping[str, Policy]) -> Policy | None:
     """The policy for *tool*, or None; of two patterns that are as exact, the stricter one."""
-    fitting = [(name, policy) for name, policy in approvals.items() if _fits(tool, name)]
+    fitting = [(name, policy) for name, policy in approvals.items() if fits(tool, name)]
     if not fitting:
         return None
     return max(fitting, key=lambda one: ("*" not in one[0], len(one[0].replace("*", "")), _STRICTNESS[one[1]]))[1]
 
 
 def matches(tool: str, patterns: Iterable[str]) -> bool:
-    return any(_fits(tool, pattern) for pattern in patterns)
-
-
-def _fits(tool: str, pattern: str) -> bool:
-    if "*" not in pattern:
-        return tool == pattern
-    return re.fullmatch(".*".join(map(re.escape, re.split(r"\*+", pattern))), tool) is not None
+    return any(fits(tool, pattern) for pattern in patterns)

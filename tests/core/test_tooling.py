@@ -8,7 +8,7 @@ import pytest
 
 from ai.agents.builtin.named import BUILT_IN
 from ai.agents.sub_agents import ASK
-from core.tooling import BUILT_IN_TOOLS, check_agents, check_servers
+from core.tooling import BUILT_IN_TOOLS, check_agents, check_servers, fits
 
 URL = "http://127.0.0.1:9/mcp"
 
@@ -61,3 +61,23 @@ def test_no_agent_is_called_as_all_ais_together_are() -> None:
     problems: list[str] = []
     assert check_agents({"all": {}, "gpt": {}, "mine": {}}, problems, taken=["gpt"]).keys() == {"mine"}
     assert "agents.all" in problems[0] and "agents.gpt" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "others"),
+    [
+        ("read", ["read"], ["reads", "", "rea"]),
+        ("*", ["read", ""], []),
+        ("git_*", ["git_log", "git_"], ["git", "xgit_log"]),
+        ("*_log", ["git_log", "_log"], ["log", "git_logs"]),
+        ("a*a", ["aa", "aba"], ["a", "ab"]),
+        ("a**b*c", ["abc", "axbyc"], ["acb", "abcd"]),
+        ("*b*b*", ["bb", "abcbd"], ["b", "abc"]),
+        ("a.c[d]?", ["a.c[d]?"], ["abcd", "a.cdx"]),
+        ("*a" * 64 + "b", [], ["a" * 128, "b"]),
+    ],
+)
+def test_a_star_stands_for_any_letters_and_nothing_else_for_others(
+    pattern: str, fitting: list[str], others: list[str]
+) -> None:
+    assert all(fits(name, pattern) for name in fitting) and not any(fits(name, pattern) for name in others)

@@ -206,10 +206,12 @@ async def test_a_call_whose_outcome_is_unknown_is_not_made_again_without_a_word(
         return ToolExecutionResult.failed("it timed out.", known=False)
 
     tools = Recorder(does)
-    same = calling(("write", {"x": 1}))
+    same, twice = calling(("write", {"x": 1})), calling(("write", {"x": 1}), ("write", {"x": 1}))
     _, requests = await ran(same, same, "Unsure.", tools=tools)
     assert len(tools.calls) == 1
     assert "not known" in results(requests[1])[0].content and "not known" in results(requests[2])[0].content
+    _, requests = await ran(twice, "Unsure.", tools=(again := Recorder(does)))
+    assert len(again.calls) == 1 and all("not known" in one.content for one in results(requests[1]))
 
 
 async def test_time_that_is_up_ends_the_turn_under_way_and_gives_what_there_is() -> None:

@@ -302,6 +302,9 @@ async def test_only_true_is_a_persons_yes(word: Any) -> None:
         assert await agent.chat("Go") == "Done." and not called
 
 
+LIMITS = ("budget_usd", "budget_tokens", "timeout_s")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -313,6 +316,9 @@ async def test_only_true_is_a_persons_yes(word: Any) -> None:
         ({"approve": 5}, "'approve' has to be an async function"),
         ({"max_turns": True}, "'max_turns' is True"),
         ({"budget_tokens": True}, "'budget_tokens' is True"),
+        ({"budget_tokens": 0.5}, "'budget_tokens' is 0.5: give a whole number"),
+        *(({name: float(odd)}, f"'{name}' is {odd}") for name in LIMITS for odd in ("nan", "inf", "-inf")),
+        *(({name: 10**400}, f"'{name}' is 1000") for name in LIMITS),
     ],
 )
 def test_an_agent_of_odd_values_is_one_sentence(options: dict[str, Any], said: str) -> None:
