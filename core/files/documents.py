@@ -188,7 +188,7 @@ def _plain(found: dict[str, Any]) -> Document:
             told = [*notes, f"cut after {LONGEST_TEXT:,} characters"] if cut else notes
             return Document(text, tuple(told))
         case {"text": str()}:
-            raise DocumentError("holds no text. Send pictures of it instead.")
+            raise DocumentError("holds no text that can be read. Send pictures of it instead.")
         case {"problem": "password"}:
             raise DocumentError("is protected by a password, or against copying. Save it without that.")
         case {"problem": "MemoryError"}:
