@@ -153,6 +153,13 @@ def memory_place(thread: str) -> MemoryPlace:
     return MemoryPlace(f"telegram {chat}", "" if topic == "0" else topic)
 
 
+def message_name(thread: str, chat: int, message: int) -> str:
+    """What memory calls *message*: with its chat where that is a supergroup now, which counts anew; of those of the
+    group before, which are below 0, the number that they had there."""
+    moved = thread.split(".")[1] != str(chat)
+    return f"{chat}/{message}" if moved and message > 0 else str(abs(message))
+
+
 def shared_folder(thread: str) -> str:
     """Whose folder a thread is in that everybody in a group shares: nobody's, who could be asked for anything else.
 
@@ -164,4 +171,5 @@ def shared_folder(thread: str) -> str:
 def _origin(turn: Turn, fetched: Fetched) -> Origin:
     files = tuple(f"{UPLOADS}/{name}" for name in (*fetched.files, *fetched.images))
     shared = shared_folder(turn.thread) if "shared" in turn.what else ""
-    return Origin(memory_place(turn.thread), f"telegram {turn.user}", str(turn.asked), files, shared)
+    message = message_name(turn.thread, turn.spot.chat, turn.asked)
+    return Origin(memory_place(turn.thread), f"telegram {turn.user}", message, files, shared)

@@ -206,7 +206,7 @@ class Bubble:
         """Send a message that only says that an answer comes, and remember it."""
         text, language = say(self._turn.language, "thinking"), self._turn.language
         more: dict[str, Any] = {}
-        if number == 0 and self._turn.asked:
+        if number == 0 and self._turn.asked > 0:
             more["reply_parameters"] = {"message_id": self._turn.asked, "allow_sending_without_reply": True}
         if number == 0:
             more["reply_markup"] = {"inline_keyboard": stop_button(self._turn.id, language)}

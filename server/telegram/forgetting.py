@@ -14,7 +14,7 @@ from core.memory.scope import Scope
 from core.memory.threads import USER
 from core.people.person import Person
 from server.telegram.access import person_of
-from server.telegram.asking import memory_place, shared_folder
+from server.telegram.asking import memory_place, message_name, shared_folder
 from server.telegram.attachments import forget_files
 from server.telegram.members import Members
 from server.telegram.remembering import threads_of
@@ -52,7 +52,14 @@ async def forget_answered(
     shown = await anyio.to_thread.run_sync(kept.shown_by, place.chat, message)
     if shown is not None and shown.place != place.key:
         return Gone()
-    return await _forget(app, kept, turns, person, place, [str(shown.asked if shown else message)])
+    return await _forget(
+        app,
+        kept,
+        turns,
+        person,
+        place,
+        [_named(shown, place) if shown else message_name(place.thread, place.chat, message)],
+    )
 
 
 async def said_together(app: App, place: Place) -> bool:
@@ -102,7 +109,7 @@ async def _end(kept: TelegramStore, turns: Turns, place: Place, messages: Sequen
 async def _asked(kept: TelegramStore, place: Place, messages: Sequence[str] | None) -> list[Turn]:
     """The questions of *place* in *messages*, or all of them, the newest first."""
     found = await anyio.to_thread.run_sync(kept.turns_in, place.key)
-    return [turn for turn in found if messages is None or str(turn.asked) in messages]
+    return [turn for turn in found if messages is None or _named(turn, place) in messages]
 
 
 async def _last(app: App, kept: TelegramStore, person: Person, place: Place, count: int) -> list[str]:
@@ -113,8 +120,13 @@ async def _last(app: App, kept: TelegramStore, person: Person, place: Place, cou
     said = [turn.message for turn in reversed(turns) if turn.author == USER and turn.message]
     asked = [turn for turn in await _asked(kept, place, None) if turn.thread == place.thread]
     held, known = await _with_words(app, asked), set(said)
-    there = [str(turn.asked) for turn in asked if turn.open or turn.job in held or str(turn.asked) in known]
+    named = [(_named(turn, place), turn) for turn in asked]
+    there = [name for name, turn in named if turn.open or turn.job in held or name in known]
     return list(dict.fromkeys([*there, *said]))[:count]
+
+
+def _named(turn: Turn, place: Place) -> str:
+    return message_name(place.thread, place.chat, turn.asked)
 
 
 async def _with_words(app: App, turns: Sequence[Turn]) -> set[str]:

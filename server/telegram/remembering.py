@@ -63,9 +63,11 @@ def _short(text: str) -> str:
 
 
 def _at(at: str, message: str, place: Place) -> str:
-    """When it was said, as a link to the message where there is one: supergroups alone have links."""
+    """When it was said, as a link to the message where there is one: supergroups alone have links, and of
+    one that was a group what was said there since."""
     when = at[:16].replace("T", " ")
     number = str(place.chat)
-    if not message or not number.startswith("-100"):
+    said, moved = message.rpartition("/")[2], place.thread.split(".")[1] != number
+    if not said or not number.startswith("-100") or (moved and said == message):
         return when
-    return f"[{when}](https://t.me/c/{number[4:]}/{message})"
+    return f"[{when}](https://t.me/c/{number[4:]}/{said})"

@@ -197,8 +197,9 @@ def migrate(connection: Any, old: int, new: int) -> None:
         connection.execute("UPDATE places SET key = ?, chat = ? WHERE key = ?", (key, new, row["key"]))
     for row in connection.execute("SELECT id, place FROM turns WHERE chat = ?", (old,)).fetchall():
         key = f"{new}{row['place'].removeprefix(str(old))}"
-        # What showed it is in the old group, whose messages have other numbers
-        connection.execute("UPDATE turns SET chat = ?, place = ?, sent = '[]' WHERE id = ?", (new, key, row["id"]))
+        # What asked and showed it is in the old group, whose numbers are those of other messages here
+        statement = "UPDATE turns SET chat = ?, place = ?, asked = -ABS(asked), sent = '[]' WHERE id = ?"
+        connection.execute(statement, (new, key, row["id"]))
 
 
 def _insert_turn(connection: Any, turn: NewTurn, now: float) -> Turn:

@@ -152,6 +152,6 @@ def _options(turn: Turn, number: int, *, last: bool) -> dict[str, Any]:
     more: dict[str, Any] = {}
     if last and turn.what.get("keyboard"):
         more["reply_markup"] = {"inline_keyboard": turn.what["keyboard"]}
-    if number == 0 and turn.asked and turn.spot.group:
+    if number == 0 and turn.asked > 0 and turn.spot.group:
         more["reply_parameters"] = {"message_id": turn.asked, "allow_sending_without_reply": True}
     return more

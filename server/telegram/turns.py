@@ -312,5 +312,6 @@ def _place_in(place: str, old: int, new: int) -> str:
 
 
 def _turn_in(turn: Turn, old: int, new: int) -> Turn:
-    """*turn* of the group *old*, which is *new* now: its messages are not there."""
-    return replace(turn, spot=Spot(new, turn.spot.topic), place=_place_in(turn.place, old, new), sent=())
+    """*turn* of the group *old*, which is *new* now: its messages are not there (see `migrate` of the store)."""
+    place, spot = _place_in(turn.place, old, new), Spot(new, turn.spot.topic)
+    return replace(turn, spot=spot, place=place, asked=-abs(turn.asked), sent=())

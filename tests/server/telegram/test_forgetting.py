@@ -188,3 +188,25 @@ async def test_who_forgets_all_hears_that_what_everybody_said_together_is_kept()
         bot.api.write("/forget all", chat=GROUP, user=7)
         await bot.api.answer("nothing to forget here.\nWhat everybody said here", chat=GROUP)
         assert await found() != []
+
+
+async def test_a_message_of_a_supergroup_is_none_of_the_group_that_it_was() -> None:
+    old, new = -55, -1009
+    async with telegram({"gpt": ["Blue.", "Green."]}) as bot:
+        await anyio.to_thread.run_sync(bot.bot.members.allow_group, old, "Team")
+        bot.api.update(message=bot.api.message("/ask Of the boat", chat=old, user=7, message_id=500))
+        await bot.api.answer("Blue.", chat=old)
+        bot.api.moved[old] = new
+        bot.api.update(message=bot.api.message(chat=old, user=7, message_id=501, migrate_to_chat_id=new))
+        bot.api.update(message=bot.api.message(f"/ask Of the {CANARY}", chat=new, user=7, message_id=500))
+        shown = await bot.api.answer("Green.", chat=new)
+        bot.api.write("/memory", chat=new, user=7)
+        await bot.api.answer("Of the boat", chat=new)
+        linked = bot.api.done("sendMessage")[-1].given["text"]
+        assert linked.count("https://t.me/c/9/500") == 2
+        ours = {"message_id": shown.id, "from": {"id": 4242, "is_bot": True, "first_name": "Moot"}, "text": "Green."}
+        bot.api.write("/forget", chat=new, user=7, reply_to_message=ours)
+        await bot.api.answer("Forgotten: 2 ", chat=new)
+        assert await found() == []
+        bot.api.write("/forget last 5", chat=new, user=7)
+        await bot.api.until(lambda: sum("Forgotten: 2 " in one.text for one in bot.api.said(new)) == 2)
