@@ -59,14 +59,20 @@ def _as_calls(value: Any) -> Any:
 def _among_words(text: str) -> list[Any]:
     """The first value that is in the form of calls or of an answer, and those that follow it at once."""
     broken: int | None = None
+    behind = 0
     for start in [match.start() for match in re.finditer(r"[{\[]", text)][:_MOST_STARTS]:
-        found, end = _in_a_row(text, start)
-        if not found:
+        if start < behind:
+            continue
+        value, end = _value_at(text, start)
+        if end is None:
             broken = start if broken is None and _opens(text, start) else broken
-        elif OF_THE_FORM.search(plain(found[0])):
+        elif OF_THE_FORM.search(plain(value)):
+            found, end = _in_a_row(text, start)
             inside = broken is not None and OF_THE_FORM.search(text, broken, start)
             lost = _OF_ONE_CALL.search(text, broken or 0, start) or OF_THE_FORM.search(text, end)
             return [] if inside and lost else found
+        else:
+            behind = end
     return []
 
 
@@ -78,18 +84,26 @@ def _opens(text: str, start: int) -> bool:
 def _in_a_row(text: str, start: int) -> tuple[list[Any], int]:
     """The values that stand at *start*, one behind the other, and where they end."""
     found: list[Any] = []
-    end = start
-    while end < len(text) and text[end] in "{[":
-        try:
-            value, after = EXACT.raw_decode(text, end)
-        except (ValueError, RecursionError):
-            break
-        if depth(value) > DEEPEST:
-            break
+    place, end = start, start
+    while True:
+        value, after = _value_at(text, place)
+        if after is None:
+            return found, end
         found.append(value)
-        between = _BETWEEN.match(text, after)
-        end = between.end() if between else after
-    return found, end
+        end = after
+        between = _BETWEEN.match(text, end)
+        place = between.end() if between else end
+
+
+def _value_at(text: str, start: int) -> tuple[Any, int | None]:
+    """The object or list that begins at *start*, and where it ends; None where there is none."""
+    if text[start : start + 1] not in ("{", "["):
+        return None, None
+    try:
+        value, end = EXACT.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None, None
+    return (value, end) if depth(value) <= DEEPEST else (None, None)
 
 
 def _decoded(text: str) -> Any:

@@ -18,6 +18,8 @@ _BESIDE = ("extra_content",)
 """What goes back with a call: Gemini's signature, where it answers in this protocol."""
 _OTHER_NAMES = {"parameters", "args", "input"}
 """What some call the arguments, which this protocol does not."""
+_SPACED = 4
+"""How many times as long the same arguments may be, with spaces between."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class PiecedCall:
     unclear: bool = False
     """Whether its arguments stand where the protocol has none."""
     _said: io.StringIO = field(default_factory=io.StringIO)
+    _ends: str = ""
+    """The last letter of its arguments so far."""
 
     @property
     def said(self) -> str:
@@ -44,21 +48,23 @@ class PiecedCall:
             return id_ != self.id
         if name != self.name:
             return True
-        whole = arguments(self.said or "-") is not None
-        return bool(said) and whole and not (self.id and self._has(said))
+        return bool(said) and self._is_whole and not (self.id and self._has(said))
 
     def grow(self, said: str) -> None:
         """Take in a piece of the arguments, unless it says all of them again."""
         if said and not self._has(said):
             self._said.write(said)
+            self._ends = said.rstrip()[-1:] or self._ends
+
+    @property
+    def _is_whole(self) -> bool:
+        return self._ends == "}" and arguments(self.said) is not None
 
     def _has(self, said: str) -> bool:
-        if not said.lstrip().startswith("{"):
+        near = self._ends == "}" and self._said.tell() <= _SPACED * len(said)  # looked at only where it may be so
+        if not near or not said.lstrip().startswith("{") or (given := arguments(said)) is None:
             return False
-        known = self.said
-        if not known.rstrip().endswith("}") or (given := arguments(said)) is None:
-            return False
-        return arguments(known) == given
+        return arguments(self.said) == given
 
 
 class Pieces:

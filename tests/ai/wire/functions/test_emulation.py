@@ -228,3 +228,11 @@ def test_arguments_in_the_wrong_place_are_not_left_out(call: str) -> None:
 def test_a_call_beside_an_answer_is_made_whichever_comes_first() -> None:
     for said in (f'{{"answer": "Wait."}}\n{ADDED}', f'{ADDED}\n{{"answer": "2"}}'):
         assert [call.name for call in heard(said).tool_calls] == ["add"]
+
+
+@pytest.mark.parametrize(
+    "said", ['{"a": 1} ' * 200_000 + '"calls":', '"calls":' + "[{" * 50_000, "<tool_call>{" * 50_000]
+)
+def test_much_that_is_no_call_is_gone_through_once(said: str) -> None:
+    (call,) = heard(said).tool_calls
+    assert call.broken.endswith("(cut)")
