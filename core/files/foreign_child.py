@@ -89,10 +89,11 @@ def _is_locked_text(begins: bytes) -> bool:
 
 
 def _problem(said: str) -> str:
-    """Why it cannot be read, where *said* is the parser's own word for it."""
-    if "password" in said or "ncrypted" in said:
+    """Why it cannot be read, where *said* is the parser's own word for it, which has no types for that."""
+    if "password" in said or "ncrypted" in said:  # not ours
         return "password"
-    return "MemoryError" if said.startswith("Security violation") or "ZIP bomb" in said else _BROKEN
+    too_much = said.startswith("Security violation") or "ZIP bomb" in said  # not ours
+    return "MemoryError" if too_much else _BROKEN
 
 
 def _unread(result: Any) -> list[str]:
