@@ -297,7 +297,7 @@ class Connection:
                 return f"it did not let Moot in: {one_line(redact(error.message), _LONGEST_QUOTE).rstrip('.')}"
             case ValidationError():
                 return "what it answers is no valid MCP"
-            case RuntimeError() if "protocol version" in str(error):
+            case RuntimeError() if "protocol version" in str(error):  # not ours
                 return "it speaks a version of MCP that Moot does not know"
             case _:
                 return f"the connection failed ({type(error).__name__})"
