@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +24,6 @@ from server.telegram.speech import say
 Keyboard = list[list[dict[str, str]]]
 PANELS = ("ask_many", "consensus", "debate", "judge")
 """The recipes in which several answer."""
-_ALONE = re.compile(r"No answer\.\n- .+?: [a-z_]+: ([^\n]+)")
-"""What `tools/recipe/kit.py` says of one AI that failed."""
 _LONGEST_WHO = 600
 _LONGEST_TITLE = 300
 
@@ -55,9 +52,8 @@ def drawn(kind: str, result: Mapping[str, Any], markdown: str, turn: int, langua
 
 
 def failure(reason: str, language: str) -> str:
-    """That there is no answer, and why: of one AI without what says so once more."""
-    found = _ALONE.fullmatch(reason)
-    return say(language, "failed", reason=found[1] if found else reason)
+    """That there is no answer, and why."""
+    return say(language, "failed", reason=reason)
 
 
 def sentence(text: str) -> Drawn:

@@ -141,13 +141,6 @@ def test_a_cost_that_is_not_known_is_no_amount(result: dict[str, Any], told: str
     assert answers.cost_told(result, "en") == told
 
 
-def test_of_one_ai_that_failed_it_is_said_once_that_there_is_no_answer() -> None:
-    reason = "No answer.\n- gpt: request_rejected: 'gpt' rejected the request (400: no). Ask another AI."
-    assert answers.failure(reason, "de") == ("Keine Antwort: 'gpt' rejected the request (400: no). Ask another AI.")
-    several = "None of the 2 AIs answered.\n- a: auth: x\n- b: auth: y"
-    assert answers.failure(several, "en") == f"No answer: {several}"
-
-
 def test_calls_that_began_before_anybody_listened_are_left_out() -> None:
     live, failure = Live("en"), Failure("gpt", AIError("no"))
     live.panel = True
