@@ -61,6 +61,11 @@ def sentence(text: str) -> Drawn:
     return Drawn([plain_piece(cut(text))], [])
 
 
+def unmarked(text: str) -> Drawn:
+    """*text* as it was written, which takes too long to be read as Markdown."""
+    return Drawn(packed([plain_piece(text)]), [])
+
+
 def stopped(text: str, language: str, mark: str = "stopped") -> Drawn:
     """What was written until somebody stopped it."""
     blocks = markdown_blocks(text) if text.strip() else []

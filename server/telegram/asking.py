@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import anyio.to_thread
@@ -26,6 +27,7 @@ from server.telegram.speech import say
 from server.telegram.store import TelegramStore
 from server.telegram.telling import Teller
 from server.telegram.values import Turn
+from tools.recipe.off_loop import off_loop
 
 if TYPE_CHECKING:
     from core.jobs.values import Job
@@ -99,7 +101,8 @@ class Asker:
             MootError: Its result cannot be read.
         """
         if job.state == "done" and (result := await self._app.jobs.result(job.id)):
-            return answers.drawn(job.kind, result.structured, result.markdown, turn.id, turn.language)
+            found = await off_loop(_drawn, result.markdown, job.kind, result.structured, turn, otherwise=None)
+            return found or answers.unmarked(result.markdown)
         if job.state == "cancelled":
             return answers.stopped("", turn.language)
         if job.state == "paused":
@@ -173,3 +176,7 @@ def _origin(turn: Turn, fetched: Fetched) -> Origin:
     shared = shared_folder(turn.thread) if "shared" in turn.what else ""
     message = message_name(turn.thread, turn.spot.chat, turn.asked)
     return Origin(memory_place(turn.thread), f"telegram {turn.user}", message, files, shared)
+
+
+def _drawn(markdown: str, kind: str, result: Mapping[str, Any], turn: Turn) -> Drawn | None:
+    return answers.drawn(kind, result, markdown, turn.id, turn.language)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
 from open_telegram import OWNER, seen, telegram
 from scripted_ai import Hold
 
 from core.errors import ProviderError
+from server.telegram.answers import Drawn, sentence
 
 
 async def test_a_question_is_answered_in_one_message() -> None:
@@ -71,6 +75,20 @@ async def test_a_long_answer_is_cut_where_a_block_ends() -> None:
         assert all(text.startswith("Block ") for text in texts)
         assert "".join(texts).count("Block ") == 20
         assert [bool(one.markup["inline_keyboard"]) for one in bot.api.said()] == [False] * (len(texts) - 1) + [True]
+
+
+async def test_a_long_answer_is_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_in = []
+
+    def drawn(kind: str, result: object, markdown: str, turn: int, language: str) -> Drawn:
+        read_in.append(threading.current_thread())
+        return sentence(f"{len(markdown)} letters")
+
+    monkeypatch.setattr("server.telegram.answers.drawn", drawn)
+    async with telegram({"gpt": ["[" * 30_000]}) as bot:
+        bot.api.write("Brackets, please")
+        await bot.api.answer("letters")
+    assert read_in and threading.current_thread() not in read_in
 
 
 async def test_stop_ends_the_answer() -> None:
