@@ -83,11 +83,10 @@ class RunView:
         return sum(call.over for call in self.calls.values())
 
     def apply(self, event: Event) -> None:
+        """Take in *event*. What is told of a call that began before anybody listened is left out."""
         match event:
             case Token():
-                call = self.calls[event.call]
-                call.state = "writing"
-                call.chunks.append(event.text)
+                self._write(event)
             case RunStarted():
                 self.tool = event.tool
             case CallStarted():
@@ -107,8 +106,14 @@ class RunView:
             case _:
                 assert_never(event)
 
+    def _write(self, event: Token) -> None:
+        if call := self.calls.get(event.call):
+            call.state = "writing"
+            call.chunks.append(event.text)
+
     def _end(self, event: CallFinished | CallFailed) -> None:
-        call = self.calls[event.call]
+        if (call := self.calls.get(event.call)) is None:
+            return
         if isinstance(event, CallFinished):
             call.state, call.answer = "done", event.answer
             call.chunks.clear()  # the answer has the text
@@ -119,14 +124,13 @@ class RunView:
     def _use(self, event: ToolStarted | ToolFinished) -> None:
         if isinstance(event, ToolStarted):
             self.tools[event.call] = ToolView(event.agent, event.tool, event.arguments)
-        else:
-            used = self.tools[event.call]
+        elif used := self.tools.get(event.call):
             used.success, used.note, used.latency_s = event.success, event.note, event.latency_s
 
     def _void(self, call_id: str, state: CallState, note: str) -> None:
-        call = self.calls[call_id]
-        call.state, call.note = state, note
-        call.chunks.clear()
+        if call := self.calls.get(call_id):
+            call.state, call.note = state, note
+            call.chunks.clear()
 
 
 def _notice(event: CallWaiting | CallRetrying | CallFellBack) -> tuple[CallState, str]:

@@ -89,13 +89,9 @@ async def _next_line(events: Subscription, view: RunView) -> str | None:
 def line_of(event: Event, view: RunView) -> str | None:
     """What is worth telling of *event*, which *view* has seen; None where nothing is."""
     match event:
-        case CallFinished():
-            return f"{_who(view.calls[event.call])} answered in {event.answer.latency_s:.1f} s {_count(view)}"
-        case CallFailed():
-            return f"{_who(view.calls[event.call])} failed: {event.failure.error.kind} {_count(view)}"
-        case CallRetrying() | CallFellBack() | CallWaiting():
-            call = view.calls[event.call]
-            return f"{_who(call)}: {call.note}"
+        case CallFinished() | CallFailed() | CallRetrying() | CallFellBack() | CallWaiting():
+            call = view.calls.get(event.call)
+            return _of_call(event, call, _count(view)) if call else None
         case ToolStarted():
             return f"{event.agent} calls {event.tool}({event.arguments})"
         case ToolFinished():
@@ -105,6 +101,16 @@ def line_of(event: Event, view: RunView) -> str | None:
             return event.step
         case _:
             return None
+
+
+def _of_call(event: Event, call: CallView, count: str) -> str:
+    match event:
+        case CallFinished():
+            return f"{_who(call)} answered in {event.answer.latency_s:.1f} s {count}"
+        case CallFailed():
+            return f"{_who(call)} failed: {event.failure.error.kind} {count}"
+        case _:
+            return f"{_who(call)}: {call.note}"
 
 
 def _waiting(view: RunView) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -67,8 +66,7 @@ class Live:
         elif isinstance(event, CallRetrying | CallFellBack):
             self._chunks = []
         if self.panel and not isinstance(event, Token | Thought):
-            with suppress(KeyError):  # of a call that began before anybody listened, as after a kill
-                self._view.apply(event)
+            self._view.apply(event)
         self.told.set()
 
     @property
