@@ -14,7 +14,7 @@ from fake_bot_api import TOKEN, FakeBotApi
 from scripted_ai import ScriptedApp, Step, scripted_app
 
 from ai.runs.run import Materials
-from core.config import Config
+from core.config import Config, Defaults
 from core.messaging import TelegramConfig
 from server.jobs.worker import serving_jobs
 from server.side_tasks import tasks_beside
@@ -57,7 +57,7 @@ async def telegram(
     kept = TelegramStore()
     async with (api or FakeBotApi()).served() as served:
         section = TelegramConfig(api_url=served.url, messages_per_second=1000, **settings)
-        given = replace(config or Config(), telegram=section)
+        given = replace(config or Config(defaults=Defaults(drain_s=0.05)), telegram=section)
         async with scripted_app(ais or {"gpt": []}, config=given, materials=materials) as scripted:
             app = await with_areas(scripted)
             try:

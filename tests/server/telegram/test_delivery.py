@@ -46,7 +46,7 @@ async def test_a_sign_that_was_sent_twice_goes_when_its_button_is_pressed() -> N
 
 async def test_too_many_requests_are_waited_out() -> None:
     async with telegram({"gpt": ["patience"]}) as bot:
-        bot.api.storm = Storm(too_many=0.7, retry_after=1)
+        bot.api.storm = Storm(too_many=0.4, retry_after=1)
         bot.api.write("Hello")
         await bot.api.answer("patience")
 
