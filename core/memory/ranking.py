@@ -12,7 +12,7 @@ from core.memory.words import folded, terms
 _K = 60
 """Of the paper: how little the first places are worth more than the next."""
 _SENTENCE = re.compile(r"(?<=[.!?\u3002])\s*|\n+")
-_WORD, _DIGIT = re.compile(r"[^\W_]+"), re.compile(r"\d")
+_NUMBERED = re.compile(r"(?<![^\W_])[^\W\d_]*+\d[^\W_]*+")
 _READ = 1_000
 """Characters of a turn that are read for what it tells."""
 _ROOT = 5
@@ -94,7 +94,7 @@ def like_it(sentence: str, others: Sequence[int], texts: Mapping[int, str], ques
 
 def _with_digits(text: str) -> frozenset[str]:
     """The words of *text* that hold a digit: numbers, and names such as `v2`."""
-    return frozenset(folded(word) for word in _WORD.findall(text) if _DIGIT.search(word))
+    return frozenset(folded(word) for word in _NUMBERED.findall(text))
 
 
 def _roots(text: str) -> frozenset[str]:
