@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ai.lazy import load
 from core.jobs.kinds import BATCH, CALL_OFF, SLICE
@@ -44,6 +46,13 @@ class Recipe:
         """Import what `run` needs without blocking the event loop."""
         if isinstance(self.source, str):
             await load(self.source.partition(":")[0])
+
+
+@cache
+def parameters_of(recipe: Recipe) -> Mapping[str, Any]:
+    """The types of what *recipe* takes, by name, but for the run. Blocks until its module is imported."""
+    parameters = inspect.signature(recipe.run, eval_str=True).parameters
+    return {name: parameter.annotation for name, parameter in parameters.items() if name != "run"}
 
 
 RECIPES = (

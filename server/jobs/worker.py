@@ -7,7 +7,6 @@ it; a fleet has its own.
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import signal
@@ -35,7 +34,7 @@ from core.people.person import OWNER, PERSON, Person, acting_as
 from server.entry import own_command
 from server.mcp_client.borrowed import open_lending_app
 from server.side_tasks import tasks_beside
-from server.toolbox import KINDS, Recipe
+from server.toolbox import KINDS, Recipe, parameters_of
 
 if TYPE_CHECKING:
     from ai.runs.memo import Memo
@@ -295,5 +294,4 @@ def read_arguments(recipe: Recipe, arguments: Mapping[str, Any]) -> dict[str, An
 
 @cache
 def _readers(recipe: Recipe) -> dict[str, TypeAdapter[Any]]:
-    parameters = inspect.signature(recipe.run, eval_str=True).parameters
-    return {name: TypeAdapter(parameter.annotation) for name, parameter in parameters.items() if name != "run"}
+    return {name: TypeAdapter(kind) for name, kind in parameters_of(recipe).items()}

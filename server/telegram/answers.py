@@ -44,16 +44,11 @@ def drawn(kind: str, result: Mapping[str, Any], markdown: str, turn: int, langua
     if not any(shows(block.plain) for block in blocks):
         blocks = [plain_piece(say(language, "empty"))]
     if result.get("error"):
-        blocks.append(italic(failure(str(result["error"]), language)))
+        blocks.append(italic(say(language, "failed", reason=str(result["error"]))))
     if note := result.get("note"):
         blocks.append(italic(str(note)))
     blocks += _receipt(result, language)
     return Drawn(_messages(blocks, language), _buttons(turn, language, panel=False))
-
-
-def failure(reason: str, language: str) -> str:
-    """That there is no answer, and why."""
-    return say(language, "failed", reason=reason)
 
 
 def sentence(text: str) -> Drawn:

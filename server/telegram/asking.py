@@ -108,7 +108,7 @@ class Asker:
         if job.state == "paused":
             await self._app.jobs.cancel(job.id)
             return answers.sentence(say(turn.language, "paused", reason=job.reason))
-        return answers.sentence(answers.failure(job.reason, turn.language))
+        return answers.sentence(say(turn.language, "failed", reason=job.reason))
 
     async def forget(self, turn: Turn, person: Person) -> None:
         """Delete all that is kept of *turn*, which is answered, since nothing is to be remembered of it."""

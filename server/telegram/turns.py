@@ -279,7 +279,7 @@ class Turns:
         except StoreError:
             raise
         except MootError as error:
-            return answers.sentence(answers.failure(str(error), turn.language))
+            return answers.sentence(say(turn.language, "failed", reason=str(error)))
         except BaseException as error:  # a question that nobody foresaw is that question's failure
             if ends_all(error):
                 raise

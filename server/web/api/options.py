@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from core.errors import InvalidInputError
 from server.mcp_server.arguments import hint
-from server.toolbox import KINDS, Recipe
+from server.toolbox import KINDS, Recipe, parameters_of
 from server.web.api.agents import PANELS
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
-_TAKEN = frozenset({"run", "ai", "history", "prompt", "question", "focus"})
+_TAKEN = frozenset({"ai", "history", "prompt", "question", "focus"})
 """What a chat says in words of its own: `agent_id`, `chat_history` and `message`."""
 
 
@@ -44,14 +43,13 @@ def check_options(recipe: Recipe, options: Mapping[str, Any]) -> None:
 
 def options_of(recipe: Recipe) -> dict[str, Any]:
     """The types of what *recipe* takes besides the message, by name. Blocks until its module is imported."""
-    parameters = inspect.signature(recipe.run, eval_str=True).parameters
-    return {name: parameter.annotation for name, parameter in parameters.items() if name not in _TAKEN}
+    return {name: kind for name, kind in parameters_of(recipe).items() if name not in _TAKEN}
 
 
 def _every_option() -> type[BaseModel]:
     named = [KINDS["ask_one"], *(KINDS[recipe] for recipe, _, _ in PANELS.values())]
     types = {name: kind for recipe in named for name, kind in options_of(recipe).items()}
-    fields: dict[str, Any] = {
+    fields: dict[str, Any] = {  # by aliases: a model has a `schema` of its own
         f"o{number}": (kind | None, Field(None, alias=name)) for number, (name, kind) in enumerate(types.items())
     }
     return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)
