@@ -59,6 +59,7 @@ def git_patterns(lines: tuple[str, ...]) -> GitIgnoreSpec | None:
     return found
 
 
+@lru_cache(maxsize=128)
 def good_patterns(lines: tuple[str, ...]) -> GitIgnoreSpec:
     """What those of *lines* match that are patterns; git passes over the others, too."""
     whole = git_patterns(lines) or git_patterns(tuple(line if git_patterns((line,)) else "" for line in lines))
